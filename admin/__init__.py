@@ -1,0 +1,1 @@
+"""The common admin program: its protocol table, its server side, its client API and `virtadm`."""

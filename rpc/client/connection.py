@@ -1,0 +1,320 @@
+"""A client's connection to any server of this protocol.
+
+    async with await Connection.open_unix("/run/aiovirt/virtd-admin-sock") as connection:
+        await connection.call(CONNECT_OPEN, FlagsArgs(0))
+        version = await connection.call(CONNECT_GET_LIB_VERSION, None)
+
+Calls are matched to replies by serial, so any number can be in flight at once; those made in one turn
+of the loop leave in one write. A connection belongs to the loop it was made in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from rpc.transport import Keepalive, SocketLink
+from rpc.wire import xdr
+from rpc.wire.errors import RemoteError, RpcError
+from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
+from rpc.wire.message import KEYED_HEADER, MAX_FRAME, MIN_FRAME, Status, Type, frame
+from rpc.wire.program import Procedure
+
+ArgsT = TypeVar("ArgsT")
+ResultT = TypeVar("ResultT")
+
+_unpack: Final = KEYED_HEADER.unpack_from
+_SERIAL_MAX: Final = 0xFFFFFFFF
+#: Seconds between two tries when a UNIX socket's backlog is full: the kernel gives no event for it.
+_BACKLOG_RETRY: Final = 0.02
+
+
+class ConnectionLost(ConnectionError):
+    """The connection is gone; whether a call that was in flight took effect is not known."""
+
+
+class Connection(SocketLink):
+    """One connection, from its making to `close`."""
+
+    __slots__ = (
+        "_closing",
+        "_ended",
+        "_events",
+        "_flushing",
+        "_heard",
+        "_keepalive",
+        "_outgoing",
+        "_reason",
+        "_serial",
+        "_tail",
+        "_waiting",
+        "peer",
+    )
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        """Take over a connected, non-blocking socket; `peer` names it in errors."""
+        super().__init__(asyncio.get_running_loop(), sock)
+        self.peer = peer
+        self._serial = 0
+        self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
+        self._events: dict[bytes, tuple[Callable[[Any], None], Procedure[Any, Any]]] = {}
+        self._outgoing: list[bytes] = []
+        self._flushing = False
+        self._tail: bytearray | None = None
+        self._heard = True
+        self._keepalive: Keepalive | None = None
+        self._reason = ""
+        self._closing = False
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self.start()
+
+    # Making one ----------------------------------------------------------------------------------
+
+    @classmethod
+    async def open_unix(cls, path: str, *, timeout: float | None = None) -> Self:
+        """Connect to a UNIX socket, waiting while its backlog is full.
+
+        timeout: seconds, None for ever. Raises OSError (its `filename` is `path`) and TimeoutError.
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        sock.connect(path)
+                        break
+                    except BlockingIOError:
+                        await asyncio.sleep(_BACKLOG_RETRY)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = path
+            raise
+        return cls(sock, path)
+
+    @classmethod
+    async def open_tcp(cls, host: str, port: int, *, timeout: float | None = None) -> Self:
+        """Connect over TCP to the first address of `host` that answers.
+
+        timeout: seconds, None for ever. Raises OSError and TimeoutError.
+        """
+        loop = asyncio.get_running_loop()
+        name = f"{host}:{port}"
+        failure: OSError = OSError(f"{name}: the host has no address")
+        async with asyncio.timeout(timeout):
+            for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                sock = socket.socket(*info[:3])
+                try:
+                    sock.setblocking(False)
+                    await loop.sock_connect(sock, info[4])
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    return cls(sock, name)
+                except OSError as error:
+                    sock.close()
+                    failure = error
+                except BaseException:
+                    sock.close()
+                    raise
+        raise failure
+
+    # Calling -------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        procedure: Procedure[ArgsT, ResultT],
+        args: ArgsT,
+        *,
+        timeout: float | None = None,
+    ) -> ResultT:
+        """Call a procedure and wait for its result.
+
+        timeout: seconds, None for ever. Raises RpcError for an error reply, ConnectionLost when the
+        connection goes first, TimeoutError, and XdrError for arguments that do not fit their type. A
+        call that is given up (timeout, cancellation) goes on at the server; its reply is dropped.
+        """
+        if self.closed or self._closing:
+            raise self._lost()
+        payload = procedure.encode_args(args)
+        serial = self._next_serial()
+        future: asyncio.Future[ResultT] = self._loop.create_future()
+        self._waiting[serial] = (future, procedure)
+        self._send(frame(procedure.key, Type.CALL, serial, Status.OK, payload))
+        try:
+            if timeout is None:
+                return await future
+            async with asyncio.timeout(timeout):
+                return await future
+        finally:
+            self._waiting.pop(serial, None)
+
+    def on_event(
+        self, procedure: Procedure[ResultT, Any], callback: Callable[[ResultT], None]
+    ) -> None:
+        """Call `callback(args)` for every event of this procedure; a second one replaces the first."""
+        self._events[procedure.key] = (callback, procedure)
+
+    def _next_serial(self) -> int:
+        serial = self._serial
+        while True:
+            serial = 1 if serial == _SERIAL_MAX else serial + 1
+            if serial not in self._waiting:
+                self._serial = serial
+                return serial
+
+    def _send(self, data: bytes) -> None:
+        self._outgoing.append(data)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        outgoing, self._outgoing = self._outgoing, []
+        if outgoing and not self.closed:
+            self.write(b"".join(outgoing))
+
+    # Receiving -----------------------------------------------------------------------------------
+
+    def received(self, data: bytearray, size: int) -> None:
+        """Take whole frames, keep the tail of what is incomplete."""
+        self._heard = True
+        tail = self._tail
+        if tail is not None:
+            tail += memoryview(data)[:size]
+            data, size = tail, len(tail)
+        pos = 0
+        while size - pos >= 4:
+            length = int.from_bytes(data[pos : pos + 4], "big")
+            if not MIN_FRAME <= length <= MAX_FRAME:
+                self._end(f"the peer sent a frame of {length} bytes, which is impossible")
+                return
+            after = pos + length
+            if after > size:
+                break
+            self._received_frame(data, pos, after)
+            if self.closed:
+                return
+            pos = after
+        if pos == size:
+            self._tail = None
+        elif data is tail:
+            del tail[:pos]
+        else:
+            self._tail = data[pos:size]
+
+    def _received_frame(self, data: bytearray, pos: int, after: int) -> None:
+        _, key, kind, serial, status = _unpack(data, pos)
+        if kind == Type.REPLY:
+            waiting = self._waiting.pop(serial, None)
+            if waiting is not None and waiting[1].key == key and not waiting[0].done():
+                self._settle(*waiting, status, data, pos + MIN_FRAME, after)
+        elif kind == Type.MESSAGE:
+            if key == PING.key:
+                self._send(PONG_FRAME)
+            elif key in self._events:
+                callback, procedure = self._events[key]
+                try:
+                    args, _ = procedure.decode_args(data, pos + MIN_FRAME, after)
+                except xdr.XdrError as error:
+                    self._end(f"event {procedure.name} does not decode: {error}")
+                    return
+                self._loop.call_soon(callback, args)
+
+    def _settle(
+        self,
+        future: asyncio.Future[Any],
+        procedure: Procedure[Any, Any],
+        status: int,
+        data: bytearray,
+        pos: int,
+        after: int,
+    ) -> None:
+        """Give a call its result or its error; what does not decode ends the connection."""
+        try:
+            if status == Status.OK:
+                future.set_result(procedure.decode_result(data, pos, after)[0])
+            elif status == Status.ERROR:
+                payload, _ = xdr.decoder_of(RemoteError)(data, pos, after)
+                future.set_exception(RpcError.from_wire(payload))
+            else:
+                raise xdr.XdrError(f"a reply has status OK or ERROR, not {status}")
+        except xdr.XdrError as error:
+            problem = f"the reply to {procedure.name} does not decode: {error}"
+            future.set_exception(ConnectionLost(f"{self.peer}: {problem}"))
+            self._end(problem)
+
+    # Keepalive -----------------------------------------------------------------------------------
+
+    def start_keepalive(self, interval: float, count: int) -> None:
+        """PING the server; `interval` x (`count` + 1) seconds of silence end the connection.
+
+        interval: seconds between two PINGs, 0 or less for none.
+        """
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
+        if interval > 0 and not self.closed:
+            self._keepalive = Keepalive(self, interval, count)
+
+    def heard(self) -> bool:
+        """Whether anything came since this was last asked."""
+        heard, self._heard = self._heard, False
+        return heard
+
+    def ping(self) -> None:
+        """Send a PING, unless earlier bytes still wait to be sent."""
+        if not self.unsent:
+            self.write(PING_FRAME)
+
+    # Ending --------------------------------------------------------------------------------------
+
+    def abort(self, reason: str = "closed here") -> None:
+        """Close at once; calls in flight raise ConnectionLost."""
+        self._end(reason)
+
+    async def close(self) -> None:
+        """Send what was written, then close; calls in flight raise ConnectionLost."""
+        self._closing = True
+        if not self.closed:
+            self._flush()
+            self.end_when_sent("closed here")
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone, whoever ended it."""
+        await asyncio.shield(self._ended)
+
+    @property
+    def end_reason(self) -> str:
+        """Why the connection ended, or empty while it lives."""
+        return self._reason
+
+    def ended(self, reason: str) -> None:
+        """The socket is closed: tell everybody who waits."""
+        self._reason = reason
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
+        waiting, self._waiting = self._waiting, {}
+        for future, _ in waiting.values():
+            if not future.done():
+                future.set_exception(self._lost())
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(f"{self.peer}: {self._reason or 'closed here'}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,22 @@
+"""The serving side: daemon > server > service > client, with registry, workers and dispatch."""
+
+from rpc.server.client import Client
+from rpc.server.daemon import Daemon
+from rpc.server.handlers import Handlers
+from rpc.server.options import ServerOptions
+from rpc.server.server import Server
+from rpc.server.service import Service
+from rpc.server.threads import run_blocking
+from rpc.server.workers import PoolStats, WorkerPool
+
+__all__ = [
+    "Client",
+    "Daemon",
+    "Handlers",
+    "PoolStats",
+    "Server",
+    "ServerOptions",
+    "Service",
+    "WorkerPool",
+    "run_blocking",
+]

@@ -1,0 +1,71 @@
+"""A call that did not end at once: it waits for a worker, or holds one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpc.server.workers import NOWHERE
+from rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from rpc.server.client import Client
+    from rpc.server.handlers import Binding
+
+
+class Call:
+    """One call of one client between its arrival and its reply."""
+
+    __slots__ = ("_abandoned", "_args", "_task", "binding", "client", "place", "priority", "serial")
+
+    def __init__(self, client: Client, binding: Binding, serial: int, args: Any) -> None:
+        self.client = client
+        self.binding = binding
+        self.serial = serial
+        self.priority = binding.priority
+        self.place = NOWHERE
+        self._args = args
+        self._task: asyncio.Task[None] | None = None
+        self._abandoned: RpcError | None = None
+
+    def start(self) -> None:
+        """A worker is free for this call: run it (the pool calls this)."""
+        if self.binding.inline:
+            self._finish(self.client.run_inline(self.binding, self.serial, self._args))
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        client = self.client
+        try:
+            result = await self.binding.handler(client, self._args)
+            reply = client.reply(self.binding, self.serial, result)
+        except asyncio.CancelledError:
+            if client.closed:
+                return  # cancelled because the client went: close() has done the rest
+            error = self._abandoned or RpcError(
+                ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran"
+            )
+            reply = client.error_reply(self.binding.procedure.key, self.serial, error)
+        except Exception as error:
+            reply = client.failure_reply(self.binding, self.serial, error)
+        self._finish(reply)
+
+    def _finish(self, reply: bytes) -> None:
+        client = self.client
+        client.call_done(self, reply)
+        client.server.workers.release(self)
+
+    def abandon(self) -> None:
+        """The client is gone: free the worker at once and stop the work; there is no reply."""
+        self.client.server.workers.release(self)
+        if self._task is not None:
+            self._task.cancel()
+
+    def abort(self, error: RpcError) -> None:
+        """Stop the work and answer with `error` (the daemon shuts down)."""
+        self._abandoned = error
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._finish(self.client.error_reply(self.binding.procedure.key, self.serial, error))

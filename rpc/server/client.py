@@ -1,0 +1,413 @@
+"""One connected client: what arrives from it, what may run for it, and what goes back.
+
+Rules of this file:
+
+- `received` is the hot path. What it does for a good call of a plain function is written out in one
+  place, without a helper call that is not needed; everything else leaves it through `_unusual`.
+- Replies made while one read is parsed are joined and written once.
+- A keepalive is answered here: it takes no worker, counts as no request, and is answered even while
+  the client is at its request limit or has not authenticated.
+- Memory of one client is bounded: by the largest frame for what it sends, by the write
+  high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit.
+
+Source: libvirt's src/rpc/virnetserverclient.c and virnetserverprogram.c.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rpc.logs import get_logger
+from rpc.security import PeerIdentity
+from rpc.server.call import Call
+from rpc.transport.keepalive import Keepalive
+from rpc.transport.link import PAUSE_LIMIT, READ_SIZE, SocketLink
+from rpc.wire.errors import ErrorCode, RpcError
+from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
+from rpc.wire.message import (
+    HEADER,
+    KEYED_HEADER,
+    LENGTH_SIZE,
+    MAX_FDS,
+    MAX_FRAME,
+    MIN_FRAME,
+    Message,
+    Status,
+    Type,
+    frame,
+    split_key,
+)
+from rpc.wire.xdr import XdrError, encode
+
+if TYPE_CHECKING:
+    from rpc.server.handlers import Binding
+    from rpc.server.server import Server
+
+_log = get_logger("rpc.server.client")
+
+#: Bytes that a client at its request limit may send ahead; beyond them it is not read.
+READ_AHEAD: Final = 64 * 1024
+
+_unpack: Final = KEYED_HEADER.unpack_from
+_pack: Final = KEYED_HEADER.pack
+_KEEPALIVE_HEADER: Final = PING.key[:8]
+_NO_CALLS: Final[frozenset[Call]] = frozenset()
+
+
+class Client(SocketLink):
+    """A connection to a server.
+
+    id: growing from 1, never used again on this server; timestamp: when it connected, seconds since
+    the epoch; authenticated: whether procedures that need it may be called; readonly: whether it
+    came through a read-only service; in_flight: calls that have no reply yet.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_heard",
+        "_keepalive",
+        "_need",
+        "_skip",
+        "_tail",
+        "authenticated",
+        "id",
+        "in_flight",
+        "readonly",
+        "server",
+        "timestamp",
+    )
+
+    def __init__(
+        self,
+        server: Server,
+        sock: socket.socket,
+        client_id: int,
+        *,
+        authenticated: bool,
+        readonly: bool,
+    ) -> None:
+        super().__init__(server.loop, sock)
+        self.server = server
+        self.id = client_id
+        self.timestamp = int(time.time())
+        self.authenticated = authenticated
+        self.readonly = readonly
+        self.in_flight = 0
+        self._calls: set[Call] | frozenset[Call] = _NO_CALLS
+        self._tail: bytearray | None = None  # bytes that are not consumed yet
+        self._need = 0  # how many of them make the next frame whole
+        self._skip = 0  # bytes to discard: one for each descriptor that nobody wanted
+        self._heard = True
+        self._keepalive: Keepalive | None = None
+
+    # Reading -------------------------------------------------------------------------------------
+
+    def received(self, data: bytearray, size: int) -> None:
+        """Consume what came: answer what can be answered, keep the tail of what is incomplete."""
+        self._heard = True
+        tail = self._tail
+        if tail is not None:
+            tail += memoryview(data)[:size]
+            if self.in_flight >= self.server.max_client_requests:
+                self._read_ahead(tail)
+                return
+            if len(tail) < self._need:
+                return
+            data, size = tail, len(tail)
+        self._consume(data, size)
+
+    def _consume(self, data: bytearray, size: int) -> None:
+        """Take whole frames from the front of `data`; what is left becomes, or stays, the tail."""
+        server = self.server
+        table = server.table
+        pool = server.workers
+        out: list[bytes] = []
+        pos = 0
+        if self._skip:
+            pos = min(self._skip, size)
+            self._skip -= pos
+        while size - pos >= MIN_FRAME:
+            length, key, kind, serial, status = _unpack(data, pos)
+            after = pos + length
+            if after > size or length < MIN_FRAME:
+                break
+            binding = table.get(key)
+            if (
+                binding is None
+                or kind
+                or status
+                or not (pool.ready and binding.inline and self.authenticated)
+                or self.in_flight >= server.max_client_requests
+            ):
+                if not self._unusual(data, pos, after, binding, out):
+                    break  # at its request limit: this frame waits
+                pos = after
+                if self._skip:
+                    pos = min(after + self._skip, size)
+                    self._skip -= pos - after
+            else:
+                pos += MIN_FRAME
+                try:
+                    args, pos = binding.decode(data, pos, after)
+                    body = binding.encode(binding.handler(self, args))
+                    out.append(_pack(MIN_FRAME + len(body), key, 1, serial, 0) + body)
+                except Exception as error:  # whatever it is, it becomes this call's reply
+                    out.append(self.failure_reply(binding, serial, error))
+                pos = after
+                server.calls_served += 1
+            if self.closed:
+                return
+        if out:
+            self.write(out[0] if len(out) == 1 else b"".join(out))
+            if self.closed:
+                return
+        self._keep(data, pos, size)
+
+    def _keep(self, data: bytearray, pos: int, size: int) -> None:
+        """Remember what is left, and end the connection when it cannot become a frame."""
+        left = size - pos
+        if not left:
+            self._tail = None
+            return
+        self._need = MIN_FRAME
+        if left >= LENGTH_SIZE:
+            length = int.from_bytes(data[pos : pos + LENGTH_SIZE], "big")
+            if not MIN_FRAME <= length <= MAX_FRAME:
+                self._end(f"a frame of {length} bytes is impossible")
+                return
+            self._need = length
+        if data is self._tail:
+            del data[:pos]
+        else:
+            self._tail = data[pos:size]
+        if self.in_flight >= self.server.max_client_requests and self._tail is not None:
+            self._read_ahead(self._tail)
+
+    def _read_ahead(self, tail: bytearray) -> None:
+        """At the request limit: answer PINGs wherever they stand among the calls that wait."""
+        pos = 0
+        pings = 0
+        while len(tail) - pos >= MIN_FRAME:
+            length, key, kind, *_ = _unpack(tail, pos)
+            if not MIN_FRAME <= length <= MAX_FRAME:
+                break  # it ends the connection when its turn comes
+            if key == PING.key and kind == Type.MESSAGE:
+                pings += 1
+                del tail[pos : pos + length]
+            else:
+                pos += length
+        if pings:
+            self.write(PONG_FRAME * pings)
+        if len(tail) >= READ_AHEAD and not self.closed:
+            self.pause(PAUSE_LIMIT)
+
+    def _unusual(
+        self, data: bytearray, pos: int, after: int, binding: Binding | None, out: list[bytes]
+    ) -> bool:
+        """Handle a frame that is not a good call of a plain function with a free worker.
+
+        Returns False when the client is at its request limit and the frame has to wait.
+        """
+        _, key, kind, serial, status = _unpack(data, pos)
+        if key[:8] == _KEEPALIVE_HEADER and kind == Type.MESSAGE:
+            if key == PING.key:
+                out.append(PONG_FRAME)
+            return True
+        if kind not in (Type.CALL, Type.CALL_WITH_FDS):
+            self._drop(data, pos)
+            return True
+        if self.in_flight >= self.server.max_client_requests:
+            return False
+        pos += MIN_FRAME
+        if kind == Type.CALL_WITH_FDS:
+            count = int.from_bytes(data[pos : pos + 4], "big")
+            if after - pos < 4 or count > MAX_FDS:
+                self._end(f"a message announces {count} descriptors, {MAX_FDS} is the most")
+                return True
+            self._skip = count
+            pos += 4
+        refusal = self._refusal(key, status, binding)
+        if refusal is not None or binding is None:
+            if refusal is not None:
+                out.append(self.error_reply(key, serial, refusal))
+            return True
+        try:
+            args, _ = binding.decode(data, pos, after)
+        except XdrError as error:
+            out.append(self.failure_reply(binding, serial, error))
+            return True
+        call = Call(self, binding, serial, args)
+        self.in_flight += 1
+        if self._calls:
+            self._calls.add(call)  # type: ignore[union-attr]  # not empty: it is our own set
+        else:
+            self._calls = {call}
+        self.server.calls_served += 1
+        # What this read has produced so far goes out first: the call may end at once and write.
+        if out:
+            self.write(b"".join(out))
+            out.clear()
+        if not self.closed:
+            self.server.workers.submit(call)
+        return True
+
+    def _refusal(self, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
+        """Why this call cannot be made at all, or None."""
+        program, version, procedure = split_key(key)
+        if not self.server.has_program(program, version):
+            return RpcError(
+                ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
+            )
+        if status != Status.OK:
+            return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
+        if binding is None:
+            return RpcError(
+                ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here"
+            )
+        if binding.needs_auth and not self.authenticated:
+            return RpcError(ErrorCode.RPC, "authentication required")
+        return None
+
+    def _drop(self, data: bytearray, pos: int) -> None:
+        if _log.info_on:
+            _, *header = HEADER.unpack_from(data, pos)
+            _log.info("dropped a message that no client should send", message=str(Message(*header)))
+
+    # Replying ------------------------------------------------------------------------------------
+
+    def reply(self, binding: Binding, serial: int, result: Any) -> bytes:
+        """The frame that carries a result. Raises XdrError when the result does not fit its type."""
+        return frame(binding.procedure.key, Type.REPLY, serial, Status.OK, binding.encode(result))
+
+    def error_reply(self, key: bytes, serial: int, error: RpcError) -> bytes:
+        """The frame that carries an error."""
+        if _log.debug_on:
+            _log.debug("call refused", client=self.id, serial=serial, error=error.message)
+        return frame(key, Type.REPLY, serial, Status.ERROR, encode(error.to_wire()))
+
+    def failure_reply(self, binding: Binding, serial: int, error: Exception) -> bytes:
+        """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
+        if isinstance(error, RpcError):
+            answer = error
+        elif isinstance(error, XdrError):
+            answer = RpcError(
+                ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}"
+            )
+        else:
+            _log.error(
+                "a handler failed", procedure=binding.procedure.name, client=self.id, exc_info=error
+            )
+            answer = RpcError(
+                ErrorCode.INTERNAL_ERROR,
+                f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
+                "its log has the details",
+            )
+        return self.error_reply(binding.procedure.key, serial, answer)
+
+    def run_inline(self, binding: Binding, serial: int, args: Any) -> bytes:
+        """Run a plain function now and make its reply."""
+        try:
+            return self.reply(binding, serial, binding.handler(self, args))
+        except Exception as error:  # whatever it is, it becomes this call's reply
+            return self.failure_reply(binding, serial, error)
+
+    def call_done(self, call: Call, reply: bytes) -> None:
+        """A call that took a worker has ended: send its reply and read on."""
+        if self.closed:
+            return
+        self._calls.discard(call)  # type: ignore[union-attr]  # not empty: it is our own set
+        self.in_flight -= 1
+        self.write(reply)
+        if self.server.draining:
+            self.server.call_drained()
+        elif self._tail is not None and not self.closed:
+            # Not from here: a chain of waiting calls would be a chain of stack frames.
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Room below the request limit: take up the frames that waited."""
+        tail = self._tail
+        if tail is None or self.closed or self.server.draining:
+            return
+        if len(tail) >= self._need:
+            self._consume(tail, len(tail))
+        tail = self._tail
+        if (
+            tail is None
+            or len(tail) < READ_AHEAD
+            or self.in_flight < self.server.max_client_requests
+        ):
+            self.resume(PAUSE_LIMIT)
+
+    def limit_changed(self) -> None:
+        """The request limit was changed: frames that waited for the old one may go on."""
+        if self._tail is not None:
+            self._loop.call_soon(self._read_on)
+
+    # Keepalive -----------------------------------------------------------------------------------
+
+    def start_keepalive(self) -> None:
+        """Begin to send PINGs, because the client said that it answers them."""
+        server = self.server
+        if self._keepalive is None and server.keepalive_interval > 0:
+            self._keepalive = Keepalive(self, server.keepalive_interval, server.keepalive_count)
+
+    def heard(self) -> bool:
+        """Whether anything came since this was last asked."""
+        heard, self._heard = self._heard, False
+        return heard
+
+    def ping(self) -> None:
+        """Send a PING, unless earlier bytes still wait to be sent: it would only join them."""
+        if not self.unsent:
+            self.write(PING_FRAME)
+
+    # Who it is -----------------------------------------------------------------------------------
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it came through a UNIX socket."""
+        return self.sock.family == socket.AF_UNIX
+
+    def identity(self) -> PeerIdentity:
+        """Who connected, by the kernel's word. Raises OSError unless `is_local`."""
+        return PeerIdentity.of(self.sock)
+
+    def address(self) -> str:
+        """The peer's address, `host:port` or `[host]:port`. Raises OSError when it is gone."""
+        host, port = self.sock.getpeername()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    # Ending --------------------------------------------------------------------------------------
+
+    def abort(self, reason: str = "closed by the daemon") -> None:
+        """Disconnect now. Calls in flight are cancelled and their workers freed at once."""
+        self._end(reason)
+
+    def close_after_reply(self) -> None:
+        """Disconnect once the replies made so far, and the one being made now, are sent."""
+        self._loop.call_soon(self.end_when_sent, "the client said good-bye")
+
+    def abort_calls(self, error: RpcError) -> None:
+        """Stop every call in flight and answer each with `error`."""
+        for call in list(self._calls):
+            call.abort(error)
+
+    def ended(self, reason: str) -> None:
+        """The socket is closed: give back everything that was held for this client."""
+        calls, self._calls = self._calls, _NO_CALLS
+        self.in_flight = 0
+        self._tail = None
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
+        self.server.registry.remove(self)
+        for call in calls:
+            call.abandon()
+        if _log.info_on:
+            _log.info("client gone", server=self.server.name, client=self.id, reason=reason)
+
+
+assert READ_SIZE > READ_AHEAD  # noqa: S101  # one read may exceed the read-ahead, never the reverse

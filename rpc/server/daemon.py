@@ -1,0 +1,195 @@
+"""The daemon: its servers, its automatic end when nobody is connected, its graceful end when asked.
+
+Source: libvirt's src/rpc/virnetdaemon.c.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from rpc.logs import get_logger
+from rpc.server.options import ServerOptions
+from rpc.server.server import Server
+from rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from rpc.logs import LogControl
+
+_log = get_logger("rpc.server.daemon")
+
+#: Seconds that calls in flight have to finish at a graceful end.
+SHUTDOWN_GRACE: Final = 10.0
+#: Seconds that peers then have to take their last replies.
+_FLUSH_GRACE: Final = 1.0
+
+
+class State(Enum):
+    """Where a daemon is in its life; it only ever goes forward."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+class Daemon:
+    """A process's servers and their common life (virNetDaemon). Make it inside a running loop.
+
+    name: what it calls itself; logging: what the admin program changes logging through;
+    grace: seconds that calls in flight have at a graceful end.
+    """
+
+    def __init__(
+        self, name: str, *, logging: LogControl | None = None, grace: float = SHUTDOWN_GRACE
+    ) -> None:
+        self.name = name
+        self.logging = logging
+        self.grace = grace
+        self.servers: dict[str, Server] = {}
+        self.state = State.STARTING
+        self.timeout = 0
+        self._loop = asyncio.get_running_loop()
+        self._quit = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._holds = 0
+
+    # Servers -------------------------------------------------------------------------------------
+
+    def add_server(self, options: ServerOptions) -> Server:
+        """Make a server. Raises ValueError when its name is taken."""
+        if options.name in self.servers:
+            raise ValueError(f"daemon {self.name} has a server {options.name} already")
+        server = Server(self, options)
+        self.servers[options.name] = server
+        return server
+
+    def server(self, name: str) -> Server:
+        """The server with this name. Raises RpcError (NO_SERVER)."""
+        try:
+            return self.servers[name]
+        except KeyError:
+            raise RpcError(
+                ErrorCode.NO_SERVER,
+                f"daemon {self.name} has no server '{name}'; it has {', '.join(self.servers)}",
+            ) from None
+
+    # Automatic shutdown --------------------------------------------------------------------------
+
+    def set_timeout(self, seconds: int) -> None:
+        """End by itself after so many seconds without any client; 0 for never."""
+        self.timeout = seconds
+        self._set_timer(restart=True)
+
+    def hold(self) -> None:
+        """Something is going on that an automatic shutdown must not interrupt."""
+        self._holds += 1
+        self._set_timer()
+
+    def release(self) -> None:
+        """The counterpart of `hold`."""
+        self._holds -= 1
+        self._set_timer()
+
+    def population_changed(self) -> None:
+        """A client came or went, or a limit changed."""
+        if self.timeout:
+            self._set_timer()
+
+    def _set_timer(self, *, restart: bool = False) -> None:
+        idle = (
+            self.state is State.RUNNING
+            and self.timeout > 0
+            and not self._holds
+            and not any(len(server.registry) for server in self.servers.values())
+        )
+        if self._timer is not None and (restart or not idle):
+            self._timer.cancel()
+            self._timer = None
+        if idle and self._timer is None:
+            self._timer = self._loop.call_later(self.timeout, self._timed_out)
+
+    def _timed_out(self) -> None:
+        _log.info("nobody connected, ending", seconds=self.timeout)
+        self.shutdown()
+
+    # Life ----------------------------------------------------------------------------------------
+
+    async def serve(self, on_ready: Callable[[], None] | None = None) -> None:
+        """Accept clients until `shutdown`; return when everything is answered and closed.
+
+        on_ready: called once every service listens.
+        """
+        self.state = State.RUNNING
+        for server in self.servers.values():
+            server.start()
+        self._set_timer()
+        if on_ready is not None:
+            on_ready()
+        try:
+            await self._quit.wait()
+            await self._drain()
+        finally:
+            for server in self.servers.values():
+                server.draining = True
+                for service in server.services:
+                    service.close()
+                server.close()
+            self.state = State.ENDED
+
+    def shutdown(self) -> None:
+        """End gracefully; a second call ends at once, cancelling what is still in flight."""
+        if self._quit.is_set():
+            self._at_once.set()
+            self._progress.set()
+        self._quit.set()
+
+    def call_drained(self) -> None:
+        """A call in flight has ended during the graceful end."""
+        self._progress.set()
+
+    async def _drain(self) -> None:
+        self.state = State.DRAINING
+        self._set_timer()
+        for server in self.servers.values():
+            server.drain()
+        deadline = self._loop.time() + self.grace
+        if not await self._wait(lambda: not self._in_flight(), deadline):
+            _log.warning("calls cancelled at shutdown", calls=self._in_flight())
+            error = RpcError(
+                ErrorCode.OPERATION_ABORTED, f"daemon {self.name} ends: the call was cancelled"
+            )
+            for server in self.servers.values():
+                server.abort_calls(error)
+            await self._wait(lambda: not self._in_flight(), self._loop.time() + _FLUSH_GRACE)
+        await self._flush()
+
+    def _in_flight(self) -> int:
+        return sum(server.in_flight for server in self.servers.values())
+
+    async def _wait(self, done: Callable[[], bool], deadline: float) -> bool:
+        """Wait until `done()`, for `deadline` at the latest; True when it came to be done."""
+        while not done():
+            left = deadline - self._loop.time()
+            if left <= 0 or self._at_once.is_set():
+                return False
+            self._progress.clear()
+            try:
+                await asyncio.wait_for(self._progress.wait(), left)
+            except TimeoutError:
+                return done()
+        return True
+
+    async def _flush(self) -> None:
+        """Give peers a moment to take their last replies; one that does not read is left behind."""
+        deadline = self._loop.time() + _FLUSH_GRACE
+        while self._loop.time() < deadline and not self._at_once.is_set():
+            if not any(
+                client.unsent for server in self.servers.values() for client in server.registry
+            ):
+                return
+            await asyncio.sleep(0.01)

@@ -1,0 +1,66 @@
+"""Binding a program's procedures to the functions that serve them.
+
+A handler is a plain function when it cannot block: it runs at once, on the loop. It is a coroutine
+function when it may wait: it then takes a worker. That distinction is the whole scheduling model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rpc.wire.program import Procedure, Program
+
+if TYPE_CHECKING:
+    from rpc.server.client import Client
+
+ArgsT = TypeVar("ArgsT")
+ResultT = TypeVar("ResultT")
+
+
+class Binding:
+    """One procedure with its handler, flattened for the dispatcher."""
+
+    __slots__ = ("decode", "encode", "handler", "inline", "needs_auth", "priority", "procedure")
+
+    def __init__(self, procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> None:
+        self.procedure = procedure
+        self.handler = handler
+        self.inline = not inspect.iscoroutinefunction(handler)
+        self.priority = procedure.priority
+        self.needs_auth = procedure.needs_auth
+        self.decode = procedure.decode_args
+        self.encode = procedure.encode_result
+
+
+class Handlers:
+    """The handlers of one program, ready to be added to a server.
+
+    handlers = Handlers(ADMIN)
+    handlers.bind(CONNECT_OPEN, connect_open)
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._bindings: dict[bytes, Binding] = {}
+
+    def bind(
+        self,
+        procedure: Procedure[ArgsT, ResultT],
+        handler: Callable[[Client, ArgsT], ResultT]
+        | Callable[[Client, ArgsT], Coroutine[Any, Any, ResultT]],
+    ) -> None:
+        """Serve `procedure` by `handler(client, args)`.
+
+        A handler raises RpcError to refuse. Raises ValueError for another program's procedure or
+        one that is bound already.
+        """
+        if procedure.program is not self.program:
+            raise ValueError(f"{procedure!r} does not belong to {self.program!r}")
+        if procedure.key in self._bindings:
+            raise ValueError(f"{procedure!r} has a handler already")
+        self._bindings[procedure.key] = Binding(procedure, handler)
+
+    def __iter__(self) -> Iterator[tuple[bytes, Binding]]:
+        return iter(self._bindings.items())

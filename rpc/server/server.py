@@ -1,0 +1,180 @@
+"""A named server: its programs, its listening services, its clients and its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rpc.logs import get_logger
+from rpc.security import PeerIdentity
+from rpc.server.client import Client
+from rpc.server.handlers import Binding, Handlers
+from rpc.server.options import ServerOptions
+from rpc.server.registry import ClientRegistry
+from rpc.server.service import Service, listen_tcp, listen_unix
+from rpc.server.workers import WorkerPool
+from rpc.transport.link import PAUSE_SHUTDOWN
+from rpc.wire.errors import RpcError
+
+if TYPE_CHECKING:
+    from rpc.server.daemon import Daemon
+
+_log = get_logger("rpc.server.server")
+
+
+class Server:
+    """One of a daemon's servers (virNetServer).
+
+    admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
+    table: procedure key to handler, read by every call. draining: no more calls are taken.
+    """
+
+    def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
+        self.daemon = daemon
+        self.loop = asyncio.get_running_loop()
+        self.name = options.name
+        self.admit: Callable[[PeerIdentity], bool] | None = None
+        self.workers = WorkerPool(options.min_workers, options.max_workers, options.prio_workers)
+        self.registry = ClientRegistry(
+            options.max_clients, options.max_anonymous_clients, self._population_changed
+        )
+        self.max_client_requests = options.max_client_requests
+        self.keepalive_interval = options.keepalive_interval
+        self.keepalive_count = options.keepalive_count
+        self.services: list[Service] = []
+        self.table: dict[bytes, Binding] = {}
+        self.calls_served = 0
+        self.draining = False
+        self._programs: set[tuple[int, int]] = set()
+
+    # Programs ------------------------------------------------------------------------------------
+
+    def add_program(self, handlers: Handlers) -> None:
+        """Serve a program here. Raises ValueError when it is served already."""
+        program = handlers.program
+        if self.has_program(program.number, program.version):
+            raise ValueError(f"server {self.name} serves {program!r} already")
+        self._programs.add((program.number, program.version))
+        self.table.update(handlers)
+
+    def has_program(self, number: int, version: int) -> bool:
+        """Whether a program is served here."""
+        return (number, version) in self._programs
+
+    # Services ------------------------------------------------------------------------------------
+
+    def listen_unix(
+        self, path: str, *, mode: int = 0o700, group: int | None = None, readonly: bool = False
+    ) -> Service:
+        """Listen on a UNIX socket; see `service.listen_unix`. Raises OSError."""
+        return self._add_service(
+            listen_unix(path, mode=mode, group=group), readonly=readonly, unlink=True
+        )
+
+    def listen_tcp(self, host: str, port: int) -> list[Service]:
+        """Listen on TCP, on every address that `host` has. Raises OSError."""
+        return [self._add_service(sock) for sock in listen_tcp(host, port)]
+
+    def adopt(self, sock: socket.socket, *, readonly: bool = False) -> Service:
+        """Take over a socket that listens already (socket activation); its file is left alone."""
+        return self._add_service(sock, readonly=readonly)
+
+    def _add_service(
+        self, sock: socket.socket, *, readonly: bool = False, unlink: bool = False
+    ) -> Service:
+        service = Service(
+            self.loop,
+            sock,
+            self._has_room,
+            self._accepted,
+            readonly=readonly,
+            unlink=unlink,
+        )
+        self.services.append(service)
+        return service
+
+    def start(self) -> None:
+        """Begin to accept."""
+        for service in self.services:
+            service.update()
+
+    def _has_room(self) -> bool:
+        return self.registry.has_room and not self.draining
+
+    def _population_changed(self) -> None:
+        for service in self.services:
+            service.update()
+        self.daemon.population_changed()
+
+    def set_max_client_requests(self, limit: int) -> None:
+        """Change how many calls each client may have under way. Raises ValueError below 1."""
+        if limit < 1:
+            raise ValueError(f"max_client_requests is at least 1, not {limit}")
+        self.max_client_requests = limit
+        for client in self.registry:
+            client.limit_changed()
+
+    # Clients -------------------------------------------------------------------------------------
+
+    def _accepted(self, service: Service, sock: socket.socket) -> None:
+        try:
+            if sock.family == socket.AF_UNIX:
+                if self.admit is not None and not self._may_enter(sock):
+                    sock.close()
+                    return
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:  # it went before we looked at it
+            _log.info("new client lost", server=self.name, error=error.strerror)
+            sock.close()
+            return
+        client = Client(
+            self,
+            sock,
+            self.registry.next_id(),
+            authenticated=True,
+            readonly=service.readonly,
+        )
+        self.registry.add(client)
+        client.start()
+        if _log.info_on:
+            _log.info("client connected", server=self.name, client=client.id)
+
+    def _may_enter(self, sock: socket.socket) -> bool:
+        peer = PeerIdentity.of(sock)
+        if self.admit is None or self.admit(peer):
+            return True
+        _log.error("client refused", server=self.name, pid=peer.pid, uid=peer.uid)
+        return False
+
+    # Ending --------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have no reply yet."""
+        return sum(client.in_flight for client in self.registry)
+
+    def drain(self) -> None:
+        """Accept and read nothing more; calls in flight go on."""
+        self.draining = True
+        for service in self.services:
+            service.close()
+        for client in self.registry:
+            client.pause(PAUSE_SHUTDOWN)
+
+    def call_drained(self) -> None:
+        """A call in flight has ended while the daemon shuts down."""
+        self.daemon.call_drained()
+
+    def abort_calls(self, error: RpcError) -> None:
+        """Stop all calls in flight and answer each with `error`."""
+        for client in self.registry:
+            client.abort_calls(error)
+
+    def close(self) -> None:
+        """Disconnect everybody."""
+        for client in self.registry:
+            client.abort("the daemon ends")

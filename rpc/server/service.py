@@ -1,0 +1,180 @@
+"""A listening socket: it accepts while its server has room, and waits while it has not.
+
+When the process runs out of descriptors accepting pauses too, until a client has gone or a moment has
+passed; the daemon goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from rpc.logs import get_logger
+
+_log = get_logger("rpc.server.service")
+
+#: Connections taken in one go before other work has its turn.
+_ACCEPT_BATCH: Final = 128
+_BACKLOG: Final = 4096
+#: Seconds until accepting is tried again after the process ran out of descriptors or memory.
+_RETRY_AFTER: Final = 0.5
+_OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Service:
+    """One listening socket of a server.
+
+    has_room: asked before every accept; accepted: gets each new socket; readonly and auth belong to
+    the clients that come through here; unlink: remove the socket's file at the end.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        has_room: Callable[[], bool],
+        accepted: Callable[[Service, socket.socket], None],
+        *,
+        readonly: bool = False,
+        unlink: bool = False,
+    ) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.readonly = readonly
+        self._loop = loop
+        self._has_room = has_room
+        self._accepted = accepted
+        self._listening = False
+        self._closed = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._file = _identify(sock) if unlink else None
+
+    @property
+    def name(self) -> str:
+        """The address, for people."""
+        address = self.sock.getsockname()
+        if isinstance(address, (str, bytes)):
+            return os.fsdecode(address)
+        return f"{address[0]}:{address[1]}"
+
+    def update(self) -> None:
+        """Listen or pause, as the server has room or not."""
+        wanted = self._has_room() and not self._closed and self._retry is None
+        if wanted == self._listening:
+            return
+        self._listening = wanted
+        if wanted:
+            self._loop.add_reader(self.sock.fileno(), self._acceptable)
+        else:
+            self._loop.remove_reader(self.sock.fileno())
+        if _log.info_on:
+            _log.info("accepting" if wanted else "accepting paused", service=self.name)
+
+    def _acceptable(self) -> None:
+        for _ in range(_ACCEPT_BATCH):
+            if not self._has_room() or self._closed:
+                return
+            try:
+                sock, _address = self.sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:
+                continue  # that one was gone before its turn came
+            except OSError as error:
+                self._accept_failed(error)
+                return
+            sock.setblocking(False)
+            self._accepted(self, sock)
+
+    def _accept_failed(self, error: OSError) -> None:
+        if error.errno not in _OUT_OF_RESOURCES:
+            _log.error("accept failed", service=self.name, error=error.strerror)
+            return
+        if self._retry is None:
+            _log.warning("accepting paused", service=self.name, error=error.strerror)
+            self._retry = self._loop.call_later(_RETRY_AFTER, self._try_again)
+            self.update()
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.update()
+
+    def close(self) -> None:
+        """Stop listening and remove the socket's file, if it is still ours."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self.update()
+        path = self.name
+        self.sock.close()
+        if self._file is not None:
+            _unlink(path, self._file)
+
+
+def listen_unix(path: str, *, mode: int = 0o700, group: int | None = None) -> socket.socket:
+    """A listening UNIX socket at `path` whose file never has more rights than `mode`.
+
+    group: the group id of the file, or None to leave it. Raises OSError; an existing file is not
+    removed here, since only the caller can know that nobody uses it.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        old_mask = os.umask(0o777)  # nobody connects between bind and chmod
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(old_mask)
+        if group is not None:
+            os.chown(path, -1, group)
+        os.chmod(path, mode)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        error.filename = path
+        raise
+    return sock
+
+
+def listen_tcp(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on every address of `host` (empty: all). Raises OSError."""
+    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    socks: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in infos:
+            sock = socket.socket(family, kind, protocol)
+            socks.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+    except OSError:
+        for sock in socks:
+            sock.close()
+        raise
+    return socks
+
+
+def _identify(sock: socket.socket) -> tuple[int, int] | None:
+    """Device and inode of a UNIX socket's file."""
+    address = sock.getsockname()
+    if sock.family != socket.AF_UNIX or not isinstance(address, str) or address.startswith("\0"):
+        return None
+    status = os.stat(address)
+    return status.st_dev, status.st_ino
+
+
+def _unlink(path: str, identity: tuple[int, int]) -> None:
+    try:
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) == identity:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
