@@ -27,6 +27,7 @@ from rpc.wire.typedparams import (
     validate,
 )
 
+_LIB_VERSION = protocol.LibVersion(protocol.LIBVIRT_VERSION)
 _POOL_SETTABLE = {"minWorkers": Kind.UINT, "maxWorkers": Kind.UINT, "prioWorkers": Kind.UINT}
 _LIMITS_SETTABLE = {"nclients_max": Kind.UINT, "nclients_unauth_max": Kind.UINT}
 
@@ -71,7 +72,7 @@ class AdminService:
         client.close_after_reply()
 
     def get_lib_version(self, client: Client, args: None) -> protocol.LibVersion:
-        return protocol.LibVersion(protocol.LIBVIRT_VERSION)
+        return _LIB_VERSION
 
     def list_servers(self, client: Client, args: protocol.ListServersArgs) -> protocol.ServerList:
         _check_flags(args.flags)

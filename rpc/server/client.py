@@ -70,6 +70,7 @@ class Client(SocketLink):
         "_keepalive",
         "_need",
         "_skip",
+        "_stopped",
         "_tail",
         "authenticated",
         "id",
@@ -99,6 +100,7 @@ class Client(SocketLink):
         self._tail: bytearray | None = None  # bytes that are not consumed yet
         self._need = 0  # how many of them make the next frame whole
         self._skip = 0  # bytes to discard: one for each descriptor that nobody wanted
+        self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
         self._heard = True
         self._keepalive: Keepalive | None = None
 
@@ -157,13 +159,15 @@ class Client(SocketLink):
                     out.append(self.failure_reply(binding, serial, error))
                 pos = after
                 server.calls_served += 1
-            if self.closed:
-                return
-        if out:
+            if self._stopped:
+                break
+        if out and not self.closed:
             self.write(out[0] if len(out) == 1 else b"".join(out))
-            if self.closed:
-                return
-        self._keep(data, pos, size)
+        if not self._stopped:
+            self._keep(data, pos, size)
+        elif not self.closed:
+            self._tail = None
+            self.end_when_sent("the client said good-bye")
 
     def _keep(self, data: bytearray, pos: int, size: int) -> None:
         """Remember what is left, and end the connection when it cannot become a frame."""
@@ -387,8 +391,11 @@ class Client(SocketLink):
         self._end(reason)
 
     def close_after_reply(self) -> None:
-        """Disconnect once the replies made so far, and the one being made now, are sent."""
-        self._loop.call_soon(self.end_when_sent, "the client said good-bye")
+        """Disconnect once the reply being made now is sent; nothing behind this call is read.
+
+        For plain-function handlers: their reply belongs to the batch being made.
+        """
+        self._stopped = True
 
     def abort_calls(self, error: RpcError) -> None:
         """Stop every call in flight and answer each with `error`."""
@@ -397,6 +404,7 @@ class Client(SocketLink):
 
     def ended(self, reason: str) -> None:
         """The socket is closed: give back everything that was held for this client."""
+        self._stopped = True
         calls, self._calls = self._calls, _NO_CALLS
         self.in_flight = 0
         self._tail = None

@@ -27,6 +27,7 @@ WRITE_LOW: Final = 16 * 1024
 PAUSE_WRITE: Final = 1  # the peer does not read its replies
 PAUSE_LIMIT: Final = 2  # its request limit is reached and its read-ahead is full
 PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
+PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 
 
 class SocketLink:
@@ -146,6 +147,7 @@ class SocketLink:
             self._end(reason)
         else:
             self._end_when_sent = True
+            self.pause(PAUSE_ENDING)
 
     def _end(self, reason: str) -> None:
         if self.closed:
