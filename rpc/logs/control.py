@@ -1,0 +1,330 @@
+"""Changing what is logged, and where to, while the daemon runs.
+
+Rules of this file: every change goes through `LogControl.configure`. It reads all texts first, then
+opens what is new, then swaps, then closes what is gone; whatever fails, fails before the swap. A file
+system that hangs holds up only those who open files: records, filters and levels go on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from .logger import SWITCHBOARD
+from .outlet import OUTLET, LiveOutput
+from .settings import (
+    DEFAULT_LEVEL,
+    Filter,
+    Formats,
+    Level,
+    LogSettingError,
+    Output,
+    filters_text,
+    level_chooser,
+    outputs_text,
+    parse_filters,
+    parse_formats,
+    parse_level,
+    parse_outputs,
+)
+from .sinks import FileSink, Places, Sink, open_sink
+
+_owner_lock = threading.Lock()
+_owner: LogControl | None = None
+
+
+def default_outputs(
+    ident: str,
+    *,
+    level: int = DEFAULT_LEVEL,
+    daemonised: bool = False,
+    privileged: bool | None = None,
+    journal: str = Places.journal,
+) -> str:
+    """Returns the outputs that libvirt would choose for a daemon that is told none.
+
+    With the journal's socket there and the daemon either in the background or started without a
+    terminal: the journal, debug records left out. Else in the foreground stderr; in the background
+    `/var/log/libvirt/IDENT.log`, or `IDENT.log` in the user's cache folder for a daemon without
+    privileges, where the folder is made with mode 0700 if it is missing.
+
+    Raises OSError if that folder cannot be made.
+    Source: libvirt: src/util/virlog.c, virLogSetDefaultOutput.
+    """
+    have_journal = os.access(journal, os.W_OK)
+    if have_journal and (daemonised or not _has_terminal()):
+        return f"{max(level, Level.INFO)}:journald"
+    if not daemonised:
+        return f"{int(level)}:stderr"
+    if os.geteuid() == 0 if privileged is None else privileged:
+        return f"{int(level)}:file:/var/log/libvirt/{ident}.log"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(cache, "libvirt")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return f"{int(level)}:file:{folder}/{ident}.log"
+
+
+def _has_terminal() -> bool:
+    """Whether standard input is a terminal (libvirt asks for this one, not for stderr)."""
+    return os.isatty(0)
+
+
+class LogControl:
+    """The logging of this process: level, filters, outputs and formats, changeable at any time.
+
+    There is at most one open at a time, since loggers belong to the process; a second raises
+    RuntimeError.
+
+    Args:
+        ident: the daemon's name, for the journal, an empty syslog identity and default outputs.
+        level, filters, outputs, log_format: the first settings, as in `configure`.
+        default: what an empty `outputs` means; left out, what libvirt would take for a daemon
+            in the foreground.
+        banner: lines that open every output, as libvirt opens its with version and host.
+        places: where stderr, syslog and the journal are.
+
+    Raises LogSettingError if a setting is refused; then nothing is in force or left open.
+    """
+
+    def __init__(
+        self,
+        ident: str = "",
+        *,
+        level: int | str = DEFAULT_LEVEL,
+        filters: str = "",
+        outputs: str = "",
+        log_format: str = "text",
+        default: str | None = None,
+        banner: Sequence[str] = (),
+        places: Places = Places(),  # noqa: B008  frozen, so sharing it is harmless
+    ) -> None:
+        self._opening = threading.Lock()  # around all that opens files: may be held for long
+        self._lock = threading.Lock()  # around what is in force: held for a moment
+        self._ident = ident or os.path.basename(sys.argv[0]) or "python"
+        self._places = places
+        self._level = parse_level(level)
+        self._filters: list[Filter] = []
+        self._formats = Formats()
+        self._default = parse_outputs(
+            default or default_outputs(self._ident, level=self._level, journal=places.journal)
+        )
+        self._open = True
+        _claim(self)
+        try:
+            OUTLET.start(tuple(banner), places.stderr)
+            self.configure(level=level, filters=filters, outputs=outputs, log_format=log_format)
+        except BaseException:
+            self.close()
+            raise
+
+    def configure(
+        self,
+        *,
+        level: int | str | None = None,
+        filters: str | None = None,
+        outputs: str | None = None,
+        log_format: str | None = None,
+    ) -> None:
+        """Changes the settings given, all of them or none; None leaves one as it is.
+
+        Args:
+            level: 1 (debug) to 4 (error), for sources that no filter matches.
+            filters: see `parse_filters`; empty means none.
+            outputs: see `parse_outputs`; empty means the default.
+            log_format: see `parse_formats`.
+
+        Raises LogSettingError and changes nothing if any of them is refused
+        or an output cannot be opened.
+        """
+        if outputs is None:
+            self._commit(level, filters, None, log_format)
+            return
+        with self._opening:
+            self._check(level, filters, log_format)  # before any file is created
+            # libvirt takes mere spaces for an empty set, which its admin API then fails to show.
+            sinks, fresh = self._sinks(parse_outputs(outputs) or self._default)
+            try:
+                self._commit(level, filters, sinks, log_format)
+            except BaseException:
+                _close(fresh)
+                raise
+
+    def _check(
+        self, level: int | str | None, filters: str | None, log_format: str | None
+    ) -> tuple[Level, list[Filter], Formats]:
+        """Returns what would be in force; raises LogSettingError."""
+        if not self._open:
+            raise RuntimeError("this LogControl is closed: its settings are no longer in force")
+        return (
+            self._level if level is None else parse_level(level),
+            self._filters if filters is None else parse_filters(filters),
+            self._formats if log_format is None else parse_formats(log_format),
+        )
+
+    def _commit(
+        self,
+        level: int | str | None,
+        filters: str | None,
+        sinks: list[tuple[Output, Sink]] | None,
+        log_format: str | None,
+    ) -> None:
+        """Puts settings in force; None leaves one as it is. Never waits for a file system."""
+        with self._lock:
+            checked = self._check(level, filters, log_format)
+            if sinks is None:
+                sinks = [(live.output, live.sink) for live in OUTLET.lives]
+            self._level, self._filters, self._formats = checked
+            OUTLET.swap(
+                tuple(
+                    LiveOutput(one, sink, self._formats.of(one), self._ident) for one, sink in sinks
+                )
+            )
+            choose, least = level_chooser(self._filters, self._level), OUTLET.least
+            SWITCHBOARD.apply(lambda source: max(choose(source), least))
+
+    def _sinks(self, wanted: list[Output]) -> tuple[list[tuple[Output, Sink]], list[Sink]]:
+        """Takes over what is open already and still in its place, and opens the rest.
+
+        Returns all of them, and by themselves those just opened.
+
+        Raises LogSettingError if one cannot be opened; those opened before it are closed again.
+        """
+        in_force = {live.output.place: live.sink for live in OUTLET.lives}
+        found: list[tuple[Output, Sink]] = []
+        fresh: list[Sink] = []
+        try:
+            for output in wanted:
+                sink = in_force.get(output.place)
+                if sink is None or not sink.current():
+                    sink = open_sink(output, self._places)
+                    fresh.append(sink)
+                found.append((output, sink))
+        except BaseException:
+            _close(fresh)
+            raise
+        return found, fresh
+
+    @property
+    def level(self) -> int:
+        """The level for sources that no filter matches: 1 debug, 2 info, 3 warning, 4 error.
+
+        Setting another value raises LogSettingError.
+        """
+        return int(self._level)
+
+    @level.setter
+    def level(self, value: int) -> None:
+        self.configure(level=value)
+
+    @property
+    def log_format(self) -> str:
+        """The formats in force, as `parse_formats` reads them; setting may raise LogSettingError."""
+        return str(self._formats)
+
+    @log_format.setter
+    def log_format(self, value: str) -> None:
+        self.configure(log_format=value)
+
+    def set_filters(self, text: str | None) -> None:
+        """Replaces the filters; None or an empty text removes them.
+
+        Raises LogSettingError, changing nothing.
+        Source: libvirt: src/util/virlog.c, virLogSetFilters.
+        """
+        self.configure(filters=text or "")
+
+    def set_outputs(self, text: str | None) -> None:
+        """Replaces the outputs; None or an empty text brings the default back.
+
+        Raises LogSettingError, changing nothing.
+        A file that stays keeps its descriptor, unless its path has come to name another file.
+        Source: libvirt: src/util/virlog.c, virLogSetOutputs.
+        """
+        self.configure(outputs=text or "")
+
+    def filters(self) -> list[Filter]:
+        """Returns the filters in force, in the order in which they are tried."""
+        return list(self._filters)
+
+    def outputs(self) -> list[Output]:
+        """Returns the outputs in force."""
+        return [live.output for live in OUTLET.lives]
+
+    def filters_text(self) -> str:
+        """Returns the filters as libvirt prints them, each with a space behind it."""
+        return filters_text(self._filters)
+
+    def outputs_text(self) -> str:
+        """Returns the outputs as libvirt prints them, between single spaces."""
+        return outputs_text(self.outputs())
+
+    def reopen(self) -> None:
+        """Turns every file output to the file its path names now; for SIGHUP after a rotation.
+
+        Files still in their place are left alone, so calling this once too often does no harm.
+
+        Raises LogSettingError (SYSTEM_ERROR) naming those that could not be opened; they go on
+        in the old file, and the others are reopened all the same.
+        """
+        failed: list[tuple[Output, OSError]] = []
+        with self._opening:
+            self._check(None, None, None)
+            for live in OUTLET.lives:
+                if isinstance(live.sink, FileSink) and not live.sink.current():
+                    try:
+                        fresh = live.sink.open_anew()
+                    except OSError as err:
+                        failed.append((live.output, err))
+                        continue
+                    with OUTLET.hold():
+                        if any(live.sink is other.sink for other in OUTLET.lives):
+                            live.sink.turn_to(fresh)
+                        else:  # closed meanwhile
+                            os.close(fresh)
+        if failed:
+            what = ", ".join(f"'{output}' ({err.strerror})" for output, err in failed)
+            raise LogSettingError(
+                f"log outputs that cannot be reopened, and go on in the old file: {what}",
+                code_name="SYSTEM_ERROR",
+                errno=failed[0][1].errno or 0,
+            )
+
+    def prepare(self) -> None:
+        """Imports now what the first record would have to import (structlog: tens of milliseconds)."""
+        from . import record  # noqa: F401  imported for its effect
+
+    def close(self) -> None:
+        """Closes the outputs and goes back to how a process starts: warnings and errors to stderr."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            OUTLET.swap(())
+            OUTLET.start((), Places.stderr)
+            SWITCHBOARD.apply(lambda _source: DEFAULT_LEVEL)
+            _release(self)
+
+
+def _close(sinks: list[Sink]) -> None:
+    for sink in sinks:
+        sink.close()
+
+
+def _claim(control: LogControl) -> None:
+    global _owner
+    with _owner_lock:
+        if _owner is not None:
+            raise RuntimeError(
+                "the logging of this process has a LogControl already "
+                f"(it writes to {_owner.outputs_text()}): close that one first"
+            )
+        _owner = control
+
+
+def _release(control: LogControl) -> None:
+    global _owner
+    with _owner_lock:
+        if _owner is control:
+            _owner = None

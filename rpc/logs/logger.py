@@ -1,0 +1,163 @@
+"""What the code that logs sees: a `Logger` per source, with switches that are plain attributes.
+
+Rules of this file: a statement that is off costs one attribute read and nothing else, so whether a
+logger is on is worked out when settings change, never when something is logged. `SWITCHBOARD` knows
+every logger there is and is the only one that sets the switches.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .outlet import OUTLET, OWN_KEYS
+from .settings import DEFAULT_LEVEL, Level
+
+if TYPE_CHECKING:
+    from .record import Recorder
+
+
+class Logger:
+    """Writes records for one source.
+
+    `debug_on`, `info_on`, `warning_on` and `error_on` tell whether a record of that level would be
+    written anywhere. They are plain bools, right at any time, to be asked before arguments that
+    cost something are made::
+
+        if _log.debug_on:
+            _log.debug("call received", client=client.id, procedure=str(procedure))
+
+    Fields are any keywords; their values are printed with `str` when the record is written (JSON
+    keeps numbers, lists and the like as they are). `exc_info=True` or `exc_info=exception` adds the
+    traceback to the record. A field that has the name of a part of the record (`level`, `source`,
+    `event` ...) is written as `level_`. No method raises: an output that fails is the outlet's
+    affair.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_fields",
+        "_recorder",
+        "debug_on",
+        "error_on",
+        "info_on",
+        "name",
+        "warning_on",
+    )
+
+    def __init__(self, name: str, fields: dict[str, object]) -> None:
+        self.name = name
+        self._fields = fields
+        self._recorder: Recorder | None = None
+        self.debug_on = self.info_on = self.warning_on = self.error_on = False
+        SWITCHBOARD.add(self)
+
+    def bind(self, **fields: object) -> Logger:
+        """Returns a logger of the same source whose records all carry these fields too.
+
+        Made for things that live for a while (a client, a stream), not for a single call.
+        """
+        return Logger(self.name, {**self._fields, **_renamed(fields)})
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """Writes a record that helps whoever works on this code."""
+        if self.debug_on:
+            self._record("debug", event, fields)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Writes a record of the ordinary course of things."""
+        if self.info_on:
+            self._record("info", event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Writes a record of something that is not as it should be, and was coped with."""
+        if self.warning_on:
+            self._record("warning", event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Writes a record of something that failed."""
+        if self.error_on:
+            self._record("error", event, fields)
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """Writes an error with the traceback of the exception being handled."""
+        if self.error_on:
+            self._record("error", event, {"exc_info": True, **fields})
+
+    def _record(self, level: str, event: str, fields: dict[str, object]) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            try:
+                # Not at the top: the first record pays for structlog's import, not every start.
+                from .record import CHAIN, Recorder
+            except Exception as err:  # the record may well be that no descriptors are left
+                OUTLET.cry(f"{level} : {self.name}: {event} (structlog cannot be loaded: {err})")
+                return
+            context = {"source": self.name, **self._fields}
+            recorder = self._recorder = Recorder(OUTLET, CHAIN, context)
+        recorder.record(level, event, _renamed(fields))
+
+    def __repr__(self) -> str:
+        return f"<Logger {self.name} {self._fields or ''}>"
+
+
+def _renamed(fields: dict[str, object]) -> dict[str, object]:
+    if OWN_KEYS.isdisjoint(fields):
+        return fields
+    return {f"{key}_" if key in OWN_KEYS else key: value for key, value in fields.items()}
+
+
+class Switchboard:
+    """Every logger there is, and the rule by which they are on or off."""
+
+    def __init__(self) -> None:
+        self._lock = (
+            threading.RLock()
+        )  # reentrant: a collected object's finaliser may make a logger
+        self._loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
+        self._by_name: dict[str, Logger] = {}
+        self._least: Callable[[str], int] = lambda _source: DEFAULT_LEVEL
+
+    def get(self, name: str) -> Logger:
+        """Returns the one unbound logger of a source, making it if need be."""
+        with self._lock:
+            logger = self._by_name.get(name)
+            if logger is None:
+                logger = self._by_name[name] = Logger(name, {})
+            return logger
+
+    def add(self, logger: Logger) -> None:
+        """Sets a new logger's switches, and from now on keeps them right."""
+        with self._lock:
+            self._loggers.add(logger)
+            _switch(logger, self._least(logger.name))
+
+    def apply(self, least: Callable[[str], int]) -> None:
+        """Puts a new rule in force: `least` gives the lowest level written, by source."""
+        with self._lock:
+            self._least = least
+            known: dict[str, int] = {}
+            for logger in list(self._loggers):
+                if logger.name not in known:
+                    known[logger.name] = least(logger.name)
+                _switch(logger, known[logger.name])
+
+
+def _switch(logger: Logger, least: int) -> None:
+    logger.debug_on = least <= Level.DEBUG
+    logger.info_on = least <= Level.INFO
+    logger.warning_on = least <= Level.WARNING
+    logger.error_on = least <= Level.ERROR
+
+
+SWITCHBOARD = Switchboard()
+
+
+def get_logger(name: str) -> Logger:
+    """Returns the logger of a source, named like `rpc.server.client`; the same one every time.
+
+    Opens nothing. Until a `LogControl` exists, warnings and errors go to stderr.
+    """
+    return SWITCHBOARD.get(name)
