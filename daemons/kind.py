@@ -1,0 +1,32 @@
+"""What makes a daemon this daemon and not another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from daemons.settings import Loaded
+    from rpc.security.identity import PeerIdentity
+    from rpc.server import Daemon, Server
+
+
+def no_programs(daemon: Daemon, server: Server, settings: Loaded) -> None:
+    """A daemon that serves nothing of its own yet; its admin server works all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonKind:
+    """The declaration of one daemon, in its package's `__init__`.
+
+    `name` names the process, its server, its sockets, its files and its settings; `title` describes
+    it in `--help`. `programs` adds to the server what it serves; it is called once, before any
+    socket exists, and may import what it needs. `admit` decides who may connect to its own UNIX
+    socket; None leaves that to the socket's permissions.
+    """
+
+    name: str
+    title: str
+    programs: Callable[[Daemon, Server, Loaded], None] = no_programs
+    admit: Callable[[PeerIdentity], bool] | None = None

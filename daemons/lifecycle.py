@@ -1,0 +1,179 @@
+"""The life of a daemon, from its command line to its exit status. The same for all three.
+
+The order matters: settings before anything is touched, forks before the pid file (a lock belongs to
+a process) and before the event loop, the pid file before the sockets, and readiness after
+everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from daemons import options as command_line
+from daemons.background import Parent, fork_into_background
+from daemons.failure import Failure, StartError
+from daemons.log_settings import LogSettings
+from daemons.pidfile import PidFile
+from daemons.places import Places, decide, default_settings_file, make_folder
+from daemons.settings import Loaded, SettingsError, load
+from daemons.systemd import Notifier, PassedSocket, passed_sockets
+from rpc.logs import get_logger
+
+if TYPE_CHECKING:
+    from daemons.kind import DaemonKind
+    from rpc.server import Daemon
+
+_log = get_logger("daemons.lifecycle")
+
+
+def run(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
+    """Be the daemon `kind` until it is told to end. Returns the exit status (see `Failure`).
+
+    arguments: the command line without the program's name; None takes the process's own.
+    Raises SystemExit after --help, --version and a wrong command line.
+    """
+    gc.disable()
+    options = command_line.parse(kind, sys.argv[1:] if arguments is None else arguments)
+    process = _Process(kind, options)
+    try:
+        process.live()
+    except StartError as error:
+        process.report(str(error))
+        return error.status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # before the daemon was ready; later, SIGINT ends it properly
+    except BaseException as error:
+        process.report(f"unexpected {type(error).__name__}: {error}")
+        raise
+    return 0
+
+
+class _Process:
+    """What a daemon's process has besides its servers, gathered in the order in which it is got."""
+
+    def __init__(self, kind: DaemonKind, options: command_line.Options) -> None:
+        self.kind = kind
+        self.options = options
+        self.notifier = Notifier.from_environment()
+        self.parent: Parent | None = None
+
+    def report(self, text: str) -> None:
+        """Tell whoever started us why we do not serve."""
+        if self.parent is not None:
+            self.parent.failed(text)
+        else:
+            sys.stderr.write(f"{self.kind.name}: {text}\n")
+
+    def live(self) -> None:
+        """Start, serve, end. Raises StartError."""
+        settings = self._read_settings()
+        try:
+            passed = passed_sockets()
+        except OSError as error:
+            raise StartError(Failure.NETWORK, f"systemd passed no socket: {error}") from error
+        places = decide(self.kind.name, self.options, settings)
+        if self.options.background:
+            try:
+                self.parent = fork_into_background(self.kind.name)
+            except OSError as error:
+                raise StartError(Failure.INIT, f"no further process: {error.strerror}") from error
+        if places.rundir in map(os.path.dirname, (places.pid_file, places.socket)):
+            make_folder(places.rundir)
+        pid_file = PidFile.acquire(places.pid_file)
+        try:
+            self._serve(settings, places, passed)
+        finally:
+            pid_file.release()
+
+    def _read_settings(self) -> Loaded:
+        named = self.options.config
+        path = os.path.abspath(named) if named else default_settings_file(self.kind.name)
+        try:
+            return load(self.kind.name, path, required=named is not None)
+        except SettingsError as error:
+            raise StartError(Failure.SETTINGS, str(error)) from error
+
+    def _serve(self, settings: Loaded, places: Places, passed: list[PassedSocket]) -> None:
+        import uvloop
+
+        _raise_descriptor_limit()
+        log = LogSettings(self.kind.name, self.options, settings)
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve_on_loop(settings, places, passed, log))
+        finally:
+            log.control.close()
+
+    async def _serve_on_loop(
+        self, settings: Loaded, places: Places, passed: list[PassedSocket], log: LogSettings
+    ) -> None:
+        from admin import server as admin_program
+        from daemons import sockets
+        from daemons.reload import Reloader
+        from daemons.settings.live import Running, server_options
+        from rpc.security.identity import root_or_self
+        from rpc.server import Daemon
+
+        name = self.kind.name
+        daemon = Daemon(name, logging=log.control)
+        main = daemon.add_server(server_options(name, "main", settings))
+        main.admit = self.kind.admit
+        self.kind.programs(daemon, main, settings)
+        admin = daemon.add_server(server_options(name, "admin", settings))
+        admin.admit = root_or_self
+        admin.add_program(admin_program.handlers(daemon))
+        running = Running(main, admin, log)
+        required = self.options.config is not None
+        reloader = Reloader(name, settings, running, self.notifier, required=required)
+        if passed:
+            sockets.adopt_sockets(main, admin, passed, places)
+        else:
+            sockets.open_sockets(main, admin, settings, places)
+        daemon.set_timeout(self.options.timeout)
+        self._attach(daemon, reloader.reload)
+        await daemon.serve(self._ready, self.notifier.stopping)
+        _log.info("ended")
+
+    def _attach(self, daemon: Daemon, reload: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_mistake)
+        loop.add_signal_handler(signal.SIGTERM, daemon.shutdown)
+        loop.add_signal_handler(signal.SIGINT, daemon.shutdown)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+
+    def _ready(self) -> None:
+        _settle_memory()
+        _log.info("ready", pid=os.getpid())
+        self.notifier.ready()
+        if self.parent is not None:
+            self.parent.ready()
+
+
+def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An exception that nobody caught reaches our log, not asyncio's; the daemon goes on."""
+    _log.error("mistake", where=context["message"], exc_info=context.get("exception"))
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as we are allowed: each client needs one, and we do not select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _settle_memory() -> None:
+    """Let the garbage collector begin, but keep it away from what stays: modules, tables, servers.
+
+    It was off during start-up, where it finds nothing (8 of 145 ms of processor time). Its
+    thresholds are left alone: with 4000 clients opened and then replaced, it took 20 of 450 ms and
+    never more than 3 ms at once.
+    """
+    gc.freeze()
+    gc.enable()

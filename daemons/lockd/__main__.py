@@ -1,0 +1,7 @@
+"""`python -m daemons.lockd`."""
+
+import sys
+
+from daemons.lockd import main
+
+sys.exit(main())

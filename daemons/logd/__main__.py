@@ -1,0 +1,7 @@
+"""`python -m daemons.logd`."""
+
+import sys
+
+from daemons.logd import main
+
+sys.exit(main())

@@ -1,0 +1,133 @@
+"""Giving the servers their sockets: those that systemd passed, or else our own.
+
+When systemd passes any, nothing else is opened: an administrator who disables a socket unit means
+it. libvirt: src/rpc/virnetserver.c, virNetServerAddServiceActivation.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from daemons.failure import Failure, StartError
+from daemons.settings.catalogue import settings_of
+
+if TYPE_CHECKING:
+    from daemons.places import Places
+    from daemons.settings import Loaded
+    from daemons.systemd import PassedSocket
+    from rpc.server import Server
+
+
+def open_sockets(main: Server, admin: Server, settings: Loaded, places: Places) -> None:
+    """Open the daemon's UNIX socket, its admin socket and, where the settings say so, TCP.
+
+    Raises StartError.
+    """
+    group = _group(settings.text("unix_sock_group"))
+    for server, path, permissions in (
+        (main, places.socket, "unix_sock_rw_perms"),
+        (admin, places.admin_socket, "unix_sock_admin_perms"),
+    ):
+        remove_stale(path)
+        try:
+            server.listen_unix(path, mode=settings.integer(permissions), group=group)
+        except OSError as error:
+            raise StartError(
+                Failure.NETWORK, f"the socket {path} cannot be opened: {error.strerror or error}"
+            ) from error
+    if settings.values.get("listen_tcp"):
+        _listen_tcp(main, settings.text("listen_addr"), settings.text("tcp_port"))
+
+
+def _group(name: str) -> int | None:
+    if not name:
+        return None
+    if name.isdigit():
+        return int(name)
+    import grp
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise StartError(
+            Failure.NETWORK, f'unix_sock_group = "{name}": this host has no such group'
+        ) from error
+
+
+def _listen_tcp(server: Server, address: str, port: str) -> None:
+    where = f"{address or 'any address'}, port {port}"
+    try:
+        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
+        server.listen_tcp(address, number)
+    except OSError as error:  # also a service or a host that is not known
+        raise StartError(
+            Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
+        ) from error
+
+
+def remove_stale(path: str) -> None:
+    """Remove a socket file that a daemon left behind when it died.
+
+    Raises StartError when somebody listens there, or when the file is no socket.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise StartError(
+                Failure.NETWORK, f"{path} is in the way: it is no socket, so it was left alone"
+            )
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        outcome = probe.connect_ex(path)
+    if outcome == errno.ECONNREFUSED:
+        os.unlink(path)
+    elif outcome != errno.ENOENT:
+        raise StartError(
+            Failure.NETWORK,
+            f"the socket {path} is in use: "
+            + ("somebody answers there" if outcome in (0, errno.EAGAIN) else os.strerror(outcome)),
+        )
+
+
+def adopt_sockets(
+    main: Server, admin: Server, passed: Iterable[PassedSocket], places: Places
+) -> None:
+    """Give each socket that systemd passed to the server whose unit name or path it has.
+
+    Raises StartError for one that neither takes, and for one that does not listen.
+    """
+    for one in passed:
+        if not one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise StartError(Failure.NETWORK, f"{one}, which systemd passed, does not listen")
+        server = _taker(main, admin, one, places)
+        if server is None:
+            raise StartError(
+                Failure.NETWORK,
+                f"{one}, which systemd passed, is for no server:"
+                f" {', '.join(_unit_names(main.name))} are known",
+            )
+        server.adopt(one.sock)
+
+
+def _unit_names(name: str) -> dict[str, str]:
+    """Unit name to the kind of socket it stands for."""
+    units = {f"{name}.socket": "main", f"{name}-admin.socket": "admin"}
+    if "listen_tcp" in settings_of(name):
+        units[f"{name}-tcp.socket"] = "main"
+    return units
+
+
+def _taker(main: Server, admin: Server, one: PassedSocket, places: Places) -> Server | None:
+    if one.name:
+        return {"main": main, "admin": admin}.get(_unit_names(main.name).get(one.name, ""))
+    if one.path == places.admin_socket or one.path.endswith("-admin-sock"):
+        return admin
+    if one.is_unix or "listen_tcp" in settings_of(main.name):
+        return main
+    return None

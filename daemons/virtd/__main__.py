@@ -1,0 +1,7 @@
+"""`python -m daemons.virtd`."""
+
+import sys
+
+from daemons.virtd import main
+
+sys.exit(main())

@@ -1,0 +1,105 @@
+"""The pid file admits one daemon, tells the other who it is, and goes with its owner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemons.failure import Failure, StartError
+from daemons.pidfile import PidFile
+
+HOLD = """
+import sys
+from daemons.pidfile import PidFile
+PidFile.acquire(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "x.pid")
+
+
+@pytest.fixture
+def holder(path: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which holds the pid file."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_it_holds_the_process_id_and_a_line_end(path: str) -> None:
+    held = PidFile.acquire(path)
+    assert Path(path).read_text() == f"{os.getpid()}\n"
+    held.release()
+
+
+def test_it_is_gone_after_release_and_releasing_twice_does_no_harm(path: str) -> None:
+    held = PidFile.acquire(path)
+    held.release()
+    held.release()
+    assert not os.path.exists(path)
+
+
+def test_a_second_process_is_refused_and_told_who_was_first(
+    path: str, holder: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(StartError, match=f"process {holder.pid} holds it and is running") as caught:
+        PidFile.acquire(path)
+    assert caught.value.status == Failure.PIDFILE
+    assert Path(path).read_text() == f"{holder.pid}\n"
+
+
+def test_the_file_of_a_process_that_died_is_taken_over(
+    path: str, holder: subprocess.Popen[str]
+) -> None:
+    holder.kill()
+    holder.wait()
+    assert Path(path).read_text() == f"{holder.pid}\n"
+    PidFile.acquire(path).release()
+
+
+def test_a_longer_number_from_before_leaves_nothing_behind(path: str) -> None:
+    Path(path).write_text("99999999999999\n")
+    held = PidFile.acquire(path)
+    assert Path(path).read_text() == f"{os.getpid()}\n"
+    held.release()
+
+
+def test_a_child_of_the_owner_does_not_remove_it(path: str) -> None:
+    held = PidFile.acquire(path)
+    child = os.fork()
+    if not child:
+        held.release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.path.exists(path)
+    held.release()
+
+
+def test_a_file_that_was_replaced_meanwhile_is_left_to_its_new_owner(path: str) -> None:
+    held = PidFile.acquire(path)
+    os.unlink(path)
+    Path(path).write_text("somebody else's\n")
+    held.release()
+    assert Path(path).read_text() == "somebody else's\n"
+
+
+def test_a_path_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"nowhere/x\.pid cannot be taken: No such file"):
+        PidFile.acquire(str(tmp_path / "nowhere" / "x.pid"))

@@ -1,0 +1,328 @@
+"""What a settings file comes to: values, defaults, messages."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from daemons.settings import Loaded, SettingsError, load
+from daemons.settings.catalogue import DAEMONS, KNOWN_ELSEWHERE, SETTINGS, settings_of
+from daemons.settings.declaration import Live, Same
+
+LIBVIRT_FILES = {"virtd": "libvirtd", "lockd": "virtlockd", "logd": "virtlogd"}
+
+EVERYTHING_IN_LIBVIRTD_CONF = """
+listen_tls = 0
+listen_tcp = 1
+tls_port = "16514"
+tcp_port = "16509"
+listen_addr = "192.168.0.1"
+unix_sock_group = "libvirt"
+unix_sock_ro_perms = "0777"
+unix_sock_rw_perms = "0770"
+unix_sock_admin_perms = "0700"
+unix_sock_dir = "/run/libvirt"
+auth_unix_ro = "polkit"
+auth_unix_rw = "polkit"
+auth_tcp = "sasl"
+auth_tls = "none"
+tcp_min_ssf = 112
+access_drivers = [ "polkit" ]
+key_file = "/etc/pki/libvirt/private/serverkey.pem"
+cert_file = "/etc/pki/libvirt/servercert.pem"
+ca_file = "/etc/pki/CA/cacert.pem"
+crl_file = "/etc/pki/CA/crl.pem"
+tls_no_sanity_certificate = 1
+tls_no_verify_certificate = 1
+tls_allowed_dn_list = ["DN1", "DN2"]
+tls_priority="NORMAL"
+sasl_allowed_username_list = ["joe@EXAMPLE.COM", "fred@EXAMPLE.COM" ]
+max_clients = 5000
+max_queued_clients = 1000
+max_anonymous_clients = 20
+min_workers = 5
+max_workers = 20
+prio_workers = 5
+max_client_requests = 5
+admin_min_workers = 1
+admin_max_workers = 5
+admin_max_clients = 5
+admin_max_queued_clients = 5
+admin_max_client_requests = 5
+log_level = 3
+log_filters="1:qemu 1:libvirt 4:object 4:json 4:event 1:util"
+log_outputs="3:syslog:libvirtd"
+audit_level = 2
+audit_logging = 1
+host_uuid = "00000000-0000-0000-0000-000000000000"
+host_uuid_source = "smbios"
+keepalive_interval = 5
+keepalive_count = 5
+keepalive_required = 1
+admin_keepalive_required = 1
+admin_keepalive_interval = 5
+admin_keepalive_count = 5
+ovs_timeout = 5
+"""
+
+
+def written(tmp_path: Path, text: str) -> str:
+    """A settings file with that text."""
+    path = tmp_path / "x.conf"
+    path.write_text(text)
+    return str(path)
+
+
+def read(tmp_path: Path, text: str, daemon: str = "virtd") -> Loaded:
+    """What a daemon makes of a settings file with that text."""
+    return load(daemon, written(tmp_path, text), required=True)
+
+
+def complaint(tmp_path: Path, text: str, daemon: str = "virtd") -> str:
+    """What is said about a settings file with that text, without the folder's name."""
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text, daemon)
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+# libvirt's files ---------------------------------------------------------------------------------
+
+
+def test_libvirtds_file_with_every_example_in_force_loads(tmp_path: Path) -> None:
+    loaded = read(tmp_path, EVERYTHING_IN_LIBVIRTD_CONF)
+    assert loaded.values["admin_max_clients"] == 5
+    assert loaded.values["unix_sock_rw_perms"] == 0o770
+    assert loaded.values["listen_tcp"] is True
+    assert {unused.name for unused in loaded.unused} <= KNOWN_ELSEWHERE
+
+
+@pytest.mark.parametrize("daemon", ["lockd", "logd"])
+def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_tcp(
+    tmp_path: Path, daemon: str
+) -> None:
+    loaded = read(tmp_path, EVERYTHING_IN_LIBVIRTD_CONF, daemon)
+    assert {unused.name for unused in loaded.unused if not unused.known} == {
+        "listen_tcp",
+        "listen_addr",
+        "tcp_port",
+    }
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+@pytest.mark.parametrize("uncomment", [False, True])
+def test_an_installed_file_of_libvirt_loads_with_and_without_its_comments(
+    tmp_path: Path, daemon: str, uncomment: bool
+) -> None:
+    source = Path("/etc/libvirt", f"{LIBVIRT_FILES[daemon]}.conf")
+    if not os.access(source, os.R_OK):
+        pytest.skip(f"{source} is not installed")
+    text = source.read_text()
+    if uncomment:
+        text = re.sub(r"^#(\w+ ?= ?.*)$", r"\1", text, flags=re.MULTILINE)
+        assert "\nmax_clients = " in text
+    loaded = read(tmp_path, text, daemon)
+    assert [unused.name for unused in loaded.unused if not unused.known] == []
+
+
+def test_names_that_libvirt_has_and_we_have_not_are_told_from_unknown_ones(tmp_path: Path) -> None:
+    loaded = read(tmp_path, "audit_level = 1\n\nmax_cleints = 3\n[section]\nx = 1\n")
+    assert [(u.name, u.line, u.known) for u in loaded.unused] == [
+        ("audit_level", 1, True),
+        ("max_cleints", 3, False),
+        ("section", 4, False),
+    ]
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+def test_without_a_file_every_setting_has_its_default() -> None:
+    loaded = load("virtd", None)
+    assert loaded.values["max_workers"] == 20
+    assert loaded.given == frozenset()
+
+
+def test_a_missing_default_file_is_as_good_as_an_empty_one(tmp_path: Path) -> None:
+    assert load("virtd", str(tmp_path / "none")).values == load("virtd", None).values
+
+
+def test_a_missing_file_that_was_asked_for_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none: there is no such file"):
+        load("virtd", str(tmp_path / "none"), required=True)
+
+
+def test_lockd_starts_with_virtlockds_limits() -> None:
+    values = load("lockd", None).values
+    assert (values["max_clients"], values["max_anonymous_clients"]) == (1024, 1024)
+    assert values["keepalive_interval"] == -1
+
+
+def test_lockds_anonymous_clients_follow_its_clients(tmp_path: Path) -> None:
+    assert read(tmp_path, "max_clients = 7", "lockd").values["max_anonymous_clients"] == 7
+
+
+def test_booleans_are_libvirts_numbers_or_tomls_words(tmp_path: Path) -> None:
+    assert [read(tmp_path, f"listen_tcp = {x}").values["listen_tcp"] for x in (0, 1, "true")] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_minimum_above_the_maximum_gives_way_and_is_mentioned(tmp_path: Path) -> None:
+    loaded = read(tmp_path, "min_workers = 30")
+    assert loaded.values["min_workers"] == 20
+    assert loaded.notes == ("min_workers = 30 exceeds max_workers = 20: 20 counts",)
+
+
+def test_a_maximum_below_the_default_minimum_needs_no_mention(tmp_path: Path) -> None:
+    loaded = read(tmp_path, "max_workers = 3")
+    assert (loaded.values["min_workers"], loaded.notes) == (3, ())
+
+
+@pytest.mark.parametrize("daemon", ["lockd", "logd"])
+def test_the_small_daemons_can_do_without_a_pool(tmp_path: Path, daemon: str) -> None:
+    loaded = read(tmp_path, "max_workers = 0", daemon)
+    assert (loaded.values["min_workers"], loaded.values["max_workers"]) == (0, 0)
+
+
+# Messages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '# first\n\nmax_clients = "many"\n',
+            'x.conf:3: max_clients = "many" is not possible:'
+            " it has to be a whole number from 1 to 4294967295",
+        ),
+        (
+            "max_clients = -1",
+            "x.conf:1: max_clients = -1 is not possible:"
+            " it has to be a whole number from 1 to 4294967295",
+        ),
+        (
+            "max_workers = true",
+            "x.conf:1: max_workers = true is not possible:"
+            " it has to be a whole number from 0 to 4294967295",
+        ),
+        (
+            "listen_tcp = 2",
+            "x.conf:1: listen_tcp = 2 is not possible:"
+            " it has to be 0 or 1 (false and true do as well)",
+        ),
+        (
+            'unix_sock_rw_perms = "999"',
+            'x.conf:1: unix_sock_rw_perms = "999" is not possible:'
+            ' it has to be octal digits in quotes, from "0" to "0777"',
+        ),
+        (
+            'unix_sock_dir = "here"',
+            'x.conf:1: unix_sock_dir = "here" is not possible:'
+            " it has to be an absolute path in quotes: it does not begin with a slash",
+        ),
+        (
+            'tcp_port = "65536"',
+            'x.conf:1: tcp_port = "65536" is not possible: it has to be a port number'
+            " (0 to 65535) or a service name, in quotes: there is no such port",
+        ),
+        (
+            "max_workers = 0",
+            "x.conf:1: max_workers = 0 is not possible: virtd needs at least 1 worker",
+        ),
+        (
+            "\nmax_clients = 10",
+            "x.conf:2: max_anonymous_clients = 20 is not possible:"
+            " it has to be 0 (no limit) or at most max_clients, which is 10",
+        ),
+        (
+            "max_clients = 30\nmax_anonymous_clients = 31",
+            "x.conf:2: max_anonymous_clients = 31 is not possible:"
+            " it has to be 0 (no limit) or at most max_clients, which is 30",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    assert complaint(tmp_path, text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("max_clients =", 1), ("a = 1\nmax_clients = 1 2", 2), ("a = 1\na = 2\n", 2)],
+)
+def test_what_is_not_toml_is_located(tmp_path: Path, text: str, line: int) -> None:
+    assert complaint(tmp_path, text).startswith(f"x.conf:{line}: not TOML: ")
+
+
+def test_a_file_that_is_not_text_is_located(tmp_path: Path) -> None:
+    path = tmp_path / "x.conf"
+    path.write_bytes(b"max_clients = 1\n# \xff\n")
+    with pytest.raises(SettingsError, match=r"x\.conf:2: the file has to be UTF-8 text"):
+        load("virtd", str(path))
+
+
+def test_a_file_that_cannot_be_read_is_an_error_even_if_nobody_asked_for_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
+        load("virtd", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ('log_filters = "9:rpc"', "LEVEL:MATCH"),
+        ('log_outputs = "3:nowhere"', "file:ABSOLUTE_PATH"),
+        ('log_format = "xml"', '"text" or "json"'),
+    ],
+)
+def test_a_wrong_log_setting_is_refused_before_anything_is_opened(
+    tmp_path: Path, text: str, allowed: str
+) -> None:
+    assert allowed in complaint(tmp_path, text)
+
+
+# The declaration ---------------------------------------------------------------------------------
+
+
+def test_no_name_is_declared_twice_or_both_declared_and_called_ineffective() -> None:
+    names = [setting.name for setting in SETTINGS]
+    assert len(names) == len(set(names))
+    assert not KNOWN_ELSEWHERE & set(names)
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_every_default_is_a_value_that_a_file_could_hold(tmp_path: Path, daemon: str) -> None:
+    loaded = load(daemon, None)
+    lines = [
+        f"{name} = {setting.kind.show(loaded.values[name])}"
+        for name, setting in settings_of(daemon).items()
+        if loaded.values[name] is not None
+    ]
+    assert read(tmp_path, "\n".join(lines), daemon).values == loaded.values
+
+
+def test_a_default_that_follows_another_follows_one_declared_before_it() -> None:
+    for daemon in DAEMONS:
+        seen: set[str] = set()
+        for name, setting in settings_of(daemon).items():
+            default = setting.default_for(daemon)
+            assert not isinstance(default, Same) or default.name in seen, name
+            seen.add(name)
+
+
+def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
+    fixed = {setting.name for setting in SETTINGS if not isinstance(setting.change, Live)}
+    assert fixed == {
+        "unix_sock_dir",
+        "unix_sock_group",
+        "unix_sock_rw_perms",
+        "unix_sock_admin_perms",
+        "listen_tcp",
+        "listen_addr",
+        "tcp_port",
+    }
