@@ -112,7 +112,7 @@ class Client(SocketLink):
         tail = self._tail
         if tail is not None:
             tail += memoryview(data)[:size]
-            if self.in_flight >= self.server.max_client_requests:
+            if self.in_flight >= self.server.request_limit:
                 self._read_ahead(tail)
                 return
             if len(tail) < self._need:
@@ -141,7 +141,7 @@ class Client(SocketLink):
                 or kind
                 or status
                 or not (pool.ready and binding.inline and self.authenticated)
-                or self.in_flight >= server.max_client_requests
+                or self.in_flight >= server.request_limit
             ):
                 if not self._unusual(data, pos, after, binding, out):
                     break  # at its request limit: this frame waits
@@ -186,7 +186,7 @@ class Client(SocketLink):
             del data[:pos]
         else:
             self._tail = data[pos:size]
-        if self.in_flight >= self.server.max_client_requests and self._tail is not None:
+        if self.in_flight >= self.server.request_limit and self._tail is not None:
             self._read_ahead(self._tail)
 
     def _read_ahead(self, tail: bytearray) -> None:
@@ -222,7 +222,7 @@ class Client(SocketLink):
         if kind not in (Type.CALL, Type.CALL_WITH_FDS):
             self._drop(data, pos)
             return True
-        if self.in_flight >= self.server.max_client_requests:
+        if self.in_flight >= self.server.request_limit:
             return False
         pos += MIN_FRAME
         if kind == Type.CALL_WITH_FDS:
@@ -338,11 +338,7 @@ class Client(SocketLink):
         if len(tail) >= self._need:
             self._consume(tail, len(tail))
         tail = self._tail
-        if (
-            tail is None
-            or len(tail) < READ_AHEAD
-            or self.in_flight < self.server.max_client_requests
-        ):
+        if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
 
     def limit_changed(self) -> None:

@@ -119,10 +119,15 @@ class Daemon:
 
     # Life ----------------------------------------------------------------------------------------
 
-    async def serve(self, on_ready: Callable[[], None] | None = None) -> None:
+    async def serve(
+        self,
+        on_ready: Callable[[], None] | None = None,
+        on_stopping: Callable[[], None] | None = None,
+    ) -> None:
         """Accept clients until `shutdown`; return when everything is answered and closed.
 
-        on_ready: called once every service listens.
+        on_ready: called once every service listens; on_stopping: when the end begins, whoever asked
+        for it.
         """
         self.state = State.RUNNING
         for server in self.servers.values():
@@ -132,6 +137,8 @@ class Daemon:
             on_ready()
         try:
             await self._quit.wait()
+            if on_stopping is not None:
+                on_stopping()
             await self._drain()
         finally:
             for server in self.servers.values():

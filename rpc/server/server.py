@@ -40,7 +40,7 @@ class Server:
         self.registry = ClientRegistry(
             options.max_clients, options.max_anonymous_clients, self._population_changed
         )
-        self.max_client_requests = options.max_client_requests
+        self.request_limit = options.max_client_requests  # as every call reads it
         self.keepalive_interval = options.keepalive_interval
         self.keepalive_count = options.keepalive_count
         self.services: list[Service] = []
@@ -108,11 +108,19 @@ class Server:
             service.update()
         self.daemon.population_changed()
 
-    def set_max_client_requests(self, limit: int) -> None:
-        """Change how many calls each client may have under way. Raises ValueError below 1."""
+    @property
+    def max_client_requests(self) -> int:
+        """How many calls each client may have under way; setting it applies at once.
+
+        Setting it below 1 raises ValueError.
+        """
+        return self.request_limit
+
+    @max_client_requests.setter
+    def max_client_requests(self, limit: int) -> None:
         if limit < 1:
             raise ValueError(f"max_client_requests is at least 1, not {limit}")
-        self.max_client_requests = limit
+        self.request_limit = limit
         for client in self.registry:
             client.limit_changed()
 
