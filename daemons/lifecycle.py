@@ -24,7 +24,7 @@ from daemons.pidfile import PidFile
 from daemons.places import Places, decide, default_settings_file, make_folder
 from daemons.settings import Loaded, SettingsError, load
 from daemons.systemd import Notifier, PassedSocket, passed_sockets
-from rpc.logs import get_logger
+from rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
     from daemons.kind import DaemonKind
@@ -105,6 +105,7 @@ class _Process:
 
         _raise_descriptor_limit()
         log = LogSettings(self.kind.name, self.options, settings)
+        bridge_stdlib()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve_on_loop(settings, places, passed, log))

@@ -13,6 +13,7 @@ without applying it. Importing this opens nothing and does not import structlog:
 written does.
 """
 
+from .bridge import bridge_stdlib
 from .control import LogControl, default_outputs
 from .logger import Logger, get_logger
 from .settings import (
@@ -41,6 +42,7 @@ __all__ = [
     "Logger",
     "Output",
     "Places",
+    "bridge_stdlib",
     "default_outputs",
     "filters_text",
     "get_logger",
