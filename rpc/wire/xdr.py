@@ -176,7 +176,7 @@ class Array(Codec):
 
     def encode_lines(self, value: str, scope: _Scope) -> list[str]:
         item = scope.fresh()
-        inner = _codec_of(self.item).encode_lines(item, scope)
+        inner = codec_of(self.item).encode_lines(item, scope)
         message = f"an array holds at most {self.maximum} items"
         return [
             f"if len({value}) > {self.maximum}: raise XdrError({message!r})",
@@ -186,7 +186,7 @@ class Array(Codec):
         ]
 
     def decode_lines(self, target: str, scope: _Scope) -> list[str]:
-        codec = _codec_of(self.item)
+        codec = codec_of(self.item)
         count, item, index = scope.fresh(), scope.fresh(), scope.fresh()
         # The second test bounds memory: a count that the bytes present cannot hold allocates nothing.
         return [
@@ -206,7 +206,7 @@ class Optional(Codec):
     item: Any
 
     def encode_lines(self, value: str, scope: _Scope) -> list[str]:
-        inner = _codec_of(self.item).encode_lines(value, scope)
+        inner = codec_of(self.item).encode_lines(value, scope)
         return [
             f"if {value} is None: append(b'\\0\\0\\0\\0')",
             "else:",
@@ -214,7 +214,7 @@ class Optional(Codec):
         ]
 
     def decode_lines(self, target: str, scope: _Scope) -> list[str]:
-        inner = _codec_of(self.item).decode_lines(target, scope)
+        inner = codec_of(self.item).decode_lines(target, scope)
         present = scope.fresh()
         return [
             "if pos + 4 > end: raise XdrError('data ends before an optional value')",
@@ -257,7 +257,7 @@ class Union(Codec):
         ]
 
     def _codecs(self) -> dict[int, tuple[Encoder, Decoder]]:
-        return {int(kind): _compile(_codec_of(arm)) for kind, arm in self.arms.items()}
+        return {int(kind): _compile(codec_of(arm)) for kind, arm in self.arms.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -295,6 +295,7 @@ class CodecTable:
     decode: Decoder
     dumps: Callable[[Any], bytes]
     minimum: int
+    fields: tuple[tuple[str, Codec], ...]
 
 
 @dataclass_transform()
@@ -305,11 +306,15 @@ def struct(cls: type[T]) -> type[T]:
     """
     made = dataclasses.dataclass(slots=True)(cls)
     fields = [
-        (name, _codec_of(hint)) for name, hint in get_type_hints(made, include_extras=True).items()
+        (name, codec_of(hint)) for name, hint in get_type_hints(made, include_extras=True).items()
     ]
     encode, decode = _compile_struct(made, fields)
     made.__xdr__ = CodecTable(  # type: ignore[attr-defined]  # the one attribute this decorator adds
-        encode, decode, _compile_dumps(fields, encode), sum(codec.minimum for _, codec in fields)
+        encode,
+        decode,
+        _compile_dumps(fields, encode),
+        sum(codec.minimum for _, codec in fields),
+        tuple(fields),
     )
     return made
 
@@ -345,6 +350,14 @@ def _misfit(value: object, problem: Exception) -> XdrError:
     return XdrError(f"{type(value).__name__} does not fit its declared type: {problem}")
 
 
+def fields_of(cls: type) -> tuple[tuple[str, Codec], ...]:
+    """The fields of a struct class, in the order in which they travel. Void has none.
+
+    Raises TypeError for anything else.
+    """
+    return () if cls is Void else _codec_table(cls).fields
+
+
 def _encode_void(value: object) -> bytes:
     if value is not None:
         raise XdrError(f"expected no value, got {value!r}")
@@ -362,7 +375,8 @@ def _codec_table(cls: type) -> CodecTable:
     return table
 
 
-def _codec_of(hint: Any) -> Codec:
+def codec_of(hint: Any) -> Codec:
+    """The codec of an alias, an annotation, a struct class or a codec. Raises TypeError."""
     if isinstance(hint, Codec):
         return hint
     if get_origin(hint) is Annotated:

@@ -1,0 +1,125 @@
+"""`python -m admin.reference write|check`: the protocol reference, made from the program tables.
+
+Run it at the top of the source tree. `check` exits with 1 when docs/protocol.md is stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from admin.protocol import ADMIN
+from rpc.wire import xdr
+from rpc.wire.errors import RemoteError
+from rpc.wire.keepalive import KEEPALIVE
+from rpc.wire.program import Program
+from rpc.wire.typedparams import Kind, TypedParam
+
+_PLACE = Path("docs") / "protocol.md"
+_SCALARS = {"i": "int", "I": "unsigned", "q": "hyper", "Q": "unsigned hyper", "d": "double"}
+
+_HEAD = """\
+# Protocol reference
+
+Made from the program tables by `python -m admin.reference write`; what is written here is what runs.
+
+All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
+`program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
+the payload. A frame has 28 to 33554436 bytes.
+
+Types: 0 CALL, 1 REPLY, 2 MESSAGE, 3 STREAM, 4 CALL_WITH_FDS, 5 REPLY_WITH_FDS, 6 STREAM_HOLE.
+Statuses: 0 OK, 1 ERROR, 2 CONTINUE. A reply repeats program, version, procedure and serial of its call;
+one with status ERROR carries an `Error`.
+
+`T?` is an optional value, `T<N>` a list or string of at most N, `[N]` exactly N bytes.
+"""
+
+
+def reference() -> str:
+    """The text of docs/protocol.md."""
+    seen: dict[str, type] = {}
+    parts = [_HEAD, "## Error\n", _fields_text(RemoteError, seen) + "\n"]
+    for program in (KEEPALIVE, ADMIN):
+        parts += _program_lines(program, seen)
+    parts.append("## Types\n")
+    for cls in _closure(seen):
+        parts.append(f"**{_name(cls)}**: {_fields_text(cls, seen)}. {_summary(cls)}\n")
+    kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Kind)
+    parts.append(f"The kinds of a typed parameter's value: {kinds}.\n")
+    return "\n".join(parts)
+
+
+def _program_lines(program: Program, seen: dict[str, type]) -> Iterator[str]:
+    yield f"## Program `{program.name}`: 0x{program.number:08x} version {program.version}\n"
+    yield "| # | procedure | takes | gives |"
+    yield "|---|---|---|---|"
+    for procedure in program:
+        takes, gives = (_fields_text(cls, seen) for cls in (procedure.args, procedure.result))
+        yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} |"
+    yield ""
+
+
+def _fields_text(cls: type, seen: dict[str, type]) -> str:
+    return ", ".join(f"{name} {_type_text(codec, seen)}" for name, codec in xdr.fields_of(cls))
+
+
+def _type_text(codec: Any, seen: dict[str, type]) -> str:
+    match codec:
+        case xdr.Scalar():
+            return "bool" if codec.convert is bool else _SCALARS[codec.format]
+        case xdr.String():
+            return "string" if codec.maximum == xdr.STRING_MAX else f"string<{codec.maximum}>"
+        case xdr.Opaque():
+            return f"opaque[{codec.size}]"
+        case xdr.VarOpaque():
+            return f"opaque<{codec.maximum}>"
+        case xdr.Optional():
+            return _type_text(xdr.codec_of(codec.item), seen) + "?"
+        case xdr.Array():
+            return f"{_type_text(xdr.codec_of(codec.item), seen)}<{codec.maximum}>"
+        case xdr.Struct():
+            seen.setdefault(codec.cls.__name__, codec.cls)
+            return _name(codec.cls)
+        case xdr.Union():
+            arms = (_type_text(xdr.codec_of(arm), seen) for arm in codec.arms.values())
+            return f"union of {', '.join(dict.fromkeys(arms))} by kind int"
+    raise TypeError(f"{codec!r} has no name in the reference")
+
+
+def _closure(seen: dict[str, type]) -> Iterator[type]:
+    """The struct classes met so far and those met inside them, each once."""
+    done: set[str] = set()
+    seen.setdefault(TypedParam.__name__, TypedParam)
+    while missing := [name for name in seen if name not in done]:
+        for name in missing:
+            done.add(name)
+            yield seen[name]
+
+
+def _name(cls: type) -> str:
+    return cls.__name__.lstrip("_")
+
+
+def _summary(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def main() -> int:
+    """Returns the exit status: 0, 1 for a stale document, 2 for a wrong command line."""
+    if sys.argv[1:] == ["write"]:
+        _PLACE.write_text(reference(), encoding="utf-8")
+        return 0
+    if sys.argv[1:] == ["check"]:
+        stale = not _PLACE.exists() or _PLACE.read_text(encoding="utf-8") != reference()
+        if stale:
+            sys.stderr.write(f"{_PLACE} is stale: run `python -m admin.reference write`\n")
+        return int(stale)
+    sys.stderr.write("usage: python -m admin.reference write|check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
