@@ -23,7 +23,7 @@ from rpc.logs import get_logger
 from rpc.security import PeerIdentity
 from rpc.server.call import Call
 from rpc.transport.keepalive import Keepalive
-from rpc.transport.link import PAUSE_LIMIT, READ_SIZE, SocketLink
+from rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH, SocketLink
 from rpc.wire.errors import ErrorCode, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
 from rpc.wire.message import (
@@ -126,6 +126,7 @@ class Client(SocketLink):
         table = server.table
         pool = server.workers
         out: list[bytes] = []
+        made = 0  # bytes of results in `out`
         pos = 0
         if self._skip:
             pos = min(self._skip, size)
@@ -155,10 +156,18 @@ class Client(SocketLink):
                     args, pos = binding.decode(data, pos, after)
                     body = binding.encode(binding.handler(self, args))
                     out.append(_pack(MIN_FRAME + len(body), key, 1, serial, 0) + body)
+                    made += len(body)
                 except Exception as error:  # whatever it is, it becomes this call's reply
                     out.append(self.failure_reply(binding, serial, error))
                 pos = after
                 server.calls_served += 1
+            if made > WRITE_HIGH:
+                # A read of small calls can ask for gigabytes of large replies.
+                self.write(b"".join(out))
+                out.clear()
+                made = 0
+                if self._paused & PAUSE_WRITE:
+                    break  # what is left waits until the peer has read these
             if self._stopped:
                 break
         if out and not self.closed:
@@ -333,7 +342,7 @@ class Client(SocketLink):
     def _read_on(self) -> None:
         """Room below the request limit: take up the frames that waited."""
         tail = self._tail
-        if tail is None or self.closed or self.server.draining:
+        if tail is None or self.closed or self._paused & PAUSE_WRITE or self.server.draining:
             return
         if len(tail) >= self._need:
             self._consume(tail, len(tail))
@@ -341,10 +350,14 @@ class Client(SocketLink):
         if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
 
-    def limit_changed(self) -> None:
-        """The request limit was changed: frames that waited for the old one may go on."""
+    def drained(self) -> None:
+        """The peer has read its replies: take up what waited for that."""
         if self._tail is not None:
             self._loop.call_soon(self._read_on)
+
+    def limit_changed(self) -> None:
+        """The request limit was changed: frames that waited for the old one may go on."""
+        self.drained()
 
     # Keepalive -----------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 class SocketLink:
     """Bytes in and out of one connected stream socket.
 
-    A subclass defines `received` (bytes came), `drained` (reading may have been resumed) and `ended`.
+    A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
     __slots__ = ("_end_when_sent", "_loop", "_out", "_paused", "closed", "sock")
@@ -51,6 +51,9 @@ class SocketLink:
     def received(self, data: bytearray, size: int) -> None:
         """`size` bytes came; `data` is shared and must not be kept."""
         raise NotImplementedError
+
+    def drained(self) -> None:
+        """The peer has read enough of what was unsent; reading has been resumed."""
 
     def ended(self, reason: str) -> None:
         """The connection is gone; called once."""
@@ -136,8 +139,9 @@ class SocketLink:
             if self._end_when_sent:
                 self._end("closed after its last reply")
                 return
-        if len(out) <= WRITE_LOW:
+        if len(out) <= WRITE_LOW and self._paused & PAUSE_WRITE:
             self.resume(PAUSE_WRITE)
+            self.drained()
 
     # Ending --------------------------------------------------------------------------------------
 
