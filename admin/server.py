@@ -254,7 +254,7 @@ def _log_setting_errors() -> Iterator[None]:
 
 
 def _check_flags(flags: int, supported: int = 0) -> None:
-    unsupported = flags & ~supported
+    unsupported = flags & ~int(supported)  # an IntFlag would drop the bits that it has no name for
     if unsupported:
         raise RpcError(
             ErrorCode.INVALID_ARG,

@@ -32,6 +32,7 @@ from rpc.wire.message import (
     LENGTH_SIZE,
     MAX_FDS,
     MAX_FRAME,
+    MAX_PAYLOAD,
     MIN_FRAME,
     Message,
     Status,
@@ -118,7 +119,14 @@ class Client(SocketLink):
             if len(tail) < self._need:
                 return
             data, size = tail, len(tail)
-        self._consume(data, size)
+        try:
+            self._consume(data, size)
+        except Exception as error:  # a mistake of ours must not leave the peer waiting for ever
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        _log.error("a message could not be handled", client=self.id, exc_info=error)
+        self._end(f"internal failure: {type(error).__name__}")
 
     def _consume(self, data: bytearray, size: int) -> None:
         """Take whole frames from the front of `data`; what is left becomes, or stays, the tail."""
@@ -162,6 +170,8 @@ class Client(SocketLink):
                 pos = after
                 server.calls_served += 1
             if made > WRITE_HIGH:
+                if len(body) > MAX_PAYLOAD and binding is not None:
+                    out[-1] = self.failure_reply(binding, serial, _too_large(body))
                 # A read of small calls can ask for gigabytes of large replies.
                 self.write(b"".join(out))
                 out.clear()
@@ -297,7 +307,7 @@ class Client(SocketLink):
     def error_reply(self, key: bytes, serial: int, error: RpcError) -> bytes:
         """The frame that carries an error."""
         if _log.debug_on:
-            _log.debug("call refused", client=self.id, serial=serial, error=error.message)
+            _log.debug("call refused", client=self.id, serial=serial, error=error.message[:200])
         return frame(key, Type.REPLY, serial, Status.ERROR, encode(error.to_wire()))
 
     def failure_reply(self, binding: Binding, serial: int, error: Exception) -> bytes:
@@ -345,7 +355,10 @@ class Client(SocketLink):
         if tail is None or self.closed or self._paused & PAUSE_WRITE or self.server.draining:
             return
         if len(tail) >= self._need:
-            self._consume(tail, len(tail))
+            try:
+                self._consume(tail, len(tail))
+            except Exception as error:  # as in received()
+                self._failed(error)
         tail = self._tail
         if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
@@ -425,6 +438,12 @@ class Client(SocketLink):
             call.abandon()
         if _log.info_on:
             _log.info("client gone", server=self.server.name, client=self.id, reason=reason)
+
+
+def _too_large(body: bytes) -> RpcError:
+    return RpcError(
+        ErrorCode.RPC, f"the reply has {len(body)} bytes, a message carries {MAX_PAYLOAD}"
+    )
 
 
 assert READ_SIZE > READ_AHEAD  # noqa: S101  # one read may exceed the read-ahead, never the reverse

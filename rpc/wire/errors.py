@@ -7,9 +7,12 @@ recognises have a name; any other number still travels and prints.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from rpc.wire import xdr
+
+#: Characters of an error message that are sent; what is longer quotes somebody's argument.
+MESSAGE_MAX: Final = 2048
 
 
 class ErrorLevel(IntEnum):
@@ -141,8 +144,13 @@ class RpcError(Exception):
         return f"RpcError({self.code!r}, {self.message!r}, domain={self.domain!r})"
 
     def to_wire(self) -> RemoteError:
-        """The payload that carries this error; a NUL, which cannot travel, becomes U+FFFD."""
+        """The payload that carries this error.
+
+        A NUL, which cannot travel, becomes U+FFFD; a message that quotes too much is shortened.
+        """
         text = self.message.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if len(text) > MESSAGE_MAX:
+            text = text[:MESSAGE_MAX] + "..."
         # str1 repeats the message, as libvirt does: old clients print it.
         return RemoteError(
             self.code, self.domain, text, self.level, None, text, None, None, 0, 0, None

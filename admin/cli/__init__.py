@@ -1,0 +1,100 @@
+"""virtadm, the command line: a drop-in for virt-admin that speaks with libvirt's daemons and ours.
+
+    virtadm [options]... <command> [args...]
+    virtadm [options]... '<command>; <command>'
+    virtadm [options]...                            (interactive)
+
+`commands` has the table of commands, `parser` the grammar, `session` the running of them. What only
+some runs need (asyncio, the client, readline) is imported by those that need it.
+
+Source: libvirt's tools/virt-admin.c and vsh.c.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from admin.cli.failure import CommandSyntaxError, Leave
+from admin.cli.terminal import Level, OutputGone, Terminal
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run virtadm with these words (default: those of the process); its exit status."""
+    words = list(sys.argv if argv is None else argv)
+    progname = os.path.basename(words[0]) if words else ""
+    # What was no UTF-8 on the way in leaves as it came.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="surrogateescape")
+    terminal = Terminal("virtadm" if progname in ("", "__main__.py") else progname)
+    try:
+        return _guarded(words[1:], terminal)
+    except KeyboardInterrupt:
+        return _end_by(signal.SIGINT)
+    except OutputGone as gone:
+        return _output_gone(gone)
+    finally:
+        terminal.close_log()
+
+
+def _guarded(words: Sequence[str], terminal: Terminal) -> int:
+    try:
+        status = _run(words, terminal)
+    except CommandSyntaxError as wrong:
+        for line in wrong.lines:
+            terminal.error(line)
+        status = 1
+    except Leave as leave:
+        status = leave.status
+    terminal.flush()
+    return status
+
+
+def _run(words: Sequence[str], terminal: Terminal) -> int:
+    from admin.cli import startup
+
+    startup.read_environment(terminal)
+    asked = startup.read_arguments(words, terminal)
+    if not asked.words:
+        from admin.cli.shell import interact
+
+        return interact(terminal, asked.uris)
+
+    from admin.cli.commands import command_table
+    from admin.cli.parser import ArgumentWords, LineWords, parse
+    from admin.cli.runner import run
+
+    def trace(text: str) -> None:
+        terminal.debug(Level.INFO, text)
+
+    table = command_table()
+    if len(asked.words) > 1:
+        commands = parse(ArgumentWords(asked.words), table, trace)
+    else:
+        line = asked.words[0]
+        trace(f'commands: "{line}"\n')
+        if not line:
+            return 1
+        commands = parse(LineWords(line), table, trace)
+    return 0 if run(commands, table, terminal, asked.uris) else 1
+
+
+def _end_by(number: signal.Signals) -> int:
+    """End as a program does that leaves this signal alone, so that a calling shell knows."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number  # for a caller that blocks the signal
+
+
+def _output_gone(gone: OutputGone) -> int:
+    # What is still buffered has nowhere to go; without this the interpreter would try once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(gone.error, BrokenPipeError):
+        return _end_by(signal.SIGPIPE)
+    sys.stderr.write(f"error: cannot write to the standard output: {gone.error.strerror}\n")
+    return 1

@@ -1,0 +1,102 @@
+"""The words of `help` and `--help`, made from the command table.
+
+Source of the layout: libvirt's tools/vsh.c (cmdHelp, vshCmddefHelp, vshCmdGrpHelp).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from admin.cli.table import Command, CommandTable, Group, Kind, Option
+
+_USAGE: Final = """
+{0} [options]... [<command_string>]
+{0} [options]... <command> [args...]
+
+  options:
+    -c | --connect=URI      the daemon to administer; given more than once, all of
+                            them at the same time
+    -d | --debug=NUM        debug level [0-4]
+    -h | --help             this help
+    -l | --log=FILE         log what is said to a file
+    -o | --output=FORMAT    form of answers: text or json
+    -q | --quiet            answers only
+    -v                      short version
+    -V                      long version
+         --version[=TYPE]   version, TYPE is short or long (default short)
+  commands (non interactive mode):
+
+"""
+
+_USAGE_END: Final = """
+  (specify help <group> for details about the commands in the group)
+
+  (specify help <command> for details about the command)
+
+"""
+
+
+def usage(table: CommandTable, progname: str) -> str:
+    """What `--help` prints."""
+    groups = "".join(f"{group_list(group, end='')}\n" for group in table.groups())
+    return _USAGE.format(progname) + groups + _USAGE_END
+
+
+def command_list(table: CommandTable) -> str:
+    """What `help` prints."""
+    return "Grouped commands:\n\n" + "".join(f"{group_list(each)}\n" for each in table.groups())
+
+
+def group_list(group: Group, end: str = ":") -> str:
+    """What `help GROUP` prints."""
+    shown = "".join(
+        f"    {each.name:<30} {each.help}\n" for each in group.commands if not each.hidden
+    )
+    return f" {group.title} (help keyword '{group.keyword}'){end}\n{shown}"
+
+
+def command_help(command: Command) -> str:
+    """What `help COMMAND` prints."""
+    options = [option for option in command.options if option.kind is not Kind.ALIAS]
+    # The list of the remaining words shows its name where others can be given by position.
+    brief = any(each.positional and each.kind is not Kind.REST for each in options)
+    synopsis = " ".join([command.name, *(_in_synopsis(option, brief) for option in options)])
+    text = f"  NAME\n    {command.name} - {command.help}\n\n  SYNOPSIS\n    {synopsis}\n"
+    if command.description:
+        text += f"\n  DESCRIPTION\n    {command.description}\n"
+    if options:
+        text += "\n  OPTIONS\n"
+        text += "".join(f"    {_in_list(each, brief):<15}  {each.help}\n" for each in options)
+    return text + "\n"
+
+
+def _in_synopsis(option: Option, brief: bool) -> str:
+    name = option.name
+    match option.kind:
+        case Kind.FLAG:
+            return f"[--{name}]"
+        case Kind.NUMBER:
+            return f"<{name}>" if option.required else f"[--{name} <number>]"
+        case Kind.DATA:
+            return f"<{name}>"
+        case Kind.REST if brief:
+            return f"{{[--{name}] <string>}}..." if option.required else f"[[--{name}] <string>]..."
+        case Kind.REST:
+            return f"<{name}>..." if option.required else f"[<{name}>]..."
+        case _:
+            return f"[--{name} <string>]"
+
+
+def _in_list(option: Option, brief: bool) -> str:
+    name = option.name
+    match option.kind:
+        case Kind.FLAG:
+            return f"--{name}"
+        case Kind.NUMBER:
+            return f"[--{name}] <number>" if option.required else f"--{name} <number>"
+        case Kind.DATA:
+            return f"[--{name}] <string>"
+        case Kind.REST:
+            return f"[--{name}] <string>" if brief else f"<{name}>"
+        case _:
+            return f"--{name} <string>"

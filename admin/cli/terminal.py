@@ -1,0 +1,146 @@
+"""Where a command's words go: standard output and error, or JSON, and the log file beside them.
+
+Source of the log file's layout and of the levels: libvirt's tools/vsh.c (vshOutputLogFile, vshDebug).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, TextIO
+
+from admin.cli.failure import Leave
+
+
+class Level(IntEnum):
+    """How much is told of what happens inside, by `-d`; lower tells more (vshErrorLevel)."""
+
+    DEBUG = 0
+    INFO = 1
+    NOTICE = 2
+    WARNING = 3
+    ERROR = 4
+
+
+_SHOWN_AS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR")
+
+
+class OutputGone(Exception):
+    """The standard output takes no more. error: why; a broken pipe is no reason to complain."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Terminal:
+    """What a session writes to.
+
+    progname: this program's name. quiet: leave out what is not the answer itself; json: answers are
+    JSON, one document a line. on_answer, on_error: take JSON answers and errors in place of the
+    standard streams.
+    """
+
+    def __init__(
+        self, progname: str, *, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self.progname = progname
+        self.quiet = False
+        self.json = False
+        self.debug_level = Level.ERROR
+        self.on_answer: Callable[[Any], None] | None = None
+        self.on_error: Callable[[str], None] | None = None
+        # The standard streams are None when a caller has closed them.
+        self._out = out or sys.stdout or io.StringIO()
+        self._err = err or sys.stderr or io.StringIO()
+        self._log: int | None = None
+
+    def write(self, text: str) -> None:
+        """Print text that the user asked for."""
+        try:
+            self._out.write(text)
+        except OSError as error:
+            raise OutputGone(error) from error
+
+    def remark(self, text: str) -> None:
+        """Print text that only a person at a terminal needs: not with -q, not between JSON."""
+        if not self.quiet and not self.json:
+            self.write(text)
+
+    def notice(self, text: str) -> None:
+        """Print what has happened: with -q too, but not between JSON."""
+        if not self.json:
+            self.write(text)
+
+    def answer(self, data: Any, text: str) -> None:
+        """Print the answer to a question, as text or as JSON."""
+        if not self.json:
+            self.write(text)
+        elif self.on_answer is not None:
+            self.on_answer(data)
+        else:
+            self.write(as_json(data) + "\n")
+
+    def error(self, text: str) -> None:
+        """Print a line on the standard error, behind everything that was printed before."""
+        self._write_log(Level.ERROR, text)
+        if self.on_error is not None:
+            self.on_error(text)
+            return
+        self.flush()
+        self._err.write(f"error: {text}\n")
+        self._err.flush()
+
+    def debug(self, level: Level, text: str) -> None:
+        """Tell what happens inside, if so much is to be told."""
+        if level >= self.debug_level:
+            self._write_log(level, text)
+            self.write(text)
+            self.flush()
+
+    def flush(self) -> None:
+        """Have everything that was printed leave the process."""
+        try:
+            self._out.flush()
+        except OSError as error:
+            raise OutputGone(error) from error
+
+    def open_log(self, path: str) -> None:
+        """Log to this file instead of the last. Raises Leave when it can't be opened."""
+        self.close_log()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_SYNC | os.O_CLOEXEC
+        try:
+            self._log = os.open(path, flags, 0o644)
+        except (OSError, ValueError) as error:
+            self.error("failed to open the log file. check the log file path")
+            self.error(str(error))
+            raise Leave(1) from error
+
+    def close_log(self) -> None:
+        """Log no longer."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def _write_log(self, level: Level, text: str) -> None:
+        if self._log is None:
+            return
+        now = time.strftime("%Y.%m.%d %H:%M:%S")
+        line = f"[{now} {self.progname} {os.getpid()}] {_SHOWN_AS[level]} {text.rstrip(chr(10))}\n"
+        try:
+            os.write(self._log, line.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            self.close_log()
+            self.error(f"failed to write the log file: {error}")
+
+
+def as_json(data: Any) -> str:
+    """JSON on one line. What was no UTF-8 on the wire becomes U+FFFD."""
+    import json
+
+    text = json.dumps(data, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
