@@ -11,12 +11,15 @@ of the loop leave in one write. A connection belongs to the loop it was made in.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from rpc.transport import Keepalive, SocketLink
+from rpc.transport.link import WRITE_HIGH
 from rpc.wire import xdr
 from rpc.wire.errors import RemoteError, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
@@ -90,8 +93,10 @@ class Connection(SocketLink):
                         await asyncio.sleep(_BACKLOG_RETRY)
         except BaseException as error:
             sock.close()
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = path
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                # Python itself refuses a path that is too long, without a number.
+                code = error.errno or errno.ENAMETOOLONG
+                raise OSError(code, os.strerror(code), path) from None
             raise
         return cls(sock, path)
 
@@ -178,6 +183,12 @@ class Connection(SocketLink):
 
     # Receiving -----------------------------------------------------------------------------------
 
+    def pause(self, why: int) -> None:
+        """Read on, whatever it is: a server that waits for us to read its replies reads no calls.
+
+        Only the calls that the program itself makes can fill our memory.
+        """
+
     def received(self, data: bytearray, size: int) -> None:
         """Take whole frames, keep the tail of what is incomplete."""
         self._heard = True
@@ -208,12 +219,20 @@ class Connection(SocketLink):
     def _received_frame(self, data: bytearray, pos: int, after: int) -> None:
         _, key, kind, serial, status = _unpack(data, pos)
         if kind == Type.REPLY:
-            waiting = self._waiting.pop(serial, None)
-            if waiting is not None and waiting[1].key == key and not waiting[0].done():
-                self._settle(*waiting, status, data, pos + MIN_FRAME, after)
+            waiting = self._waiting.get(serial)
+            if waiting is None:
+                return  # the late reply to a call that was given up
+            future, procedure = waiting
+            if procedure.key != key:
+                self._end(f"the reply to {procedure.name} names another procedure")
+                return
+            del self._waiting[serial]
+            if not future.done():
+                self._settle(future, procedure, status, data, pos + MIN_FRAME, after)
         elif kind == Type.MESSAGE:
             if key == PING.key:
-                self._send(PONG_FRAME)
+                if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
+                    self._send(PONG_FRAME)
             elif key in self._events:
                 callback, procedure = self._events[key]
                 try:

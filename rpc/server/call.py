@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Call:
     """One call of one client between its arrival and its reply."""
 
-    __slots__ = ("_abandoned", "_args", "_task", "binding", "client", "place", "priority", "serial")
+    __slots__ = ("_args", "_over", "_task", "binding", "client", "place", "priority", "serial")
 
     def __init__(self, client: Client, binding: Binding, serial: int, args: Any) -> None:
         self.client = client
@@ -26,7 +26,7 @@ class Call:
         self.place = NOWHERE
         self._args = args
         self._task: asyncio.Task[None] | None = None
-        self._abandoned: RpcError | None = None
+        self._over = False  # it is answered, or nobody is left to be answered
 
     def start(self) -> None:
         """A worker is free for this call: run it (the pool calls this)."""
@@ -41,31 +41,31 @@ class Call:
             result = await self.binding.handler(client, self._args)
             reply = client.reply(self.binding, self.serial, result)
         except asyncio.CancelledError:
-            if client.closed:
-                return  # cancelled because the client went: close() has done the rest
-            error = self._abandoned or RpcError(
-                ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran"
-            )
+            if self._over:
+                return  # whoever cancelled it has done the rest
+            error = RpcError(ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran")
             reply = client.error_reply(self.binding.procedure.key, self.serial, error)
         except Exception as error:
             reply = client.failure_reply(self.binding, self.serial, error)
         self._finish(reply)
 
     def _finish(self, reply: bytes) -> None:
+        if self._over:
+            return
+        self._over = True
         client = self.client
         client.call_done(self, reply)
         client.server.workers.release(self)
 
     def abandon(self) -> None:
         """The client is gone: free the worker at once and stop the work; there is no reply."""
+        self._over = True
         self.client.server.workers.release(self)
         if self._task is not None:
             self._task.cancel()
 
     def abort(self, error: RpcError) -> None:
-        """Stop the work and answer with `error` (the daemon shuts down)."""
-        self._abandoned = error
+        """Answer with `error` now and stop the work, whether it has begun, and heeds it, or not."""
+        self._finish(self.client.error_reply(self.binding.procedure.key, self.serial, error))
         if self._task is not None:
             self._task.cancel()
-        else:
-            self._finish(self.client.error_reply(self.binding.procedure.key, self.serial, error))

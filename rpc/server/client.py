@@ -23,7 +23,13 @@ from rpc.logs import get_logger
 from rpc.security import PeerIdentity
 from rpc.server.call import Call
 from rpc.transport.keepalive import Keepalive
-from rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH, SocketLink
+from rpc.transport.link import (
+    PAUSE_LIMIT,
+    PAUSE_SHUTDOWN,
+    PAUSE_WRITE,
+    WRITE_HIGH,
+    SocketLink,
+)
 from rpc.wire.errors import ErrorCode, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
 from rpc.wire.message import (
@@ -166,7 +172,8 @@ class Client(SocketLink):
                     out.append(_pack(MIN_FRAME + len(body), key, 1, serial, 0) + body)
                     made += len(body)
                 except Exception as error:  # whatever it is, it becomes this call's reply
-                    out.append(self.failure_reply(binding, serial, error))
+                    start = after - length + MIN_FRAME
+                    out.append(self._inline_failure(binding, serial, error, data, start, after))
                 pos = after
                 server.calls_served += 1
             if made > WRITE_HIGH:
@@ -216,11 +223,18 @@ class Client(SocketLink):
             length, key, kind, *_ = _unpack(tail, pos)
             if not MIN_FRAME <= length <= MAX_FRAME:
                 break  # it ends the connection when its turn comes
+            after = pos + length
+            if after > len(tail):
+                break
             if key == PING.key and kind == Type.MESSAGE:
                 pings += 1
-                del tail[pos : pos + length]
+                del tail[pos:after]
+                self._need = MIN_FRAME  # it may have been this PING that had to become whole
+            elif kind == Type.CALL_WITH_FDS:
+                # Its descriptors' bytes follow it; a bad count ends the connection in its turn.
+                pos = after + int.from_bytes(tail[pos + MIN_FRAME : pos + MIN_FRAME + 4], "big")
             else:
-                pos += length
+                pos = after
         if pings:
             self.write(PONG_FRAME * pings)
         if len(tail) >= READ_AHEAD and not self.closed:
@@ -259,7 +273,7 @@ class Client(SocketLink):
         try:
             args, _ = binding.decode(data, pos, after)
         except XdrError as error:
-            out.append(self.failure_reply(binding, serial, error))
+            out.append(self._undecodable(binding, serial, error))
             return True
         call = Call(self, binding, serial, args)
         self.in_flight += 1
@@ -308,16 +322,18 @@ class Client(SocketLink):
         """The frame that carries an error."""
         if _log.debug_on:
             _log.debug("call refused", client=self.id, serial=serial, error=error.message[:200])
-        return frame(key, Type.REPLY, serial, Status.ERROR, encode(error.to_wire()))
+        try:
+            payload = encode(error.to_wire())
+        except XdrError as problem:
+            _log.error("an error cannot be sent", client=self.id, error=repr(error)[:200])
+            code = ErrorCode.INTERNAL_ERROR
+            payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
+        return frame(key, Type.REPLY, serial, Status.ERROR, payload)
 
     def failure_reply(self, binding: Binding, serial: int, error: Exception) -> bytes:
         """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
         if isinstance(error, RpcError):
             answer = error
-        elif isinstance(error, XdrError):
-            answer = RpcError(
-                ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}"
-            )
         else:
             _log.error(
                 "a handler failed", procedure=binding.procedure.name, client=self.id, exc_info=error
@@ -328,6 +344,28 @@ class Client(SocketLink):
                 "its log has the details",
             )
         return self.error_reply(binding.procedure.key, serial, answer)
+
+    def _inline_failure(
+        self,
+        binding: Binding,
+        serial: int,
+        error: Exception,
+        data: bytearray,
+        pos: int,
+        after: int,
+    ) -> bytes:
+        """The same where arguments and result share one `try`: an XdrError may be the peer's fault."""
+        if isinstance(error, XdrError):
+            try:
+                binding.decode(data, pos, after)
+            except XdrError:
+                return self._undecodable(binding, serial, error)
+        return self.failure_reply(binding, serial, error)
+
+    def _undecodable(self, binding: Binding, serial: int, error: XdrError) -> bytes:
+        name = binding.procedure.name
+        refusal = RpcError(ErrorCode.RPC, f"{name}: the arguments don't decode: {error}")
+        return self.error_reply(binding.procedure.key, serial, refusal)
 
     def run_inline(self, binding: Binding, serial: int, args: Any) -> bytes:
         """Run a plain function now and make its reply."""
@@ -343,6 +381,10 @@ class Client(SocketLink):
         self._calls.discard(call)  # type: ignore[union-attr]  # not empty: it is our own set
         self.in_flight -= 1
         self.write(reply)
+        if self._stopped:
+            # A good-bye that had to wait for a worker; or calls in flight behind one, which go too.
+            self._tail = None
+            self.end_when_sent("the client said good-bye")
         if self.server.draining:
             self.server.call_drained()
         elif self._tail is not None and not self.closed:
@@ -383,7 +425,8 @@ class Client(SocketLink):
     def heard(self) -> bool:
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
-        return heard
+        # What it sends while we do not read is not heard; that silence is ours.
+        return heard or bool(self._paused & (PAUSE_LIMIT | PAUSE_SHUTDOWN))
 
     def ping(self) -> None:
         """Send a PING, unless earlier bytes still wait to be sent: it would only join them."""
@@ -419,10 +462,9 @@ class Client(SocketLink):
         """
         self._stopped = True
 
-    def abort_calls(self, error: RpcError) -> None:
-        """Stop every call in flight and answer each with `error`."""
-        for call in list(self._calls):
-            call.abort(error)
+    def calls(self) -> list[Call]:
+        """The calls in flight that took a worker or wait for one."""
+        return list(self._calls)
 
     def ended(self, reason: str) -> None:
         """The socket is closed: give back everything that was held for this client."""
@@ -444,6 +486,3 @@ def _too_large(body: bytes) -> RpcError:
     return RpcError(
         ErrorCode.RPC, f"the reply has {len(body)} bytes, a message carries {MAX_PAYLOAD}"
     )
-
-
-assert READ_SIZE > READ_AHEAD  # noqa: S101  # one read may exceed the read-ahead, never the reverse

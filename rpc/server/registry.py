@@ -79,8 +79,8 @@ class ClientRegistry:
         self._on_change()
 
     def authenticated(self, client: Client) -> None:
-        """A client has proved who it is: it counts as anonymous no more."""
-        if not client.authenticated:
+        """A client has proved who it is: it counts as anonymous no more; no matter if it went."""
+        if not client.authenticated and client.id in self._clients:
             client.authenticated = True
             self.anonymous -= 1
             self._on_change()

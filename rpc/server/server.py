@@ -14,7 +14,7 @@ from rpc.server.handlers import Binding, Handlers
 from rpc.server.options import ServerOptions
 from rpc.server.registry import ClientRegistry
 from rpc.server.service import Service, listen_tcp, listen_unix
-from rpc.server.workers import WorkerPool
+from rpc.server.workers import QUEUED, WorkerPool
 from rpc.transport.link import PAUSE_SHUTDOWN
 from rpc.wire.errors import RpcError
 
@@ -179,8 +179,10 @@ class Server:
 
     def abort_calls(self, error: RpcError) -> None:
         """Stop all calls in flight and answer each with `error`."""
-        for client in self.registry:
-            client.abort_calls(error)
+        calls = [call for client in self.registry for call in client.calls()]
+        # Those in the queue first: a worker that comes free must not start one of them.
+        for call in sorted(calls, key=lambda call: call.place != QUEUED):
+            call.abort(error)
 
     def close(self) -> None:
         """Disconnect everybody."""

@@ -137,8 +137,9 @@ def listen_unix(path: str, *, mode: int = 0o700, group: int | None = None) -> so
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        error.filename = path
-        raise
+        # Python itself refuses a path that is too long, without a number.
+        code = error.errno or errno.ENAMETOOLONG
+        raise OSError(code, os.strerror(code), path) from None
     return sock
 
 
@@ -178,3 +179,5 @@ def _unlink(path: str, identity: tuple[int, int]) -> None:
             os.unlink(path)
     except FileNotFoundError:
         pass
+    except OSError as error:  # no reason to leave the rest of the daemon's end undone
+        _log.warning("socket file left behind", path=path, error=error.strerror)

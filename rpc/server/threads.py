@@ -74,7 +74,9 @@ def _deliver(
     def set_outcome() -> None:
         if future.done():
             return
-        if failed:
+        if isinstance(outcome, StopIteration) and failed:
+            future.set_exception(RuntimeError("blocking work raised StopIteration"))
+        elif failed:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)

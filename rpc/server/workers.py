@@ -166,7 +166,8 @@ class WorkerPool:
         """
         if not self.maximum:
             return PoolStats(self.minimum, 0, 0, 0, self.priority, self.queue_depth)
-        busy = self._busy + running_inline
+        # An asking call that came through the queue is among the busy ones already.
+        busy = max(self._busy, min(self._busy + running_inline, self.maximum))
         current = max(self._grown, busy)
         return PoolStats(
             self.minimum, self.maximum, current, current - busy, self.priority, self.queue_depth

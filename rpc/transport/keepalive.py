@@ -42,13 +42,14 @@ class Keepalive:
     def _look(self) -> None:
         if self._peer.heard():
             self._pings = 0
-        if self._pings >= self._count:
+        elif self._pings >= self._count:
             silence = self._interval * (self._count + 1)
             self._peer.abort(f"no sign of life for {silence:g} seconds")
             return
-        self._pings += 1
         self._timer = self._loop.call_later(self._interval, self._look)
-        self._peer.ping()
+        if self._pings < self._count:
+            self._pings += 1
+            self._peer.ping()
 
     def stop(self) -> None:
         """No more PINGs."""

@@ -15,8 +15,9 @@ import socket
 from typing import Final
 
 #: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
-#: the next one, so only the tail of an incomplete frame is ever copied.
-READ_SIZE: Final = 256 * 1024
+#: the next one, so only the tail of an incomplete frame is ever copied. What one read can hold is also
+#: how long one peer's flood of small calls can keep the others waiting: larger reads are no faster.
+READ_SIZE: Final = 64 * 1024
 SHARED_BUFFER: Final = bytearray(READ_SIZE)
 
 #: Unsent bytes above which a peer is not read any more, and below which it is read again.

@@ -1,0 +1,51 @@
+# Everything there is to do here; `make help` lists it.
+
+# The first Python that is new enough; `make PYTHON=/path/to/python venv` takes another one.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v $$python && break; done)
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run stop test check bench soak clean
+
+help:  ## list what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: $(READY)  ## start the three daemons under ./run and show what to try
+	@$(BIN)/python -m tests.playground start
+
+stop:  ## end what `make run` started
+	@test ! -x $(BIN)/python || $(BIN)/python -m tests.playground stop
+
+venv: $(READY)  ## set up .venv with all that is needed here
+
+$(READY): pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed; there is none in PATH.'; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' || { \
+		echo 'This Python cannot make a venv; on Debian, apt-get install python3-venv.'; exit 1; }
+	test -x $(BIN)/python || '$(PYTHON)' -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+test: $(READY)  ## run every test that can run here; ARGS="-k word" for some of them
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## measure against libvirt's daemons; PHASES="16x5 idle" for some of it
+	@$(BIN)/python -m tests.bench $(PHASES) $(ARGS)
+
+soak: $(READY)  ## a minute of clients that misbehave; SECONDS=600 for ten
+	AIOVIRT_SOAK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/soak $(ARGS)
+
+clean: stop  ## end the daemons and remove what was made here, except .venv
+	rm -rf run build dist *.egg-info .coverage
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How fast the daemons and the client are, next to libvirt's on the same machine: `make bench`."""

@@ -1,0 +1,97 @@
+"""Who is measured: our daemons, libvirt's, and a bare uvloop loop, all over UNIX sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import harness
+
+OURS = "virtd"
+BARE = "bare loop"
+LIBVIRTD = "libvirtd"
+VIRTLOGD = "virtlogd"
+
+DESCRIPTORS = 20_000
+"""How many each process wants: 10,000 clients and room to spare."""
+
+SETTINGS: harness.Settings = {"admin_max_clients": 20_000, "admin_max_client_requests": 200}
+"""The same for theirs and ours: no limit may be what is measured."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server that runs. socket: the path that answers admin calls; pid: the process to look at."""
+
+    name: str
+    socket: str
+    pid: int
+
+
+@contextlib.contextmanager
+def contender(name: str) -> Iterator[Contender]:
+    """Run one of the above for the length of a `with`.
+
+    Raises pytest's skip exception for a daemon of libvirt that is not installed.
+    """
+    if name == BARE:
+        with _bare_loop() as bare:
+            yield bare
+    else:
+        with harness.running(name, SETTINGS) as daemon:
+            yield Contender(name, daemon.admin_socket, daemon.pid)
+
+
+@contextlib.contextmanager
+def _bare_loop() -> Iterator[Contender]:
+    with tempfile.TemporaryDirectory(prefix="av-") as folder:
+        path = f"{folder}/sock"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.bare_loop", path], cwd=harness.ROOT
+        )
+        try:
+            wait_for_listener(path, process)
+            yield Contender(BARE, path, process.pid)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_for_listener(path: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once somebody listens at `path`; raises RuntimeError if `process` ends before."""
+    while True:
+        with socket.socket(socket.AF_UNIX) as link, contextlib.suppress(OSError):
+            link.connect(path)
+            return
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        time.sleep(0.001)
+
+
+def allow_descriptors() -> int:
+    """Raise this process's limit, which all that it starts inherit; returns what it came to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, DESCRIPTORS)
+    if wanted > hard:
+        if os.geteuid() != 0:
+            wanted = hard
+        hard = max(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def memory(pid: int) -> int:
+    """Bytes of memory that the process has to itself, or its share of what it shares (Pss)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")

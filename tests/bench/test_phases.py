@@ -1,0 +1,39 @@
+"""The benchmarks run: with few clients and for moments, so that nothing is measured here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import harness
+from tests.bench import contenders, load, phases, report
+from tests.bench.findings import Findings
+
+
+@pytest.mark.parametrize("name", phases.PHASES)
+def test_a_phase_measures_our_daemon(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "IDLE", 20)
+    monkeypatch.setattr(phases, "HELD", 30)
+    try:
+        load.build("load")
+    except load.Unbuildable as error:
+        harness.missing(str(error))
+    bench = phases.Bench(rounds=1, seconds=0.03, only=frozenset((contenders.OURS,)))
+    findings = phases.PHASES[name](bench)
+    assert findings.series
+    assert findings.title in report.phase(findings)
+
+
+def test_a_bound_is_held_to_the_median_of_the_ratios_of_each_round() -> None:
+    findings = Findings("title")
+    findings.add("ours", "calls/s", [30.0, 300.0, 31.0])
+    findings.add("theirs", "calls/s", [10.0, 100.0, 31.0])
+    findings.ratio("claim", "ours", "theirs", 3)
+    assert [(found.found, found.kept) for found in findings.verdicts] == [(3.0, True)]
+
+
+def test_nothing_is_claimed_about_what_was_not_measured() -> None:
+    findings = Findings("title")
+    findings.add("ours", "s", [1.0])
+    findings.ratio("claim", "ours", "theirs", 3)
+    findings.at_most("claim", "theirs", 3)
+    assert findings.verdicts == []
