@@ -1,0 +1,32 @@
+"""docs/conformance.md names the differences that the suite knows, and the groups that it has."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import harness
+from tests.conformance.catalogue import cases
+from tests.conformance.differences import Difference
+
+_DOCUMENT = (harness.ROOT / "docs" / "conformance.md").read_text()
+
+
+def test_the_document_explains_exactly_the_differences_that_there_are() -> None:
+    part = _DOCUMENT.partition("\n## Where ours differ\n")[2]
+    assert sorted(re.findall("^### (.*)$", part, re.MULTILINE)) == sorted(
+        difference.value for difference in Difference
+    )
+
+
+@pytest.mark.parametrize("difference", Difference)
+def test_every_difference_is_met_by_a_case(difference: Difference) -> None:
+    by_cases = {found for case in cases("virtd").values() for found in case.differences}
+    by_hand = (harness.ROOT / "tests/conformance/test_connections.py").read_text()
+    assert difference in by_cases or f"Difference.{difference.name}" in by_hand
+
+
+def test_the_document_lists_every_group_of_cases() -> None:
+    groups = {name.partition("/")[0] for name in cases("virtd")}
+    assert groups == set(re.findall(r"^\| `(\w+)` \|", _DOCUMENT, re.MULTILINE))

@@ -1,0 +1,39 @@
+"""One daemon of each kind, shared by the tests in this folder that leave it as it was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import harness
+
+SharedDaemon = Callable[[str], harness.RunningDaemon]
+
+ALIKE: harness.Settings = {
+    "max_clients": 100,
+    "max_anonymous_clients": 20,
+    "min_workers": 5,
+    "max_workers": 20,
+    "prio_workers": 5,
+}
+"""Settings that libvirtd and ours then have in common, whatever their defaults."""
+
+
+@pytest.fixture(scope="session")
+def shared_daemon() -> Iterator[SharedDaemon]:
+    """The daemon of a name, started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        started: dict[str, harness.RunningDaemon] = {}
+
+        def get(name: str) -> harness.RunningDaemon:
+            if name not in started:
+                started[name] = stack.enter_context(harness.running(name, ALIKE))
+            return started[name]
+
+        yield get
+        for daemon in started.values():
+            log = daemon.log.read_text(errors="replace")
+            assert daemon.alive, log[-4000:]
+            assert "Traceback" not in log, log[-4000:]
