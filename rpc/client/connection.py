@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Callable
 from types import TracebackType
@@ -96,7 +95,7 @@ class Connection(SocketLink):
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 # Python itself refuses a path that is too long, without a number.
                 code = error.errno or errno.ENAMETOOLONG
-                raise OSError(code, os.strerror(code), path) from None
+                raise OSError(code, error.strerror or str(error), path) from None
             raise
         return cls(sock, path)
 

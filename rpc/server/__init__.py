@@ -2,7 +2,7 @@
 
 from rpc.server.client import Client
 from rpc.server.daemon import Daemon
-from rpc.server.handlers import Handlers
+from rpc.server.handlers import Handlers, WithFds
 from rpc.server.options import ServerOptions
 from rpc.server.server import Server
 from rpc.server.service import Service
@@ -17,6 +17,7 @@ __all__ = [
     "Server",
     "ServerOptions",
     "Service",
+    "WithFds",
     "WorkerPool",
     "run_blocking",
 ]

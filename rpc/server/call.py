@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rpc.server.workers import NOWHERE
+from rpc.transport.link import discard
 from rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Call:
 
     def _finish(self, reply: bytes) -> None:
         if self._over:
+            discard(reply)
             return
         self._over = True
         client = self.client

@@ -28,7 +28,10 @@ from rpc.transport.link import (
     PAUSE_SHUTDOWN,
     PAUSE_WRITE,
     WRITE_HIGH,
+    FrameWithFds,
     SocketLink,
+    close_all,
+    discard,
 )
 from rpc.wire.errors import ErrorCode, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
@@ -155,7 +158,7 @@ class Client(SocketLink):
                 binding is None
                 or kind
                 or status
-                or not (pool.ready and binding.inline and self.authenticated)
+                or not (pool.ready and binding.direct and self.authenticated)
                 or self.in_flight >= server.request_limit
             ):
                 if not self._unusual(data, pos, after, binding, out):
@@ -316,7 +319,17 @@ class Client(SocketLink):
 
     def reply(self, binding: Binding, serial: int, result: Any) -> bytes:
         """The frame that carries a result. Raises XdrError when the result does not fit its type."""
-        return frame(binding.procedure.key, Type.REPLY, serial, Status.OK, binding.encode(result))
+        key = binding.procedure.key
+        if not binding.procedure.reply_fds:
+            return frame(key, Type.REPLY, serial, Status.OK, binding.encode(result))
+        count = len(result.descriptors).to_bytes(4, "big")
+        try:
+            payload = count + binding.encode(result.result)
+            data = frame(key, Type.REPLY_WITH_FDS, serial, Status.OK, payload)
+        except ValueError:
+            close_all(result.descriptors)
+            raise
+        return FrameWithFds.of(data, result.descriptors)
 
     def error_reply(self, key: bytes, serial: int, error: RpcError) -> bytes:
         """The frame that carries an error."""
@@ -377,10 +390,14 @@ class Client(SocketLink):
     def call_done(self, call: Call, reply: bytes) -> None:
         """A call that took a worker has ended: send its reply and read on."""
         if self.closed:
+            discard(reply)
             return
         self._calls.discard(call)  # type: ignore[union-attr]  # not empty: it is our own set
         self.in_flight -= 1
-        self.write(reply)
+        if isinstance(reply, FrameWithFds):
+            self.write_with_fds(reply)
+        else:
+            self.write(reply)
         if self._stopped:
             # A good-bye that had to wait for a worker; or calls in flight behind one, which go too.
             self._tail = None
@@ -478,6 +495,8 @@ class Client(SocketLink):
         self.server.registry.remove(self)
         for call in calls:
             call.abandon()
+        for tell in self.server.on_client_gone:
+            tell(self)
         if _log.info_on:
             _log.info("client gone", server=self.server.name, client=self.id, reason=reason)
 

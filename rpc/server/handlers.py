@@ -7,9 +7,10 @@ function when it may wait: it then takes a worker. That distinction is the whole
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from rpc.wire.message import MAX_FDS
 from rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
@@ -19,15 +20,41 @@ ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 
 
+class WithFds(Generic[ResultT]):
+    """A result that goes out with descriptors, from the handler of a procedure with `reply_fds`.
+
+    result: what the table says; descriptors: at most 32, each sent as one byte behind the reply. They
+    belong to the reply from now on: it closes them when they are sent, or cannot be.
+    """
+
+    __slots__ = ("descriptors", "result")
+
+    def __init__(self, result: ResultT, descriptors: Sequence[int]) -> None:
+        if len(descriptors) > MAX_FDS:
+            raise ValueError(f"a reply carries {MAX_FDS} descriptors, not {len(descriptors)}")
+        self.result = result
+        self.descriptors = tuple(descriptors)
+
+
 class Binding:
     """One procedure with its handler, flattened for the dispatcher."""
 
-    __slots__ = ("decode", "encode", "handler", "inline", "needs_auth", "priority", "procedure")
+    __slots__ = (
+        "decode",
+        "direct",
+        "encode",
+        "handler",
+        "inline",
+        "needs_auth",
+        "priority",
+        "procedure",
+    )
 
     def __init__(self, procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> None:
         self.procedure = procedure
         self.handler = handler
         self.inline = not inspect.iscoroutinefunction(handler)
+        self.direct = self.inline and not procedure.reply_fds  # fit for the hot path
         self.priority = procedure.priority
         self.needs_auth = procedure.needs_auth
         self.decode = procedure.decode_args
@@ -49,12 +76,14 @@ class Handlers:
         self,
         procedure: Procedure[ArgsT, ResultT],
         handler: Callable[[Client, ArgsT], ResultT]
-        | Callable[[Client, ArgsT], Coroutine[Any, Any, ResultT]],
+        | Callable[[Client, ArgsT], Coroutine[Any, Any, ResultT]]
+        | Callable[[Client, ArgsT], WithFds[ResultT]]
+        | Callable[[Client, ArgsT], Coroutine[Any, Any, WithFds[ResultT]]],
     ) -> None:
         """Serve `procedure` by `handler(client, args)`.
 
-        A handler raises RpcError to refuse. Raises ValueError for another program's procedure or
-        one that is bound already.
+        A handler raises RpcError to refuse; one whose procedure has `reply_fds` returns WithFds.
+        Raises ValueError for another program's procedure or one that is bound already.
         """
         if procedure.program is not self.program:
             raise ValueError(f"{procedure!r} does not belong to {self.program!r}")

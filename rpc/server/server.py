@@ -28,6 +28,7 @@ class Server:
     """One of a daemon's servers (virNetServer).
 
     admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
+    on_client_gone: called with every client that went, after its calls were abandoned.
     table: procedure key to handler, read by every call. draining: no more calls are taken.
     """
 
@@ -43,6 +44,7 @@ class Server:
         self.request_limit = options.max_client_requests  # as every call reads it
         self.keepalive_interval = options.keepalive_interval
         self.keepalive_count = options.keepalive_count
+        self.on_client_gone: list[Callable[[Client], None]] = []
         self.services: list[Service] = []
         self.table: dict[bytes, Binding] = {}
         self.calls_served = 0

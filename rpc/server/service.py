@@ -139,7 +139,7 @@ def listen_unix(path: str, *, mode: int = 0o700, group: int | None = None) -> so
         sock.close()
         # Python itself refuses a path that is too long, without a number.
         code = error.errno or errno.ENAMETOOLONG
-        raise OSError(code, os.strerror(code), path) from None
+        raise OSError(code, error.strerror or str(error), path) from None
     return sock
 
 

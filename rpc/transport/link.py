@@ -11,7 +11,9 @@ Rules of this file: nothing here knows what the bytes mean; every way a connecti
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from collections.abc import Iterable
 from typing import Final
 
 #: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
@@ -31,19 +33,45 @@ PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
 PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 
 
+class FrameWithFds(bytes):
+    """A frame behind which descriptors follow. They belong to it: whoever drops it uses `discard`."""
+
+    descriptors: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, data: bytes, descriptors: Iterable[int]) -> FrameWithFds:
+        """Bind descriptors to a frame."""
+        made = cls(data)
+        made.descriptors = tuple(descriptors)
+        return made
+
+
+def discard(data: bytes) -> None:
+    """Drop a frame that will not be sent, and the descriptors that it may have."""
+    if isinstance(data, FrameWithFds):
+        close_all(data.descriptors)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close every one of them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 class SocketLink:
     """Bytes in and out of one connected stream socket.
 
     A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
-    __slots__ = ("_end_when_sent", "_loop", "_out", "_paused", "closed", "sock")
+    __slots__ = ("_end_when_sent", "_fds", "_loop", "_out", "_paused", "closed", "sock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self.sock = sock
         self.closed = False
         self._out: bytearray | None = None
+        self._fds: list[tuple[int, int]] | None = None  # where in `_out` a descriptor goes along
         self._paused = 0
         self._end_when_sent = False
 
@@ -121,28 +149,65 @@ class SocketLink:
         if len(self._out) > WRITE_HIGH:
             self.pause(PAUSE_WRITE)
 
-    def _writable(self) -> None:
+    def write_with_fds(self, data: FrameWithFds) -> None:
+        """Send a frame and its descriptors, each with one byte behind the frame; then close them."""
+        if self.closed:
+            discard(data)
+            return
+        if self._out is None:
+            self._out = bytearray()
+            self._loop.add_writer(self.sock.fileno(), self._writable)
+        out = self._out
+        out += data
+        fds = self._fds = self._fds or []
+        for descriptor in data.descriptors:
+            fds.append((len(out), descriptor))
+            out.append(0)
+        while self._out is out and self._writable():
+            pass  # nothing but the kernel's word makes a descriptor wait for a turn of the loop
+        if self.unsent > WRITE_HIGH:
+            self.pause(PAUSE_WRITE)
+
+    def _send_some(self, out: bytearray) -> int:
+        """Send a part of `out`, with a descriptor if one is due; return how many bytes went."""
+        # A bounded view: `send` of megabytes would only copy what the kernel cannot take.
+        end = 4 * WRITE_HIGH
+        fds = self._fds
+        if not fds:
+            return self.sock.send(memoryview(out)[:end])
+        position, descriptor = fds[0]
+        if position:
+            sent = self.sock.send(memoryview(out)[: min(position, end)])
+        else:
+            sent = socket.send_fds(self.sock, [b"\0"], [descriptor])
+            os.close(descriptor)
+            del fds[0]
+        self._fds = [(position - sent, descriptor) for position, descriptor in fds] or None
+        return sent
+
+    def _writable(self) -> bool:
+        """Send what the kernel takes at once; whether it took any and there is more."""
         out = self._out
         if out is None:
-            return
+            return False
         try:
-            # A bounded view: `send` of megabytes would only copy what the kernel cannot take.
-            sent = self.sock.send(memoryview(out)[: 4 * WRITE_HIGH])
+            sent = self._send_some(out)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._end(f"write failed: {error.strerror}")
-            return
+            return False
         del out[:sent]
         if not out:
             self._out = None
             self._loop.remove_writer(self.sock.fileno())
             if self._end_when_sent:
                 self._end("closed after its last reply")
-                return
+                return False
         if len(out) <= WRITE_LOW and self._paused & PAUSE_WRITE:
             self.resume(PAUSE_WRITE)
             self.drained()
+        return bool(out)
 
     # Ending --------------------------------------------------------------------------------------
 
@@ -164,5 +229,8 @@ class SocketLink:
         if self._out is not None:
             self._loop.remove_writer(descriptor)
             self._out = None
+        if self._fds is not None:
+            close_all(descriptor for _, descriptor in self._fds)
+            self._fds = None
         self.sock.close()
         self.ended(reason)

@@ -22,7 +22,7 @@ class Procedure(Generic[ArgsT, ResultT]):
     """One procedure: its number, what it takes and gives, and how it is scheduled.
 
     priority: it may run on a priority worker when every ordinary one is busy; needs_auth: a client
-    that has not authenticated may not call it.
+    that has not authenticated may not call it; reply_fds: its reply carries descriptors.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         "number",
         "priority",
         "program",
+        "reply_fds",
         "result",
     )
 
@@ -50,6 +51,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         *,
         priority: bool,
         needs_auth: bool,
+        reply_fds: bool,
     ) -> None:
         self.program = program
         self.number = number
@@ -58,6 +60,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         self.result = result
         self.priority = priority
         self.needs_auth = needs_auth
+        self.reply_fds = reply_fds
         self.key = procedure_key(program.number, program.version, number)
         self.encode_args: Callable[[ArgsT], bytes] = xdr.encoder_of(args)
         self.decode_args = xdr.decoder_of(args)
@@ -86,6 +89,7 @@ class Program:
         *,
         priority: bool = False,
         needs_auth: bool = True,
+        reply_fds: bool = False,
     ) -> Procedure[ArgsT, ResultT]:
         """Declare a procedure. Raises ValueError when its number is taken."""
         if number in self._procedures:
@@ -93,7 +97,16 @@ class Program:
                 f"procedure {number} of program {self.name} is {self._procedures[number].name} "
                 f"already, {name} needs another number"
             )
-        made = Procedure(self, number, name, args, result, priority=priority, needs_auth=needs_auth)
+        made = Procedure(
+            self,
+            number,
+            name,
+            args,
+            result,
+            priority=priority,
+            needs_auth=needs_auth,
+            reply_fds=reply_fds,
+        )
         self._procedures[number] = made
         return made
 
