@@ -6,7 +6,7 @@ Source: libvirt's src/rpc/virnetdaemon.c.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +39,8 @@ class Daemon:
     """A process's servers and their common life (virNetDaemon). Make it inside a running loop.
 
     name: what it calls itself; logging: what the admin program changes logging through;
-    grace: seconds that calls in flight have at a graceful end.
+    grace: seconds that calls in flight have at a graceful end. on_ending: awaited one by one when every
+    client has been disconnected, before `serve` returns.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Daemon:
         self.logging = logging
         self.grace = grace
         self.servers: dict[str, Server] = {}
+        self.on_ending: list[Callable[[], Awaitable[None]]] = []
         self.state = State.STARTING
         self.timeout = 0
         self._loop = asyncio.get_running_loop()
@@ -146,6 +148,8 @@ class Daemon:
                 for service in server.services:
                     service.close()
                 server.close()
+            for finish in self.on_ending:
+                await finish()
             self.state = State.ENDED
 
     def shutdown(self) -> None:
