@@ -22,6 +22,9 @@ from typing import Final
 READ_SIZE: Final = 64 * 1024
 SHARED_BUFFER: Final = bytearray(READ_SIZE)
 
+#: Reads of one link before others have their turn, when it sends what needs no answer.
+_READS_IN_A_ROW: Final = 16
+
 #: Unsent bytes above which a peer is not read any more, and below which it is read again.
 WRITE_HIGH: Final = 64 * 1024
 WRITE_LOW: Final = 16 * 1024
@@ -64,12 +67,13 @@ class SocketLink:
     A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
-    __slots__ = ("_end_when_sent", "_fds", "_loop", "_out", "_paused", "closed", "sock")
+    __slots__ = ("_alive", "_end_when_sent", "_fds", "_loop", "_out", "_paused", "closed", "sock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self.sock = sock
         self.closed = False
+        self._alive = True  # the last write since the last read went through
         self._out: bytearray | None = None
         self._fds: list[tuple[int, int]] | None = None  # where in `_out` a descriptor goes along
         self._paused = 0
@@ -95,17 +99,29 @@ class SocketLink:
         self._loop.add_reader(self.sock.fileno(), self._readable)
 
     def _readable(self) -> None:
-        try:
-            size = self.sock.recv_into(SHARED_BUFFER)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._end(f"read failed: {error.strerror}")
-            return
-        if size:
+        # When a peer is gone for good while bytes of its own are still to be read, uvloop calls once
+        # and never again (libuv stops watching a socket with an error). So a read that was not
+        # followed by a successful write, which a dead peer fails, is followed by another read.
+        for _ in range(_READS_IN_A_ROW):
+            try:
+                size = self.sock.recv_into(SHARED_BUFFER)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._end(f"read failed: {error.strerror}")
+                return
+            if not size:
+                self._end("the peer closed the connection")
+                return
+            self._alive = False
             self.received(SHARED_BUFFER, size)
-        else:
-            self._end("the peer closed the connection")
+            if self._alive or self._paused or self.closed:
+                return
+        self._loop.call_soon(self._read_again)
+
+    def _read_again(self) -> None:
+        if not self.closed and not self._paused:
+            self._readable()
 
     def pause(self, why: int) -> None:
         """Stop reading for one more reason; the kernel's buffers then hold the peer back."""
@@ -143,6 +159,7 @@ class SocketLink:
                 self._end(f"write failed: {error.strerror}")
                 return
             if sent == len(data):
+                self._alive = True
                 return
             self._out = bytearray(memoryview(data)[sent:])
             self._loop.add_writer(self.sock.fileno(), self._writable)
