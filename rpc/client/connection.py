@@ -228,6 +228,8 @@ class Connection(SocketLink):
             del self._waiting[serial]
             if not future.done():
                 self._settle(future, procedure, status, data, pos + MIN_FRAME, after)
+        elif kind == Type.REPLY_WITH_FDS:
+            self._end("the peer sent descriptors, which this connection does not take")
         elif kind == Type.MESSAGE:
             if key == PING.key:
                 if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new

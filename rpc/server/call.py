@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rpc.server import replies
 from rpc.server.workers import NOWHERE
 from rpc.transport.link import discard
 from rpc.wire.errors import ErrorCode, RpcError
@@ -32,7 +33,7 @@ class Call:
     def start(self) -> None:
         """A worker is free for this call: run it (the pool calls this)."""
         if self.binding.inline:
-            self._finish(self.client.run_inline(self.binding, self.serial, self._args))
+            self._finish(replies.run_inline(self.client, self.binding, self.serial, self._args))
         else:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -40,14 +41,14 @@ class Call:
         client = self.client
         try:
             result = await self.binding.handler(client, self._args)
-            reply = client.reply(self.binding, self.serial, result)
+            reply = replies.reply(self.binding, self.serial, result)
         except asyncio.CancelledError:
             if self._over:
                 return  # whoever cancelled it has done the rest
             error = RpcError(ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran")
-            reply = client.error_reply(self.binding.procedure.key, self.serial, error)
+            reply = replies.error_reply(self.binding.procedure.key, self.serial, error)
         except Exception as error:
-            reply = client.failure_reply(self.binding, self.serial, error)
+            reply = replies.failure_reply(self.binding, self.serial, error)
         self._finish(reply)
 
     def _finish(self, reply: bytes) -> None:
@@ -68,6 +69,6 @@ class Call:
 
     def abort(self, error: RpcError) -> None:
         """Answer with `error` now and stop the work, whether it has begun, and heeds it, or not."""
-        self._finish(self.client.error_reply(self.binding.procedure.key, self.serial, error))
+        self._finish(replies.error_reply(self.binding.procedure.key, self.serial, error))
         if self._task is not None:
             self._task.cancel()

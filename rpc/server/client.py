@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rpc.logs import get_logger
 from rpc.security import PeerIdentity
+from rpc.server import replies
 from rpc.server.call import Call
 from rpc.transport.keepalive import Keepalive
 from rpc.transport.link import (
@@ -30,10 +31,8 @@ from rpc.transport.link import (
     WRITE_HIGH,
     FrameWithFds,
     SocketLink,
-    close_all,
     discard,
 )
-from rpc.wire.errors import ErrorCode, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
 from rpc.wire.message import (
     HEADER,
@@ -44,12 +43,9 @@ from rpc.wire.message import (
     MAX_PAYLOAD,
     MIN_FRAME,
     Message,
-    Status,
     Type,
-    frame,
-    split_key,
 )
-from rpc.wire.xdr import XdrError, encode
+from rpc.wire.xdr import XdrError
 
 if TYPE_CHECKING:
     from rpc.server.handlers import Binding
@@ -75,6 +71,7 @@ class Client(SocketLink):
     """
 
     __slots__ = (
+        "_ahead",
         "_calls",
         "_heard",
         "_keepalive",
@@ -108,6 +105,7 @@ class Client(SocketLink):
         self.in_flight = 0
         self._calls: set[Call] | frozenset[Call] = _NO_CALLS
         self._tail: bytearray | None = None  # bytes that are not consumed yet
+        self._ahead = 0  # how many of them were searched for PINGs
         self._need = 0  # how many of them make the next frame whole
         self._skip = 0  # bytes to discard: one for each descriptor that nobody wanted
         self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
@@ -174,14 +172,14 @@ class Client(SocketLink):
                     body = binding.encode(binding.handler(self, args))
                     out.append(_pack(MIN_FRAME + len(body), key, 1, serial, 0) + body)
                     made += len(body)
-                except Exception as error:  # whatever it is, it becomes this call's reply
+                except replies.FAILURES as error:  # whatever it is, it becomes this call's reply
                     start = after - length + MIN_FRAME
-                    out.append(self._inline_failure(binding, serial, error, data, start, after))
+                    out.append(replies.inline_failure(binding, serial, error, data, start, after))
                 pos = after
                 server.calls_served += 1
             if made > WRITE_HIGH:
                 if len(body) > MAX_PAYLOAD and binding is not None:
-                    out[-1] = self.failure_reply(binding, serial, _too_large(body))
+                    out[-1] = replies.too_large(binding, serial, len(body))
                 # A read of small calls can ask for gigabytes of large replies.
                 self.write(b"".join(out))
                 out.clear()
@@ -201,6 +199,7 @@ class Client(SocketLink):
     def _keep(self, data: bytearray, pos: int, size: int) -> None:
         """Remember what is left, and end the connection when it cannot become a frame."""
         left = size - pos
+        self._ahead = 0
         if not left:
             self._tail = None
             return
@@ -220,7 +219,7 @@ class Client(SocketLink):
 
     def _read_ahead(self, tail: bytearray) -> None:
         """At the request limit: answer PINGs wherever they stand among the calls that wait."""
-        pos = 0
+        pos = self._ahead
         pings = 0
         while len(tail) - pos >= MIN_FRAME:
             length, key, kind, *_ = _unpack(tail, pos)
@@ -238,6 +237,7 @@ class Client(SocketLink):
                 pos = after + int.from_bytes(tail[pos + MIN_FRAME : pos + MIN_FRAME + 4], "big")
             else:
                 pos = after
+        self._ahead = min(pos, len(tail))
         if pings:
             self.write(PONG_FRAME * pings)
         if len(tail) >= READ_AHEAD and not self.closed:
@@ -268,15 +268,15 @@ class Client(SocketLink):
                 return True
             self._skip = count
             pos += 4
-        refusal = self._refusal(key, status, binding)
+        refusal = replies.refusal(self.server, key, status, binding, self.authenticated)
         if refusal is not None or binding is None:
             if refusal is not None:
-                out.append(self.error_reply(key, serial, refusal))
+                out.append(replies.error_reply(key, serial, refusal))
             return True
         try:
             args, _ = binding.decode(data, pos, after)
         except XdrError as error:
-            out.append(self._undecodable(binding, serial, error))
+            out.append(replies.undecodable(binding, serial, error))
             return True
         call = Call(self, binding, serial, args)
         self.in_flight += 1
@@ -293,99 +293,12 @@ class Client(SocketLink):
             self.server.workers.submit(call)
         return True
 
-    def _refusal(self, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
-        """Why this call cannot be made at all, or None."""
-        program, version, procedure = split_key(key)
-        if not self.server.has_program(program, version):
-            return RpcError(
-                ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
-            )
-        if status != Status.OK:
-            return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
-        if binding is None:
-            return RpcError(
-                ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here"
-            )
-        if binding.needs_auth and not self.authenticated:
-            return RpcError(ErrorCode.RPC, "authentication required")
-        return None
-
     def _drop(self, data: bytearray, pos: int) -> None:
         if _log.info_on:
             _, *header = HEADER.unpack_from(data, pos)
             _log.info("dropped a message that no client should send", message=str(Message(*header)))
 
     # Replying ------------------------------------------------------------------------------------
-
-    def reply(self, binding: Binding, serial: int, result: Any) -> bytes:
-        """The frame that carries a result. Raises XdrError when the result does not fit its type."""
-        key = binding.procedure.key
-        if not binding.procedure.reply_fds:
-            return frame(key, Type.REPLY, serial, Status.OK, binding.encode(result))
-        count = len(result.descriptors).to_bytes(4, "big")
-        try:
-            payload = count + binding.encode(result.result)
-            data = frame(key, Type.REPLY_WITH_FDS, serial, Status.OK, payload)
-        except ValueError:
-            close_all(result.descriptors)
-            raise
-        return FrameWithFds.of(data, result.descriptors)
-
-    def error_reply(self, key: bytes, serial: int, error: RpcError) -> bytes:
-        """The frame that carries an error."""
-        if _log.debug_on:
-            _log.debug("call refused", client=self.id, serial=serial, error=error.message[:200])
-        try:
-            payload = encode(error.to_wire())
-        except XdrError as problem:
-            _log.error("an error cannot be sent", client=self.id, error=repr(error)[:200])
-            code = ErrorCode.INTERNAL_ERROR
-            payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
-        return frame(key, Type.REPLY, serial, Status.ERROR, payload)
-
-    def failure_reply(self, binding: Binding, serial: int, error: Exception) -> bytes:
-        """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
-        if isinstance(error, RpcError):
-            answer = error
-        else:
-            _log.error(
-                "a handler failed", procedure=binding.procedure.name, client=self.id, exc_info=error
-            )
-            answer = RpcError(
-                ErrorCode.INTERNAL_ERROR,
-                f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
-                "its log has the details",
-            )
-        return self.error_reply(binding.procedure.key, serial, answer)
-
-    def _inline_failure(
-        self,
-        binding: Binding,
-        serial: int,
-        error: Exception,
-        data: bytearray,
-        pos: int,
-        after: int,
-    ) -> bytes:
-        """The same where arguments and result share one `try`: an XdrError may be the peer's fault."""
-        if isinstance(error, XdrError):
-            try:
-                binding.decode(data, pos, after)
-            except XdrError:
-                return self._undecodable(binding, serial, error)
-        return self.failure_reply(binding, serial, error)
-
-    def _undecodable(self, binding: Binding, serial: int, error: XdrError) -> bytes:
-        name = binding.procedure.name
-        refusal = RpcError(ErrorCode.RPC, f"{name}: the arguments don't decode: {error}")
-        return self.error_reply(binding.procedure.key, serial, refusal)
-
-    def run_inline(self, binding: Binding, serial: int, args: Any) -> bytes:
-        """Run a plain function now and make its reply."""
-        try:
-            return self.reply(binding, serial, binding.handler(self, args))
-        except Exception as error:  # whatever it is, it becomes this call's reply
-            return self.failure_reply(binding, serial, error)
 
     def call_done(self, call: Call, reply: bytes) -> None:
         """A call that took a worker has ended: send its reply and read on."""
@@ -496,12 +409,9 @@ class Client(SocketLink):
         for call in calls:
             call.abandon()
         for tell in self.server.on_client_gone:
-            tell(self)
+            try:
+                tell(self)
+            except Exception as error:  # one program's mistake must not keep others from knowing
+                _log.error("a program failed at a client's end", client=self.id, exc_info=error)
         if _log.info_on:
             _log.info("client gone", server=self.server.name, client=self.id, reason=reason)
-
-
-def _too_large(body: bytes) -> RpcError:
-    return RpcError(
-        ErrorCode.RPC, f"the reply has {len(body)} bytes, a message carries {MAX_PAYLOAD}"
-    )

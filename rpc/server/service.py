@@ -1,7 +1,7 @@
 """A listening socket: it accepts while its server has room, and waits while it has not.
 
-When the process runs out of descriptors accepting pauses too, until a client has gone or a moment has
-passed; the daemon goes on.
+When the process runs out of descriptors accepting pauses too, for a moment at a time, and the daemon
+goes on.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ async def run_blocking(function: Callable[..., T], *args: Any) -> T:
     """Run `function(*args)` on a thread and return its result or raise its exception.
 
     Cancelling the wait abandons the thread: it ends when its work ends, and nobody looks at the
-    result.
+    result. A `function` that opens something must therefore know where to put it by itself.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

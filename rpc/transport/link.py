@@ -29,6 +29,9 @@ _READS_IN_A_ROW: Final = 16
 WRITE_HIGH: Final = 64 * 1024
 WRITE_LOW: Final = 16 * 1024
 
+#: Seconds that a peer has to take the last bytes of a connection that is being closed.
+LINGER: Final = 5.0
+
 #: Why reading is paused; more than one can hold at a time.
 PAUSE_WRITE: Final = 1  # the peer does not read its replies
 PAUSE_LIMIT: Final = 2  # its request limit is reached and its read-ahead is full
@@ -229,12 +232,13 @@ class SocketLink:
     # Ending --------------------------------------------------------------------------------------
 
     def end_when_sent(self, reason: str) -> None:
-        """Close as soon as everything written so far is sent."""
+        """Close as soon as everything written so far is sent, after LINGER seconds in any case."""
         if self._out is None:
             self._end(reason)
         else:
             self._end_when_sent = True
             self.pause(PAUSE_ENDING)
+            self._loop.call_later(LINGER, self._end, "its last reply was not taken in time")
 
     def _end(self, reason: str) -> None:
         if self.closed:

@@ -10,13 +10,24 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_values import LONG, MANY, RANGES, Everything, Pair, full, programs, texts, types, values
 
 from admin.protocol import ADMIN
 from rpc.wire import xdr
 from rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
 from rpc.wire.keepalive import KEEPALIVE
 from rpc.wire.typedparams import Kind, ParamValue, TypedParam
+from tests.property.wire_values import (
+    LONG,
+    MANY,
+    RANGES,
+    Everything,
+    Pair,
+    full,
+    programs,
+    texts,
+    types,
+    values,
+)
 
 TYPES = types()
 ONE_OF_EACH = pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)

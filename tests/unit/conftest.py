@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import uvloop
-from house import House, open_house
 
-MakeHouse = Callable[..., Awaitable[House]]
+from tests.unit.house import House, MakeHouse, open_house
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import dataclasses
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from rpc.client import Connection
@@ -249,6 +249,10 @@ class House:
         self.daemon.shutdown()
         if self.serving is not None:
             await asyncio.wait_for(self.serving, PATIENCE)
+
+
+#: What the fixture `make_house` gives: options in, a running House out.
+MakeHouse = Callable[..., Awaitable[House]]
 
 
 @contextlib.asynccontextmanager

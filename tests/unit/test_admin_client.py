@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from scripted_daemon import IDENTITY, LIMITS, POOL, HangUp, raising, scripted_daemon
 
 from admin import protocol
 from admin.client import (
@@ -21,6 +20,7 @@ from admin.client import (
 from admin.uri import AdminUri
 from rpc.wire.errors import ErrorCode
 from rpc.wire.typedparams import string, to_dict, uint
+from tests.unit.scripted_daemon import IDENTITY, LIMITS, POOL, HangUp, raising, scripted_daemon
 
 
 async def test_a_connection_opens_and_takes_leave() -> None:

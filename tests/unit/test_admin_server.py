@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeHouse
-from house import PATIENCE, STUBBORN, WAIT, House, Number, Wire, call, eventually
 
 from admin import protocol
 from admin import server as admin_server
@@ -22,6 +20,17 @@ from rpc.logs import LogControl, Places
 from rpc.server import Client, ServerOptions
 from rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
 from rpc.wire.typedparams import Kind, ParamValue, TypedParam, string, to_dict, uint
+from tests.unit.house import (
+    PATIENCE,
+    STUBBORN,
+    WAIT,
+    House,
+    MakeHouse,
+    Number,
+    Wire,
+    call,
+    eventually,
+)
 
 MAIN, NOBODY = protocol.ServerRef("main"), protocol.ServerRef("nobody")
 UINT_MAX = 0xFFFFFFFF

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from scripted_daemon import HangUp, Script, ScriptedDaemon, raising, scripted_daemon
 
 from admin import protocol
 from admin.cli.commands import command_table
@@ -20,6 +19,7 @@ from admin.cli.table import Command, CommandTable, Group, Kind, Option
 from admin.cli.terminal import Terminal
 from rpc.wire.errors import ErrorCode, RpcError
 from rpc.wire.typedparams import to_dict
+from tests.unit.scripted_daemon import HangUp, Script, ScriptedDaemon, raising, scripted_daemon
 
 TABLE = command_table()
 

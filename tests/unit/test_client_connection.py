@@ -9,7 +9,14 @@ import tempfile
 from collections.abc import AsyncIterator
 
 import pytest
-from house import (
+
+from rpc.client import Connection, ConnectionLost
+from rpc.transport import Keepalive
+from rpc.wire import xdr
+from rpc.wire.errors import ErrorCode, RpcError
+from rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
+from rpc.wire.message import MAX_FRAME, Message, Status, Type, frame
+from tests.unit.house import (
     ECHO,
     HOOK,
     NEWS,
@@ -23,13 +30,6 @@ from house import (
     Wire,
     eventually,
 )
-
-from rpc.client import Connection, ConnectionLost
-from rpc.transport import Keepalive
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
-from rpc.wire.message import MAX_FRAME, Message, Status, Type, frame
 
 
 @pytest.fixture

@@ -6,8 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from conftest import MakeHouse
-from house import (
+
+from rpc.server import run_blocking
+from rpc.wire.errors import ErrorCode
+from rpc.wire.keepalive import PING, PONG_FRAME
+from tests.unit.house import (
     BLOCK,
     ECHO,
     ECHO_URGENT,
@@ -17,6 +20,7 @@ from house import (
     WAIT,
     WAIT_URGENT,
     House,
+    MakeHouse,
     Number,
     Text,
     call,
@@ -24,10 +28,6 @@ from house import (
     failure,
     result,
 )
-
-from rpc.server import run_blocking
-from rpc.wire.errors import ErrorCode
-from rpc.wire.keepalive import PING, PONG_FRAME
 
 
 class TestForcedDisconnect:

@@ -6,7 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from house import (
+
+from rpc.logs import LogControl
+from rpc.server import Client
+from rpc.wire import xdr
+from rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
+from rpc.wire.keepalive import KEEPALIVE, PING, PING_FRAME, PONG
+from rpc.wire.message import MAX_FDS, MAX_FRAME, Message, Status, Type, frame
+from tests.unit.house import (
     ECHO,
     HOOK,
     HOOK_LATER,
@@ -25,13 +32,6 @@ from house import (
     failure,
     result,
 )
-
-from rpc.logs import LogControl
-from rpc.server import Client
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
-from rpc.wire.keepalive import KEEPALIVE, PING, PING_FRAME, PONG
-from rpc.wire.message import MAX_FDS, MAX_FRAME, Message, Status, Type, frame
 
 ANY_TEXT = Text("grüße")
 

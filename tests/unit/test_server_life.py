@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeHouse
-from house import (
+
+from rpc.server import Daemon, ServerOptions
+from rpc.wire.errors import ErrorCode, RpcError
+from tests.unit.house import (
     BLOCK,
     ECHO,
     HOOK,
@@ -19,6 +21,7 @@ from house import (
     STUBBORN,
     WAIT,
     House,
+    MakeHouse,
     Number,
     Text,
     call,
@@ -26,9 +29,6 @@ from house import (
     failure,
     result,
 )
-
-from rpc.server import Daemon, ServerOptions
-from rpc.wire.errors import ErrorCode, RpcError
 
 
 def exists(path: str) -> bool:

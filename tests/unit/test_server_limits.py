@@ -9,20 +9,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import MakeHouse
-from house import (
-    ECHO,
-    HOOK,
-    LARGE,
-    WAIT,
-    House,
-    Number,
-    Text,
-    Wire,
-    call,
-    eventually,
-    result,
-)
 
 from rpc.server.client import READ_AHEAD
 from rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH
@@ -30,6 +16,20 @@ from rpc.wire import xdr
 from rpc.wire.errors import RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
 from rpc.wire.message import Message, Status, Type, frame
+from tests.unit.house import (
+    ECHO,
+    HOOK,
+    LARGE,
+    WAIT,
+    House,
+    MakeHouse,
+    Number,
+    Text,
+    Wire,
+    call,
+    eventually,
+    result,
+)
 
 #: What the kernel holds of a UNIX connection in one direction, generously.
 KERNEL_HOLDS = 1 << 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from house import Job
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -11,6 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from rpc.server import PoolStats, WorkerPool
 from rpc.server.workers import NOWHERE, ORDINARY, PRIORITY, QUEUED
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from tests.unit.house import Job
 
 UINT_MAX = 0xFFFFFFFF
 

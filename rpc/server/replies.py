@@ -1,0 +1,120 @@
+"""What goes back to a client: results, refusals and failures, as frames.
+
+Source: libvirt's src/rpc/virnetserverprogram.c.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from rpc.logs import get_logger
+from rpc.transport.link import FrameWithFds, close_all
+from rpc.wire.errors import ErrorCode, RpcError
+from rpc.wire.message import MAX_PAYLOAD, Status, Type, frame, split_key
+from rpc.wire.xdr import XdrError, encode
+
+if TYPE_CHECKING:
+    from rpc.server.client import Client
+    from rpc.server.handlers import Binding
+    from rpc.server.server import Server
+
+_log = get_logger("rpc.server.replies")
+
+#: What a plain function may raise without ending more than its own call.
+FAILURES: Final = (Exception, asyncio.CancelledError)
+
+
+def reply(binding: Binding, serial: int, result: Any) -> bytes:
+    """The frame that carries a result. Raises XdrError when the result does not fit its type."""
+    key = binding.procedure.key
+    if not binding.procedure.reply_fds:
+        return frame(key, Type.REPLY, serial, Status.OK, binding.encode(result))
+    count = len(result.descriptors).to_bytes(4, "big")
+    try:
+        payload = count + binding.encode(result.result)
+        data = frame(key, Type.REPLY_WITH_FDS, serial, Status.OK, payload)
+    except ValueError:
+        close_all(result.descriptors)
+        raise
+    return FrameWithFds.of(data, result.descriptors)
+
+
+def run_inline(client: Client, binding: Binding, serial: int, args: Any) -> bytes:
+    """Run a plain function now and make its reply."""
+    try:
+        return reply(binding, serial, binding.handler(client, args))
+    except FAILURES as error:  # whatever it is, it becomes this call's reply
+        return failure_reply(binding, serial, error)
+
+
+def error_reply(key: bytes, serial: int, error: RpcError) -> bytes:
+    """The frame that carries an error."""
+    if _log.debug_on:
+        _log.debug("call refused", serial=serial, error=error.message[:200])
+    try:
+        payload = encode(error.to_wire())
+    except XdrError as problem:
+        _log.error("an error cannot be sent", error=repr(error)[:200])
+        code = ErrorCode.INTERNAL_ERROR
+        payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
+    return frame(key, Type.REPLY, serial, Status.ERROR, payload)
+
+
+def failure_reply(binding: Binding, serial: int, error: BaseException) -> bytes:
+    """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
+    if isinstance(error, RpcError):
+        answer = error
+    else:
+        _log.error("a handler failed", procedure=binding.procedure.name, exc_info=error)
+        answer = RpcError(
+            ErrorCode.INTERNAL_ERROR,
+            f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
+            "its log has the details",
+        )
+    return error_reply(binding.procedure.key, serial, answer)
+
+
+def inline_failure(
+    binding: Binding, serial: int, error: BaseException, data: bytearray, pos: int, after: int
+) -> bytes:
+    """The same where arguments and result share one `try`: an XdrError may be the peer's fault."""
+    if isinstance(error, XdrError):
+        try:
+            binding.decode(data, pos, after)
+        except XdrError:
+            return undecodable(binding, serial, error)
+    return failure_reply(binding, serial, error)
+
+
+def undecodable(binding: Binding, serial: int, error: XdrError) -> bytes:
+    """The frame for arguments that are not what the table says."""
+    name = binding.procedure.name
+    refused = RpcError(ErrorCode.RPC, f"{name}: the arguments don't decode: {error}")
+    return error_reply(binding.procedure.key, serial, refused)
+
+
+def too_large(binding: Binding, serial: int, size: int) -> bytes:
+    """The frame for a result of `size` bytes, which is more than a message carries."""
+    refused = RpcError(
+        ErrorCode.RPC, f"the reply has {size} bytes, a message carries {MAX_PAYLOAD}"
+    )
+    return error_reply(binding.procedure.key, serial, refused)
+
+
+def refusal(
+    server: Server, key: bytes, status: int, binding: Binding | None, authenticated: bool
+) -> RpcError | None:
+    """Why a call cannot be made at all, or None. The order of the checks is libvirt's."""
+    program, version, procedure = split_key(key)
+    if not server.has_program(program, version):
+        return RpcError(
+            ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
+        )
+    if status != Status.OK:
+        return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
+    if binding is None:
+        return RpcError(ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here")
+    if binding.needs_auth and not authenticated:
+        return RpcError(ErrorCode.RPC, "authentication required")
+    return None
