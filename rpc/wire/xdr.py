@@ -21,16 +21,58 @@ Rules of this file:
 from __future__ import annotations
 
 import dataclasses
-import struct as _struct
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar, dataclass_transform, get_origin, get_type_hints
 
-Buffer = bytes | bytearray | memoryview
-Append = Callable[[bytes], Any]
-#: Appends the encoding of a value, piece by piece.
-Encoder = Callable[[Any, Append], None]
-#: Decodes from a buffer, between a position and an end, to a value and the position behind it.
-Decoder = Callable[[Buffer, int, int], tuple[Any, int]]
+from rpc.wire.codegen import (
+    Buffer,
+    Codec,
+    Decoder,
+    Encoder,
+    Scalar,
+    Scope,
+    XdrError,
+    append_counted,
+    compile_dumps,
+    compile_struct,
+    compile_value,
+    indent,
+    read_count,
+    read_counted,
+)
+
+__all__ = [
+    "Array",
+    "Bool",
+    "Buffer",
+    "Codec",
+    "CodecTable",
+    "Decoder",
+    "Double",
+    "Encoder",
+    "Hyper",
+    "Int",
+    "Opaque",
+    "OptStr",
+    "Optional",
+    "Scalar",
+    "Str",
+    "String",
+    "Struct",
+    "UHyper",
+    "UInt",
+    "Union",
+    "VarOpaque",
+    "Void",
+    "XdrError",
+    "codec_of",
+    "decode",
+    "decoder_of",
+    "encode",
+    "encoder_of",
+    "fields_of",
+    "struct",
+]
 
 T = TypeVar("T")
 
@@ -40,68 +82,6 @@ STRING_MAX: Final = 4194304
 #: The type of "no arguments" and "no result".
 Void: Final = type(None)
 
-_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
-
-
-class XdrError(ValueError):
-    """A value that its declared type cannot carry, or bytes that are not the encoding of one."""
-
-
-class Codec:
-    """How one field travels. A subclass writes the source lines of its encoder and decoder.
-
-    `format` is the `struct` character of a fixed-size value, or empty. `minimum` is the fewest bytes
-    that an encoding can have.
-    """
-
-    format = ""
-    minimum = 4
-
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
-        raise NotImplementedError
-
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
-        raise NotImplementedError
-
-
-class _Scope:
-    """Names that a generated function may use, and fresh names for its variables."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {
-            "XdrError": XdrError,
-            "misfit": _misfit,
-            "_PADDING": _PADDING,
-            "_u32": _struct.Struct(">I").pack,
-            "_read_u32": _struct.Struct(">I").unpack_from,
-        }
-
-    def add(self, value: object) -> str:
-        name = f"_v{len(self.names)}"
-        self.names[name] = value
-        return name
-
-    def fresh(self) -> str:
-        return self.add(None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Scalar(Codec):
-    """A fixed-size number; `convert` is applied to what was read (for booleans)."""
-
-    format: str
-    convert: type | None = None
-
-    @property
-    def minimum(self) -> int:  # type: ignore[override]  # a plain attribute in the base, derived here
-        return _struct.calcsize(">" + self.format)
-
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
-        return _encode_run([(self, value)], scope)
-
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
-        return _decode_run([(self, target)], scope)
-
 
 @dataclasses.dataclass(frozen=True)
 class String(Codec):
@@ -109,17 +89,17 @@ class String(Codec):
 
     maximum: int = STRING_MAX
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         raw = scope.fresh()
         return [
             f"{raw} = {value}.encode('utf-8', 'surrogateescape')",
             f"if 0 in {raw}: raise XdrError('a string on the wire cannot contain a NUL')",
-            *_append_counted(raw, self.maximum),
+            *append_counted(raw, self.maximum),
         ]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [
-            *_read_counted(target, self.maximum, "string"),
+            *read_counted(target, self.maximum, "string"),
             f"{target} = str({target}, 'utf-8', 'surrogateescape')",
             f"if '\\0' in {target}: raise XdrError('a string on the wire cannot contain a NUL')",
         ]
@@ -131,13 +111,13 @@ class VarOpaque(Codec):
 
     maximum: int
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         raw = scope.fresh()
-        return [f"{raw} = bytes({value})", *_append_counted(raw, self.maximum)]
+        return [f"{raw} = bytes({value})", *append_counted(raw, self.maximum)]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [
-            *_read_counted(target, self.maximum, "opaque data"),
+            *read_counted(target, self.maximum, "opaque data"),
             f"{target} = bytes({target})",
         ]
 
@@ -152,14 +132,14 @@ class Opaque(Codec):
     def minimum(self) -> int:  # type: ignore[override]  # a plain attribute in the base, derived here
         return self.size + -self.size % 4
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         message = f"expected exactly {self.size} bytes"
         return [
             f"if len({value}) != {self.size}: raise XdrError({message!r})",
             f"append(bytes({value}) + _PADDING[{self.size & 3}])",
         ]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [
             f"if pos + {self.minimum} > end: raise XdrError('data ends inside fixed opaque data')",
             f"{target} = bytes(data[pos:pos + {self.size}])",
@@ -174,7 +154,7 @@ class Array(Codec):
     item: Any
     maximum: int
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         item = scope.fresh()
         inner = codec_of(self.item).encode_lines(item, scope)
         message = f"an array holds at most {self.maximum} items"
@@ -182,20 +162,20 @@ class Array(Codec):
             f"if len({value}) > {self.maximum}: raise XdrError({message!r})",
             f"append(_u32(len({value})))",
             f"for {item} in {value}:",
-            *_indent(inner),
+            *indent(inner),
         ]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         codec = codec_of(self.item)
         count, item, index = scope.fresh(), scope.fresh(), scope.fresh()
         # The second test bounds memory: a count that the bytes present cannot hold allocates nothing.
         return [
-            *_read_count(count, self.maximum, "array"),
+            *read_count(count, self.maximum, "array"),
             f"if pos + {count} * {codec.minimum} > end:",
             "    raise XdrError('data ends inside an array')",
             f"{target} = []",
             f"for {index} in range({count}):",
-            *_indent([*codec.decode_lines(item, scope), f"{target}.append({item})"]),
+            *indent([*codec.decode_lines(item, scope), f"{target}.append({item})"]),
         ]
 
 
@@ -205,15 +185,15 @@ class Optional(Codec):
 
     item: Any
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         inner = codec_of(self.item).encode_lines(value, scope)
         return [
             f"if {value} is None: append(b'\\0\\0\\0\\0')",
             "else:",
-            *_indent(["append(b'\\0\\0\\0\\1')", *inner]),
+            *indent(["append(b'\\0\\0\\0\\1')", *inner]),
         ]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         inner = codec_of(self.item).decode_lines(target, scope)
         present = scope.fresh()
         return [
@@ -222,7 +202,7 @@ class Optional(Codec):
             "pos += 4",
             f"if not {present}: {target} = None",
             "else:",
-            *_indent(inner),
+            *indent(inner),
         ]
 
 
@@ -236,7 +216,7 @@ class Union(Codec):
     arms: Mapping[int, Any]
     make: Callable[[int, Any], Any]
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         arms, kind, content = scope.add(self._codecs()), scope.fresh(), scope.fresh()
         return [
             f"{kind}, {content} = {value}",
@@ -245,7 +225,7 @@ class Union(Codec):
             f"{arms}[{kind}][0]({content}, append)",
         ]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         arms, make = scope.add(self._codecs()), scope.add(self.make)
         kind, content = scope.fresh(), scope.fresh()
         return [
@@ -257,7 +237,7 @@ class Union(Codec):
         ]
 
     def _codecs(self) -> dict[int, tuple[Encoder, Decoder]]:
-        return {int(kind): _compile(codec_of(arm)) for kind, arm in self.arms.items()}
+        return {int(kind): compile_value(codec_of(arm)) for kind, arm in self.arms.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -270,10 +250,10 @@ class Struct(Codec):
     def minimum(self) -> int:  # type: ignore[override]  # a plain attribute in the base, derived here
         return int(_codec_table(self.cls).minimum)
 
-    def encode_lines(self, value: str, scope: _Scope) -> list[str]:
+    def encode_lines(self, value: str, scope: Scope) -> list[str]:
         return [f"{scope.add(_codec_table(self.cls).encode)}({value}, append)"]
 
-    def decode_lines(self, target: str, scope: _Scope) -> list[str]:
+    def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [f"{target}, pos = {scope.add(_codec_table(self.cls).decode)}(data, pos, end)"]
 
 
@@ -308,11 +288,11 @@ def struct(cls: type[T]) -> type[T]:
     fields = [
         (name, codec_of(hint)) for name, hint in get_type_hints(made, include_extras=True).items()
     ]
-    encode, decode = _compile_struct(made, fields)
+    encode, decode = compile_struct(made, fields)
     made.__xdr__ = CodecTable(  # type: ignore[attr-defined]  # the one attribute this decorator adds
         encode,
         decode,
-        _compile_dumps(fields, encode),
+        compile_dumps(fields, encode),
         sum(codec.minimum for _, codec in fields),
         tuple(fields),
     )
@@ -344,10 +324,6 @@ def encoder_of(cls: type) -> Callable[[Any], bytes]:
 def decoder_of(cls: type) -> Decoder:
     """The compiled `(data, pos, end) -> (value, pos)` of a struct class or of Void."""
     return _decode_void if cls is Void else _codec_table(cls).decode
-
-
-def _misfit(value: object, problem: Exception) -> XdrError:
-    return XdrError(f"{type(value).__name__} does not fit its declared type: {problem}")
 
 
 def fields_of(cls: type) -> tuple[tuple[str, Codec], ...]:
@@ -386,146 +362,3 @@ def codec_of(hint: Any) -> Codec:
     if isinstance(hint, type) and isinstance(hint.__dict__.get("__xdr__"), CodecTable):
         return Struct(hint)
     raise TypeError(f"{hint!r} has no XDR type: annotate it with one, such as xdr.UInt")
-
-
-# The code generator ------------------------------------------------------------------------------
-
-
-def _indent(lines: list[str]) -> list[str]:
-    return ["    " + line for line in lines]
-
-
-def _append_counted(raw: str, maximum: int) -> list[str]:
-    message = f"at most {maximum} bytes can be sent here"
-    return [
-        f"if len({raw}) > {maximum}: raise XdrError({message!r})",
-        f"append(_u32(len({raw})) + {raw} + _PADDING[len({raw}) & 3])",
-    ]
-
-
-def _read_count(count: str, maximum: int, what: str) -> list[str]:
-    message = f" exceeds this {what}'s maximum of {maximum}"
-    return [
-        f"if pos + 4 > end: raise XdrError('data ends before the length of this {what}')",
-        f"{count}, = _read_u32(data, pos)",
-        "pos += 4",
-        f"if {count} > {maximum}: raise XdrError(str({count}) + {message!r})",
-    ]
-
-
-def _read_counted(target: str, maximum: int, what: str) -> list[str]:
-    return [
-        *_read_count("size", maximum, what),
-        f"if pos + size + (-size & 3) > end: raise XdrError('data ends inside this {what}')",
-        f"{target} = data[pos:pos + size]",
-        "pos += size + (-size & 3)",
-    ]
-
-
-def _encode_run(run: list[tuple[Codec, str]], scope: _Scope) -> list[str]:
-    pack = scope.add(_struct.Struct(">" + "".join(codec.format for codec, _ in run)).pack)
-    return [f"append({pack}({', '.join(value for _, value in run)}))"]
-
-
-def _decode_run(run: list[tuple[Codec, str]], scope: _Scope) -> list[str]:
-    packer = _struct.Struct(">" + "".join(codec.format for codec, _ in run))
-    lines = [
-        f"if pos + {packer.size} > end: raise XdrError('data ends inside a number')",
-        f"{', '.join(target for _, target in run)}, = {scope.add(packer.unpack_from)}(data, pos)",
-        f"pos += {packer.size}",
-    ]
-    for codec, target in run:
-        if isinstance(codec, Scalar) and codec.convert is not None:
-            lines.append(f"{target} = {scope.add(codec.convert)}({target})")
-    return lines
-
-
-def _runs(fields: list[tuple[str, Codec]]) -> list[list[tuple[str, Codec]]]:
-    """Group neighbouring fixed-size fields; every other field stands alone."""
-    runs: list[list[tuple[str, Codec]]] = []
-    for field in fields:
-        if field[1].format and runs and runs[-1][0][1].format:
-            runs[-1].append(field)
-        else:
-            runs.append([field])
-    return runs
-
-
-def _build(source: list[str], scope: _Scope) -> dict[str, Any]:
-    namespace = dict(scope.names)
-    exec("\n".join(source), namespace)  # noqa: S102  # the source is made above, from declarations only
-    return namespace
-
-
-def _compile_struct(cls: type, fields: list[tuple[str, Codec]]) -> tuple[Encoder, Decoder]:
-    scope = _Scope()
-    writing: list[str] = []
-    reading: list[str] = []
-    for run in _runs(fields):
-        if run[0][1].format:
-            writing += _encode_run([(codec, f"value.{name}") for name, codec in run], scope)
-            reading += _decode_run([(codec, f"f_{name}") for name, codec in run], scope)
-        else:
-            ((name, codec),) = run
-            local = f"f_{name}"
-            writing += [f"{local} = value.{name}", *codec.encode_lines(local, scope)]
-            reading += codec.decode_lines(local, scope)
-    return _assemble(writing, reading, ", ".join(f"f_{name}" for name, _ in fields), cls, scope)
-
-
-def _compile(codec: Codec) -> tuple[Encoder, Decoder]:
-    """Encoder and decoder of one value that is not a struct field (a union's arm)."""
-    scope = _Scope()
-    writing = codec.encode_lines("value", scope)
-    reading = codec.decode_lines("result", scope)
-    return _assemble(writing, reading, "result", None, scope)
-
-
-def _assemble(
-    writing: list[str], reading: list[str], result: str, cls: type | None, scope: _Scope
-) -> tuple[Encoder, Decoder]:
-    made = f"{scope.add(cls)}({result})" if cls else result
-    error = scope.add(_struct.error)
-    built = _build(
-        [
-            "def encode(value, append):",
-            "    try:",
-            *_indent(_indent(writing or ["pass"])),
-            "    except XdrError: raise",
-            f"    except ({error}, AttributeError, TypeError, ValueError) as problem:",
-            "        raise misfit(value, problem) from None",
-            "def decode(data, pos, end):",
-            *_indent(reading),
-            f"    return {made}, pos",
-        ],
-        scope,
-    )
-    return built["encode"], built["decode"]
-
-
-def _compile_dumps(fields: list[tuple[str, Codec]], encode: Encoder) -> Callable[[Any], bytes]:
-    """`encode` to one bytes object; a struct of numbers only is one `pack`."""
-    if fields and all(codec.format for _, codec in fields):
-        scope = _Scope()
-        packer = _struct.Struct(">" + "".join(codec.format for _, codec in fields))
-        pack, error = scope.add(packer.pack), scope.add(_struct.error)
-        values = ", ".join(f"value.{name}" for name, _ in fields)
-        built = _build(
-            [
-                "def dumps(value):",
-                "    try:",
-                f"        return {pack}({values})",
-                f"    except {error} as problem:",
-                "        raise misfit(value, problem) from None",
-            ],
-            scope,
-        )
-        numbers: Callable[[Any], bytes] = built["dumps"]
-        return numbers
-
-    def dumps(value: Any) -> bytes:
-        parts: list[bytes] = []
-        encode(value, parts.append)
-        return b"".join(parts)
-
-    return dumps
