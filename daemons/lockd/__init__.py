@@ -1,9 +1,26 @@
 """lockd: keeps the locks of disks of virtual machines, as virtlockd does."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from daemons.kind import DaemonKind
 from rpc.security.identity import root_or_self
 
-KIND = DaemonKind("lockd", "Lock manager for the disks of virtual machines.", admit=root_or_self)
+if TYPE_CHECKING:
+    from daemons.settings import Loaded
+    from rpc.server import Daemon, Server
+
+
+def _programs(daemon: Daemon, server: Server, settings: Loaded) -> None:
+    from daemons.lockd.service import LockService
+
+    LockService(daemon).serve_on(server)
+
+
+KIND = DaemonKind(
+    "lockd", "Lock manager for the disks of virtual machines.", _programs, admit=root_or_self
+)
 
 
 def main() -> int:

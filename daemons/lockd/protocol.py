@@ -1,0 +1,85 @@
+"""The lock space program's table, exactly as virtlockd's.
+
+Source: libvirt's src/locking/lock_protocol.x.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Annotated, Final
+
+from rpc.wire import xdr
+from rpc.wire.program import Program
+
+#: The longest path or name, in bytes.
+STRING_MAX: Final = 65536
+
+ShortStr = Annotated[str, xdr.String(STRING_MAX)]
+
+
+class AcquireFlags(IntFlag):
+    """How a resource is acquired."""
+
+    SHARED = 1  # others may share it, too
+    AUTOCREATE = 2  # its file is made now, and removed when the last holder lets go
+
+
+@xdr.struct
+class Owner:
+    """For whom locks are held: a guest's UUID, its name, its id, and the process that runs it."""
+
+    uuid: Annotated[bytes, xdr.Opaque(16)]
+    name: ShortStr
+    id: xdr.UInt
+    pid: xdr.UInt
+
+
+@xdr.struct
+class RegisterArgs:
+    """The owner that this connection acts for."""
+
+    owner: Owner
+    flags: xdr.UInt
+
+
+@xdr.struct
+class RestrictArgs:
+    """Arguments of RESTRICT."""
+
+    flags: xdr.UInt
+
+
+@xdr.struct
+class SpaceArgs:
+    """The directory of a lockspace."""
+
+    path: ShortStr
+    flags: xdr.UInt
+
+
+@xdr.struct
+class ResourceArgs:
+    """A lockspace (empty: the default one), and the name of a resource in it."""
+
+    path: ShortStr
+    name: ShortStr
+    flags: xdr.UInt
+
+
+@xdr.struct
+class CreateLockspaceArgs:
+    """The directory of a lockspace, which may exist already."""
+
+    path: ShortStr
+
+
+LOCK_SPACE: Final = Program("lockspace", 0x0EA7BEEF, 1)
+
+REGISTER: Final = LOCK_SPACE.procedure(1, "REGISTER", RegisterArgs, xdr.Void)
+RESTRICT: Final = LOCK_SPACE.procedure(2, "RESTRICT", RestrictArgs, xdr.Void)
+NEW: Final = LOCK_SPACE.procedure(3, "NEW", SpaceArgs, xdr.Void)
+CREATE_RESOURCE: Final = LOCK_SPACE.procedure(4, "CREATE_RESOURCE", ResourceArgs, xdr.Void)
+DELETE_RESOURCE: Final = LOCK_SPACE.procedure(5, "DELETE_RESOURCE", ResourceArgs, xdr.Void)
+ACQUIRE_RESOURCE: Final = LOCK_SPACE.procedure(6, "ACQUIRE_RESOURCE", ResourceArgs, xdr.Void)
+RELEASE_RESOURCE: Final = LOCK_SPACE.procedure(7, "RELEASE_RESOURCE", ResourceArgs, xdr.Void)
+CREATE_LOCKSPACE: Final = LOCK_SPACE.procedure(8, "CREATE_LOCKSPACE", CreateLockspaceArgs, xdr.Void)
