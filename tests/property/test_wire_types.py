@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from admin.protocol import ADMIN
 from rpc.wire import xdr
+from rpc.wire.codegen import compile_value
 from rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
 from rpc.wire.keepalive import KEEPALIVE
 from rpc.wire.typedparams import Kind, ParamValue, TypedParam
@@ -150,15 +151,15 @@ class TestWhatCannotTravel:
     def test_what_is_all_there_but_over_its_maximum_is_refused(
         self, codec: xdr.Codec, value: Any
     ) -> None:
-        encode, _ = xdr._compile(dataclasses.replace(codec, maximum=7))  # type: ignore[type-var]
-        _, decode = xdr._compile(codec)
+        encode, _ = compile_value(dataclasses.replace(codec, maximum=7))  # type: ignore[type-var]
+        _, decode = compile_value(codec)
         parts: list[bytes] = []
         encode(value, parts.append)
         data = b"".join(parts)
         with pytest.raises(xdr.XdrError):
             decode(data, 0, len(data))
         with pytest.raises(xdr.XdrError):
-            xdr._compile(codec)[0](value, parts.append)
+            compile_value(codec)[0](value, parts.append)
 
     @given(st.text(max_size=10), st.text(max_size=10))
     def test_a_string_with_a_nul_is_refused_both_ways(self, before: str, behind: str) -> None:
