@@ -17,12 +17,15 @@ from rpc.wire import xdr
 from rpc.wire.keepalive import PING_FRAME, PONG
 from rpc.wire.message import HEADER, Message, Type
 from tests.unit.house import (
+    BLOCK,
     ECHO,
     ECHO_URGENT,
     OPEN_TO_ALL,
+    STUBBORN,
     TEST,
     UNBOUND,
     WAIT,
+    WAIT_URGENT,
     House,
     Number,
     Text,
@@ -60,6 +63,7 @@ HEADERS = st.builds(
     st.binary(max_size=40),
 )
 
+WAITING = {procedure.number for procedure in (WAIT, WAIT_URGENT, BLOCK, STUBBORN)}
 
 WITH_DESCRIPTORS = st.builds(
     lambda count, text, serial: (
@@ -78,9 +82,9 @@ WITH_DESCRIPTORS = st.builds(
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether a frame is as long as it says and announces no descriptors."""
-    length, *_, kind, _, _ = HEADER.unpack_from(data)
-    return length == len(data) and kind != Type.CALL_WITH_FDS
+    """Whether a frame is as long as it says, announces no descriptors and waits for nothing."""
+    length, _, _, procedure, kind, _, _ = HEADER.unpack_from(data)
+    return length == len(data) and kind != Type.CALL_WITH_FDS and procedure not in WAITING
 
 
 @st.composite
