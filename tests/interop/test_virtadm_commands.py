@@ -29,9 +29,10 @@ _DIFFERENT = [
 ]
 
 
-@pytest.fixture(scope="module")
-def libvirtd() -> Iterator[harness.RunningDaemon]:
-    with harness.running("libvirtd") as daemon:
+@pytest.fixture(scope="module", params=harness.REAL)
+def libvirtd(request: pytest.FixtureRequest) -> Iterator[harness.RunningDaemon]:
+    """Each of libvirt's daemons in turn; where a command names its server, so does `agree`."""
+    with harness.running(request.param) as daemon:
         yield daemon
 
 
@@ -71,13 +72,26 @@ def masked(text: bytes) -> bytes:
 def agree(
     *words: str | bytes, mask: Callable[[bytes], bytes] = masked, errors: int = 1, **more: str
 ) -> None:
-    """Run both and compare. errors: how many lines of the standard error are the same."""
+    """Run both and compare. errors: how many lines of the standard error are the same.
+
+    `libvirtd` as a word of a command means the main server of whichever daemon the URI leads to.
+    """
+    words = _for_its_server(words)
     theirs, mine = real(*words, **more), ours(*words, **more)
     assert mask(mine.stdout) == mask(theirs.stdout)
     assert mine.returncode == theirs.returncode
     told, tells = masked(theirs.stderr).splitlines(), masked(mine.stderr).splitlines()
     assert tells[:errors] == told[:errors]
     assert len(tells) >= len(told)
+
+
+def _for_its_server(words: tuple[str | bytes, ...]) -> tuple[str | bytes, ...]:
+    sockets = (re.search(r"/(virt\w+)-admin-sock", word) for word in words if isinstance(word, str))
+    server = next((found[1] for found in sockets if found), "libvirtd")
+    return tuple(
+        re.sub(r"\blibvirtd\b(?!:)", server, word) if isinstance(word, str) else word
+        for word in words
+    )
 
 
 SERVER_COMMANDS = [
