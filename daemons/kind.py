@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rpc.server import Daemon, Server
 
 
-def no_programs(daemon: Daemon, server: Server, settings: Loaded) -> None:
+def no_programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> None:
     """A daemon that serves nothing of its own yet; its admin server works all the same."""
 
 
@@ -21,12 +21,13 @@ class DaemonKind:
     """The declaration of one daemon, in its package's `__init__`.
 
     `name` names the process, its server, its sockets, its files and its settings; `title` describes
-    it in `--help`. `programs` adds to the server what it serves; it is called once, before any
-    socket exists, and may import what it needs. `admit` decides who may connect to its own UNIX
+    it in `--help`. `programs(daemon, main, admin, settings)` adds to the daemon's own server what it
+    serves, and to the admin server what administers that; it is called once, before any socket
+    exists, and may import what it needs. `admit` decides who may connect to its own UNIX
     socket; None leaves that to the socket's permissions.
     """
 
     name: str
     title: str
-    programs: Callable[[Daemon, Server, Loaded], None] = no_programs
+    programs: Callable[[Daemon, Server, Server, Loaded], None] = no_programs
     admit: Callable[[PeerIdentity], bool] | None = None

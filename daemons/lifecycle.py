@@ -126,10 +126,10 @@ class _Process:
         daemon = Daemon(name, logging=log.control)
         main = daemon.add_server(server_options(name, "main", settings))
         main.admit = self.kind.admit
-        self.kind.programs(daemon, main, settings)
         admin = daemon.add_server(server_options(name, "admin", settings))
         admin.admit = root_or_self
         admin.add_program(admin_program.handlers(daemon))
+        self.kind.programs(daemon, main, admin, settings)
         running = Running(main, admin, log)
         required = self.options.config is not None
         reloader = Reloader(name, settings, running, self.notifier, required=required)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, server: Server, settings: Loaded) -> None:
+def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> None:
     from daemons.lockd.service import LockService
 
-    LockService(daemon).serve_on(server)
+    LockService(daemon).serve_on(main)
 
 
 KIND = DaemonKind(
