@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from daemons.settings import Loaded
+    from daemons.settings.declaration import Value
     from rpc.security.identity import PeerIdentity
     from rpc.server import Daemon, Server
 
 
-def no_programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> None:
+class Own(Protocol):
+    """What a daemon has of its own, beside servers."""
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings: those that are declared as `Live("own", ...)`."""
+
+
+def no_programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own | None:
     """A daemon that serves nothing of its own yet; its admin server works all the same."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +38,5 @@ class DaemonKind:
 
     name: str
     title: str
-    programs: Callable[[Daemon, Server, Server, Loaded], None] = no_programs
+    programs: Callable[[Daemon, Server, Server, Loaded], Own | None] = no_programs
     admit: Callable[[PeerIdentity], bool] | None = None

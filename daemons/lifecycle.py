@@ -129,8 +129,8 @@ class _Process:
         admin = daemon.add_server(server_options(name, "admin", settings))
         admin.admit = root_or_self
         admin.add_program(admin_program.handlers(daemon))
-        self.kind.programs(daemon, main, admin, settings)
-        running = Running(main, admin, log)
+        own = self.kind.programs(daemon, main, admin, settings)
+        running = Running(main, admin, log, own)
         required = self.options.config is not None
         reloader = Reloader(name, settings, running, self.notifier, required=required)
         if passed:

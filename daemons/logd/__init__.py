@@ -1,9 +1,31 @@
 """logd: keeps the console logs of virtual machines, as virtlogd does."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from daemons.kind import DaemonKind
 from rpc.security.identity import root_or_self
 
-KIND = DaemonKind("logd", "Log manager for the consoles of virtual machines.", admit=root_or_self)
+if TYPE_CHECKING:
+    from daemons.kind import Own
+    from daemons.settings import Loaded
+    from rpc.server import Daemon, Server
+
+
+def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own:
+    from daemons.logd.rotating import Rotation
+    from daemons.logd.service import LogService
+
+    rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
+    service = LogService(daemon, rotation)
+    service.serve_on(main)
+    return service
+
+
+KIND = DaemonKind(
+    "logd", "Log manager for the consoles of virtual machines.", _programs, admit=root_or_self
+)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from daemons.settings.declaration import (
     INT_MAX,
+    SIZE_MAX,
     Fixed,
     Flag,
     Integer,
@@ -25,6 +26,7 @@ DAEMONS = ("virtd", "lockd", "logd")
 
 _BOUND = "the sockets are made at start-up"
 _VIRTD = "virtd"
+_LOGD = "logd"
 
 
 def _like_virtlockd(virtd: Value, others: Value | Same) -> dict[str, Value | Same]:
@@ -294,7 +296,26 @@ ADMIN = (
     ),
 )
 
-SETTINGS = (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *NETWORK, *ADMIN)
+ROTATION = (
+    Setting(
+        name="max_size",
+        group="Logs of guests",
+        kind=Integer(0, SIZE_MAX),
+        default={_LOGD: 2 * 1024 * 1024},
+        change=Live("own", "max_size"),
+        doc="Bytes that a guest's log may have; then it is rotated. 0 switches rotation off.",
+    ),
+    Setting(
+        name="max_backups",
+        group="Logs of guests",
+        kind=Integer(0, 32),
+        default={_LOGD: 3},
+        change=Live("own", "max_backups"),
+        doc="How many rotated files of a log are kept, as PATH.0 (the newest), PATH.1 and so on.",
+    ),
+)
+
+SETTINGS = (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *NETWORK, *ADMIN, *ROTATION)
 
 KNOWN_ELSEWHERE = frozenset(
     (
@@ -316,9 +337,7 @@ KNOWN_ELSEWHERE = frozenset(
         "key_file",
         "listen_tls",
         "max_age_days",
-        "max_backups",
         "max_queued_clients",
-        "max_size",
         "ovs_timeout",
         "sasl_allowed_username_list",
         "tcp_min_ssf",

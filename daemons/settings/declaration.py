@@ -15,6 +15,7 @@ Value = int | str | bool | None
 
 UINT_MAX = 2**32 - 1
 INT_MAX = 2**31 - 1
+SIZE_MAX = 2**63 - 1
 
 
 class SettingsError(Exception):
@@ -136,7 +137,7 @@ class Live:
     two settings that bound each other can both move.
     """
 
-    where: Literal["main", "admin", "log"]
+    where: Literal["main", "admin", "log", "own"]
     knob: str
 
 

@@ -16,6 +16,7 @@ from rpc.logs import LogSettingError, get_logger
 from rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
+    from daemons.kind import Own
     from daemons.log_settings import LogSettings
     from rpc.server import Server, ServerOptions
 
@@ -44,6 +45,7 @@ class Running:
     main: Server
     admin: Server
     log: LogSettings
+    own: Own | None
 
 
 def apply(name: str, old: Loaded, new: Loaded, running: Running) -> Loaded:
@@ -77,7 +79,7 @@ def apply(name: str, old: Loaded, new: Loaded, running: Running) -> Loaded:
 
 
 _Target = tuple[str, str]
-"""Who is changed ("main", "admin", "log") and which object there ("workers"; "" for itself)."""
+"""Who is changed ("main", "admin", "log", "own") and which object there ("workers"; "" for itself)."""
 
 
 def _turns(name: str, changes: Mapping[str, Value]) -> Iterator[tuple[_Target, dict[str, str]]]:
@@ -96,6 +98,10 @@ def _turn(running: Running, target: _Target, knobs: Mapping[str, Value]) -> None
     where, part = target
     if where == "log":
         running.log.apply(knobs)
+        return
+    if where == "own":
+        if running.own is not None:
+            running.own.apply(knobs)
         return
     server = running.main if where == "main" else running.admin
     if part:

@@ -30,7 +30,7 @@ class Setup:
         daemon = Daemon(name)
         self.main: Server = daemon.add_server(server_options(name, "main", loaded))
         self.admin: Server = daemon.add_server(server_options(name, "admin", loaded))
-        running = Running(self.main, self.admin, self.log)
+        running = Running(self.main, self.admin, self.log, None)
         self.reloader = Reloader(name, loaded, running, Notifier(None), required=False)
 
     def write(self, text: str) -> None:

@@ -1,0 +1,111 @@
+"""The log manager program's table, exactly as virtlogd's.
+
+Source: libvirt's src/logging/log_protocol.x.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Annotated, Final
+
+from rpc.wire import xdr
+from rpc.wire.program import Program
+
+#: The most that one READ gives, in bytes: what a string carries.
+READ_MAX: Final = 4194304
+
+
+class OpenFlags(IntFlag):
+    """How a log is opened."""
+
+    TRUNCATE = 1  # its file and its backups are removed first
+
+
+@xdr.struct
+class Position:
+    """A place in a log that survives rotation: the inode of a file, and bytes from its start."""
+
+    inode: xdr.UHyper
+    offset: xdr.UHyper
+
+
+@xdr.struct
+class Domain:
+    """The guest whose log it is."""
+
+    uuid: Annotated[bytes, xdr.Opaque(16)]
+    name: xdr.Str
+
+
+@xdr.struct
+class OpenArgs:
+    """Arguments of DOMAIN_OPEN_LOG_FILE."""
+
+    driver: xdr.Str
+    domain: Domain
+    path: xdr.Str
+    flags: xdr.UInt
+
+
+@xdr.struct
+class PositionRet:
+    """Where the log is now."""
+
+    position: Position
+
+
+@xdr.struct
+class PositionArgs:
+    """Arguments of DOMAIN_GET_LOG_FILE_POSITION."""
+
+    path: xdr.Str
+    flags: xdr.UInt
+
+
+@xdr.struct
+class ReadArgs:
+    """Arguments of DOMAIN_READ_LOG_FILE. maxlen: bytes, at most READ_MAX."""
+
+    path: xdr.Str
+    position: Position
+    maxlen: xdr.UHyper
+    flags: xdr.UInt
+
+
+@xdr.struct
+class ReadRet:
+    """What the log has from there on."""
+
+    data: xdr.Str
+
+
+@xdr.struct
+class AppendArgs:
+    """Arguments of DOMAIN_APPEND_LOG_FILE."""
+
+    driver: xdr.Str
+    domain: Domain
+    path: xdr.Str
+    message: xdr.Str
+    flags: xdr.UInt
+
+
+@xdr.struct
+class AppendRet:
+    """Always 0."""
+
+    result: xdr.Int
+
+
+LOG_MANAGER: Final = Program("log manager", 0x87539319, 1)
+
+DOMAIN_OPEN_LOG_FILE: Final = LOG_MANAGER.procedure(
+    1, "DOMAIN_OPEN_LOG_FILE", OpenArgs, PositionRet, reply_fds=True
+)
+DOMAIN_GET_LOG_FILE_POSITION: Final = LOG_MANAGER.procedure(
+    2, "DOMAIN_GET_LOG_FILE_POSITION", PositionArgs, PositionRet
+)
+DOMAIN_READ_LOG_FILE: Final = LOG_MANAGER.procedure(3, "DOMAIN_READ_LOG_FILE", ReadArgs, ReadRet)
+DOMAIN_APPEND_LOG_FILE: Final = LOG_MANAGER.procedure(
+    4, "DOMAIN_APPEND_LOG_FILE", AppendArgs, AppendRet
+)

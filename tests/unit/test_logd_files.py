@@ -1,0 +1,199 @@
+"""Log files: rotation loses nothing, and a position is found again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemons.logd.protocol import Position
+from daemons.logd.reading import read_log
+from daemons.logd.rotating import RotatingFile, Rotation, WriteFailed, backups
+
+
+def _write(file: RotatingFile, *pieces: bytes) -> None:
+    for piece in pieces:
+        file.append(memoryview(piece))
+
+
+def _all(path: Path, count: int) -> list[bytes]:
+    """What is in the files, from old to new, without those that are not there."""
+    names = reversed([str(path), *backups(str(path), count)])
+    return [Path(name).read_bytes() for name in names if os.path.exists(name)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "guest.log"
+
+
+def test_a_full_file_becomes_a_backup_and_the_oldest_goes(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 2))
+    _write(file, b"a" * 10, b"b" * 10, b"c" * 10, b"d" * 5)
+    assert _all(path, 9) == [b"b" * 10, b"c" * 10, b"d" * 5]
+    assert (file.inode, file.position) == (path.stat().st_ino, 5)
+    file.close()
+
+
+def test_a_file_is_full_only_when_more_comes(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 2))
+    _write(file, b"a" * 10)
+    assert _all(path, 2) == [b"a" * 10]
+    file.close()
+
+
+def test_lines_stay_whole_where_one_ends_near_the_boundary(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(100, 3))
+    _write(file, b"x" * 59 + b"\n" + b"y" * 59 + b"\n")
+    assert _all(path, 3) == [b"x" * 59 + b"\n", b"y" * 59 + b"\n"]
+    file.close()
+
+
+def test_a_line_that_ends_too_far_back_is_cut(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(100, 3))
+    _write(file, b"x" * 18 + b"\n" + b"y" * 100)
+    assert _all(path, 3) == [b"x" * 18 + b"\n" + b"y" * 81, b"y" * 19]
+    file.close()
+
+
+def test_a_file_that_was_too_large_already_is_left_as_it_is(path: Path) -> None:
+    path.write_bytes(b"old" * 10)
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, b"new")
+    assert _all(path, 3) == [b"old" * 10, b"new"]
+    file.close()
+
+
+def test_without_backups_the_old_file_is_removed(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(4, 0))
+    _write(file, b"aaaa", b"bb")
+    assert _all(path, 3) == [b"bb"]
+    file.close()
+
+
+def test_size_0_means_no_rotation(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(0, 3))
+    _write(file, b"a" * 100_000)
+    assert _all(path, 3) == [b"a" * 100_000]
+    file.close()
+
+
+def test_truncating_removes_the_backups_too(path: Path) -> None:
+    for name in (str(path), *backups(str(path), 3)):
+        Path(name).write_bytes(b"old")
+    file = RotatingFile(str(path), Rotation(100, 2), truncate=True)
+    assert (path.read_bytes(), file.position) == (b"", 0)
+    assert [os.path.exists(name) for name in backups(str(path), 3)] == [False, False, True]
+    file.close()
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    RotatingFile(str(path), Rotation(0, 3)).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_limit_counts_for_an_open_file(path: Path) -> None:
+    rotation = Rotation(0, 3)
+    file = RotatingFile(str(path), rotation)
+    _write(file, b"a" * 50)
+    rotation.max_size = 50
+    _write(file, b"b" * 10)
+    assert _all(path, 3) == [b"a" * 50, b"b" * 10]
+    file.close()
+
+
+def test_a_rotation_that_fails_halfway_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, b"a" * 10, b"b" * 10)
+
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        for _ in range(3):
+            with pytest.raises(WriteFailed) as failure:
+                _write(file, b"c" * 10)
+            assert failure.value.done == 0
+    _write(file, b"c" * 10)
+    assert _all(path, 3) == [b"a" * 10, b"b" * 10, b"c" * 10]
+    file.close()
+
+
+_PIECES = st.lists(st.text("ab\n", max_size=120).map(str.encode), max_size=30)
+
+
+@given(pieces=_PIECES, size=st.integers(0, 200))
+def test_nothing_is_lost_or_doubled_whatever_is_written(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], size: int
+) -> None:
+    path = tmp_path_factory.mktemp("logs") / "guest.log"
+    file = RotatingFile(str(path), Rotation(size, 32))
+    whole = b""
+    for piece in pieces:
+        file.append(memoryview(piece))
+        whole += piece
+        if file.rotations > 32:
+            break
+        assert b"".join(_all(path, 32)) == whole
+        assert not size or max(map(len, _all(path, 32))) <= size
+        assert file.position == path.stat().st_size
+    file.close()
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def test_a_position_is_found_again_after_rotation(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, b"0123456789")
+    position = Position(file.inode, 4)
+    _write(file, b"abcdefghijKLM")
+    data, reached = read_log(str(path), 3, position, 100)
+    assert data == b"456789abcdefghijKLM"
+    assert reached == Position(file.inode, 3)
+    file.close()
+
+
+def test_reading_in_pieces_gives_the_same_as_reading_at_once(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(7, 5))
+    _write(file, b"the quick brown fox jumps")
+    position, pieces = Position(0, 0), []
+    while True:
+        data, position = read_log(str(path), 5, position, 3)
+        if not data:
+            break
+        pieces.append(data)
+    assert b"".join(pieces) == b"the quick brown fox jumps"
+    file.close()
+
+
+def test_a_position_that_is_gone_stands_for_the_oldest_there_is(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(4, 1))
+    _write(file, b"aaaabbbbcc")
+    assert read_log(str(path), 1, Position(0, 2), 100)[0] == b"bbbbcc"
+    file.close()
+
+
+def test_behind_the_end_there_is_nothing(path: Path) -> None:
+    path.write_bytes(b"abc")
+    position = Position(path.stat().st_ino, 7)
+    assert read_log(str(path), 3, position, 100) == (b"", position)
+    with pytest.raises(OSError, match="no file reaches"):
+        read_log(str(path), 3, Position(path.stat().st_ino, 2**64 - 1), 100)
+
+
+def test_a_log_without_any_file_is_an_error(path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_log(str(path), 3, Position(1, 0), 100)
+
+
+def test_a_log_whose_newest_file_is_missing_is_read_from_its_backups(path: Path) -> None:
+    Path(f"{path}.1").write_bytes(b"older ")
+    Path(f"{path}.0").write_bytes(b"old")
+    assert read_log(str(path), 3, Position(0, 0), 100)[0] == b"older old"
