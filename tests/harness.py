@@ -121,12 +121,13 @@ def running(
     arguments: Sequence[str] = (),
     *,
     user: int | None = None,
+    host: Path | None = None,
 ) -> Iterator[RunningDaemon]:
     """Run a daemon in a new temporary folder for the length of a `with`; see `start`."""
     # Short on purpose: the path of a UNIX socket may have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="av-"))
     try:
-        daemon = start(name, folder, settings, arguments, user=user)
+        daemon = start(name, folder, settings, arguments, user=user, host=host)
         try:
             yield daemon
         finally:
@@ -143,15 +144,17 @@ def start(
     *,
     ready: bool = True,
     user: int | None = None,
+    host: Path | None = None,
 ) -> RunningDaemon:
     """Start a daemon with its files in `folder` and, if `ready`, wait until it answers.
 
     `settings` go into its configuration file; logs go to its standard error, which is the file
-    `.log`. `user` is the id of the ordinary user to run it as, for which we have to be root. The
-    caller ends it. A real daemon that is not installed skips the test, or fails it where CI=true.
+    `.log`. `user` is the id of the ordinary user to run it as, for which we have to be root. `host` is
+    the folder of a real daemon whose /run, /etc and /var it shares, for which we have to be root, too.
+    The caller ends it. A real daemon that is not installed skips the test, or fails it where CI=true.
     """
     start_it = _start_ours if name in OURS else _start_real
-    return start_it(name, folder, settings or {}, arguments, user, ready)
+    return start_it(name, folder, settings or {}, arguments, user, host, ready)
 
 
 def require(program: str) -> str:
@@ -203,6 +206,7 @@ def _start_ours(
     settings: Settings,
     arguments: Sequence[str],
     user: int | None,
+    host: Path | None,
     ready: bool,
 ) -> RunningDaemon:
     conf = folder / f"{name}.conf"
@@ -216,6 +220,8 @@ def _start_ours(
         probe = [*_as_user(user, folder), sys.executable, "-c", "import uvloop, structlog"]
         if subprocess.run(probe, capture_output=True, check=False).returncode:
             pytest.skip(f"user {user} may not run {sys.executable}")
+    if host is not None:
+        command = _in_namespace(command, host)
     return _launch(name, folder, conf, sockets, command, environment, ready)
 
 
@@ -230,6 +236,7 @@ def _start_real(
     settings: Settings,
     arguments: Sequence[str],
     user: int | None,
+    host: Path | None,
     ready: bool,
 ) -> RunningDaemon:
     conf = folder / f"{name}.conf"
@@ -243,11 +250,12 @@ def _start_real(
         environment["XDG_RUNTIME_DIR"] = str(folder)
         command = [*_as_user(user, folder), *command]
     else:
-        place = folder / "run" / "libvirt"
-        place.mkdir(parents=True)
+        host = host or folder
+        place = host / "run" / "libvirt"
+        place.mkdir(parents=True, exist_ok=True)
         if not _may_mount():
             missing("libvirt's daemons need a mount namespace, and this root may not make one")
-        command = _in_namespace(command, folder)
+        command = _in_namespace(command, host)
         if name == "libvirtd":
             defaults["auth_unix_rw"] = "none"
     write_settings(conf, {**defaults, **settings})

@@ -1,6 +1,6 @@
-"""libvirt's own libvirtd runs emulated guests whose disks our lockd keeps, as virtlockd does.
+"""libvirt's own libvirtd runs emulated guests on our lockd and logd, as on virtlockd and virtlogd.
 
-Every claim is made of both lock managers, with the same steps.
+Every claim is made of both pairs, with the same steps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,17 @@ from daemons.lockd.protocol import ACQUIRE_RESOURCE, REGISTER, Owner, RegisterAr
 from rpc.client import Connection
 from tests import harness
 
-MANAGERS = ("virtlockd", "lockd")
+PAIRS = {"libvirt": ("virtlockd", "virtlogd"), "ours": ("lockd", "logd")}
+
+#: Bytes after which a guest's log is rotated, and rotated files that are kept.
+_MAX_SIZE = 20_000
+_MAX_BACKUPS = 2
+
+#: What the guest's boot sector sends to its serial port, for ever.
+_LINE = b"the guest speaks\n"
+#: xor ax,ax; mov ds,ax; cld; mov dx,0x3f8; again: mov si,line; next: lodsb; test al,al; jz again;
+#: out dx,al; jmp next; line: ...
+_TALKER = bytes.fromhex("31c0 8ed8 fc baf803 be137c ac 84c0 74f8 ee ebf8") + _LINE + b"\0"
 
 _QEMU = "/usr/bin/qemu-system-x86_64"
 _DRIVER = "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so"
@@ -36,7 +46,7 @@ _QEMU_CONF: harness.Settings = {
     "cgroup_controllers": [],
     "namespaces": [],
     "lock_manager": "lockd",
-    "stdio_handler": "file",
+    "stdio_handler": "logd",
 }
 
 _GUEST = """
@@ -51,6 +61,9 @@ _GUEST = """
       <source file='{disk}'/>
       <target dev='vda' bus='virtio'/>
     </disk>
+    <serial type='file'>
+      <source path='{console}'/>
+    </serial>
   </devices>
 </domain>
 """
@@ -58,11 +71,13 @@ _GUEST = """
 
 @dataclass
 class Host:
-    """A libvirtd, the lock manager that it asks, and a disk."""
+    """A libvirtd, the lock manager and the log manager that it asks, and a disk."""
 
     libvirtd: harness.RunningDaemon
     manager: harness.RunningDaemon
+    logger: harness.RunningDaemon
     disk: Path
+    console: Path
 
     def virsh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run libvirt's virsh against this libvirtd."""
@@ -79,7 +94,9 @@ class Host:
     def start(self, name: str) -> subprocess.CompletedProcess[str]:
         """Start a guest on the disk."""
         description = self.libvirtd.folder / f"{name}.xml"
-        description.write_text(_GUEST.format(name=name, emulator=_QEMU, disk=self.disk))
+        description.write_text(
+            _GUEST.format(name=name, emulator=_QEMU, disk=self.disk, console=self.console)
+        )
         return self.virsh("create", str(description))
 
     def guest_pid(self, name: str) -> int:
@@ -94,7 +111,7 @@ class Host:
         return any(line.endswith(inode) and " WRITE " in line for line in locks)
 
 
-@pytest.fixture(params=MANAGERS)
+@pytest.fixture(params=PAIRS)
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if os.geteuid() != 0:
         pytest.skip("libvirtd runs guests with a lock manager for root only")
@@ -102,7 +119,8 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         if not Path(needed).exists():
             harness.missing(f"{needed} is not installed")
     with contextlib.ExitStack() as stack:
-        manager = stack.enter_context(harness.running(request.param))
+        locks, logs = PAIRS[request.param]
+        manager = stack.enter_context(harness.running(locks))
         folder = Path(stack.enter_context(_short_folder()))
         settings = folder / "etc-libvirt"
         settings.mkdir()
@@ -112,10 +130,14 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         libvirtd = harness.start("libvirtd", folder, ready=False)
         stack.callback(libvirtd.kill)
         (place / "virtlockd-sock").symlink_to(manager.socket)
+        rotation = {"max_size": _MAX_SIZE, "max_backups": _MAX_BACKUPS}
+        logger = stack.enter_context(harness.running(logs, rotation, host=folder))
+        if not logger.is_real:
+            (place / "virtlogd-sock").symlink_to(logger.socket)
         libvirtd.wait_ready()
         disk = folder / "disk.img"
-        disk.write_bytes(bytes(1 << 20))
-        host = Host(libvirtd, manager, disk)
+        disk.write_bytes(_TALKER.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+        host = Host(libvirtd, manager, logger, disk, folder / "console.log")
         stack.callback(_destroy_all, host)
         yield host
 
@@ -145,11 +167,17 @@ def _gone(pid: int) -> bool:
     return True
 
 
-def _eventually_unlocked(host: Host) -> bool:
+def _wait_for(thing: Callable[[], object], host: Host) -> None:
+    """Ask libvirtd something until `thing()` is true; fail when that does not come."""
     end = time.monotonic() + harness.PATIENCE
-    while host.is_locked() and time.monotonic() < end:
+    while not thing():
+        assert time.monotonic() < end, "it never came"
         host.virsh("list")
-    return not host.is_locked()
+
+
+def _eventually_unlocked(host: Host) -> bool:
+    _wait_for(lambda: not host.is_locked(), host)
+    return True
 
 
 def test_a_guest_s_disk_is_locked_while_it_runs(host: Host) -> None:
@@ -164,6 +192,36 @@ def test_a_guest_s_disk_is_locked_while_it_runs(host: Host) -> None:
     assert _eventually_unlocked(host)
     assert host.start("second").returncode == 0
     assert host.is_locked()
+
+
+def _log_of(path: Path) -> list[bytes]:
+    """What a log's files hold, from new to old."""
+    names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(9))]
+    return [name.read_bytes() for name in names if name.exists()]
+
+
+def test_a_guest_s_console_is_logged_and_rotated(host: Host) -> None:
+    assert host.start("first").returncode == 0
+    oldest = host.console.with_name(f"{host.console.name}.{_MAX_BACKUPS - 1}")
+    _wait_for(oldest.exists, host)
+    assert host.virsh("destroy", "first").returncode == 0
+    files = _log_of(host.console)
+    assert len(files) == 1 + _MAX_BACKUPS
+    for full in files[1:]:
+        assert _MAX_SIZE - 80 <= len(full) <= _MAX_SIZE
+    said = b"".join(reversed(files))
+    assert said in _LINE * (len(said) // len(_LINE) + 2), "something is missing, or there twice"
+    assert host.console.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_qemu_itself_says_is_in_the_guest_s_log(host: Host) -> None:
+    assert host.start("first").returncode == 0
+    assert host.virsh("destroy", "first").returncode == 0
+    log = host.libvirtd.folder / "var-log-libvirt" / "qemu" / "first.log"
+    _wait_for(lambda: b"terminating on signal 15" in log.read_bytes(), host)
+    said = log.read_bytes()
+    assert b": starting up libvirt version: 9.0.0" in said  # what libvirtd adds to it
+    assert b": shutting down, reason=destroyed" in said
 
 
 def test_a_guest_that_dies_loses_its_lock(host: Host) -> None:
