@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from daemons.settings import Loaded
     from daemons.settings.declaration import Value
     from rpc.security.identity import PeerIdentity
     from rpc.server import Daemon, Server
+    from rpc.server.restart import Keep
 
 
 class Own(Protocol):
-    """What a daemon has of its own, beside servers."""
+    """What a daemon has of its own, beside servers.
+
+    state_type: the msgspec type of what `save` writes down and `restore` reads at a restart.
+    """
+
+    @property
+    def state_type(self) -> type: ...
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings: those that are declared as `Live("own", ...)`."""
+
+    async def pause(self) -> None:
+        """Stop, so that what there is can be written down. Raises TimeoutError; then it goes on."""
+
+    def go_on(self) -> None:
+        """The counterpart of `pause`."""
+
+    def save(self, keep: Keep) -> object:
+        """Write everything down. keep: called with each descriptor that has to survive."""
+
+    def restore(self, state: Any) -> None:
+        """Go on from what an earlier program wrote down."""
 
 
 def no_programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own | None:

@@ -2,7 +2,7 @@
 
 The order matters: settings before anything is touched, forks before the pid file (a lock belongs to
 a process) and before the event loop, the pid file before the sockets, and readiness after
-everything.
+everything. A program that was executed anew (`restart`) is given pid file and sockets instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from daemons import options as command_line
@@ -21,14 +21,15 @@ from daemons.background import Parent, fork_into_background
 from daemons.failure import Failure, StartError
 from daemons.log_settings import LogSettings
 from daemons.pidfile import PidFile
-from daemons.places import Places, decide, default_settings_file, make_folder
+from daemons.places import decide, default_settings_file, make_folder
+from daemons.restart import Inheritance, Restart, inherited, take_signals
 from daemons.settings import Loaded, SettingsError, load
-from daemons.systemd import Notifier, PassedSocket, passed_sockets
+from daemons.systemd import Notifier, passed_sockets
 from rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
+    from daemons.instance import Start
     from daemons.kind import DaemonKind
-    from rpc.server import Daemon
 
 _log = get_logger("daemons.lifecycle")
 
@@ -61,6 +62,7 @@ class _Process:
     def __init__(self, kind: DaemonKind, options: command_line.Options) -> None:
         self.kind = kind
         self.options = options
+        self.folder = os.getcwd()
         self.notifier = Notifier.from_environment()
         self.parent: Parent | None = None
 
@@ -74,6 +76,12 @@ class _Process:
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
         settings = self._read_settings()
+        inheritance = inherited()
+        if inheritance is not None:
+            self._take_over(settings, inheritance)
+            return
+        from daemons.instance import Start
+
         try:
             passed = passed_sockets()
         except OSError as error:
@@ -88,7 +96,25 @@ class _Process:
             make_folder(places.rundir)
         pid_file = PidFile.acquire(places.pid_file)
         try:
-            self._serve(settings, places, passed)
+            self._serve(Start(settings, places, pid_file, passed))
+        finally:
+            pid_file.release()
+
+    def _take_over(self, settings: Loaded, inheritance: Inheritance) -> None:
+        """Go on where the program before this one stopped, or only see whether that could be done."""
+        from daemons.instance import Start
+        from daemons.restart_document import decode
+
+        document = decode(inheritance.document, self.kind.name)
+        places = decide(self.kind.name, self.options, settings)
+        if self.options.background:
+            os.chdir("/")
+        if inheritance.rehearsal:
+            self._serve(Start(settings, places, None, [], document))
+            return
+        pid_file = PidFile.take_over(places.pid_file, document.pid_file)
+        try:
+            self._serve(Start(settings, places, pid_file, [], document))
         finally:
             pid_file.release()
 
@@ -100,54 +126,47 @@ class _Process:
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
 
-    def _serve(self, settings: Loaded, places: Places, passed: list[PassedSocket]) -> None:
+    def _serve(self, start: Start) -> None:
         import uvloop
 
         _raise_descriptor_limit()
-        log = LogSettings(self.kind.name, self.options, settings)
+        log = LogSettings(self.kind.name, self.options, start.settings)
         bridge_stdlib()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve_on_loop(settings, places, passed, log))
+                runner.run(self._serve_on_loop(start, log))
         finally:
             log.control.close()
 
-    async def _serve_on_loop(
-        self, settings: Loaded, places: Places, passed: list[PassedSocket], log: LogSettings
-    ) -> None:
-        from admin import server as admin_program
-        from daemons import sockets
+    async def _serve_on_loop(self, start: Start, log: LogSettings) -> None:
+        from daemons.instance import Instance
         from daemons.reload import Reloader
-        from daemons.settings.live import Running, server_options
-        from rpc.security.identity import root_or_self
-        from rpc.server import Daemon
 
-        name = self.kind.name
-        daemon = Daemon(name, logging=log.control)
-        main = daemon.add_server(server_options(name, "main", settings))
-        main.admit = self.kind.admit
-        admin = daemon.add_server(server_options(name, "admin", settings))
-        admin.admit = root_or_self
-        admin.add_program(admin_program.handlers(daemon))
-        own = self.kind.programs(daemon, main, admin, settings)
-        running = Running(main, admin, log, own)
-        required = self.options.config is not None
-        reloader = Reloader(name, settings, running, self.notifier, required=required)
-        if passed:
-            sockets.adopt_sockets(main, admin, passed, places)
+        instance = Instance(self.kind, start, log)
+        if start.pid_file is None:
+            return  # it was only to be seen that everything is there and the document fits
+        if start.document is None:
+            instance.open()
+            instance.daemon.set_timeout(self.options.timeout)
+            settings = start.settings
         else:
-            sockets.open_sockets(main, admin, settings, places)
-        daemon.set_timeout(self.options.timeout)
-        self._attach(daemon, reloader.reload)
-        await daemon.serve(self._ready, self.notifier.stopping)
-        _log.info("ended")
-
-    def _attach(self, daemon: Daemon, reload: Callable[[], None]) -> None:
+            settings = instance.take_over(start.document)
+        required = self.options.config is not None
+        reloader = Reloader(
+            self.kind.name, settings, instance.running, self.notifier, required=required
+        )
+        restart = Restart(instance, reloader, self.notifier, self.folder)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_mistake)
-        loop.add_signal_handler(signal.SIGTERM, daemon.shutdown)
-        loop.add_signal_handler(signal.SIGINT, daemon.shutdown)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGTERM, instance.daemon.shutdown)
+        loop.add_signal_handler(signal.SIGINT, instance.daemon.shutdown)
+        loop.add_signal_handler(signal.SIGHUP, reloader.reload)
+        loop.add_signal_handler(signal.SIGUSR1, restart.request)
+        take_signals()
+        if start.document is not None:
+            _log.info("took over", written_by=start.document.written_by)
+        await instance.daemon.serve(self._ready, self.notifier.stopping)
+        _log.info("ended")
 
     def _ready(self) -> None:
         _settle_memory()

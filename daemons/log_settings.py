@@ -18,6 +18,7 @@ from rpc.logs import Level, LogControl, LogSettingError, get_logger, parse_level
 
 if TYPE_CHECKING:
     from daemons.options import Options
+    from daemons.restart_document import LoggingState
     from daemons.settings import Loaded, Value
 
 _log = get_logger("daemons.log_settings")
@@ -114,6 +115,25 @@ class LogSettings:
             log_format=texts.get("log_format"),
         )
         self._default_in_force = default
+
+    def save(self) -> LoggingState:
+        """Write down what is in force; `restore` reads it."""
+        from daemons.restart_document import LoggingState
+
+        control = self.control
+        # As they were asked for, without the stars that are put around every match.
+        filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
+        return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)
+
+    def restore(self, state: LoggingState) -> None:
+        """Log as an earlier program did. What cannot be opened any more is logged and left."""
+        outputs = None if state.outputs == self.control.outputs_text() else state.outputs
+        try:
+            self.control.configure(level=state.level, filters=state.filters, outputs=outputs)
+        except LogSettingError as error:
+            _log.error("logging is not as it was before the restart", because=str(error))
+        else:
+            self._default_in_force = state.is_default
 
     def _untouched(self) -> bool:
         """Whether the outputs are what we chose, and not what somebody asked for over the admin

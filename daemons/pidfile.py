@@ -19,11 +19,11 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 class PidFile:
-    """A pid file that this process holds. Made by `acquire`."""
+    """A pid file that this process holds, by a lock on `descriptor`. Made by `acquire`."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._owner = os.getpid()
 
     @classmethod
@@ -53,17 +53,23 @@ class PidFile:
             # Its owner removed it between our open and our lock: what we hold has no name any more.
             os.close(descriptor)
 
+    @classmethod
+    def take_over(cls, path: str, descriptor: int) -> PidFile:
+        """Take over what an earlier program of this very process acquired."""
+        os.set_inheritable(descriptor, False)
+        return cls(path, descriptor)
+
     def release(self) -> None:
         """Remove the file and give up the lock. Does nothing in a process that did not acquire
         it."""
-        if self._descriptor < 0 or os.getpid() != self._owner:
+        if self.descriptor < 0 or os.getpid() != self._owner:
             return
         # Unlink first: whoever waits for the lock must find that the name is gone.
-        if _is_still_at(self.path, self._descriptor):
+        if _is_still_at(self.path, self.descriptor):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        os.close(self.descriptor)
+        self.descriptor = -1
 
 
 def _lock(path: str, descriptor: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from daemons.settings.declaration import SettingsError
+from daemons.settings.declaration import SettingsError, Value
 from daemons.settings.file import Loaded, load
 from daemons.settings.live import Running, apply
 from rpc.logs import LogSettingError, get_logger
@@ -29,6 +30,11 @@ class Reloader:
         self._required = required
         self._warned: set[str] = set()
         self._mention(loaded)
+
+    @property
+    def settings(self) -> Mapping[str, Value]:
+        """What the settings file said last."""
+        return self._loaded.values
 
     def reload(self) -> None:
         """Read the file and apply it. A bad file changes nothing and is logged."""

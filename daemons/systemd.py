@@ -29,6 +29,10 @@ class Notifier:
         start."""
         return cls(os.environ.pop("NOTIFY_SOCKET", None) or None)
 
+    def environment(self) -> dict[str, str]:
+        """What makes a notifier like this one in a program that is executed next."""
+        return {} if self._address is None else {"NOTIFY_SOCKET": self._address}
+
     def ready(self) -> None:
         """The daemon can be connected to, at first or again after `reloading`."""
         self._send("READY=1")

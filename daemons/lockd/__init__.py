@@ -8,14 +8,18 @@ from daemons.kind import DaemonKind
 from rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
+    from daemons.kind import Own
     from daemons.settings import Loaded
     from rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> None:
+def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own:
+    from daemons.lockd.keeper import LockKeeper
     from daemons.lockd.service import LockService
 
-    LockService(daemon).serve_on(main)
+    service = LockService(daemon)
+    service.serve_on(main)
+    return LockKeeper(service)
 
 
 KIND = DaemonKind(

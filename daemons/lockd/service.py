@@ -35,14 +35,17 @@ class Session:
 
 
 class LockService:
-    """All lockspaces of the daemon, and who acts for whom."""
+    """All lockspaces of the daemon, and who acts for whom.
+
+    sessions: by client id; endings: the sessions whose processes are being ended, by their tasks.
+    """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self.default = LockSpace()
         self.spaces: dict[str, LockSpace] = {}
-        self._sessions: dict[int, Session] = {}
-        self._endings: set[asyncio.Task[None]] = set()
+        self.sessions: dict[int, Session] = {}
+        self.endings: dict[asyncio.Task[None], Session] = {}
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -111,9 +114,9 @@ class LockService:
                 ErrorCode.INVALID_ARG,
                 f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
             )
-        session = self._sessions.get(client.id)
+        session = self.sessions.get(client.id)
         if session is None:
-            session = self._sessions[client.id] = Session(client.identity().pid)
+            session = self.sessions[client.id] = Session(client.identity().pid)
         if session.restricted:
             raise RpcError(
                 ErrorCode.OPERATION_DENIED, "this connection has been restricted to what it holds"
@@ -135,13 +138,17 @@ class LockService:
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
-        session = self._sessions.pop(client.id, None)
+        session = self.sessions.pop(client.id, None)
         if session is None or session.owner is None or session.owner.pid != session.pid:
             return  # it acted for another process: that one's locks are not its to lose
         if any(space.holds(session.pid) for space in self._all_spaces()):
-            ending = asyncio.get_running_loop().create_task(self._end_holder(session))
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
+            self.end_holder(session)
+
+    def end_holder(self, session: Session) -> None:
+        """End the process of a session, then give its locks back."""
+        ending = asyncio.get_running_loop().create_task(self._end_holder(session))
+        self.endings[ending] = session
+        ending.add_done_callback(self.endings.pop)
 
     async def _end_holder(self, session: Session) -> None:
         self._daemon.hold()
@@ -156,8 +163,8 @@ class LockService:
 
     async def finish(self) -> None:
         """The daemon ends, and so do its locks: whoever held some is ended first, as by virtlockd."""
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=KILL_AFTER + REPORT_AFTER)
+        if self.endings:
+            await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
 
     def _all_spaces(self) -> list[LockSpace]:
         return [self.default, *self.spaces.values()]

@@ -67,8 +67,9 @@ class OpenLog:
     """A guest's log between its opening and the moment when the guest lets go of its pipe.
 
     pipe: the descriptor that is read; driver, uuid and guest say whose log it is; opened: epoch
-    seconds; received: bytes that came through the pipe; lost: those that could not be written;
-    watchers: called after every move of bytes. on_close is called once, when it is over.
+    seconds; received: bytes that came through the pipe; lost: those that were given up; waiting: those
+    that were read and could not be written yet; watchers: called after every move of bytes. on_close
+    is called once, when it is over.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class OpenLog:
         self.opened = time.time()
         self.received = 0
         self.lost = 0
+        self.waiting = b""
         self.watchers: list[Callable[[], None]] = []
         self.closed = False
         self._on_close = on_close
@@ -97,7 +99,6 @@ class OpenLog:
         self._rate = 0.0
         self._rate_since = time.monotonic()
         self._rate_bytes = 0
-        self._waiting = b""  # read, and not written because of an error
         self._error: OSError | None = None
         self._nurse: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -116,7 +117,7 @@ class OpenLog:
 
     def start(self) -> None:
         """Begin to move bytes."""
-        if self._waiting:
+        if self.waiting:
             self._leave_loop()
         else:
             self._loop.add_reader(self.pipe, self._readable)
@@ -184,7 +185,7 @@ class OpenLog:
     def _move(self) -> _Moved:
         """Write what waits, then one turn's bytes more. Runs on a thread, one at a time."""
         start = time.monotonic()
-        if self._waiting and not self._write_waiting():
+        if self.waiting and not self._write_waiting():
             return _Moved.FAILED if self._still_written() else _Moved.ENDED
         try:
             data = os.read(self.pipe, _TURN)
@@ -193,13 +194,13 @@ class OpenLog:
         if not data:
             return _Moved.ENDED
         self._count(len(data), start)
-        self._waiting = data
+        self.waiting = data
         if not self._write_waiting():
             return _Moved.FAILED
         return _Moved.SLOWLY if time.monotonic() - start > SLOW else _Moved.QUICKLY
 
     def _write_waiting(self) -> bool:
-        waiting, self._waiting = self._waiting, b""
+        waiting, self.waiting = self.waiting, b""
         try:
             self.file.append(memoryview(waiting))
         except WriteFailed as failure:
@@ -211,7 +212,7 @@ class OpenLog:
         return True
 
     def _failed(self, failure: WriteFailed, rest: bytes) -> None:
-        self._waiting = rest
+        self.waiting = rest
         if self._error is None or self._error.errno != failure.error.errno:
             _log.error("log cannot be written", path=self.path, error=failure.error.strerror)
         self._error = failure.error
@@ -219,9 +220,9 @@ class OpenLog:
     def _still_written(self) -> bool:
         """After a failed write: keep the pipe from filling up; whether the guest has it open still."""
         while self._filled() > self._room // 2:
-            self.lost += len(self._waiting)
-            self._waiting = os.read(self.pipe, _TURN)
-            self._count(len(self._waiting), time.monotonic())
+            self.lost += len(self.waiting)
+            self.waiting = os.read(self.pipe, _TURN)
+            self._count(len(self.waiting), time.monotonic())
         poll = select.poll()
         poll.register(self.pipe, select.POLLIN)
         return not any(events & select.POLLHUP for _, events in poll.poll(0))
@@ -243,13 +244,13 @@ class OpenLog:
     def drain(self) -> None:
         """Write what is in the pipe at this moment. Use it through `do`."""
         left = self._filled()
-        while left > 0 and not self._waiting:
+        while left > 0 and not self.waiting:
             data = os.read(self.pipe, min(left, _TURN))
             if not data:
                 return
             left -= len(data)
             self._count(len(data), time.monotonic())
-            self._waiting = data
+            self.waiting = data
             if not self._write_waiting() and self._nurse is None:
                 self._loop.call_soon_threadsafe(self._leave_loop)
 
@@ -268,15 +269,30 @@ class OpenLog:
         now = time.monotonic()
         return self._recent(now) if now - self._rate_since >= _RATE_WINDOW else self._rate
 
+    async def pause(self) -> None:
+        """Move nothing until `start`; what a thread does now is done first."""
+        async with self._turn:
+            await self._dismiss_nurse()
+            self._loop.remove_reader(self.pipe)
+
     async def finish(self) -> None:
         """Write what is in the pipe, then close."""
         async with self._turn:
-            if self._nurse is None:
-                self.drain()
-            else:
-                self._nurse.cancel()  # it waits for its turn
+            if await self._dismiss_nurse():
                 await run_blocking(self.drain)
+            else:
+                self.drain()
             self.close()
+
+    async def _dismiss_nurse(self) -> bool:
+        """End the task that looks after this log, if there is one; it must not have its turn."""
+        nurse = self._nurse
+        if nurse is None:
+            return False
+        nurse.cancel()
+        await asyncio.wait([nurse])
+        self._nurse = None
+        return True
 
     def close(self) -> None:
         """Let go of pipe and file; a guest that still writes gets a broken pipe.
@@ -288,7 +304,7 @@ class OpenLog:
         self.closed = True
         if self._nurse is None:
             self._loop.remove_reader(self.pipe)
-        self.lost += len(self._waiting)
+        self.lost += len(self.waiting)
         if self.lost:
             _log.error("bytes of a log were lost", path=self.path, lost=self.lost)
         os.close(self.pipe)

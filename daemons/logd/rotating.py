@@ -61,6 +61,18 @@ class RotatingFile:
                     os.unlink(old)
         self._descriptor, self.inode, self.position = _open(path)
 
+    @classmethod
+    def take_over(
+        cls, path: str, rotation: Rotation, descriptor: int, rotations: int
+    ) -> RotatingFile:
+        """Write on to a file that an earlier program had open. Raises OSError."""
+        file = cls.__new__(cls)
+        file.path = path
+        file.rotation = rotation
+        file.rotations = rotations
+        file._descriptor, file.inode, file.position = _measured(descriptor)
+        return file
+
     def append(self, data: memoryview) -> None:
         """Write `data`, rotating where that is due. Raises WriteFailed."""
         done = 0
@@ -129,9 +141,13 @@ def _open(path: str) -> tuple[int, int, int]:
     """Open for appending: descriptor, inode and size."""
     descriptor = os.open(path, _WRITE, _MODE)
     try:
-        status = os.fstat(descriptor)
-        position = os.lseek(descriptor, 0, os.SEEK_END)
+        return _measured(descriptor)
     except OSError as error:
         os.close(descriptor)
         raise OSError(error.errno, error.strerror, path) from None
-    return descriptor, status.st_ino, position
+
+
+def _measured(descriptor: int) -> tuple[int, int, int]:
+    """Descriptor, inode and size."""
+    inode = os.fstat(descriptor).st_ino
+    return descriptor, inode, os.lseek(descriptor, 0, os.SEEK_END)

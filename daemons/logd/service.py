@@ -26,7 +26,9 @@ from rpc.server import Client, Daemon, Handlers, Server, WithFds, run_blocking
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
+    from daemons.logd.state import LogsState
     from daemons.settings.declaration import Value
+    from rpc.server.restart import Keep
 
 _log = get_logger("daemons.logd.service")
 
@@ -84,9 +86,9 @@ class LogService:
             driver=args.driver,
             uuid=args.domain.uuid,
             guest=args.domain.name,
-            on_close=self._closed,
+            on_close=self.closed,
         )
-        self._keep(log)
+        self.keep(log)
         _log.info("log opened", path=path, guest=log.guest, driver=log.driver)
         return WithFds(protocol.PositionRet(Position(file.inode, file.position)), [writing])
 
@@ -143,12 +145,14 @@ class LogService:
 
     # Logs ----------------------------------------------------------------------------------------
 
-    def _keep(self, log: OpenLog) -> None:
+    def keep(self, log: OpenLog) -> None:
+        """Take a log among the open ones and begin to move its bytes."""
         self.logs[log.path] = log
         self._daemon.hold()  # an automatic end would break the guest's pipe
         log.start()
 
-    def _closed(self, log: OpenLog) -> None:
+    def closed(self, log: OpenLog) -> None:
+        """A log was closed."""
         del self.logs[log.path]
         self._daemon.release()
         _log.info("log closed", path=log.path, guest=log.guest)
@@ -157,6 +161,36 @@ class LogService:
         """Take changed settings; they count from the next write on, for open logs, too."""
         for name, value in changes.items():
             setattr(self.rotation, name, value)
+
+    # Restart -------------------------------------------------------------------------------------
+
+    @property
+    def state_type(self) -> type[LogsState]:
+        """See `daemons.kind.Own`, as for the four that follow."""
+        from daemons.logd.state import LogsState
+
+        return LogsState
+
+    async def pause(self) -> None:
+        async with asyncio.timeout(_FINISH):
+            for log in self.logs.values():
+                await log.pause()
+
+    def go_on(self) -> None:
+        for log in self.logs.values():
+            log.start()
+
+    def save(self, keep: Keep) -> LogsState:
+        from daemons.logd.state import save
+
+        return save(self, keep)
+
+    def restore(self, state: LogsState) -> None:
+        from daemons.logd.state import restore
+
+        restore(self, state)
+
+    # The end -------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""

@@ -363,6 +363,36 @@ class Client(SocketLink):
         if not self.unsent:
             self.write(PING_FRAME)
 
+    # Restart -------------------------------------------------------------------------------------
+
+    @property
+    def unconsumed(self) -> bytes:
+        """What was read and not consumed."""
+        return bytes(self._tail or b"")
+
+    @property
+    def skip(self) -> int:
+        """How many bytes to come stand for descriptors that nobody wanted."""
+        return self._skip
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether it is sent PINGs."""
+        return self._keepalive is not None
+
+    def go_on(self, received: bytes, skip: int, *, leaving: bool, keepalive: bool) -> None:
+        """Consume what an earlier process had read, once the loop turns."""
+        self._skip = skip
+        if keepalive:
+            self.start_keepalive()
+        if leaving:
+            self._stopped = True
+            self.end_when_sent("the client said good-bye")
+        elif received:
+            self._tail = bytearray(received)
+            self._need = MIN_FRAME
+            self._loop.call_soon(self._read_on)
+
     # Who it is -----------------------------------------------------------------------------------
 
     @property

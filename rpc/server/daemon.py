@@ -119,6 +119,28 @@ class Daemon:
         _log.info("nobody connected, ending", seconds=self.timeout)
         self.shutdown()
 
+    # Restart -------------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Accept and read nothing until `go_on`; return when no call is in flight any more.
+
+        Those that take longer than the grace are stopped and answered with an error.
+        """
+        for server in self.servers.values():
+            server.pause()
+        await self._finish_calls("restarts")
+
+    def go_on(self) -> None:
+        """The counterpart of `pause`, for the case that nothing came of it."""
+        if self.state is State.RUNNING:
+            for server in self.servers.values():
+                server.go_on()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether `shutdown` was called."""
+        return self._quit.is_set()
+
     # Life ----------------------------------------------------------------------------------------
 
     async def serve(
@@ -168,16 +190,20 @@ class Daemon:
         self._set_timer()
         for server in self.servers.values():
             server.drain()
+        await self._finish_calls("ends")
+        await self._flush()
+
+    async def _finish_calls(self, what: str) -> None:
+        """Wait for the calls in flight; after the grace, stop them."""
         deadline = self._loop.time() + self.grace
         if not await self._wait(lambda: not self._in_flight(), deadline):
-            _log.warning("calls cancelled at shutdown", calls=self._in_flight())
+            _log.warning("calls cancelled", calls=self._in_flight(), because=f"the daemon {what}")
             error = RpcError(
-                ErrorCode.OPERATION_ABORTED, f"daemon {self.name} ends: the call was cancelled"
+                ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}: the call was cancelled"
             )
             for server in self.servers.values():
                 server.abort_calls(error)
             await self._wait(lambda: not self._in_flight(), self._loop.time() + _FLUSH_GRACE)
-        await self._flush()
 
     def _in_flight(self) -> int:
         return sum(server.in_flight for server in self.servers.values())

@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 class ClientRegistry:
     """Clients by id; ids grow from 1 and are never used again.
 
-    on_change: called after every change of a count or a limit, so that services pause and resume.
+    last_id: the id that was given last. on_change: called after every change of a count or a limit,
+    so that services pause and resume.
     """
 
     __slots__ = (
         "_clients",
-        "_next_id",
         "_on_change",
         "anonymous",
+        "last_id",
         "max_anonymous_clients",
         "max_clients",
     )
 
     def __init__(self, max_clients: int, max_anonymous: int, on_change: Callable[[], None]) -> None:
         self._clients: dict[int, Client] = {}
-        self._next_id = 1
+        self.last_id = 0
         self._on_change = on_change
         self.max_clients = max_clients
         self.max_anonymous_clients = max_anonymous
@@ -52,9 +53,8 @@ class ClientRegistry:
 
     def next_id(self) -> int:
         """An id that no client of this server ever had."""
-        client_id = self._next_id
-        self._next_id += 1
-        return client_id
+        self.last_id += 1
+        return self.last_id
 
     @property
     def has_room(self) -> bool:

@@ -13,7 +13,7 @@ from rpc.server.client import Client
 from rpc.server.handlers import Binding, Handlers
 from rpc.server.options import ServerOptions
 from rpc.server.registry import ClientRegistry
-from rpc.server.service import Service, listen_tcp, listen_unix
+from rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from rpc.server.workers import QUEUED, WorkerPool
 from rpc.transport.link import PAUSE_SHUTDOWN
 from rpc.wire.errors import RpcError
@@ -71,9 +71,8 @@ class Server:
         self, path: str, *, mode: int = 0o700, group: int | None = None, readonly: bool = False
     ) -> Service:
         """Listen on a UNIX socket; see `service.listen_unix`. Raises OSError."""
-        return self._add_service(
-            listen_unix(path, mode=mode, group=group), readonly=readonly, unlink=True
-        )
+        sock = listen_unix(path, mode=mode, group=group)
+        return self._add_service(sock, readonly=readonly, file=file_of(sock))
 
     def listen_tcp(self, host: str, port: int) -> list[Service]:
         """Listen on TCP, on every address that `host` has. Raises OSError."""
@@ -83,8 +82,18 @@ class Server:
         """Take over a socket that listens already (socket activation); its file is left alone."""
         return self._add_service(sock, readonly=readonly)
 
+    def take_over(
+        self, sock: socket.socket, *, readonly: bool, file: tuple[int, int] | None
+    ) -> Service:
+        """Take over a service of this very server from an earlier process; see `Service`."""
+        return self._add_service(sock, readonly=readonly, file=file)
+
     def _add_service(
-        self, sock: socket.socket, *, readonly: bool = False, unlink: bool = False
+        self,
+        sock: socket.socket,
+        *,
+        readonly: bool = False,
+        file: tuple[int, int] | None = None,
     ) -> Service:
         service = Service(
             self.loop,
@@ -92,7 +101,7 @@ class Server:
             self._has_room,
             self._accepted,
             readonly=readonly,
-            unlink=unlink,
+            file=file,
         )
         self.services.append(service)
         return service
@@ -168,12 +177,27 @@ class Server:
         return sum(client.in_flight for client in self.registry)
 
     def drain(self) -> None:
-        """Accept and read nothing more; calls in flight go on."""
-        self.draining = True
+        """Accept and read nothing more, for good; calls in flight go on."""
+        self.pause()
         for service in self.services:
             service.close()
+
+    def pause(self) -> None:
+        """Accept and read nothing until `go_on`; calls in flight go on."""
+        self.draining = True
+        for service in self.services:
+            service.update()
         for client in self.registry:
             client.pause(PAUSE_SHUTDOWN)
+
+    def go_on(self) -> None:
+        """Accept and read again, and take up what waited."""
+        self.draining = False
+        for service in self.services:
+            service.update()
+        for client in self.registry:
+            client.resume(PAUSE_SHUTDOWN)
+            client.limit_changed()
 
     def call_drained(self) -> None:
         """A call in flight has ended while the daemon shuts down."""

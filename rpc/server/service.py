@@ -29,7 +29,8 @@ class Service:
     """One listening socket of a server.
 
     has_room: asked before every accept; accepted: gets each new socket; readonly and auth belong to
-    the clients that come through here; unlink: remove the socket's file at the end.
+    the clients that come through here; file: device and inode of the socket's file, which is removed
+    at the end, or None to leave it.
     """
 
     def __init__(
@@ -40,18 +41,18 @@ class Service:
         accepted: Callable[[Service, socket.socket], None],
         *,
         readonly: bool = False,
-        unlink: bool = False,
+        file: tuple[int, int] | None = None,
     ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.readonly = readonly
+        self.file = file
         self._loop = loop
         self._has_room = has_room
         self._accepted = accepted
         self._listening = False
         self._closed = False
         self._retry: asyncio.TimerHandle | None = None
-        self._file = _identify(sock) if unlink else None
 
     @property
     def name(self) -> str:
@@ -114,8 +115,8 @@ class Service:
         self.update()
         path = self.name
         self.sock.close()
-        if self._file is not None:
-            _unlink(path, self._file)
+        if self.file is not None:
+            _unlink(path, self.file)
 
 
 def listen_unix(path: str, *, mode: int = 0o700, group: int | None = None) -> socket.socket:
@@ -163,8 +164,8 @@ def listen_tcp(host: str, port: int) -> list[socket.socket]:
     return socks
 
 
-def _identify(sock: socket.socket) -> tuple[int, int] | None:
-    """Device and inode of a UNIX socket's file."""
+def file_of(sock: socket.socket) -> tuple[int, int] | None:
+    """Device and inode of a UNIX socket's file; None where there is none."""
     address = sock.getsockname()
     if sock.family != socket.AF_UNIX or not isinstance(address, str) or address.startswith("\0"):
         return None

@@ -229,6 +229,33 @@ class SocketLink:
             self.drained()
         return bool(out)
 
+    # Handing over --------------------------------------------------------------------------------
+
+    @property
+    def unsent_bytes(self) -> bytes:
+        """What the kernel has not taken yet."""
+        return bytes(self._out or b"")
+
+    @property
+    def unsent_descriptors(self) -> list[tuple[int, int]]:
+        """The descriptors among that: the position of the byte that each goes along with, and it."""
+        return list(self._fds or ())
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is closed as soon as everything is sent."""
+        return self._end_when_sent
+
+    def take_over(self, unsent: bytes, descriptors: list[tuple[int, int]]) -> None:
+        """Begin to read and write where an earlier owner of the socket stopped."""
+        self.start()
+        if unsent:
+            self._out = bytearray(unsent)
+            self._fds = list(descriptors) or None
+            self._loop.add_writer(self.sock.fileno(), self._writable)
+            if len(unsent) > WRITE_HIGH:
+                self.pause(PAUSE_WRITE)
+
     # Ending --------------------------------------------------------------------------------------
 
     def end_when_sent(self, reason: str) -> None:

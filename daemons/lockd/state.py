@@ -1,0 +1,147 @@
+"""Locks on their way from one program to the next.
+
+The kernel's locks belong to open descriptors, so they stay as long as those do: nobody gets a lock in
+between. What travels is whose they are.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from daemons.lockd.protocol import Owner
+from daemons.lockd.service import LockService, Session
+from daemons.lockd.space import Holding, LockSpace, Resource
+from rpc.server.restart import Keep
+
+# Texts come from the wire and need not be UTF-8: they travel as bytes.
+_ERRORS = "surrogateescape"
+
+
+class OwnerState(msgspec.Struct):
+    """For whom a lock is held."""
+
+    uuid: bytes
+    name: bytes
+    id: int
+    pid: int
+
+
+class HoldingState(msgspec.Struct):
+    """One owner's share of a resource."""
+
+    owner: OwnerState
+    client: int
+    since: float
+
+
+class ResourceState(msgspec.Struct):
+    """A locked file."""
+
+    name: bytes
+    path: bytes
+    descriptor: int
+    flags: int
+    holdings: list[HoldingState]
+
+
+class SpaceState(msgspec.Struct):
+    """A lockspace; the default one has no directory."""
+
+    directory: bytes | None
+    resources: list[ResourceState]
+
+
+class SessionState(msgspec.Struct):
+    """What is known of a client; client is 0 when it is gone and its process is being ended."""
+
+    client: int
+    pid: int
+    start: int | None
+    owner: OwnerState | None
+    restricted: bool
+
+
+class LocksState(msgspec.Struct):
+    """All lockspaces and who acts for whom."""
+
+    spaces: list[SpaceState]
+    sessions: list[SessionState]
+
+
+def save(service: LockService, keep: Keep) -> LocksState:
+    """Write down who holds what."""
+    spaces = [service.default, *service.spaces.values()]
+    sessions = [_save_session(client, one) for client, one in service.sessions.items()]
+    sessions += [_save_session(0, one) for one in service.endings.values()]
+    return LocksState([_save_space(space, keep) for space in spaces], sessions)
+
+
+def restore(service: LockService, state: LocksState) -> None:
+    """Hold everything again that `save` wrote down."""
+    for saved in state.spaces:
+        space = _restore_space(saved)
+        if space.directory is None:
+            service.default = space
+        else:
+            service.spaces[space.directory] = space
+    for one in state.sessions:
+        session = _restore_session(one)
+        if one.client:
+            service.sessions[one.client] = session
+        else:
+            service.end_holder(session)
+
+
+def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
+    directory = None if space.directory is None else space.directory.encode(errors=_ERRORS)
+    return SpaceState(
+        directory,
+        [
+            ResourceState(
+                resource.name.encode(errors=_ERRORS),
+                resource.path.encode(errors=_ERRORS),
+                keep(resource.descriptor),
+                resource.flags,
+                [
+                    HoldingState(_save_owner(holding.owner), holding.client, holding.since)
+                    for holding in resource.holdings
+                ],
+            )
+            for resource in space.resources.values()
+        ],
+    )
+
+
+def _restore_space(state: SpaceState) -> LockSpace:
+    space = LockSpace(None if state.directory is None else state.directory.decode(errors=_ERRORS))
+    for saved in state.resources:
+        os.set_inheritable(saved.descriptor, False)
+        name = saved.name.decode(errors=_ERRORS)
+        space.resources[name] = Resource(
+            name,
+            saved.path.decode(errors=_ERRORS),
+            saved.descriptor,
+            saved.flags,
+            [Holding(_restore_owner(one.owner), one.client, one.since) for one in saved.holdings],
+        )
+    return space
+
+
+def _save_owner(owner: Owner) -> OwnerState:
+    return OwnerState(owner.uuid, owner.name.encode(errors=_ERRORS), owner.id, owner.pid)
+
+
+def _restore_owner(state: OwnerState) -> Owner:
+    return Owner(state.uuid, state.name.decode(errors=_ERRORS), state.id, state.pid)
+
+
+def _save_session(client: int, session: Session) -> SessionState:
+    owner = None if session.owner is None else _save_owner(session.owner)
+    return SessionState(client, session.pid, session.start, owner, session.restricted)
+
+
+def _restore_session(state: SessionState) -> Session:
+    owner = None if state.owner is None else _restore_owner(state.owner)
+    return Session(state.pid, state.start, owner, state.restricted)

@@ -1,0 +1,188 @@
+"""Handing a daemon's servers over to another process image: what is written down and read back.
+
+At a restart the process executes a new version of its program and keeps its descriptors: listening
+sockets, connections, whatever else the daemon has. What the descriptors are, and what was read from
+them but not yet consumed, travels in one document. `save` writes it and `restore` reads it.
+
+The document is JSON, of the types in this file. The rule for the next version: a field may be added if
+it has a default; anything else takes a new version number of the whole document (`daemons.restart`).
+
+Source: libvirt's src/rpc/virnetdaemon.c, virnetserver.c, virnetserverservice.c and virnetserverclient.c
+(the functions ending in PreExecRestart and PostExecRestart); the layout is our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from rpc.server.client import Client
+from rpc.server.daemon import Daemon
+from rpc.server.server import Server
+from rpc.wire.errors import RpcError
+
+#: Notes a descriptor that has to survive, and returns it.
+Keep = Callable[[int], int]
+
+
+class ServiceState(msgspec.Struct):
+    """A listening socket. file: device and inode of the file that goes at the end, if it is ours."""
+
+    descriptor: int
+    readonly: bool
+    file: tuple[int, int] | None = None
+
+
+class ClientState(msgspec.Struct):
+    """A connection. received: bytes read but not consumed; skip: bytes to come that stand for
+    unwanted descriptors; unsent: bytes that the kernel has not taken, with descriptors that go along
+    at a position of theirs; leaving: it is closed once those are sent."""
+
+    id: int
+    descriptor: int
+    timestamp: int
+    authenticated: bool
+    readonly: bool
+    received: bytes = b""
+    skip: int = 0
+    unsent: bytes = b""
+    unsent_descriptors: list[tuple[int, int]] = []
+    leaving: bool = False
+    keepalive: bool = False
+
+
+class ServerState(msgspec.Struct):
+    """A server: its limits as they are in force now, its sockets, its clients."""
+
+    name: str
+    next_client_id: int
+    min_workers: int
+    max_workers: int
+    prio_workers: int
+    max_clients: int
+    max_anonymous_clients: int
+    max_client_requests: int
+    keepalive_interval: int
+    keepalive_count: int
+    services: list[ServiceState]
+    clients: list[ClientState]
+
+
+class DaemonState(msgspec.Struct):
+    """All servers, and the seconds after which the daemon ends without clients (0: never)."""
+
+    timeout: int
+    servers: list[ServerState]
+
+
+# Daemon ------------------------------------------------------------------------------------------
+
+
+def save(daemon: Daemon, keep: Keep) -> DaemonState:
+    """Write down a paused daemon (see `Daemon.pause`)."""
+    return DaemonState(
+        daemon.timeout, [_save_server(server, keep) for server in daemon.servers.values()]
+    )
+
+
+def restore(daemon: Daemon, state: DaemonState) -> None:
+    """Give a new daemon, which does not serve yet, what `save` wrote down.
+
+    A server that this daemon does not have is refused: raises ValueError before anything is touched.
+    """
+    unknown = [saved.name for saved in state.servers if saved.name not in daemon.servers]
+    if unknown:
+        raise ValueError(f"daemon {daemon.name} has no server {', '.join(unknown)}")
+    daemon.set_timeout(state.timeout)
+    for saved in state.servers:
+        _restore_server(daemon.servers[saved.name], saved)
+
+
+# Server ------------------------------------------------------------------------------------------
+
+
+def _save_server(server: Server, keep: Keep) -> ServerState:
+    return ServerState(
+        name=server.name,
+        next_client_id=server.registry.last_id + 1,
+        min_workers=server.workers.minimum,
+        max_workers=server.workers.maximum,
+        prio_workers=server.workers.priority,
+        max_clients=server.registry.max_clients,
+        max_anonymous_clients=server.registry.max_anonymous_clients,
+        max_client_requests=server.max_client_requests,
+        keepalive_interval=server.keepalive_interval,
+        keepalive_count=server.keepalive_count,
+        services=[
+            ServiceState(keep(service.sock.fileno()), service.readonly, service.file)
+            for service in server.services
+        ],
+        clients=[_save_client(client, keep) for client in server.registry],
+    )
+
+
+def _restore_server(server: Server, state: ServerState) -> None:
+    # Refused is a pool that the settings have made no pool since, or the other way round: they count.
+    with contextlib.suppress(RpcError):
+        server.workers.set(
+            minimum=state.min_workers, maximum=state.max_workers, priority=state.prio_workers
+        )
+    server.registry.set(
+        max_clients=state.max_clients, max_anonymous_clients=state.max_anonymous_clients
+    )
+    server.registry.last_id = state.next_client_id - 1
+    server.max_client_requests = state.max_client_requests
+    server.keepalive_interval = state.keepalive_interval
+    server.keepalive_count = state.keepalive_count
+    for service in state.services:
+        server.take_over(_socket(service.descriptor), readonly=service.readonly, file=service.file)
+    for client in state.clients:
+        _restore_client(server, client)
+
+
+# Client ------------------------------------------------------------------------------------------
+
+
+def _save_client(client: Client, keep: Keep) -> ClientState:
+    return ClientState(
+        id=client.id,
+        descriptor=keep(client.sock.fileno()),
+        timestamp=client.timestamp,
+        authenticated=client.authenticated,
+        readonly=client.readonly,
+        received=client.unconsumed,
+        skip=client.skip,
+        unsent=client.unsent_bytes,
+        unsent_descriptors=[
+            (position, keep(descriptor)) for position, descriptor in client.unsent_descriptors
+        ],
+        leaving=client.leaving,
+        keepalive=client.keeps_alive,
+    )
+
+
+def _restore_client(server: Server, state: ClientState) -> None:
+    client = Client(
+        server,
+        _socket(state.descriptor),
+        state.id,
+        authenticated=state.authenticated,
+        readonly=state.readonly,
+    )
+    client.timestamp = state.timestamp
+    server.registry.add(client)
+    for _, descriptor in state.unsent_descriptors:
+        os.set_inheritable(descriptor, False)
+    client.take_over(state.unsent, state.unsent_descriptors)
+    client.go_on(state.received, state.skip, leaving=state.leaving, keepalive=state.keepalive)
+
+
+def _socket(descriptor: int) -> socket.socket:
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
