@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own:
+    from daemons.logd.admin_service import LogAdminService
     from daemons.logd.rotating import Rotation
     from daemons.logd.service import LogService
 
     rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
     service = LogService(daemon, rotation)
     service.serve_on(main)
+    LogAdminService(service).serve_on(admin)
     return service
 
 

@@ -1,0 +1,89 @@
+"""The table of logd's administration program, on its admin socket.
+
+A program of its own, as the design of libvirt's admin interface asks for what is one daemon's business.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Annotated, Final
+
+from daemons.logd.protocol import Domain, Position
+from rpc.wire import xdr
+from rpc.wire.program import Program
+
+#: The most logs that one answer lists; the next ones are asked for with `after`.
+PAGE: Final = 1024
+
+
+class FollowFlags(IntFlag):
+    """Where following begins when no position is given."""
+
+    FROM_OLDEST = 1  # with all that there is; else with what comes from now on
+
+
+@xdr.struct
+class OpenLogInfo:
+    """One open log.
+
+    opened: seconds since the epoch; position: where it is written now, so its offset is the size of
+    the newest file; received: bytes that came from the guest; lost: those that could not be written;
+    rate: bytes a second of late; rotations: since it was opened; trouble: why it cannot be written now.
+    """
+
+    path: xdr.Str
+    driver: xdr.Str
+    domain: Domain
+    opened: xdr.Hyper
+    position: Position
+    received: xdr.UHyper
+    lost: xdr.UHyper
+    rate: xdr.UHyper
+    rotations: xdr.UHyper
+    trouble: xdr.OptStr
+
+
+@xdr.struct
+class ListArgs:
+    """Arguments of LOG_LIST. after: the path behind which the list goes on; it is sorted by path."""
+
+    after: xdr.OptStr
+    flags: xdr.UInt
+
+
+@xdr.struct
+class ListRet:
+    """Open logs; more: whether there are others behind the last one."""
+
+    logs: Annotated[list[OpenLogInfo], xdr.Array(OpenLogInfo, PAGE)]
+    more: xdr.Bool
+
+
+@xdr.struct
+class RotateArgs:
+    """The path of an open log."""
+
+    path: xdr.Str
+    flags: xdr.UInt
+
+
+@xdr.struct
+class PositionRet:
+    """A place in a log."""
+
+    position: Position
+
+
+@xdr.struct
+class FollowArgs:
+    """The path of a log, and where to begin. flags: FollowFlags."""
+
+    path: xdr.Str
+    position: Annotated[Position | None, xdr.Optional(Position)]
+    flags: xdr.UInt
+
+
+LOG_ADMIN: Final = Program("log administration", 0x06900693, 1)
+
+LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet)
+LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet)
