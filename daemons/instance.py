@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from admin import server as admin_program
 from daemons import sockets
+from daemons.failure import Failure, StartError
 from daemons.settings import Loaded, Value
 from daemons.settings.live import Running, apply, server_options
 from rpc.logs import get_logger
@@ -54,7 +55,7 @@ class Instance:
         admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
         admin.admit = root_or_self
         admin.add_program(admin_program.handlers(self.daemon))
-        self._own = kind.programs(self.daemon, main, admin, start.settings)
+        self._own = kind.programs(self.daemon, main, admin, start)
         self.running = Running(main, admin, log, self._own)
         self._own_state: Any = None
         if start.document is not None and self._own is not None:
@@ -65,8 +66,16 @@ class Instance:
     # Starting ------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Get the sockets: those that systemd passed, or our own. Raises StartError."""
+        """Begin what is this daemon's own, then get the sockets: those that systemd passed, or ours.
+
+        Raises StartError.
+        """
         main, admin, start = self.running.main, self.running.admin, self._start
+        if self._own is not None:
+            try:
+                self._own.start()
+            except (OSError, ValueError) as error:
+                raise StartError(Failure.INIT, str(error)) from error
         if start.passed:
             sockets.adopt_sockets(main, admin, start.passed, start.places)
         else:

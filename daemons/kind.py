@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from daemons.settings import Loaded
+    from daemons.instance import Start
     from daemons.settings.declaration import Value
     from rpc.security.identity import PeerIdentity
     from rpc.server import Daemon, Server
@@ -22,6 +22,9 @@ class Own(Protocol):
 
     @property
     def state_type(self) -> type: ...
+
+    def start(self) -> None:
+        """Begin, before the first client comes; not after a restart. Raises OSError, ValueError."""
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings: those that are declared as `Live("own", ...)`."""
@@ -39,7 +42,7 @@ class Own(Protocol):
         """Go on from what an earlier program wrote down."""
 
 
-def no_programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own | None:
+def no_programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own | None:
     """A daemon that serves nothing of its own yet; its admin server works all the same."""
     return None
 
@@ -49,7 +52,7 @@ class DaemonKind:
     """The declaration of one daemon, in its package's `__init__`.
 
     `name` names the process, its server, its sockets, its files and its settings; `title` describes
-    it in `--help`. `programs(daemon, main, admin, settings)` adds to the daemon's own server what it
+    it in `--help`. `programs(daemon, main, admin, start)` adds to the daemon's own server what it
     serves, and to the admin server what administers that; it is called once, before any socket
     exists, and may import what it needs. `admit` decides who may connect to its own UNIX
     socket; None leaves that to the socket's permissions.
@@ -57,5 +60,5 @@ class DaemonKind:
 
     name: str
     title: str
-    programs: Callable[[Daemon, Server, Server, Loaded], Own | None] = no_programs
+    programs: Callable[[Daemon, Server, Server, Start], Own | None] = no_programs
     admit: Callable[[PeerIdentity], bool] | None = None

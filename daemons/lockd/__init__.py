@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from daemons.kind import DaemonKind
 from rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
+    from daemons.instance import Start
     from daemons.kind import Own
-    from daemons.settings import Loaded
     from rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own:
+def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
     from daemons.lockd.keeper import LockKeeper
     from daemons.lockd.service import LockService
 
     service = LockService(daemon)
     service.serve_on(main)
-    return LockKeeper(service)
+    return LockKeeper(service, f"{os.path.dirname(start.places.pid_file)}/lockd.journal")
 
 
 KIND = DaemonKind(

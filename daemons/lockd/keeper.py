@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class LockKeeper:
     """The locks, as far as settings and restarts are concerned."""
 
-    def __init__(self, service: LockService) -> None:
+    def __init__(self, service: LockService, journal: str) -> None:
+        """journal: the path at which what is held is written down for the case that lockd is killed."""
         self._service = service
+        self._journal = journal
 
     @property
     def state_type(self) -> type[LocksState]:
@@ -24,6 +26,12 @@ class LockKeeper:
         from daemons.lockd.state import LocksState
 
         return LocksState
+
+    def start(self) -> None:
+        """Take the locks again that a killed lockd left. Raises OSError, ValueError."""
+        from daemons.lockd.recovery import recover
+
+        recover(self._service, self._journal)
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """There is nothing of its own to set."""
@@ -42,6 +50,8 @@ class LockKeeper:
 
     def restore(self, state: LocksState) -> None:
         """Hold it all again."""
+        from daemons.lockd.recovery import write_anew
         from daemons.lockd.state import restore
 
         restore(self._service, state)
+        write_anew(self._service, self._journal)

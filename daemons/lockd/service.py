@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from daemons.lockd import protocol
 from daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, started_at
+from daemons.lockd.journal import Journal, pack_owner
 from daemons.lockd.protocol import AcquireFlags, Owner
 from daemons.lockd.space import LockSpace
 from rpc.logs import get_logger
@@ -26,22 +27,34 @@ _ACQUIRE_FLAGS = int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
 
 @dataclass(slots=True)
 class Session:
-    """What is known of one client: its process, when that started, for whom it acts."""
+    """What is known of one client: its process, for whom it acts, when that one's process started.
+
+    record: the owner as the journal takes it.
+    """
 
     pid: int
     start: int | None = None
     owner: Owner | None = None
     restricted: bool = False
+    record: bytes = b""
+
+    def register(self, owner: Owner, start: int | None) -> None:
+        """From now on it acts for `owner`, whose process started at `start`."""
+        self.owner = owner
+        self.start = start
+        self.record = pack_owner(owner, start)
 
 
 class LockService:
     """All lockspaces of the daemon, and who acts for whom.
 
     sessions: by client id; endings: the sessions whose processes are being ended, by their tasks.
+    journal: where holdings are written down, once it is there.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        self.journal: Journal | None = None
         self.default = LockSpace()
         self.spaces: dict[str, LockSpace] = {}
         self.sessions: dict[int, Session] = {}
@@ -68,9 +81,7 @@ class LockService:
         session = self._unrestricted(client, args.flags)
         if not args.owner.id:
             raise _invalid("an owner has an id other than 0")
-        session.owner = args.owner
-        if args.owner.pid == session.pid:
-            session.start = started_at(session.pid)
+        session.register(args.owner, started_at(args.owner.pid))
 
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
         session, _ = self._owned(client, args.flags)
@@ -82,7 +93,7 @@ class LockService:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {args.path} exists already")
-        self.spaces[args.path] = LockSpace.at(args.path)
+        self.spaces[args.path] = LockSpace.at(args.path, self.journal)
 
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         self._owned(client, args.flags)
@@ -93,8 +104,9 @@ class LockService:
         self._space(args.path).delete(args.name)
 
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        _, owner = self._owned(client, args.flags, _ACQUIRE_FLAGS)
-        self._space(args.path).acquire(args.name, args.flags, owner, client.id)
+        session, owner = self._owned(client, args.flags, _ACQUIRE_FLAGS)
+        space = self._space(args.path)
+        space.acquire(args.name, args.flags, owner, client.id, session.record)
 
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         _, owner = self._owned(client, args.flags)
@@ -102,8 +114,7 @@ class LockService:
 
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
         self._unrestricted(client, 0)
-        if args.path and args.path not in self.spaces:
-            self.spaces[args.path] = LockSpace.at(args.path)
+        self.space_at(args.path)
 
     # Checks, in libvirt's order ------------------------------------------------------------------
 
@@ -135,13 +146,29 @@ class LockService:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {path} does not exist")
         return space
 
+    # What outlives lockd -------------------------------------------------------------------------
+
+    def keep_journal(self, journal: Journal) -> None:
+        """Write down there what is held from now on."""
+        self.journal = journal
+        for space in self.all_spaces():
+            space.journal = journal
+
+    def space_at(self, directory: str) -> LockSpace:
+        """The lockspace in `directory`, made if it is not there; the default one if it is empty."""
+        if not directory:
+            return self.default
+        if directory not in self.spaces:
+            self.spaces[directory] = LockSpace.at(directory, self.journal)
+        return self.spaces[directory]
+
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
         session = self.sessions.pop(client.id, None)
         if session is None or session.owner is None or session.owner.pid != session.pid:
             return  # it acted for another process: that one's locks are not its to lose
-        if any(space.holds(session.pid) for space in self._all_spaces()):
+        if any(space.holds(session.pid) for space in self.all_spaces()):
             self.end_holder(session)
 
     def end_holder(self, session: Session) -> None:
@@ -155,7 +182,7 @@ class LockService:
         try:
             await end_process(session.pid, session.start)
         finally:
-            for space in self._all_spaces():
+            for space in self.all_spaces():
                 count = space.release_owner(session.pid)
                 if count:
                     _log.info("locks released", pid=session.pid, count=count)
@@ -165,8 +192,11 @@ class LockService:
         """The daemon ends, and so do its locks: whoever held some is ended first, as by virtlockd."""
         if self.endings:
             await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
+        if self.journal is not None:
+            self.journal.close()
 
-    def _all_spaces(self) -> list[LockSpace]:
+    def all_spaces(self) -> list[LockSpace]:
+        """The default one first."""
         return [self.default, *self.spaces.values()]
 
 

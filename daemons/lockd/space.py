@@ -17,9 +17,10 @@ import fcntl
 import os
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from daemons.lockd.journal import Journal
 from daemons.lockd.protocol import AcquireFlags, Owner
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -35,11 +36,15 @@ _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
 
 @dataclass(slots=True)
 class Holding:
-    """One owner's share of a resource: for whom, through which client, since when (epoch seconds)."""
+    """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
+
+    client: 0 when that was a client of a lockd that was killed. slot: where it is in the journal.
+    """
 
     owner: Owner
     client: int
-    since: float = field(default_factory=time.time)
+    since: float
+    slot: int
 
 
 @dataclass(slots=True)
@@ -59,14 +64,18 @@ class Resource:
 
 
 class LockSpace:
-    """The resources of one directory, or, without a directory, files by their own path."""
+    """The resources of one directory, or, without a directory, files by their own path.
 
-    def __init__(self, directory: str | None = None) -> None:
+    journal: where holdings are written down for the case that lockd is killed.
+    """
+
+    def __init__(self, directory: str | None = None, journal: Journal | None = None) -> None:
         self.directory = directory
         self.resources: dict[str, Resource] = {}
+        self.journal = journal
 
     @classmethod
-    def at(cls, directory: str) -> LockSpace:
+    def at(cls, directory: str, journal: Journal | None = None) -> LockSpace:
         """A lockspace in `directory`, which is made (mode 0700) if it is missing. Raises RpcError."""
         if os.path.exists(directory):
             if not os.path.isdir(directory):
@@ -79,7 +88,7 @@ class LockSpace:
                 os.makedirs(directory, mode=0o700)
             except OSError as error:
                 _system_error(f"lockspace {directory} cannot be made", error)
-        return cls(directory)
+        return cls(directory, journal)
 
     def path_of(self, name: str) -> str:
         """The file of a resource."""
@@ -106,13 +115,24 @@ class LockSpace:
         except OSError as error:
             _system_error(f"resource {path} cannot be removed", error)
 
-    def acquire(self, name: str, flags: int, owner: Owner, client: int) -> None:
-        """Lock a resource for `owner`. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR."""
+    def acquire(
+        self,
+        name: str,
+        flags: int,
+        owner: Owner,
+        client: int,
+        record: bytes = b"",
+        since: float = 0.0,
+    ) -> None:
+        """Lock a resource for `owner`. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR.
+
+        record: the owner as the journal takes it; since: when that was, if it was not now.
+        """
         resource = self.resources.get(name)
         if resource is not None:
             if not (resource.flags & flags & _SHARED):
                 raise _busy(resource)
-            resource.holdings.append(Holding(owner, client))
+            resource.holdings.append(self._holding(name, flags, owner, client, record, since))
             return
         path = self.path_of(name)
         lock = fcntl.F_RDLCK if flags & _SHARED else fcntl.F_WRLCK
@@ -121,7 +141,17 @@ class LockSpace:
             if flags & _AUTOCREATE
             else _lock_existing(name, path, lock)
         )
-        self.resources[name] = Resource(name, path, descriptor, flags, [Holding(owner, client)])
+        holding = self._holding(name, flags, owner, client, record, since)
+        self.resources[name] = Resource(name, path, descriptor, flags, [holding])
+
+    def _holding(
+        self, name: str, flags: int, owner: Owner, client: int, record: bytes, since: float
+    ) -> Holding:
+        since = since or time.time()
+        slot = 0
+        if self.journal is not None:
+            slot = self.journal.add(self.directory or "", name, flags, record, since)
+        return Holding(owner, client, since, slot)
 
     def release(self, name: str, pid: int) -> None:
         """Give back one holding of the owner process `pid`.
@@ -161,6 +191,8 @@ class LockSpace:
 
     def _drop(self, resource: Resource, holding: Holding) -> None:
         resource.holdings.remove(holding)
+        if self.journal is not None:
+            self.journal.remove(holding.slot)
         if resource.holdings:
             return
         del self.resources[resource.name]

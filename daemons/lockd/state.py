@@ -124,7 +124,10 @@ def _restore_space(state: SpaceState) -> LockSpace:
             saved.path.decode(errors=_ERRORS),
             saved.descriptor,
             saved.flags,
-            [Holding(_restore_owner(one.owner), one.client, one.since) for one in saved.holdings],
+            [
+                Holding(_restore_owner(one.owner), one.client, one.since, 0)
+                for one in saved.holdings
+            ],
         )
     return space
 
@@ -143,5 +146,7 @@ def _save_session(client: int, session: Session) -> SessionState:
 
 
 def _restore_session(state: SessionState) -> Session:
-    owner = None if state.owner is None else _restore_owner(state.owner)
-    return Session(state.pid, state.start, owner, state.restricted)
+    session = Session(state.pid, restricted=state.restricted)
+    if state.owner is not None:
+        session.register(_restore_owner(state.owner), state.start)
+    return session

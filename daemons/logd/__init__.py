@@ -8,16 +8,17 @@ from daemons.kind import DaemonKind
 from rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
+    from daemons.instance import Start
     from daemons.kind import Own
-    from daemons.settings import Loaded
     from rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, settings: Loaded) -> Own:
+def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
     from daemons.logd.admin_service import LogAdminService
     from daemons.logd.rotating import Rotation
     from daemons.logd.service import LogService
 
+    settings = start.settings
     rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
     service = LogService(daemon, rotation)
     service.serve_on(main)

@@ -1,0 +1,101 @@
+"""After lockd was killed: the locks of those who still run are taken again before anybody else can.
+
+The kernel drops the locks of a killed lockd, but its holders do not know and write on. What they held is
+in the journal. A holder whose process is gone holds nothing any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+from daemons.lockd.fate import started_at
+from daemons.lockd.journal import Journal, Record, pack_owner, read
+from daemons.lockd.service import LockService
+from daemons.lockd.space import Holding
+from rpc.logs import get_logger
+from rpc.wire.errors import RpcError
+
+_log = get_logger("daemons.lockd.recovery")
+
+
+def recover(service: LockService, path: str) -> None:
+    """Take up the journal at `path` and keep one there.
+
+    Raises OSError, and ValueError for one that this version cannot read. Then nobody may be served: a
+    lock could be given twice.
+    """
+    left = read(path)
+    journal = Journal(path)
+    service.keep_journal(journal)
+    pids = {record.owner.pid for record in left if _take_again(service, record)}
+    journal.publish()
+    for pid in pids:
+        _watch(service, pid)
+
+
+def write_anew(service: LockService, path: str) -> None:
+    """Keep a journal of what is held already."""
+    journal = Journal(path)
+    for space in service.all_spaces():
+        for resource in space.resources.values():
+            for holding in resource.holdings:
+                holding.slot = journal.add(
+                    space.directory or "",
+                    resource.name,
+                    resource.flags,
+                    pack_owner(holding.owner, started_at(holding.owner.pid)),
+                    holding.since,
+                )
+    service.keep_journal(journal)
+    journal.publish()
+    for pid in {holding.owner.pid for holding in _holdings(service) if not holding.client}:
+        _watch(service, pid)
+
+
+def _holdings(service: LockService) -> Iterator[Holding]:
+    for space in service.all_spaces():
+        for resource in space.resources.values():
+            yield from resource.holdings
+
+
+def _take_again(service: LockService, record: Record) -> bool:
+    owner = record.owner
+    where = f"{record.directory}/{record.name}" if record.directory else record.name
+    if record.start is None or started_at(owner.pid) != record.start:
+        _log.info("holder is gone, so is its lock", resource=where, owner=owner.name, pid=owner.pid)
+        return False
+    try:
+        service.space_at(record.directory).acquire(
+            record.name, record.flags, owner, 0, pack_owner(owner, record.start), record.since
+        )
+    except RpcError as error:
+        _log.error("lock not recovered", resource=where, owner=owner.name, because=error.message)
+        return False
+    _log.warning("lock recovered", resource=where, owner=owner.name, pid=owner.pid)
+    return True
+
+
+def _watch(service: LockService, pid: int) -> None:
+    """Give the recovered locks of a process back when it ends: no connection of its tells us."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        _release(service, pid)
+        return
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        _release(service, pid)
+
+    loop.add_reader(descriptor, gone)
+
+
+def _release(service: LockService, pid: int) -> None:
+    for space in service.all_spaces():
+        while space.release_owner(pid):
+            pass
+    _log.info("holder of recovered locks has ended", pid=pid)
