@@ -11,16 +11,17 @@ import sys
 from tests import harness
 from tests.bench import contenders, load, machine, report
 from tests.bench.findings import Verdict
-from tests.bench.phases import HELD, PHASES, Bench
+from tests.bench.phases import HELD, PHASES
+from tests.bench.turns import Bench
 
 _OUT = harness.ROOT / "build" / "bench.md"
 _DOCUMENT = harness.ROOT / "docs" / "bench.md"
 _MEASURED = "\n## Measured\n"
 """The document's last heading; everything below it is this program's output."""
 _NAMES = {
-    "ours": contenders.OURS,
-    "bare": contenders.BARE,
-    **{name: name for name in (*harness.OURS, *harness.REAL)},
+    "ours": frozenset(harness.OURS),
+    "bare": frozenset((contenders.BARE,)),
+    **{name: frozenset((name,)) for name in (*harness.OURS, *harness.REAL)},
 }
 
 
@@ -36,7 +37,7 @@ def main() -> int:
     except load.Unbuildable as error:
         print(error)
         return 1
-    only = frozenset(_NAMES[name] for name in wanted.only) if wanted.only else None
+    only = frozenset().union(*(_NAMES[name] for name in wanted.only)) if wanted.only else None
     bench = Bench(wanted.rounds, wanted.seconds, only)
     parts: list[str] = []
 

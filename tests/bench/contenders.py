@@ -20,6 +20,9 @@ OURS = "virtd"
 BARE = "bare loop"
 LIBVIRTD = "libvirtd"
 VIRTLOGD = "virtlogd"
+VIRTLOCKD = "virtlockd"
+LOCKD = "lockd"
+LOGD = "logd"
 
 DESCRIPTORS = 20_000
 """How many each process wants: 10,000 clients and room to spare."""
@@ -30,11 +33,13 @@ SETTINGS: harness.Settings = {"admin_max_clients": 20_000, "admin_max_client_req
 
 @dataclass(frozen=True)
 class Contender:
-    """A server that runs. socket: the path that answers admin calls; pid: the process to look at."""
+    """A server that runs. socket: the path that answers admin calls; main: the one that answers
+    the daemon's own, if it has some; pid: the process to look at."""
 
     name: str
     socket: str
     pid: int
+    main: str = ""
 
 
 @contextlib.contextmanager
@@ -48,7 +53,7 @@ def contender(name: str) -> Iterator[Contender]:
             yield bare
     else:
         with harness.running(name, SETTINGS) as daemon:
-            yield Contender(name, daemon.admin_socket, daemon.pid)
+            yield Contender(name, daemon.admin_socket, daemon.pid, daemon.socket)
 
 
 @contextlib.contextmanager
@@ -95,3 +100,9 @@ def memory(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that the process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -68,6 +68,13 @@ class Findings:
         if series is not None:
             self.verdicts.append(Verdict(claim, series.median, bound, series.unit, at_least=False))
 
+    def never_above(self, claim: str, name: str, bound: float) -> None:
+        """Hold the largest of a series to an upper bound in its own unit."""
+        series = self.of(name)
+        if series is not None:
+            worst = max(series.values)
+            self.verdicts.append(Verdict(claim, worst, bound, series.unit, at_least=False))
+
     def ratio(self, claim: str, above: str, below: str, bound: float) -> None:
         """Hold the ratio of two series to a lower bound; says nothing if one is missing.
 

@@ -27,7 +27,8 @@ def build(name: str, *libraries: str) -> Path:
     Raises Unbuildable.
     """
     source, program = _SOURCES / f"{name}.c", _BUILT / name
-    if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+    newest = max(used.stat().st_mtime for used in (source, *_SOURCES.glob("*.h")))
+    if program.exists() and program.stat().st_mtime > newest:
         return program
     _BUILT.mkdir(parents=True, exist_ok=True)
     flags = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
@@ -61,6 +62,11 @@ def client_calls(path: str, in_flight: int, seconds: float) -> float:
     return _number([sys.executable, "-m", "tests.bench.many_in_flight", path, in_flight, seconds])
 
 
+def lock_pairs(path: str, folder: str, clients: int, in_flight: int, seconds: float) -> float:
+    """Pairs of locking and releasing per second, of clients with a file each in `folder`."""
+    return _number([build("locks"), "pairs", path, folder, clients, in_flight, seconds])
+
+
 def _number(command: Sequence[object]) -> float:
     done = subprocess.run(
         [str(word) for word in command], cwd=harness.ROOT, stdout=subprocess.PIPE, check=True
@@ -74,8 +80,21 @@ def opened(path: str, clients: int) -> Iterator[float]:
 
     Raises RuntimeError if any of them was not answered, or not still attached at the end.
     """
+    with _held([build("load"), "open", path, clients], f"{clients} clients") as seconds:
+        yield seconds
+
+
+@contextlib.contextmanager
+def locked(path: str, folder: str, clients: int) -> Iterator[float]:
+    """The same with clients that hold a lock each, on a file in `folder`."""
+    with _held([build("locks"), "hold", path, folder, clients], f"{clients} locks") as seconds:
+        yield seconds
+
+
+@contextlib.contextmanager
+def _held(command: Sequence[object], what: str) -> Iterator[float]:
     process = subprocess.Popen(
-        [build("load"), "open", path, str(clients)],
+        [str(word) for word in command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -85,12 +104,12 @@ def opened(path: str, clients: int) -> Iterator[float]:
     try:
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{clients} clients could not be opened")
+            raise RuntimeError(f"{what} could not be had")
         yield float(line)
     finally:
         process.stdin.close()
         if process.wait() != 0:
-            raise RuntimeError(f"not all of {clients} clients were held to the end")
+            raise RuntimeError(f"not all of {what} were held to the end")
 
 
 def first_answer(path: str) -> None:

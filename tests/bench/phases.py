@@ -1,4 +1,7 @@
-"""What is measured, one function a phase, each with the promises that it holds us to."""
+"""What is measured, one function a phase, each with the promises that it holds us to.
+
+Here are those of the admin program, of whole processes, and of the client; `PHASES` has all.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +10,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests import harness
-from tests.bench import load
-from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, Contender, contender, memory
+from tests.bench import load, lock_phases, log_phases
+from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory
 from tests.bench.findings import Findings, alternate
+from tests.bench.turns import Bench
 
 RATE = "calls/s"
 IDLE = 4_000
 HELD = 10_000
-
-
-@dataclass
-class Bench:
-    """How to measure. only: the contenders that take part; None for all that can run here."""
-
-    rounds: int
-    seconds: float
-    only: frozenset[str] | None = None
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def running(self, *names: str) -> Iterator[dict[str, Contender]]:
-        """Run those contenders that take part at the same time; idle ones cost the others nothing."""
-        with contextlib.ExitStack() as stack:
-            yield {
-                name: found
-                for name in names
-                if self.only is None or name in self.only
-                if (found := self._start(stack, name)) is not None
-            }
-
-    def _start(self, stack: contextlib.ExitStack, name: str) -> Contender | None:
-        try:
-            return stack.enter_context(contender(name))
-        except pytest.skip.Exception as reason:
-            self.left_out[name] = str(reason)
-            return None
-
-    def rates(
-        self, servers: dict[str, Contender], connections: int, in_flight: int
-    ) -> dict[str, list[float]]:
-        """Calls per second of each server, turn by turn.
-
-        A single call at a time is several times faster when the kernel happens to put both ends on
-        one core, which it decides anew for each run: hence more and shorter ones.
-        """
-        split = 3 if connections == 1 else 1
-        seconds = self.seconds / split
-        return alternate(
-            self.rounds * split,
-            {
-                name: partial(load.calls, server.socket, connections, in_flight, seconds)
-                for name, server in servers.items()
-            },
-        )
 
 
 def many_calls(bench: Bench) -> Findings:
@@ -244,4 +201,9 @@ PHASES: dict[str, Callable[[Bench], Findings]] = {
     "start": starting,
     "virtadm": listing,
     "client": client_side,
+    "locks": lock_phases.locks,
+    "locks900": lock_phases.locks_in_a_crowd,
+    "log1": log_phases.one_writer,
+    "log50": log_phases.many_writers,
+    "log500": log_phases.one_floods,
 }

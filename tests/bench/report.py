@@ -48,10 +48,8 @@ def verdicts(found: Iterable[Verdict]) -> str:
 def _quantity(value: float, unit: str) -> str:
     if unit == "x":
         return f"{value:.2f} x"
-    if unit == "calls/s" and value >= 10_000:
-        return f"{value / 1000:.0f} k/s"
-    if unit == "calls/s":
-        return f"{value / 1000:.2f} k/s"
+    if unit in ("calls/s", "pairs/s"):
+        return f"{value / 1000:.0f} k/s" if value >= 10_000 else f"{value / 1000:.2f} k/s"
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.0f} {unit}"
 
 

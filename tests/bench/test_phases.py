@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import harness
-from tests.bench import contenders, load, phases, report
+from tests.bench import load, lock_phases, log_phases, phases, report, turns
 from tests.bench.findings import Findings
 
 
@@ -13,11 +13,14 @@ from tests.bench.findings import Findings
 def test_a_phase_measures_our_daemon(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phases, "IDLE", 20)
     monkeypatch.setattr(phases, "HELD", 30)
+    monkeypatch.setattr(lock_phases, "HOLDERS", 20)
+    monkeypatch.setattr(log_phases, "MANY", 3)
+    monkeypatch.setattr(log_phases, "GUESTS", 20)
     try:
         load.build("load")
     except load.Unbuildable as error:
         harness.missing(str(error))
-    bench = phases.Bench(rounds=1, seconds=0.03, only=frozenset((contenders.OURS,)))
+    bench = turns.Bench(rounds=1, seconds=0.03, only=frozenset(harness.OURS))
     findings = phases.PHASES[name](bench)
     assert findings.series
     assert findings.title in report.phase(findings)

@@ -12,30 +12,19 @@
  * it should be, a daemon that is silent for 30 s included.
  */
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "client.h"
+
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     PROGRAM = 0x06900690,
     CONNECT_OPEN = 1,
     CONNECT_GET_LIB_VERSION = 3,
-    TYPE_REPLY = 1,
-    HEADER = 28,        /* length word and header: the frame of a call without arguments */
     OPEN_FRAME = 32,    /* CONNECT_OPEN has one argument, its flags */
     VERSION_REPLY = 36, /* the version is a u64 */
     MAX_IN_FLIGHT = 1024,
-    SILENCE_MS = 30000,
     BATCH = 64,
 };
 
@@ -46,95 +35,14 @@ struct connection {
     uint32_t slots[MAX_IN_FLIGHT]; /* the serial that is under way in each slot */
 };
 
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static uint32_t word(const unsigned char *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return ntohl(value);
-}
-
-static void put(unsigned char *at, uint32_t value)
-{
-    value = htonl(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static void put_call(unsigned char *at, uint32_t length, uint32_t procedure, uint32_t serial)
-{
-    memset(at, 0, length);
-    put(at, length);
-    put(at + 4, PROGRAM);
-    put(at + 8, 1);
-    put(at + 12, procedure);
-    put(at + 20, serial);
-}
-
-static void send_all(int fd, const unsigned char *data, size_t size)
-{
-    while (size) {
-        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-        if (sent < 0)
-            fail("cannot send: %s", strerror(errno));
-        data += sent;
-        size -= (size_t)sent;
-    }
-}
-
-/* Connect, waiting for as long as the backlog is full, and send CONNECT_OPEN with serial 0. */
+/* Connect and send CONNECT_OPEN with serial 0. */
 static int connect_and_open(const char *path, long number)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     unsigned char call[OPEN_FRAME];
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (strlen(path) >= sizeof address.sun_path)
-        fail("the path %s is too long for a socket", path);
-    strcpy(address.sun_path, path);
-    if (fd < 0)
-        fail("client %ld: no socket: %s", number, strerror(errno));
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        fail("client %ld: cannot connect to %s: %s", number, path, strerror(errno));
-    put_call(call, OPEN_FRAME, CONNECT_OPEN, 0);
+    int fd = connect_to(path, number);
+    put_call(call, OPEN_FRAME, PROGRAM, CONNECT_OPEN, 0);
     send_all(fd, call, sizeof call);
     return fd;
-}
-
-static void expect_header(const unsigned char *reply, uint32_t length, uint32_t procedure)
-{
-    if (word(reply) != length || word(reply + 4) != PROGRAM || word(reply + 12) != procedure ||
-        word(reply + 16) != TYPE_REPLY || word(reply + 24) != 0)
-        fail("reply of %u bytes, program %#x, procedure %u, type %u, status %u was not expected",
-             word(reply), word(reply + 4), word(reply + 12), word(reply + 16), word(reply + 24));
-}
-
-static void expect_opened(int fd, long number)
-{
-    struct timeval limit = {.tv_sec = SILENCE_MS / 1000};
-    unsigned char reply[HEADER];
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ssize_t size = recv(fd, reply, sizeof reply, MSG_WAITALL);
-    if (size != sizeof reply)
-        fail("client %ld: no answer to CONNECT_OPEN: %s", number,
-             size < 0 ? strerror(errno) : "connection closed");
-    expect_header(reply, HEADER, CONNECT_OPEN);
 }
 
 /* Take the replies in one read, put a new call in each slot that became free. Returns how many. */
@@ -151,11 +59,11 @@ static long turn(struct connection *one, uint32_t in_flight)
     size = one->held + (size_t)got;
     for (; size - at >= VERSION_REPLY; at += VERSION_REPLY) {
         uint32_t serial = word(in + at + 20), *slot = &one->slots[serial % in_flight];
-        expect_header(in + at, VERSION_REPLY, CONNECT_GET_LIB_VERSION);
+        expect_header(in + at, VERSION_REPLY, PROGRAM, CONNECT_GET_LIB_VERSION);
         if (*slot != serial)
             fail("reply to serial %u, but %u is under way in its slot", serial, *slot);
         *slot += in_flight;
-        put_call(out + outgoing, HEADER, CONNECT_GET_LIB_VERSION, *slot);
+        put_call(out + outgoing, HEADER, PROGRAM, CONNECT_GET_LIB_VERSION, *slot);
         outgoing += HEADER;
         replies++;
     }
@@ -172,7 +80,8 @@ static void start_calls(struct connection *one, uint32_t in_flight)
     unsigned char out[HEADER * MAX_IN_FLIGHT];
     for (uint32_t slot = 0; slot < in_flight; slot++) {
         one->slots[slot] = in_flight + slot;
-        put_call(out + slot * HEADER, HEADER, CONNECT_GET_LIB_VERSION, one->slots[slot]);
+        put_call(out + slot * HEADER, HEADER, PROGRAM, CONNECT_GET_LIB_VERSION,
+                 one->slots[slot]);
     }
     send_all(one->fd, out, in_flight * HEADER);
 }
@@ -187,7 +96,7 @@ static void calls(const char *path, long connections, uint32_t in_flight, double
     for (long number = 0; number < connections; number++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[number]};
         all[number].fd = connect_and_open(path, number);
-        expect_opened(all[number].fd, number);
+        expect_done(all[number].fd, PROGRAM, CONNECT_OPEN, number);
         epoll_ctl(epoll, EPOLL_CTL_ADD, all[number].fd, &event);
     }
     double begin = now(), end = begin;
@@ -215,7 +124,7 @@ static void open_and_hold(const char *path, long clients)
     for (long number = 0; number < clients; number++)
         all[number] = connect_and_open(path, number);
     for (long number = 0; number < clients; number++)
-        expect_opened(all[number], number);
+        expect_done(all[number], PROGRAM, CONNECT_OPEN, number);
     printf("%.6f\n", now() - begin);
     fflush(stdout);
     while (read(STDIN_FILENO, nothing, sizeof nothing) > 0)
