@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
     from daemons.logd.admin_service import LogAdminService
     from daemons.logd.rotating import Rotation
-    from daemons.logd.service import LogService
+    from daemons.logd.service import Ageing, LogService
 
     settings = start.settings
     rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
-    service = LogService(daemon, rotation)
+    ageing = Ageing(settings.text("log_root"), settings.integer("max_age_days"))
+    service = LogService(daemon, rotation, ageing)
     service.serve_on(main)
     LogAdminService(service).serve_on(admin)
     return service

@@ -14,6 +14,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from daemons.logd import protocol
@@ -40,13 +41,24 @@ _NUL: Final = b"\0"
 _SUBSTITUTE: Final = b"\x1a"
 
 
+@dataclass(slots=True)
+class Ageing:
+    """Which logs are too old. log_root: the folder above the drivers' folders; max_age_days: 0 for
+    never."""
+
+    log_root: str
+    max_age_days: int
+
+
 class LogService:
     """All open logs of the daemon, by path."""
 
-    def __init__(self, daemon: Daemon, rotation: Rotation) -> None:
+    def __init__(self, daemon: Daemon, rotation: Rotation, ageing: Ageing | None = None) -> None:
         self._daemon = daemon
         self.rotation = rotation
         self.logs: dict[str, OpenLog] = {}
+        self._ageing = ageing or Ageing("", 0)
+        self._cleaning: asyncio.Task[None] | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -157,13 +169,36 @@ class LogService:
         self._daemon.release()
         _log.info("log closed", path=log.path, guest=log.guest)
 
-    def start(self) -> None:
-        """See `daemons.kind.Own`. A killed logd leaves nothing: its pipes broke when it ended."""
-
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings; they count from the next write on, for open logs, too."""
         for name, value in changes.items():
-            setattr(self.rotation, name, value)
+            setattr(self.rotation if hasattr(self.rotation, name) else self._ageing, name, value)
+        self._clean()
+
+    # Old logs ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See `daemons.kind.Own`. A killed logd leaves nothing: its pipes broke when it ended."""
+        self._clean()
+
+    def _clean(self) -> None:
+        """Remove old logs now and every day, if there is an age for that."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+            self._cleaning = None
+        if self._ageing.max_age_days and self._ageing.log_root:
+            self._cleaning = asyncio.get_running_loop().create_task(self._keep_clean())
+
+    async def _keep_clean(self) -> None:
+        from daemons.logd.cleaning import EVERY, remove_chain, stale_chains
+
+        while True:
+            ageing = self._ageing
+            stale = await run_blocking(stale_chains, ageing.log_root, ageing.max_age_days)
+            for path, files in stale.items():
+                if path not in self.logs:
+                    remove_chain(path, files)
+            await asyncio.sleep(EVERY)
 
     # Restart -------------------------------------------------------------------------------------
 
@@ -192,11 +227,14 @@ class LogService:
         from daemons.logd.state import restore
 
         restore(self, state)
+        self._clean()
 
     # The end -------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
         if self.logs:
             endings = [asyncio.create_task(log.finish()) for log in list(self.logs.values())]
             await asyncio.wait(endings, timeout=_FINISH)

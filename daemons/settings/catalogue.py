@@ -313,6 +313,24 @@ ROTATION = (
         change=Live("own", "max_backups"),
         doc="How many rotated files of a log are kept, as PATH.0 (the newest), PATH.1 and so on.",
     ),
+    Setting(
+        name="max_age_days",
+        group="Logs of guests",
+        kind=Integer(0, 36500),
+        default={_LOGD: 0},
+        change=Live("own", "max_age_days"),
+        doc="Days after which a log that nobody writes to is removed, with its rotated files: at the"
+        " start and once a day. 0 keeps logs for ever. Later versions of libvirt have it, too.",
+    ),
+    Setting(
+        name="log_root",
+        group="Logs of guests",
+        kind=Text("an absolute path in quotes", absolute_path),
+        default={_LOGD: "/var/log/libvirt"},
+        change=Live("own", "log_root"),
+        doc="Where old logs are looked for: NAME.log, NAME.log.0 and so on, in the folders in this"
+        " folder. Every such file there may be removed. Later versions of libvirt have it, too.",
+    ),
 )
 
 SETTINGS = (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *NETWORK, *ADMIN, *ROTATION)
@@ -336,7 +354,6 @@ KNOWN_ELSEWHERE = frozenset(
         "keepalive_required",
         "key_file",
         "listen_tls",
-        "max_age_days",
         "max_queued_clients",
         "ovs_timeout",
         "sasl_allowed_username_list",
