@@ -17,12 +17,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from rpc.client.descriptors import Descriptors, Due
+from rpc.client.streams import Stream
 from rpc.transport import Keepalive, SocketLink
-from rpc.transport.link import WRITE_HIGH
+from rpc.transport.link import PAUSE_STREAM, WRITE_HIGH
 from rpc.wire import xdr
 from rpc.wire.errors import RemoteError, RpcError
 from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
-from rpc.wire.message import KEYED_HEADER, MAX_FRAME, MIN_FRAME, Status, Type, frame
+from rpc.wire.message import KEYED_HEADER, MAX_FDS, MAX_FRAME, MIN_FRAME, Status, Type, frame
 from rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
@@ -43,6 +45,7 @@ class Connection(SocketLink):
 
     __slots__ = (
         "_closing",
+        "_descriptors",
         "_ended",
         "_events",
         "_flushing",
@@ -51,6 +54,7 @@ class Connection(SocketLink):
         "_outgoing",
         "_reason",
         "_serial",
+        "_streams",
         "_tail",
         "_waiting",
         "peer",
@@ -71,6 +75,8 @@ class Connection(SocketLink):
         self._reason = ""
         self._closing = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._streams: dict[int, Stream[Any]] = {}
+        self._descriptors = Descriptors()
         self.start()
 
     # Making one ----------------------------------------------------------------------------------
@@ -139,13 +145,9 @@ class Connection(SocketLink):
         connection goes first, TimeoutError, and XdrError for arguments that do not fit their type. A
         call that is given up (timeout, cancellation) goes on at the server; its reply is dropped.
         """
-        if self.closed or self._closing:
-            raise self._lost()
-        payload = procedure.encode_args(args)
-        serial = self._next_serial()
-        future: asyncio.Future[ResultT] = self._loop.create_future()
-        self._waiting[serial] = (future, procedure)
-        self._send(frame(procedure.key, Type.CALL, serial, Status.OK, payload))
+        if procedure.reply_fds or procedure.stream:
+            raise TypeError(f"{procedure!r} is called with call_for_descriptors or open_stream")
+        serial, future = self._begin(procedure, args)
         try:
             if timeout is None:
                 return await future
@@ -153,6 +155,78 @@ class Connection(SocketLink):
                 return await future
         finally:
             self._waiting.pop(serial, None)
+
+    def _begin(
+        self, procedure: Procedure[ArgsT, ResultT], args: ArgsT
+    ) -> tuple[int, asyncio.Future[ResultT]]:
+        """Send a call: its serial, and what becomes its result."""
+        if self.closed or self._closing:
+            raise self._lost()
+        payload = procedure.encode_args(args)
+        serial = self._next_serial()
+        future: asyncio.Future[ResultT] = self._loop.create_future()
+        self._waiting[serial] = (future, procedure)
+        self._send(frame(procedure.key, Type.CALL, serial, Status.OK, payload))
+        return serial, future
+
+    async def call_for_descriptors(
+        self,
+        procedure: Procedure[ArgsT, ResultT],
+        args: ArgsT,
+        *,
+        timeout: float | None = None,
+    ) -> tuple[ResultT, list[int]]:
+        """Call a procedure whose reply carries descriptors: its result, and they.
+
+        They are the caller's to close, and not inherited by processes that it starts. Otherwise as
+        `call`.
+        """
+        _, future = self._begin(procedure, args)
+        self._descriptors.calls += 1
+        # It stays known until its reply comes, wanted or not: the descriptors have to be closed.
+        async with asyncio.timeout(timeout):
+            answer: Any = await future
+        result, descriptors = answer
+        return result, descriptors
+
+    async def open_stream(
+        self,
+        procedure: Procedure[ArgsT, ResultT],
+        args: ArgsT,
+        *,
+        timeout: float | None = None,
+    ) -> Stream[ResultT]:
+        """Call a procedure that opens a stream; the stream has its result. Otherwise as `call`."""
+        serial, future = self._begin(procedure, args)
+        stream: Stream[ResultT] = Stream(self, procedure.key, serial)
+        self._streams[serial] = stream
+        # The call stays known until its reply comes: a stream that nobody wants any more is broken off.
+        try:
+            async with asyncio.timeout(timeout):
+                stream.opened(await future)
+        except BaseException:
+            self._streams.pop(serial, None)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._break_off(procedure.key, serial)
+            raise
+        return stream
+
+    def _break_off(self, key: bytes, serial: int) -> None:
+        """Abort a stream that nobody has seen yet."""
+        if not self.closed:
+            self._send(frame(key, Type.STREAM, serial, Status.ERROR, b""))
+
+    def stream_over(self, serial: int) -> None:
+        """A stream has ended (it says so itself)."""
+        self._streams.pop(serial, None)
+        self.streams_taken()
+
+    def streams_taken(self) -> None:
+        """Read on or not, as the fullest stream wants it."""
+        if any(stream.is_full for stream in self._streams.values()):
+            super().pause(PAUSE_STREAM)
+        else:
+            self.resume(PAUSE_STREAM)
 
     def on_event(
         self, procedure: Procedure[ResultT, Any], callback: Callable[[ResultT], None]
@@ -185,8 +259,29 @@ class Connection(SocketLink):
     def pause(self, why: int) -> None:
         """Read on, whatever it is: a server that waits for us to read its replies reads no calls.
 
-        Only the calls that the program itself makes can fill our memory.
+        Only the calls that the program itself makes can fill our memory. (Streams can: see
+        `streams_taken`.)
         """
+
+    def _readable(self) -> None:
+        if not self._descriptors.calls:
+            super()._readable()
+            return
+        try:
+            data = self._descriptors.read(self.sock)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(f"read failed: {error.strerror}")
+        except xdr.XdrError as error:
+            self._end(f"the peer sent {error}")
+        else:
+            if not data:
+                self._end("the peer closed the connection")
+                return
+            self.received(data, len(data))
+            if self._descriptors.unannounced and not self.closed:
+                self._end("the peer sent descriptors that it had not announced")
 
     def received(self, data: bytearray, size: int) -> None:
         """Take whole frames, keep the tail of what is incomplete."""
@@ -196,7 +291,17 @@ class Connection(SocketLink):
             tail += memoryview(data)[:size]
             data, size = tail, len(tail)
         pos = 0
-        while size - pos >= 4:
+        descriptors = self._descriptors
+        while size - pos >= 4 or descriptors.due is not None:
+            if descriptors.due is not None:
+                try:
+                    pos = descriptors.take(descriptors.due, pos, size)
+                except xdr.XdrError as error:
+                    self._end(f"the peer broke the protocol: {error}")
+                    return
+                if descriptors.due is not None:
+                    break
+                continue
             length = int.from_bytes(data[pos : pos + 4], "big")
             if not MIN_FRAME <= length <= MAX_FRAME:
                 self._end(f"the peer sent a frame of {length} bytes, which is impossible")
@@ -225,11 +330,22 @@ class Connection(SocketLink):
             if procedure.key != key:
                 self._end(f"the reply to {procedure.name} names another procedure")
                 return
+            if procedure.reply_fds:
+                if status == Status.OK:
+                    self._end(f"the reply to {procedure.name} came without descriptors")
+                    return
+                self._descriptors.calls -= 1
             del self._waiting[serial]
             if not future.done():
                 self._settle(future, procedure, status, data, pos + MIN_FRAME, after)
+            elif procedure.stream and status == Status.OK:
+                self._break_off(key, serial)
         elif kind == Type.REPLY_WITH_FDS:
-            self._end("the peer sent descriptors, which this connection does not take")
+            self._reply_with_descriptors(data, pos, after)
+        elif kind in (Type.STREAM, Type.STREAM_HOLE):
+            stream = self._streams.get(serial)
+            if stream is not None and stream.key == key:
+                stream.take(kind, status, bytes(data[pos + MIN_FRAME : after]))
         elif kind == Type.MESSAGE:
             if key == PING.key:
                 if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
@@ -242,6 +358,24 @@ class Connection(SocketLink):
                     self._end(f"event {procedure.name} does not decode: {error}")
                     return
                 self._loop.call_soon(callback, args)
+
+    def _reply_with_descriptors(self, data: bytearray, pos: int, after: int) -> None:
+        _, key, _, serial, status = _unpack(data, pos)
+        future, procedure = self._waiting.get(serial, (None, None))
+        if future is None or procedure is None or not procedure.reply_fds or procedure.key != key:
+            self._end("the peer sent descriptors that nobody asked for")
+            return
+        pos += MIN_FRAME
+        count = int.from_bytes(data[pos : pos + 4], "big")
+        try:
+            if after - pos < 4 or count > MAX_FDS or status != Status.OK:
+                raise xdr.XdrError(f"{count} descriptors with status {status}")
+            result, _ = procedure.decode_result(data, pos + 4, after)
+        except xdr.XdrError as error:
+            self._end(f"the reply to {procedure.name} does not decode: {error}")
+            return
+        del self._waiting[serial]
+        self._descriptors.due = Due(future, result, count)
 
     def _settle(
         self,
@@ -319,11 +453,22 @@ class Connection(SocketLink):
             self._keepalive.stop()
             self._keepalive = None
         waiting, self._waiting = self._waiting, {}
-        for future, _ in waiting.values():
+        futures = [future for future, _ in waiting.values()]
+        incomplete = self._descriptors.drop()
+        if incomplete is not None:
+            futures.append(incomplete)
+        for future in futures:
             if not future.done():
                 future.set_exception(self._lost())
+        for stream in list(self._streams.values()):
+            stream.lost(self._lost())
         if not self._ended.done():
             self._ended.set_result(None)
+
+    def drained(self) -> None:
+        """The peer has taken what was sent: streams may send more."""
+        for stream in self._streams.values():
+            stream.drained()
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(f"{self.peer}: {self._reason or 'closed here'}")

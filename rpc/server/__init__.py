@@ -2,10 +2,11 @@
 
 from rpc.server.client import Client
 from rpc.server.daemon import Daemon
-from rpc.server.handlers import Handlers, WithFds
+from rpc.server.handlers import Handlers, WithFds, WithStream
 from rpc.server.options import ServerOptions
 from rpc.server.server import Server
 from rpc.server.service import Service
+from rpc.server.streams import Stream
 from rpc.server.threads import run_blocking
 from rpc.server.workers import PoolStats, WorkerPool
 
@@ -17,7 +18,9 @@ __all__ = [
     "Server",
     "ServerOptions",
     "Service",
+    "Stream",
     "WithFds",
+    "WithStream",
     "WorkerPool",
     "run_blocking",
 ]

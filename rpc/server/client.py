@@ -17,18 +17,21 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rpc.logs import get_logger
 from rpc.security import PeerIdentity
 from rpc.server import replies
 from rpc.server.call import Call
+from rpc.server.streams import STREAMS_MAX, Streams
 from rpc.transport.keepalive import Keepalive
 from rpc.transport.link import (
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
+    PAUSE_STREAM,
     PAUSE_WRITE,
     WRITE_HIGH,
+    WRITE_LOW,
     FrameWithFds,
     SocketLink,
     discard,
@@ -48,8 +51,9 @@ from rpc.wire.message import (
 from rpc.wire.xdr import XdrError
 
 if TYPE_CHECKING:
-    from rpc.server.handlers import Binding
+    from rpc.server.handlers import Binding, WithStream
     from rpc.server.server import Server
+    from rpc.wire.errors import RpcError
 
 _log = get_logger("rpc.server.client")
 
@@ -78,6 +82,7 @@ class Client(SocketLink):
         "_need",
         "_skip",
         "_stopped",
+        "_streams",
         "_tail",
         "authenticated",
         "id",
@@ -111,6 +116,7 @@ class Client(SocketLink):
         self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
         self._heard = True
         self._keepalive: Keepalive | None = None
+        self._streams: Streams | None = None
 
     # Reading -------------------------------------------------------------------------------------
 
@@ -256,7 +262,7 @@ class Client(SocketLink):
                 out.append(PONG_FRAME)
             return True
         if kind not in (Type.CALL, Type.CALL_WITH_FDS):
-            self._drop(data, pos)
+            self._stream_packet(data, pos, after, out)
             return True
         if self.in_flight >= self.server.request_limit:
             return False
@@ -269,6 +275,8 @@ class Client(SocketLink):
             self._skip = count
             pos += 4
         refusal = replies.refusal(self.server, key, status, binding, self.authenticated)
+        if binding is not None and binding.procedure.stream and self.streams >= STREAMS_MAX:
+            refusal = refusal or replies.too_many_streams(STREAMS_MAX)
         if refusal is not None or binding is None:
             if refusal is not None:
                 out.append(replies.error_reply(key, serial, refusal))
@@ -293,6 +301,19 @@ class Client(SocketLink):
             self.server.workers.submit(call)
         return True
 
+    def _stream_packet(self, data: bytearray, pos: int, after: int, out: list[bytes]) -> None:
+        """Give a packet to its stream; anything else, and what comes too late, is dropped."""
+        _, key, kind, serial, status = _unpack(data, pos)
+        if self._streams is not None and kind in (Type.STREAM, Type.STREAM_HOLE):
+            if out:  # replies that were made before come before what the stream answers
+                self.write(b"".join(out))
+                out.clear()
+            if self.closed or self._streams.take(
+                key, serial, kind, status, bytes(data[pos + MIN_FRAME : after])
+            ):
+                return
+        self._drop(data, pos)
+
     def _drop(self, data: bytearray, pos: int) -> None:
         if _log.info_on:
             _, *header = HEADER.unpack_from(data, pos)
@@ -311,6 +332,8 @@ class Client(SocketLink):
             self.write_with_fds(reply)
         else:
             self.write(reply)
+            if isinstance(reply, replies.FrameWithStream) and not self.closed:
+                self._begin_stream(call, reply.stream)
         if self._stopped:
             # A good-bye that had to wait for a worker; or calls in flight behind one, which go too.
             self._tail = None
@@ -320,6 +343,30 @@ class Client(SocketLink):
         elif self._tail is not None and not self.closed:
             # Not from here: a chain of waiting calls would be a chain of stack frames.
             self._loop.call_soon(self._read_on)
+
+    def _begin_stream(self, call: Call, wanted: WithStream[Any]) -> None:
+        if self._streams is None:
+            self._streams = Streams(self)
+        self._streams.begin(call.binding.procedure.key, call.serial, wanted)
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams) if self._streams is not None else 0
+
+    def abort_streams(self, error: RpcError) -> None:
+        """End all streams with an error."""
+        if self._streams is not None:
+            self._streams.abort(error)
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether so much is unsent that nothing should be sent that can wait.
+
+        That is less than what stops its calls from being read: a stream alone never does that, or its
+        client could not abort it.
+        """
+        return self.unsent > WRITE_LOW
 
     def _read_on(self) -> None:
         """Room below the request limit: take up the frames that waited."""
@@ -339,6 +386,8 @@ class Client(SocketLink):
         """The peer has read its replies: take up what waited for that."""
         if self._tail is not None:
             self._loop.call_soon(self._read_on)
+        if self._streams is not None:
+            self._streams.drained()
 
     def limit_changed(self) -> None:
         """The request limit was changed: frames that waited for the old one may go on."""
@@ -356,7 +405,7 @@ class Client(SocketLink):
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
         # What it sends while we do not read is not heard; that silence is ours.
-        return heard or bool(self._paused & (PAUSE_LIMIT | PAUSE_SHUTDOWN))
+        return heard or bool(self._paused & (PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM))
 
     def ping(self) -> None:
         """Send a PING, unless earlier bytes still wait to be sent: it would only join them."""
@@ -436,6 +485,8 @@ class Client(SocketLink):
             self._keepalive.stop()
             self._keepalive = None
         self.server.registry.remove(self)
+        if self._streams is not None:
+            self._streams.drop()
         for call in calls:
             call.abandon()
         for tell in self.server.on_client_gone:

@@ -194,7 +194,10 @@ class Daemon:
         await self._flush()
 
     async def _finish_calls(self, what: str) -> None:
-        """Wait for the calls in flight; after the grace, stop them."""
+        """End the streams and wait for the calls in flight; after the grace, stop those, too."""
+        error = RpcError(ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}")
+        for server in self.servers.values():
+            server.abort_streams(error)
         deadline = self._loop.time() + self.grace
         if not await self._wait(lambda: not self._in_flight(), deadline):
             _log.warning("calls cancelled", calls=self._in_flight(), because=f"the daemon {what}")

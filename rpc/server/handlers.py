@@ -15,6 +15,7 @@ from rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
     from rpc.server.client import Client
+    from rpc.server.streams import Stream
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
@@ -36,6 +37,29 @@ class WithFds(Generic[ResultT]):
         self.descriptors = tuple(descriptors)
 
 
+class WithStream(Generic[ResultT]):
+    """A result behind which a stream begins, from the handler of a procedure with `stream`.
+
+    result: what the table says, sent first. serve: called with the stream; it runs as a task of its own
+    and holds no worker. When it returns, the stream ends in good order; what it raises ends the stream
+    with that error. It is cancelled when the client aborts or goes, and, unless it `receives`, when
+    the client finishes.
+    """
+
+    __slots__ = ("receives", "result", "serve")
+
+    def __init__(
+        self,
+        result: ResultT,
+        serve: Callable[[Stream], Coroutine[Any, Any, None]],
+        *,
+        receives: bool = False,
+    ) -> None:
+        self.result = result
+        self.serve = serve
+        self.receives = receives
+
+
 class Binding:
     """One procedure with its handler, flattened for the dispatcher."""
 
@@ -54,7 +78,8 @@ class Binding:
         self.procedure = procedure
         self.handler = handler
         self.inline = not inspect.iscoroutinefunction(handler)
-        self.direct = self.inline and not procedure.reply_fds  # fit for the hot path
+        # Whether it is fit for the hot path.
+        self.direct = self.inline and not procedure.reply_fds and not procedure.stream
         self.priority = procedure.priority
         self.needs_auth = procedure.needs_auth
         self.decode = procedure.decode_args
@@ -78,11 +103,14 @@ class Handlers:
         handler: Callable[[Client, ArgsT], ResultT]
         | Callable[[Client, ArgsT], Coroutine[Any, Any, ResultT]]
         | Callable[[Client, ArgsT], WithFds[ResultT]]
-        | Callable[[Client, ArgsT], Coroutine[Any, Any, WithFds[ResultT]]],
+        | Callable[[Client, ArgsT], Coroutine[Any, Any, WithFds[ResultT]]]
+        | Callable[[Client, ArgsT], WithStream[ResultT]]
+        | Callable[[Client, ArgsT], Coroutine[Any, Any, WithStream[ResultT]]],
     ) -> None:
         """Serve `procedure` by `handler(client, args)`.
 
-        A handler raises RpcError to refuse; one whose procedure has `reply_fds` returns WithFds.
+        A handler raises RpcError to refuse; one whose procedure has `reply_fds` returns WithFds, one
+        whose procedure has `stream` WithStream.
         Raises ValueError for another program's procedure or one that is bound already.
         """
         if procedure.program is not self.program:

@@ -16,7 +16,7 @@ from rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
     from rpc.server.client import Client
-    from rpc.server.handlers import Binding
+    from rpc.server.handlers import Binding, WithStream
     from rpc.server.server import Server
 
 _log = get_logger("rpc.server.replies")
@@ -25,10 +25,28 @@ _log = get_logger("rpc.server.replies")
 FAILURES: Final = (Exception, asyncio.CancelledError)
 
 
+class FrameWithStream(bytes):
+    """A reply behind which a stream begins."""
+
+    stream: WithStream[Any]
+
+    @classmethod
+    def of(cls, data: bytes, stream: WithStream[Any]) -> FrameWithStream:
+        """Bind a stream to a frame."""
+        made = cls(data)
+        made.stream = stream
+        return made
+
+
 def reply(binding: Binding, serial: int, result: Any) -> bytes:
     """The frame that carries a result. Raises XdrError when the result does not fit its type."""
-    key = binding.procedure.key
-    if not binding.procedure.reply_fds:
+    procedure = binding.procedure
+    key = procedure.key
+    if procedure.stream:
+        return FrameWithStream.of(
+            frame(key, Type.REPLY, serial, Status.OK, binding.encode(result.result)), result
+        )
+    if not procedure.reply_fds:
         return frame(key, Type.REPLY, serial, Status.OK, binding.encode(result))
     count = len(result.descriptors).to_bytes(4, "big")
     try:
@@ -118,3 +136,8 @@ def refusal(
     if binding.needs_auth and not authenticated:
         return RpcError(ErrorCode.RPC, "authentication required")
     return None
+
+
+def too_many_streams(limit: int) -> RpcError:
+    """Why one stream more cannot be opened."""
+    return RpcError(ErrorCode.RPC, f"this connection has {limit} open streams, which is the most")

@@ -210,6 +210,11 @@ class Server:
         for call in sorted(calls, key=lambda call: call.place != QUEUED):
             call.abort(error)
 
+    def abort_streams(self, error: RpcError) -> None:
+        """End all streams with `error`."""
+        for client in self.registry:
+            client.abort_streams(error)
+
     def close(self) -> None:
         """Disconnect everybody."""
         for client in self.registry:

@@ -37,6 +37,7 @@ PAUSE_WRITE: Final = 1  # the peer does not read its replies
 PAUSE_LIMIT: Final = 2  # its request limit is reached and its read-ahead is full
 PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
 PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
+PAUSE_STREAM: Final = 16  # what came through its streams has not been taken
 
 
 class FrameWithFds(bytes):
@@ -89,7 +90,7 @@ class SocketLink:
         raise NotImplementedError
 
     def drained(self) -> None:
-        """The peer has read enough of what was unsent; reading has been resumed."""
+        """Little or nothing is left of what was unsent; if reading was paused for it, it goes on."""
 
     def ended(self, reason: str) -> None:
         """The connection is gone; called once."""
@@ -224,8 +225,9 @@ class SocketLink:
             if self._end_when_sent:
                 self._end("closed after its last reply")
                 return False
-        if len(out) <= WRITE_LOW and self._paused & PAUSE_WRITE:
-            self.resume(PAUSE_WRITE)
+        if len(out) <= WRITE_LOW:
+            if self._paused & PAUSE_WRITE:
+                self.resume(PAUSE_WRITE)
             self.drained()
         return bool(out)
 

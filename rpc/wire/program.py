@@ -22,7 +22,8 @@ class Procedure(Generic[ArgsT, ResultT]):
     """One procedure: its number, what it takes and gives, and how it is scheduled.
 
     priority: it may run on a priority worker when every ordinary one is busy; needs_auth: a client
-    that has not authenticated may not call it; reply_fds: its reply carries descriptors.
+    that has not authenticated may not call it; reply_fds: its reply carries descriptors; stream: its
+    reply opens a stream.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         "program",
         "reply_fds",
         "result",
+        "stream",
     )
 
     def __init__(
@@ -52,6 +54,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         priority: bool,
         needs_auth: bool,
         reply_fds: bool,
+        stream: bool,
     ) -> None:
         self.program = program
         self.number = number
@@ -61,6 +64,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         self.priority = priority
         self.needs_auth = needs_auth
         self.reply_fds = reply_fds
+        self.stream = stream
         self.key = procedure_key(program.number, program.version, number)
         self.encode_args: Callable[[ArgsT], bytes] = xdr.encoder_of(args)
         self.decode_args = xdr.decoder_of(args)
@@ -90,6 +94,7 @@ class Program:
         priority: bool = False,
         needs_auth: bool = True,
         reply_fds: bool = False,
+        stream: bool = False,
     ) -> Procedure[ArgsT, ResultT]:
         """Declare a procedure. Raises ValueError when its number is taken."""
         if number in self._procedures:
@@ -106,6 +111,7 @@ class Program:
             priority=priority,
             needs_auth=needs_auth,
             reply_fds=reply_fds,
+            stream=stream,
         )
         self._procedures[number] = made
         return made

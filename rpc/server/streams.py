@@ -1,0 +1,266 @@
+"""Streams of one client, as the serving side has them.
+
+A stream begins behind the reply to its call and ends in one of these ways:
+
+- `serve` returns: the client is told that there is no more, finishes, and is answered.
+- `serve` raises: the client gets the error.
+- The client finishes: a `serve` that receives gets None and returns; any other is cancelled. Then the
+  client is answered.
+- The client aborts: `serve` is cancelled and the client is answered.
+- The connection or the daemon ends: `serve` is cancelled.
+
+Neither side can fill the other's memory: `send` waits while the client does not read, and a client whose
+packets nobody takes is not read.
+
+Source: libvirt's src/remote/remote_daemon_stream.c.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from rpc.logs import get_logger
+from rpc.server.handlers import WithStream
+from rpc.transport.link import PAUSE_STREAM
+from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from rpc.wire.message import Status, Type, frame
+from rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
+from rpc.wire.xdr import XdrError, encode
+
+if TYPE_CHECKING:
+    from rpc.server.client import Client
+
+_log = get_logger("rpc.server.streams")
+
+#: Streams that one client may have open at once.
+STREAMS_MAX: Final = 64
+#: Bytes that wait in a stream above which its client is not read, and below which it is read again.
+TAKE_HIGH: Final = 256 * 1024
+TAKE_LOW: Final = 128 * 1024
+#: What a packet costs beside its data, so that a flood of tiny ones is bounded, too.
+_PACKET_COST: Final = 256
+
+
+class Streams:
+    """The open streams of one client, by the key and serial of their calls."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._open: dict[tuple[bytes, int], Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, key: bytes, serial: int, wanted: WithStream[Any]) -> None:
+        """Begin a stream; its call has been answered."""
+        stream = Stream(self._client, self, key, serial, receives=wanted.receives)
+        self._open[key, serial] = stream
+        stream.start(wanted)
+
+    def take(self, key: bytes, serial: int, kind: int, status: int, payload: bytes) -> bool:
+        """Give a packet to its stream; False when there is none: a late one, of no interest."""
+        stream = self._open.get((key, serial))
+        if stream is None:
+            return False
+        stream.take(kind, status, payload)
+        return True
+
+    def drained(self) -> None:
+        """The client has read what was sent."""
+        for stream in list(self._open.values()):
+            stream.drained()
+
+    def abort(self, error: RpcError) -> None:
+        """End all with an error."""
+        for stream in list(self._open.values()):
+            stream.fail(error)
+
+    def drop(self) -> None:
+        """The connection is gone."""
+        for stream in list(self._open.values()):
+            stream.drop()
+
+    def ended(self, stream: Stream) -> None:
+        """A stream is over."""
+        self._open.pop((stream.key, stream.serial), None)
+        self.update_pause()
+
+    def update_pause(self) -> None:
+        """Read the client, or do not, as the fullest of its streams wants it."""
+        fullest = max((stream.waiting for stream in self._open.values()), default=0)
+        if fullest > TAKE_HIGH:
+            self._client.pause(PAUSE_STREAM)
+        elif fullest <= TAKE_LOW:
+            self._client.resume(PAUSE_STREAM)
+
+
+class Stream:
+    """One stream, as `serve` uses it. waiting: what its queue costs, in bytes."""
+
+    def __init__(
+        self, client: Client, streams: Streams, key: bytes, serial: int, *, receives: bool
+    ) -> None:
+        self.client = client
+        self.key = key
+        self.serial = serial
+        self.waiting = 0
+        self._streams = streams
+        self._receives = receives
+        self._queue: deque[bytes | Hole | None] = deque()
+        self._finished = False  # the client has sent all that it wanted to
+        self._over = False  # nothing more is sent
+        self._served = False  # `serve` has returned
+        self._arrived = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # For `serve` ---------------------------------------------------------------------------------
+
+    async def send(self, data: bytes) -> None:
+        """Send data, of any length. Waits while the client does not read."""
+        for packet in data_packets(self.key, self.serial, data):
+            await self._write(packet)
+
+    async def send_hole(self, length: int) -> None:
+        """Send so many zeros without sending them; for clients that asked for holes.
+
+        length: bytes. Raises ValueError unless there is one at least.
+        """
+        await self._write(hole_packet(self.key, self.serial, length))
+
+    async def receive(self) -> bytes | Hole | None:
+        """What the client sent next, or None when it has finished. Only if `serve` receives."""
+        while not self._queue:
+            self._arrived.clear()
+            await self._arrived.wait()
+        item = self._queue[0]
+        if item is not None:
+            self._queue.popleft()
+            self.waiting -= _cost(item)
+            self._streams.update_pause()
+        return item
+
+    async def _write(self, packet: bytes) -> None:
+        while self.client.is_congested:
+            self._writable.clear()
+            await self._writable.wait()
+        if not self._over:
+            self.client.write(packet)
+        await asyncio.sleep(0)  # a client that reads fast must not keep the loop from the others
+
+    # For the client's side -----------------------------------------------------------------------
+
+    def start(self, wanted: WithStream[Any]) -> None:
+        """Let `serve` run."""
+        self._task = asyncio.get_running_loop().create_task(self._run(wanted))
+
+    async def _run(self, wanted: WithStream[Any]) -> None:
+        try:
+            await wanted.serve(self)
+        except asyncio.CancelledError:
+            if not self._over:
+                self.fail(RpcError(ErrorCode.OPERATION_ABORTED, "the stream was cancelled"))
+        except RpcError as error:
+            self.fail(error)
+        except Exception as error:
+            _log.error("a stream failed", serial=self.serial, exc_info=error)
+            text = f"the stream failed inside the daemon: {type(error).__name__}"
+            self.fail(RpcError(ErrorCode.INTERNAL_ERROR, text))
+        else:
+            self._serve_returned()
+
+    def _serve_returned(self) -> None:
+        self._served = True
+        if self._over:
+            return
+        if self._finished:
+            self._confirm()
+        else:  # no more data: the client finishes then, or aborts
+            self._queue.clear()
+            self.waiting = 0
+            self._streams.update_pause()
+            self._packet(Status.CONTINUE)
+
+    def take(self, kind: int, status: int, payload: bytes) -> None:
+        """A packet came from the client."""
+        if status == Status.OK and kind == Type.STREAM:
+            self._client_finished()
+        elif status == Status.CONTINUE:
+            self._client_sent(kind, payload)
+        elif status == Status.ERROR:
+            self._cancel()
+            self._confirm()
+        else:
+            text = f"a stream's packet has status OK, ERROR or CONTINUE, not {status}"
+            self.fail(RpcError(ErrorCode.RPC, text))
+
+    def _client_finished(self) -> None:
+        self._finished = True
+        if self._served:
+            self._confirm()
+        elif self._receives:
+            self._queue.append(None)
+            self._arrived.set()
+        else:
+            self._cancel()
+            self._confirm()
+
+    def _client_sent(self, kind: int, payload: bytes) -> None:
+        if self._served or self._finished:
+            return  # it was on its way when the end went the other
+        if not self._receives:
+            self.fail(RpcError(ErrorCode.OPERATION_INVALID, "this stream takes no data"))
+            return
+        try:
+            item = parse_hole(payload) if kind == Type.STREAM_HOLE else payload
+        except XdrError as error:
+            self.fail(RpcError(ErrorCode.RPC, f"a hole that does not decode: {error}"))
+            return
+        if item:  # an empty packet says nothing in this direction
+            self._queue.append(item)
+            self.waiting += _cost(item)
+            self._arrived.set()
+            self._streams.update_pause()
+
+    def drained(self) -> None:
+        """The client has read what was sent."""
+        self._writable.set()
+
+    # Ends ----------------------------------------------------------------------------------------
+
+    def fail(self, error: RpcError) -> None:
+        """End with an error, which the client is told."""
+        if self._over:
+            return
+        if _log.info_on:
+            _log.info("stream ended", serial=self.serial, because=error.message[:200])
+        if error.domain == ErrorDomain.NONE:
+            error = RpcError(error.code, error.message, domain=ErrorDomain.STREAMS)
+        payload = encode(error.to_wire())
+        self.client.write(frame(self.key, Type.STREAM, self.serial, Status.ERROR, payload))
+        self.drop()
+
+    def drop(self) -> None:
+        """End without a word."""
+        self._cancel()
+        self._streams.ended(self)
+
+    def _confirm(self) -> None:
+        self._packet(Status.OK)
+        self._over = True
+        self._streams.ended(self)
+
+    def _cancel(self) -> None:
+        self._over = True
+        task = self._task
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def _packet(self, status: int) -> None:
+        self.client.write(frame(self.key, Type.STREAM, self.serial, status, b""))
+
+
+def _cost(item: bytes | Hole) -> int:
+    return _PACKET_COST + (len(item) if isinstance(item, bytes) else 0)
