@@ -26,6 +26,7 @@ from admin import protocol
 from admin.protocol import Transport
 from admin.uri import AdminUri, UriError, resolve
 from rpc.client import Connection as RpcConnection
+from rpc.client import Stream
 from rpc.wire.errors import RpcError
 from rpc.wire.program import Procedure
 from rpc.wire.typedparams import TypedParam, to_dict, uint
@@ -188,6 +189,12 @@ class Connection:
     async def call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
         """Call any procedure, also one of a program of which this API knows nothing."""
         return await self.rpc.call(procedure, args)
+
+    async def open_stream(
+        self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT
+    ) -> Stream[_ResultT]:
+        """Call any procedure that opens a stream."""
+        return await self.rpc.open_stream(procedure, args)
 
     async def lib_version(self) -> int:
         """The daemon's version of libvirt: major * 1000000 + minor * 1000 + release."""

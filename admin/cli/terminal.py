@@ -66,6 +66,19 @@ class Terminal:
         except OSError as error:
             raise OutputGone(error) from error
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes as they are, at once; a text stream gets what is no UTF-8 marked as such."""
+        binary = getattr(self._out, "buffer", None)
+        if binary is None:
+            self.write(data.decode(errors="replace"))
+            return
+        self.flush()
+        try:
+            binary.write(data)
+            binary.flush()
+        except OSError as error:
+            raise OutputGone(error) from error
+
     def remark(self, text: str) -> None:
         """Print text that only a person at a terminal needs: not with -q, not between JSON."""
         if not self.quiet and not self.json:

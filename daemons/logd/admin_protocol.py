@@ -14,12 +14,14 @@ from rpc.wire.program import Program
 
 #: The most logs that one answer lists; the next ones are asked for with `after`.
 PAGE: Final = 1024
+#: The most bytes of a log in one record of LOG_FOLLOW's stream, which then is one packet of it.
+RECORD_MAX: Final = 32000
 
 
 class FollowFlags(IntFlag):
-    """Where following begins when no position is given."""
+    """Where following begins when no position is given: with what comes from now on, or this."""
 
-    FROM_OLDEST = 1  # with all that there is; else with what comes from now on
+    FROM_OLDEST = 1  # with all that there is
 
 
 @xdr.struct
@@ -83,7 +85,21 @@ class FollowArgs:
     flags: xdr.UInt
 
 
+@xdr.struct
+class FollowRecord:
+    """What LOG_FOLLOW's stream is made of, one behind the other.
+
+    data: a piece of the log; position: the place behind it; gap: whether what came before it was rotated
+    away before it could be read.
+    """
+
+    position: Position
+    gap: xdr.Bool
+    data: Annotated[bytes, xdr.VarOpaque(RECORD_MAX)]
+
+
 LOG_ADMIN: Final = Program("log administration", 0x06900693, 1)
 
 LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet)
 LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet)
+LOG_FOLLOW: Final = LOG_ADMIN.procedure(3, "LOG_FOLLOW", FollowArgs, PositionRet, stream=True)

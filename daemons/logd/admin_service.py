@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daemons.logd import admin_protocol as protocol
-from daemons.logd.admin_protocol import OpenLogInfo
+from daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
+from daemons.logd.following import Follower
 from daemons.logd.openlog import OpenLog
 from daemons.logd.protocol import Domain, Position
 from rpc.logs import get_logger
-from rpc.server import Client, Handlers, Server
+from rpc.server import Client, Handlers, Server, WithStream
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from daemons.logd.service import LogService
 
 _log = get_logger("daemons.logd.admin_service")
+
+#: No file has this number: reading begins with the oldest one that there is.
+_OLDEST: Final = Position(0, 0)
 
 
 class LogAdminService:
@@ -29,6 +33,7 @@ class LogAdminService:
         bound = Handlers(protocol.LOG_ADMIN)
         bound.bind(protocol.LOG_LIST, self.list)
         bound.bind(protocol.LOG_ROTATE, self.rotate)
+        bound.bind(protocol.LOG_FOLLOW, self.follow)
         server.add_program(bound)
 
     def list(self, client: Client, args: protocol.ListArgs) -> protocol.ListRet:
@@ -43,9 +48,7 @@ class LogAdminService:
         _check_flags(args.flags)
         log = self._service.logs.get(args.path)
         if log is None:
-            raise RpcError(
-                ErrorCode.INVALID_ARG, f"log {args.path} is not open", domain=ErrorDomain.LOGGING
-            )
+            raise _refused(f"log {args.path} is not open")
 
         def rotate() -> None:
             log.drain()
@@ -63,15 +66,32 @@ class LogAdminService:
         _log.info("log rotated on request", path=args.path, client=client.id)
         return protocol.PositionRet(_position(log))
 
+    def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[protocol.PositionRet]:
+        _check_flags(args.flags, int(FollowFlags.FROM_OLDEST))
+        log = self._service.logs.get(args.path)
+        position = args.position
+        if args.flags & FollowFlags.FROM_OLDEST:
+            if position is not None:
+                raise _refused("following begins at a position or with the oldest, not both")
+            position = _OLDEST
+        elif position is None:
+            if log is None:
+                raise _refused(f"log {args.path} is not open, so nothing comes")
+            position = _position(log)
+        follower = Follower(
+            args.path, self._service.rotation, log, position, fresh=position is _OLDEST
+        )
+        return WithStream(protocol.PositionRet(position), follower.serve)
+
+
+def _refused(text: str) -> RpcError:
+    return RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.LOGGING)
+
 
 def _check_flags(flags: int, supported: int = 0) -> None:
     unsupported = flags & ~supported
     if unsupported:
-        raise RpcError(
-            ErrorCode.INVALID_ARG,
-            f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
-            domain=ErrorDomain.LOGGING,
-        )
+        raise _refused(f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}")
 
 
 def _info(log: OpenLog) -> OpenLogInfo:

@@ -10,16 +10,19 @@ Errors, from every call: those of `admin.client`; `NoLogAdmin` when the daemon i
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 from admin.client import Connection
 from daemons.logd import admin_protocol as protocol
-from daemons.logd.admin_protocol import OpenLogInfo
+from daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
 from daemons.logd.protocol import Position
+from rpc.client import Stream
+from rpc.wire import xdr
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
-__all__ = ["LogAdmin", "NoLogAdmin", "OpenLogInfo", "Position"]
+__all__ = ["Followed", "LogAdmin", "NoLogAdmin", "OpenLogInfo", "Position"]
 
 
 class NoLogAdmin(RpcError):
@@ -56,6 +59,91 @@ class LogAdmin:
                 protocol.LOG_ROTATE, protocol.RotateArgs(path, flags=0)
             )
         return answer.position
+
+    @asynccontextmanager
+    async def follow(
+        self, path: str, position: Position | None = None, *, from_oldest: bool = False
+    ) -> AsyncIterator[Followed]:
+        """Follow a log: a context manager, whose value gives what comes, piece by piece.
+
+        position: where to begin, None for what comes from now on. from_oldest: begin with all that
+        there is. It ends when the guest lets go of the log; one that is not open is read to its end.
+        Raises RpcError: INVALID_ARG for both, or for a log that is not open and no place to begin.
+        """
+        flags = FollowFlags.FROM_OLDEST if from_oldest else 0
+        stream = await self._follow(protocol.FollowArgs(path, position, flags))
+        followed = Followed(self, path, stream)
+        try:
+            yield followed
+        finally:
+            await followed.close()
+
+    async def _follow(self, args: protocol.FollowArgs) -> Stream[protocol.PositionRet]:
+        with _program_is_there(self._connection):
+            return await self._connection.open_stream(protocol.LOG_FOLLOW, args)
+
+
+class Followed:
+    """What comes of a log that is followed.
+
+    position: the place behind what was given last, from where it can be followed again later. gaps: how
+    often something was rotated away before it could be read; before a piece that was made.
+
+    A restart of the daemon is not noticed: it goes on where it was.
+    """
+
+    def __init__(self, logs: LogAdmin, path: str, stream: Stream[protocol.PositionRet]) -> None:
+        self.position = stream.result.position
+        self.gaps = 0
+        self._logs = logs
+        self._path = path
+        self._stream = stream
+        self._buffer = bytearray()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                packet = await self._stream.receive()
+            except RpcError as error:
+                if error.code != ErrorCode.OPERATION_ABORTED:
+                    raise
+                await self._resume()
+                continue
+            if packet is None:
+                return
+            if isinstance(packet, bytes):
+                self._buffer += packet
+            while (record := self._next_record()) is not None:
+                self.position = record.position
+                self.gaps += record.gap
+                yield record.data
+
+    async def _resume(self) -> None:
+        self._buffer.clear()
+        self._stream = await self._logs._follow(
+            protocol.FollowArgs(self._path, self.position, flags=0)
+        )
+
+    def _next_record(self) -> protocol.FollowRecord | None:
+        """Take a whole record out of what came, if there is one. Raises XdrError."""
+        try:
+            record: protocol.FollowRecord
+            record, size = _decode(self._buffer, 0, len(self._buffer))
+        except xdr.XdrError:
+            if len(self._buffer) > _RECORD_SIZE:
+                raise
+            return None
+        del self._buffer[:size]
+        return record
+
+    async def close(self) -> None:
+        """Stop following."""
+        await self._stream.abort()
+
+
+_decode: Final = xdr.decoder_of(protocol.FollowRecord)
+#: What a record can take up at most: what is longer and does not decode, never will.
+_RECORD_SIZE: Final = protocol.RECORD_MAX + 64
 
 
 @contextmanager

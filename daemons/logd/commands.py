@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from admin.cli.failure import explained
-from admin.cli.invocation import Invocation
+from admin.cli.failure import CommandFailed, explained
+from admin.cli.invocation import ULONG_MAX, Invocation, to_number
 from admin.cli.session import Session
 from admin.cli.table import Command, Group, Kind, Option
 from admin.cli.tabular import table, when
-from daemons.logd.client import LogAdmin, OpenLogInfo
+from daemons.logd.client import LogAdmin, OpenLogInfo, Position
 
 
 async def _log_list(session: Session, command: Invocation) -> None:
@@ -63,6 +63,38 @@ async def _log_rotate(session: Session, command: Invocation) -> None:
     )
 
 
+async def _log_follow(session: Session, command: Invocation) -> None:
+    path = command.required("path")
+    position = _position_of(command.text("position"))
+    from_oldest = command.given("all")
+    if position is not None and from_oldest:
+        raise CommandFailed("--position and --all do not go together")
+    terminal = session.terminal
+    gaps = 0
+    with explained(f"failed to follow log '{path}'"):
+        logs = LogAdmin(session.connection)
+        async with logs.follow(path, position, from_oldest=from_oldest) as followed:
+            async for data in followed:
+                if followed.gaps != gaps:
+                    gaps = followed.gaps
+                    terminal.error("a part was rotated away before it could be read")
+                if terminal.json:
+                    place = {"inode": followed.position.inode, "offset": followed.position.offset}
+                    terminal.answer({"data": data.decode(errors="replace"), "behind": place}, "")
+                    terminal.flush()
+                else:
+                    terminal.write_bytes(data)
+
+
+def _position_of(text: str | None) -> Position | None:
+    if text is None:
+        return None
+    inode, offset = (to_number(part, ULONG_MAX) for part in text.partition(":")[::2])
+    if inode is None or offset is None:
+        raise CommandFailed(f"'{text}' is no position: INODE:OFFSET, two numbers")
+    return Position(inode, offset)
+
+
 async def _open_paths(session: Session, command: Invocation) -> list[str]:
     return [log.path for log in await LogAdmin(session.connection).list()]
 
@@ -92,6 +124,23 @@ GROUP: Final = Group(
             "rotate a log now",
             "Turn to a new file now; what is in the log becomes its first backup.",
             (_PATH,),
+        ),
+        Command(
+            "log-follow",
+            _log_follow,
+            "show what a log has and what comes",
+            "Show what a guest writes, as it comes, until it lets go of its log; through rotations, and"
+            " restarts of logd. A log that is not open is shown from where you say to its end.",
+            (
+                _PATH,
+                Option("all", Kind.FLAG, "begin with the oldest byte that there is"),
+                Option(
+                    "position",
+                    Kind.STRING,
+                    "begin at INODE:OFFSET, as log-rotate and JSON answers give it",
+                    named_only=True,
+                ),
+            ),
         ),
     ),
 )

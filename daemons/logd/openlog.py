@@ -68,8 +68,8 @@ class OpenLog:
 
     pipe: the descriptor that is read; driver, uuid and guest say whose log it is; opened: epoch
     seconds; received: bytes that came through the pipe; lost: those that were given up; waiting: those
-    that were read and could not be written yet; watchers: called after every move of bytes. on_close
-    is called once, when it is over.
+    that were read and could not be written yet; watchers: called after every move of bytes and
+    at the end. on_close is called once, when it is over.
     """
 
     def __init__(
@@ -310,6 +310,7 @@ class OpenLog:
         os.close(self.pipe)
         self.file.close()
         self._on_close(self)
+        self.grown()
 
 
 def make_pipe() -> tuple[int, int]:

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import NamedTuple
 
 from daemons.logd.protocol import Position
 from daemons.logd.rotating import backups
 
 
-def read_log(
-    path: str, max_backups: int, position: Position, maxlen: int
-) -> tuple[bytes, Position]:
-    """At most `maxlen` bytes from `position` on, and the position behind them.
+class Piece(NamedTuple):
+    """A piece of a log. position: the place behind it; found: whether the file was still there."""
 
-    A file that was rotated out of existence, or never was, is read from the start of the oldest
-    one that there is. Raises OSError, FileNotFoundError when there is none at all.
+    data: bytes
+    position: Position
+    found: bool
+
+
+def read_log(path: str, max_backups: int, position: Position, maxlen: int) -> Piece:
+    """At most `maxlen` bytes from `position` on.
+
+    When its file was rotated out of existence, or never was, that is from the start of the oldest one
+    that there is. Raises OSError, FileNotFoundError when there is none at all.
     """
     files = _open_all(path, max_backups)
     try:
@@ -33,7 +40,7 @@ def read_log(
             offset = 0
             if not maxlen:
                 break
-        return b"".join(pieces), reached
+        return Piece(b"".join(pieces), reached, at is not None)
     finally:
         for descriptor, _ in files:
             os.close(descriptor)

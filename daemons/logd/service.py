@@ -124,12 +124,12 @@ class LogService:
             )
         _no_flags(args.flags)
         try:
-            data, _ = await run_blocking(
+            piece = await run_blocking(
                 read_log, args.path, self.rotation.max_backups, args.position, args.maxlen
             )
         except OSError as error:
             raise _system_error(f"log {args.path} cannot be read", error) from error
-        text = data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
+        text = piece.data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
         return protocol.ReadRet(text)
 
     async def append(self, client: Client, args: protocol.AppendArgs) -> protocol.AppendRet:

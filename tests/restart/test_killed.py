@@ -237,21 +237,21 @@ def test_an_orderly_end_leaves_no_journal(lockd: Killable) -> None:
     assert not list(lockd.folder.glob("lockd.journal*"))
 
 
-def test_a_killed_logd_leaves_what_it_had_written(tmp_path: Path) -> None:
+async def test_a_killed_logd_leaves_what_it_had_written(tmp_path: Path) -> None:
     logd = Killable("logd", tmp_path)
     try:
         path = tmp_path / "guest.log"
-        pipe = open_log(logd.daemon.socket, str(path))
+        pipe = await open_log(logd.daemon.socket, str(path))
         os.write(pipe, b"before\n")
-        asyncio.run(_until(lambda: path.read_bytes() == b"before\n"))
+        await _until(lambda: path.read_bytes() == b"before\n")
         logd.kill()
         with pytest.raises(BrokenPipeError):
             os.write(pipe, b"into the void\n")
         os.close(pipe)
         logd.start()
-        pipe = open_log(logd.daemon.socket, str(path))
+        pipe = await open_log(logd.daemon.socket, str(path))
         os.write(pipe, b"after\n")
         os.close(pipe)
-        asyncio.run(_until(lambda: path.read_bytes() == b"before\nafter\n"))
+        await _until(lambda: path.read_bytes() == b"before\nafter\n")
     finally:
         logd.daemon.kill()

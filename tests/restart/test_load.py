@@ -117,7 +117,7 @@ async def test_no_byte_of_a_log_is_lost_or_doubled(logd: Restarted, tmp_path: Pa
     daemon = logd.daemon
     stop = threading.Event()
     paths = [str(tmp_path / f"guest{number}.log") for number in range(WRITERS)]
-    pipes = [await asyncio.to_thread(open_log, daemon.socket, path) for path in paths]
+    pipes = [await open_log(daemon.socket, path) for path in paths]
     writers = [Writer(number, pipe, stop) for number, pipe in enumerate(pipes)]
     async with await Connection.open_unix(daemon.socket) as client:
         for writer in writers:

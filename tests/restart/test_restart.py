@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from admin import client as admin_client
 from admin import protocol as admin
+from daemons.logd.client import LogAdmin
 from rpc.client import Connection
 from rpc.wire import typedparams
 from rpc.wire.message import Framer, Message, Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
+from tests.restart.wire import open_log
 
 VERSION = admin.CONNECT_GET_LIB_VERSION
 
@@ -207,3 +210,28 @@ async def test_calls_in_flight_are_finished_first(any_daemon: Restarted) -> None
                 timeout=harness.PATIENCE,
             )
         await any_daemon.wait_for(lambda: "took over" in any_daemon.said)
+
+
+async def test_a_log_is_followed_through_restarts(logd: Restarted) -> None:
+    path = str(logd.daemon.folder / "guest.log")
+    pipe = await open_log(logd.daemon.socket, path)
+    got = bytearray()
+    async with (
+        admin_client.connect(logd.daemon.uri) as connection,
+        LogAdmin(connection).follow(path) as followed,
+    ):
+
+        async def take() -> None:
+            async for data in followed:
+                got.extend(data)
+
+        taking = asyncio.create_task(take())
+        for number in range(3):
+            os.write(pipe, b"before %d\n" % number)
+            await logd.restart()
+            os.write(pipe, b"after %d\n" % number)
+            await logd.wait_for(lambda number=number: got.endswith(b"after %d\n" % number))
+        os.close(pipe)
+        await taking
+    assert bytes(got) == b"".join(b"before %d\nafter %d\n" % (n, n) for n in range(3))
+    assert followed.gaps == 0

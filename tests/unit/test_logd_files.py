@@ -154,7 +154,7 @@ def test_a_position_is_found_again_after_rotation(path: Path) -> None:
     _write(file, b"0123456789")
     position = Position(file.inode, 4)
     _write(file, b"abcdefghijKLM")
-    data, reached = read_log(str(path), 3, position, 100)
+    data, reached, _ = read_log(str(path), 3, position, 100)
     assert data == b"456789abcdefghijKLM"
     assert reached == Position(file.inode, 3)
     file.close()
@@ -165,7 +165,7 @@ def test_reading_in_pieces_gives_the_same_as_reading_at_once(path: Path) -> None
     _write(file, b"the quick brown fox jumps")
     position, pieces = Position(0, 0), []
     while True:
-        data, position = read_log(str(path), 5, position, 3)
+        data, position, _ = read_log(str(path), 5, position, 3)
         if not data:
             break
         pieces.append(data)
@@ -183,7 +183,7 @@ def test_a_position_that_is_gone_stands_for_the_oldest_there_is(path: Path) -> N
 def test_behind_the_end_there_is_nothing(path: Path) -> None:
     path.write_bytes(b"abc")
     position = Position(path.stat().st_ino, 7)
-    assert read_log(str(path), 3, position, 100) == (b"", position)
+    assert read_log(str(path), 3, position, 100) == (b"", position, True)
     with pytest.raises(OSError, match="no file reaches"):
         read_log(str(path), 3, Position(path.stat().st_ino, 2**64 - 1), 100)
 

@@ -2,92 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from daemons.logd import protocol
-from daemons.logd.protocol import Domain, OpenFlags, Position
-from daemons.logd.rotating import Rotation
-from daemons.logd.service import LogService
-from rpc.client import Connection
-from rpc.server import Daemon, ServerOptions
+from daemons.logd.protocol import OpenFlags, Position
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from rpc.wire.message import MIN_FRAME, Message, Type, frame
-from rpc.wire.program import Procedure
 from tests.unit.house import eventually
-
-GUEST = Domain(b"\7" * 16, "web")
-
-
-class LogHouse:
-    """A daemon with the program, and a client of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.daemon = Daemon("logd")
-        self.server = self.daemon.add_server(ServerOptions("logd"))
-        self.service = LogService(self.daemon, Rotation(1000, 2))
-        self.service.serve_on(self.server)
-        self.socket = str(folder / "sock")
-        self.server.listen_unix(self.socket)
-        self.file = folder / "guest.log"
-        self.path = str(self.file)
-        self.pipes: list[int] = []
-
-    async def call(self, procedure: Procedure[Any, Any], args: Any) -> Any:
-        async with await Connection.open_unix(self.socket) as connection:
-            return await connection.call(procedure, args)
-
-    async def open(self, path: str | None = None, flags: int = 0) -> tuple[Position, int]:
-        """Open a log: where it is, and the descriptor to write to."""
-        args = protocol.OpenArgs("test", GUEST, path or self.path, flags)
-        procedure = protocol.DOMAIN_OPEN_LOG_FILE
-        data = frame(procedure.key, Type.CALL, 1, 0, procedure.encode_args(args))
-        reply, pipes = await asyncio.to_thread(self._exchange, data)
-        if reply.status:
-            raise AssertionError(reply)
-        assert len(pipes) == 1
-        self.pipes += pipes
-        count = int.from_bytes(reply.payload[:4], "big")
-        assert (reply.type, count) == (Type.REPLY_WITH_FDS, 1)
-        result, _ = procedure.decode_result(reply.payload, 4, len(reply.payload))
-        return result.position, pipes[0]
-
-    def _exchange(self, data: bytes) -> tuple[Message, list[int]]:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(5)
-            link.connect(self.socket)
-            link.sendall(data)
-            got, pipes = b"", []
-            while len(got) < 4 or len(got) < int.from_bytes(got[:4], "big") or not pipes:
-                piece, found, _, _ = socket.recv_fds(link, 4096, 1)
-                assert piece
-                got += piece
-                pipes += found
-            size = int.from_bytes(got[:4], "big")
-            assert size > MIN_FRAME
-            return Message.unpack(got[:size]), pipes
+from tests.unit.log_house import GUEST, LogHouse, open_log_house
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[LogHouse]:
-    house = LogHouse(tmp_path)
-    ready = asyncio.Event()
-    serving = asyncio.create_task(house.daemon.serve(ready.set))
-    await ready.wait()
-    yield house
-    house.daemon.shutdown()
-    await serving
-    assert not house.service.logs
-    for pipe in house.pipes:
-        os.close(pipe)
+    async with open_log_house(tmp_path) as house:
+        yield house
 
 
 @contextmanager
@@ -112,37 +44,31 @@ async def test_a_guest_writes_and_its_log_is_read(house: LogHouse) -> None:
 
 async def test_an_open_log_is_not_opened_again_until_its_guest_lets_go(house: LogHouse) -> None:
     _, pipe = await house.open()
-    args = protocol.OpenArgs("test", GUEST, house.path, 0)
     with _refused(ErrorCode.SYSTEM_ERROR, ErrorDomain.LOGGING):
-        await house.call(protocol.DOMAIN_OPEN_LOG_FILE, args)
-    house.pipes.remove(pipe)
-    os.close(pipe)
+        await house.open()
+    house.let_go(pipe)
     await eventually(lambda: not house.service.logs)
     await house.open()
 
 
 async def test_a_log_that_cannot_be_opened(house: LogHouse) -> None:
     for path in (f"{house.folder}/missing/guest.log", str(house.folder)):
-        args = protocol.OpenArgs("test", GUEST, path, 0)
         with _refused(ErrorCode.SYSTEM_ERROR, ErrorDomain.NONE):
-            await house.call(protocol.DOMAIN_OPEN_LOG_FILE, args)
+            await house.open(path)
     assert not house.service.logs
 
 
 async def test_a_fifo_in_the_place_of_a_log_is_refused_at_once(house: LogHouse) -> None:
     os.mkfifo(house.path)
     with _refused(ErrorCode.SYSTEM_ERROR, ErrorDomain.NONE):
-        await house.call(
-            protocol.DOMAIN_OPEN_LOG_FILE, protocol.OpenArgs("test", GUEST, house.path, 0)
-        )
+        await house.open()
 
 
 async def test_opening_goes_on_behind_what_is_there_unless_it_truncates(house: LogHouse) -> None:
     house.file.write_text("old")
     position, pipe = await house.open()
     assert position.offset == 3
-    house.pipes.remove(pipe)
-    os.close(pipe)
+    house.let_go(pipe)
     await eventually(lambda: not house.service.logs)
     position, _ = await house.open(flags=int(OpenFlags.TRUNCATE))
     assert position.offset == 0
@@ -187,8 +113,7 @@ async def test_refusals(house: LogHouse) -> None:
 async def test_an_open_log_keeps_the_daemon_from_ending_by_itself(house: LogHouse) -> None:
     _, pipe = await house.open()
     assert house.daemon._holds == 1
-    house.pipes.remove(pipe)
-    os.close(pipe)
+    house.let_go(pipe)
     await eventually(lambda: not house.daemon._holds)
 
 

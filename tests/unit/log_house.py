@@ -1,0 +1,78 @@
+"""A logd in this process: its program, its administration, and a client of both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from admin import server as admin_server
+from daemons.logd import protocol
+from daemons.logd.admin_service import LogAdminService
+from daemons.logd.protocol import Domain, Position
+from daemons.logd.rotating import Rotation
+from daemons.logd.service import LogService
+from rpc.client import Connection
+from rpc.server import Daemon, ServerOptions
+from rpc.wire.program import Procedure
+
+GUEST = Domain(b"\7" * 16, "web")
+
+
+class LogHouse:
+    """A daemon with the programs. Logs are rotated at 1000 bytes, and two files are kept."""
+
+    def __init__(self, folder: Path, *, administered: bool = True) -> None:
+        self.folder = folder
+        self.daemon = Daemon("logd")
+        self.server = self.daemon.add_server(ServerOptions("logd"))
+        self.service = LogService(self.daemon, Rotation(1000, 2))
+        self.service.serve_on(self.server)
+        self.socket = str(folder / "sock")
+        self.server.listen_unix(self.socket)
+        admin = self.daemon.add_server(ServerOptions("admin"))
+        admin.add_program(admin_server.handlers(self.daemon))
+        if administered:
+            LogAdminService(self.service).serve_on(admin)
+        admin.listen_unix(str(folder / "logd-admin-sock"))
+        self.uri = f"logd:///system?socket={folder}/logd-admin-sock"
+        self.file = folder / "guest.log"
+        self.path = str(self.file)
+        self.pipes: list[int] = []
+
+    async def call(self, procedure: Procedure[Any, Any], args: Any) -> Any:
+        async with await Connection.open_unix(self.socket) as connection:
+            return await connection.call(procedure, args)
+
+    async def open(self, path: str | None = None, flags: int = 0) -> tuple[Position, int]:
+        """Open a log: where it is, and the descriptor to write to."""
+        args = protocol.OpenArgs("test", GUEST, path or self.path, flags)
+        async with await Connection.open_unix(self.socket) as connection:
+            result, (pipe,) = await connection.call_for_descriptors(
+                protocol.DOMAIN_OPEN_LOG_FILE, args
+            )
+        self.pipes.append(pipe)
+        return result.position, pipe
+
+    def let_go(self, pipe: int) -> None:
+        """Close a pipe, as a guest that ends."""
+        self.pipes.remove(pipe)
+        os.close(pipe)
+
+
+@asynccontextmanager
+async def open_log_house(folder: Path, *, administered: bool = True) -> AsyncIterator[LogHouse]:
+    """Run one. administered: with the administration program."""
+    house = LogHouse(folder, administered=administered)
+    ready = asyncio.Event()
+    serving = asyncio.create_task(house.daemon.serve(ready.set))
+    await ready.wait()
+    yield house
+    house.daemon.shutdown()
+    await serving
+    assert not house.service.logs
+    for pipe in house.pipes:
+        os.close(pipe)

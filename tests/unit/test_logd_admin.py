@@ -1,0 +1,328 @@
+"""logd's administration: the client module, the commands, and what the daemon makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from admin import client as admin_client
+from admin.cli.commands import command_table
+from admin.cli.parser import LineWords, parse
+from admin.cli.session import Session
+from admin.cli.terminal import Terminal
+from daemons.logd import admin_protocol
+from daemons.logd.client import Followed, LogAdmin, NoLogAdmin, Position
+from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from tests.unit.house import PATIENCE, eventually
+from tests.unit.log_house import GUEST, LogHouse, open_log_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[LogHouse]:
+    async with open_log_house(tmp_path) as house:
+        yield house
+
+
+@pytest.fixture
+async def logs(house: LogHouse) -> AsyncIterator[LogAdmin]:
+    async with admin_client.connect(house.uri) as connection:
+        yield LogAdmin(connection)
+
+
+async def virtadm(house: LogHouse, line: str, *, json: bool = False) -> tuple[bool, str, str]:
+    """Run a command: whether it went well, and what it said."""
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal("virtadm", out=out, err=err)
+    terminal.json = json
+    table = command_table()
+    session = Session(table, terminal, house.uri)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await session.reconnect()
+            succeeded = await session.run(parse(LineWords(line), table))
+    finally:
+        await session.close()
+    return succeeded, out.getvalue(), err.getvalue()
+
+
+# Listing -----------------------------------------------------------------------------------------
+
+
+async def test_open_logs_are_listed_with_what_is_known_of_them(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    assert await logs.list() == []
+    start, pipe = await house.open()
+    os.write(pipe, b"x" * 1500)
+    await eventually(lambda: house.service.logs[house.path].received == 1500)
+    (log,) = await logs.list()
+    assert (log.path, log.driver, log.domain) == (house.path, "test", GUEST)
+    assert (log.received, log.lost, log.rotations, log.trouble) == (1500, 0, 1, None)
+    assert log.position.offset == 500
+    assert log.position.inode == house.file.stat().st_ino != start.inode
+    house.let_go(pipe)
+    await eventually(lambda: not house.service.logs)
+    assert await logs.list() == []
+
+
+async def test_more_logs_than_one_answer_holds(
+    house: LogHouse, logs: LogAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_protocol, "PAGE", 2)
+    paths = [f"{house.path}-{number}" for number in (3, 1, 5, 2, 4)]
+    for path in paths:
+        await house.open(path)
+    assert [log.path for log in await logs.list()] == sorted(paths)
+
+
+async def test_what_the_command_says(house: LogHouse) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"hello\n")
+    await eventually(lambda: house.service.logs[house.path].received == 6)
+    succeeded, out, err = await virtadm(house, "log-list")
+    assert (succeeded, err) == (True, "")
+    header, _, row, *_ = out.splitlines()
+    assert header.split()[:5] == ["Guest", "Size", "Rate", "Rotated", "Lost"]
+    assert row.split()[:2] == ["web", "6"]
+    assert house.path in row
+    _, out, _ = await virtadm(house, "log-list", json=True)
+    (found,) = json.loads(out)
+    assert found["guest"] == {"name": "web", "uuid": "07070707-0707-0707-0707-070707070707"}
+    assert (found["size"], found["inode"]) == (6, house.file.stat().st_ino)
+
+
+# Rotating ----------------------------------------------------------------------------------------
+
+
+async def test_rotating_now_takes_what_is_in_the_pipe_first(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"old\n")
+    position = await logs.rotate(house.path)
+    os.write(pipe, b"new\n")
+    await eventually(lambda: house.file.read_bytes() == b"new\n")
+    old = house.file.with_name("guest.log.0")
+    assert old.read_bytes() == b"old\n"
+    assert position == Position(house.file.stat().st_ino, 0)
+
+
+async def test_a_log_that_is_not_open_is_not_rotated(house: LogHouse) -> None:
+    succeeded, _, err = await virtadm(house, f"log-rotate {house.path}")
+    assert not succeeded
+    assert err.splitlines() == [
+        f"error: failed to rotate log '{house.path}'",
+        f"error: log {house.path} is not open",
+    ]
+
+
+async def test_what_cannot_be_rotated_is_said(house: LogHouse, logs: LogAdmin) -> None:
+    await house.open()
+    os.mkdir(f"{house.path}.1")
+    os.close(os.open(f"{house.path}.0", os.O_CREAT))
+    with pytest.raises(RpcError, match="cannot be rotated") as refusal:
+        await logs.rotate(house.path)
+    assert refusal.value.code == ErrorCode.SYSTEM_ERROR
+
+
+# Following ---------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads what follows in the background."""
+
+    def __init__(self, followed: Followed) -> None:
+        self.followed = followed
+        self.got = b""
+        self.reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for data in self.followed:
+            self.got += data
+
+    async def until(self, wanted: bytes) -> None:
+        await eventually(lambda: self.got == wanted or self.reading.done())
+        assert self.got == wanted
+
+
+async def test_following_begins_with_what_comes_and_goes_on_through_rotations(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"before\n")
+    await eventually(lambda: house.service.logs[house.path].received == 7)
+    async with logs.follow(house.path) as followed:
+        assert followed.position == Position(house.file.stat().st_ino, 7)
+        reader = Reader(followed)
+        whole = b""
+        for number in range(40):
+            line = b"line %d %s\n" % (number, b"." * 90)
+            os.write(pipe, line)
+            whole += line
+            await reader.until(whole)
+        await logs.rotate(house.path)
+        os.write(pipe, b"last\n")
+        await reader.until(whole + b"last\n")
+        assert followed.position == Position(house.file.stat().st_ino, 5)
+        assert house.service.logs[house.path].file.rotations > 3
+        house.let_go(pipe)
+        await reader.reading  # it ends with the log
+        assert followed.gaps == 0
+
+
+async def test_from_the_oldest_and_from_a_position(house: LogHouse, logs: LogAdmin) -> None:
+    start, pipe = await house.open()
+    os.write(pipe, b"0123456789")
+    await logs.rotate(house.path)
+    os.write(pipe, b"abcdef")
+    house.let_go(pipe)
+    await eventually(lambda: not house.service.logs)
+    # Nobody writes to it any more, so it is read to its end.
+    async with logs.follow(house.path, from_oldest=True) as followed:
+        assert b"".join([data async for data in followed]) == b"0123456789abcdef"
+        assert followed.gaps == 0
+    async with logs.follow(house.path, Position(start.inode, 8)) as followed:
+        assert b"".join([data async for data in followed]) == b"89abcdef"
+
+
+async def test_what_was_rotated_away_meanwhile_is_told(house: LogHouse, logs: LogAdmin) -> None:
+    start, pipe = await house.open()
+    kept = os.open(house.path, os.O_RDONLY)  # so that its inode is not given out again
+    for number in range(4):
+        os.write(pipe, b"%d" % number)
+        await logs.rotate(house.path)
+    async with logs.follow(house.path, start) as followed:
+        reader = Reader(followed)
+        await reader.until(b"23")
+        assert followed.gaps == 1
+        os.write(pipe, b"4")
+        await reader.until(b"234")
+        assert followed.gaps == 1
+    os.close(kept)
+
+
+async def test_a_follower_that_does_not_read_stops_nobody(house: LogHouse, logs: LogAdmin) -> None:
+    house.service.rotation.max_size = 0
+    _, pipe = await house.open()
+    async with (
+        admin_client.connect(house.uri) as other,
+        logs.follow(house.path, from_oldest=True) as followed,
+    ):
+        total = 12 << 20
+        writing = asyncio.create_task(asyncio.to_thread(_write_all, pipe, total))
+        await eventually(lambda: house.file.stat().st_size == total)
+        await writing
+        assert len(await LogAdmin(other).list()) == 1
+        count = 0
+        async for data in followed:
+            count += len(data)
+            if count == total:
+                break
+        assert count == total
+
+
+def _write_all(pipe: int, total: int) -> None:
+    while total:
+        total -= os.write(pipe, b"y" * min(total, 65536))
+
+
+@pytest.mark.parametrize(
+    ("path", "position", "from_oldest", "text"),
+    [
+        ("guest.log", Position(1, 1), True, "not both"),
+        ("other.log", None, False, "is not open"),
+    ],
+)
+async def test_following_is_refused(
+    house: LogHouse, logs: LogAdmin, path: str, position: Any, from_oldest: bool, text: str
+) -> None:
+    await house.open()
+    with pytest.raises(RpcError, match=text) as refusal:
+        async with logs.follow(f"{house.folder}/{path}", position, from_oldest=from_oldest):
+            pass
+    assert (refusal.value.code, refusal.value.domain) == (
+        ErrorCode.INVALID_ARG,
+        ErrorDomain.LOGGING,
+    )
+
+
+async def test_a_log_that_is_not_there_ends_the_stream(house: LogHouse, logs: LogAdmin) -> None:
+    async with logs.follow(f"{house.path}.gone", from_oldest=True) as followed:
+        with pytest.raises(RpcError, match="cannot be read: No such file"):
+            [data async for data in followed]
+
+
+async def test_who_stops_following_is_forgotten(house: LogHouse, logs: LogAdmin) -> None:
+    await house.open()
+    log = house.service.logs[house.path]
+    async with logs.follow(house.path):
+        await eventually(lambda: log.watchers)
+    await eventually(lambda: not log.watchers)
+
+
+async def test_the_follow_command(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, pipe = await house.open()
+    os.write(pipe, b"one\n\xff\n")
+    house.let_go(pipe)
+    await eventually(lambda: not house.service.logs)
+    assert await virtadm(house, f"log-follow {house.path} --all") == (True, "one\n�\n\n", "")
+    _, out, _ = await virtadm(
+        house, f"log-follow {house.path} --position {start.inode}:4", json=True
+    )
+    assert json.loads(out) == {
+        "data": "�\n",
+        "behind": {"inode": start.inode, "offset": 6},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("--position 12", "is no position"),
+        ("--position 1:x", "is no position"),
+        ("--position 1:-1", "is no position"),
+        ("--position 1:1 --all", "do not go together"),
+        ("", "is not open"),
+    ],
+)
+async def test_the_follow_command_refuses(house: LogHouse, options: str, text: str) -> None:
+    succeeded, _, err = await virtadm(house, f"log-follow {house.path} {options}")
+    assert not succeeded
+    assert text in err
+
+
+# Elsewhere ---------------------------------------------------------------------------------------
+
+
+async def test_a_daemon_without_the_program_says_so(tmp_path: Path) -> None:
+    async with (
+        open_log_house(tmp_path, administered=False) as house,
+        admin_client.connect(house.uri) as connection,
+    ):
+        logs = LogAdmin(connection)
+        with pytest.raises(NoLogAdmin, match="no log administration"):
+            await logs.list()
+        with pytest.raises(NoLogAdmin, match="no log administration"):
+            async with logs.follow("/x"):
+                pass
+
+
+async def test_unknown_flags_are_refused(house: LogHouse) -> None:
+    async with admin_client.connect(house.uri) as connection:
+        for procedure, args in (
+            (admin_protocol.LOG_LIST, admin_protocol.ListArgs(None, 1)),
+            (admin_protocol.LOG_ROTATE, admin_protocol.RotateArgs("/x", 4)),
+        ):
+            with pytest.raises(RpcError, match="unsupported flags"):
+                await connection.call(procedure, args)  # type: ignore[arg-type]
+        with pytest.raises(RpcError, match="unsupported flags 0x2"):
+            await connection.open_stream(
+                admin_protocol.LOG_FOLLOW, admin_protocol.FollowArgs("/x", None, 3)
+            )
