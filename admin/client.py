@@ -17,7 +17,7 @@ Source: libvirt's include/libvirt/libvirt-admin.h and src/admin/admin_remote.c.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -27,8 +27,8 @@ from admin.protocol import Transport
 from admin.uri import AdminUri, UriError, resolve
 from rpc.client import Connection as RpcConnection
 from rpc.client import Stream
-from rpc.wire.errors import RpcError
-from rpc.wire.program import Procedure
+from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from rpc.wire.program import Procedure, Program
 from rpc.wire.typedparams import TypedParam, to_dict, uint
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "ClientLimits",
     "ConnectFailed",
     "Connection",
+    "MissingProgram",
     "RpcError",
     "Server",
     "ThreadPoolParameters",
@@ -63,6 +64,10 @@ class ConnectFailed(ConnectionError):
 
     def __str__(self) -> str:
         return f"Failed to connect socket to '{self.path}': {self.strerror}"
+
+
+class MissingProgram(RpcError):
+    """The daemon does not have the program that a call was for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,23 @@ class Connection:
     ) -> Stream[_ResultT]:
         """Call any procedure that opens a stream."""
         return await self.rpc.open_stream(procedure, args)
+
+    @contextmanager
+    def needing(self, program: Program, daemon: str) -> Generator[None, None, None]:
+        """For calls of a daemon's own program: raise MissingProgram when this daemon has none such.
+
+        daemon: which one does.
+        """
+        try:
+            yield
+        except RpcError as error:
+            if (error.code, error.domain) != (ErrorCode.RPC, ErrorDomain.RPC):
+                raise
+            raise MissingProgram(
+                ErrorCode.OPERATION_UNSUPPORTED,
+                f"{self.uri} has no {program.name} (program 0x{program.number:08x}), as only"
+                f" {daemon} does: {error.message}",
+            ) from error
 
     async def lib_version(self) -> int:
         """The daemon's version of libvirt: major * 1000000 + minor * 1000 + release."""

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
+    from daemons.lockd.admin_service import LockAdminService
     from daemons.lockd.keeper import LockKeeper
     from daemons.lockd.service import LockService
 
     service = LockService(daemon)
     service.serve_on(main)
+    LockAdminService(service).serve_on(admin)
     return LockKeeper(service, f"{os.path.dirname(start.places.pid_file)}/lockd.journal")
 
 

@@ -10,7 +10,9 @@ Source: libvirt's src/locking/lock_daemon.c, virLockDaemonClientFree.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import select
 import signal
 from typing import Final
 
@@ -37,10 +39,31 @@ def started_at(pid: int) -> int | None:
         return None
 
 
-async def end_process(pid: int, start: int | None) -> None:
+def runs(pid: int, start: int | None) -> bool:
+    """Whether the process `pid` runs, and started at `start` if that is known.
+
+    One that has ended and was not waited for does not run; one of whose threads any does, runs.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError as error:
+        return error.errno not in (errno.ESRCH, errno.EINVAL)  # it cannot be watched: who knows
+    try:
+        return not _has_ended(descriptor) and (start is None or started_at(pid) == start)
+    finally:
+        os.close(descriptor)
+
+
+def _has_ended(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def end_process(pid: int, start: int | None, because: str) -> None:
     """End the process `pid` that started at `start`, and return when it is gone.
 
-    A process that took the id over is left alone; so are this process and init.
+    A process that took the id over is left alone; so are this process and init. because: for the log.
     """
     if pid <= 1 or pid == os.getpid():
         return
@@ -52,11 +75,12 @@ async def end_process(pid: int, start: int | None) -> None:
         _log.error("a lock holder cannot be watched", pid=pid, error=error.strerror)
         return
     try:
-        if start is None or started_at(pid) != start:
+        if start is None or started_at(pid) != start or _has_ended(descriptor):
             return
         gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(descriptor, gone.set)
         try:
+            _log.warning("a lock holder is ended", pid=pid, because=because)
             await _end(descriptor, pid, gone)
         finally:
             asyncio.get_running_loop().remove_reader(descriptor)
@@ -65,7 +89,6 @@ async def end_process(pid: int, start: int | None) -> None:
 
 
 async def _end(descriptor: int, pid: int, gone: asyncio.Event) -> None:
-    _log.warning("a lock holder is ended: its connection went while it held locks", pid=pid)
     for number, patience in ((signal.SIGTERM, KILL_AFTER), (signal.SIGKILL, REPORT_AFTER)):
         try:
             signal.pidfd_send_signal(descriptor, number)

@@ -45,7 +45,7 @@ def write_anew(service: LockService, path: str) -> None:
                     space.directory or "",
                     resource.name,
                     resource.flags,
-                    pack_owner(holding.owner, started_at(holding.owner.pid)),
+                    pack_owner(holding.owner, holding.start),
                     holding.since,
                 )
     service.keep_journal(journal)
@@ -68,7 +68,13 @@ def _take_again(service: LockService, record: Record) -> bool:
         return False
     try:
         service.space_at(record.directory).acquire(
-            record.name, record.flags, owner, 0, pack_owner(owner, record.start), record.since
+            record.name,
+            record.flags,
+            owner,
+            0,
+            pack_owner(owner, record.start),
+            record.since,
+            record.start,
         )
     except RpcError as error:
         _log.error("lock not recovered", resource=where, owner=owner.name, because=error.message)

@@ -9,9 +9,13 @@ Source: libvirt's src/locking/lock_daemon_dispatch.c; each refusal has its code 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from daemons.lockd import protocol
+from daemons.lockd.admin_protocol import REFUSALS
 from daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, started_at
 from daemons.lockd.journal import Journal, pack_owner
 from daemons.lockd.protocol import AcquireFlags, Owner
@@ -22,7 +26,22 @@ from rpc.wire.errors import ErrorCode, RpcError
 
 _log = get_logger("daemons.lockd.service")
 
-_ACQUIRE_FLAGS = int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
+#: Characters of a refusal's text that are remembered.
+_TEXT_MAX: Final = 1000
+
+_ACQUIRE_FLAGS: Final = int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
+
+
+class Refusal(NamedTuple):
+    """Somebody was refused a lock. time: epoch seconds; because: what it was told."""
+
+    time: float
+    directory: str
+    name: str
+    flags: int
+    owner: Owner
+    client: int
+    because: str
 
 
 @dataclass(slots=True)
@@ -49,7 +68,7 @@ class LockService:
     """All lockspaces of the daemon, and who acts for whom.
 
     sessions: by client id; endings: the sessions whose processes are being ended, by their tasks.
-    journal: where holdings are written down, once it is there.
+    journal: where holdings are written down, once it is there. refusals: the latest, from old to new.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -59,6 +78,8 @@ class LockService:
         self.spaces: dict[str, LockSpace] = {}
         self.sessions: dict[int, Session] = {}
         self.endings: dict[asyncio.Task[None], Session] = {}
+        self.refusals: deque[Refusal] = deque(maxlen=REFUSALS)
+        self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -73,6 +94,7 @@ class LockService:
         bound.bind(protocol.CREATE_LOCKSPACE, self.create_lockspace)
         server.add_program(bound)
         server.on_client_gone.append(self._client_gone)
+        self._server = server
         self._daemon.on_ending.append(self.finish)
 
     # Procedures ----------------------------------------------------------------------------------
@@ -97,20 +119,37 @@ class LockService:
 
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         self._owned(client, args.flags)
-        self._space(args.path).create(args.name)
+        self.space(args.path).create(args.name)
 
     def delete_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         self._owned(client, args.flags)
-        self._space(args.path).delete(args.name)
+        self.space(args.path).delete(args.name)
 
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         session, owner = self._owned(client, args.flags, _ACQUIRE_FLAGS)
-        space = self._space(args.path)
-        space.acquire(args.name, args.flags, owner, client.id, session.record)
+        space = self.space(args.path)
+        try:
+            space.acquire(
+                args.name, args.flags, owner, client.id, session.record, 0.0, session.start
+            )
+        except RpcError as error:
+            if error.code == ErrorCode.RESOURCE_BUSY:
+                self._note_refusal(client, owner, args, error)
+            raise
+
+    def _note_refusal(
+        self, client: Client, owner: Owner, args: protocol.ResourceArgs, error: RpcError
+    ) -> None:
+        because = error.message[:_TEXT_MAX]
+        self.refusals.append(
+            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, because)
+        )
+        if _log.info_on:
+            _log.info("lock refused", owner=owner.name, pid=owner.pid, because=because)
 
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         _, owner = self._owned(client, args.flags)
-        self._space(args.path).release(args.name, owner.pid)
+        self.space(args.path).release(args.name, owner.pid)
 
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
         self._unrestricted(client, 0)
@@ -140,7 +179,8 @@ class LockService:
             raise _invalid("this connection has registered no owner")
         return session, session.owner
 
-    def _space(self, path: str) -> LockSpace:
+    def space(self, path: str) -> LockSpace:
+        """A lockspace by its directory, empty for the default one. Raises RpcError."""
         space = self.spaces.get(path) if path else self.default
         if space is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {path} does not exist")
@@ -168,23 +208,37 @@ class LockService:
         session = self.sessions.pop(client.id, None)
         if session is None or session.owner is None or session.owner.pid != session.pid:
             return  # it acted for another process: that one's locks are not its to lose
-        if any(space.holds(session.pid) for space in self.all_spaces()):
-            self.end_holder(session)
+        if self.holds(session.pid):
+            self.end_holder(session, "its connection went while it held locks")
 
-    def end_holder(self, session: Session) -> None:
-        """End the process of a session, then give its locks back."""
-        ending = asyncio.get_running_loop().create_task(self._end_holder(session))
+    def holds(self, pid: int) -> bool:
+        """Whether the owner process `pid` holds anything."""
+        return any(space.holds(pid) for space in self.all_spaces())
+
+    def disconnect(self, client_id: int, reason: str) -> bool:
+        """Close a client's connection; whether there was one."""
+        client = self._server.registry.get(client_id) if self._server is not None else None
+        if client is not None:
+            client.abort(reason)
+        return client is not None
+
+    def end_holder(self, session: Session, because: str) -> asyncio.Task[None]:
+        """End the process of a session, then give its locks back; goes on by itself.
+
+        because: for the log.
+        """
+        ending = asyncio.get_running_loop().create_task(self._end_holder(session, because))
         self.endings[ending] = session
         ending.add_done_callback(self.endings.pop)
+        return ending
 
-    async def _end_holder(self, session: Session) -> None:
+    async def _end_holder(self, session: Session, because: str) -> None:
         self._daemon.hold()
         try:
-            await end_process(session.pid, session.start)
+            await end_process(session.pid, session.start, because)
         finally:
             for space in self.all_spaces():
-                count = space.release_owner(session.pid)
-                if count:
+                while count := space.release_owner(session.pid):
                     _log.info("locks released", pid=session.pid, count=count)
             self._daemon.release()
 

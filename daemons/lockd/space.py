@@ -12,6 +12,7 @@ Source: libvirt's src/util/virlockspace.c.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -39,12 +40,14 @@ class Holding:
     """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
 
     client: 0 when that was a client of a lockd that was killed. slot: where it is in the journal.
+    start: when the owner's process started (`fate.started_at`), as far as is known.
     """
 
     owner: Owner
     client: int
     since: float
     slot: int
+    start: int | None = None
 
 
 @dataclass(slots=True)
@@ -123,16 +126,20 @@ class LockSpace:
         client: int,
         record: bytes = b"",
         since: float = 0.0,
+        start: int | None = None,
     ) -> None:
         """Lock a resource for `owner`. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR.
 
-        record: the owner as the journal takes it; since: when that was, if it was not now.
+        record: the owner as the journal takes it; since: when that was, if it was not now; start: when
+        the owner's process started.
         """
         resource = self.resources.get(name)
         if resource is not None:
             if not (resource.flags & flags & _SHARED):
                 raise _busy(resource)
-            resource.holdings.append(self._holding(name, flags, owner, client, record, since))
+            resource.holdings.append(
+                self._holding(name, flags, owner, client, record, since, start)
+            )
             return
         path = self.path_of(name)
         lock = fcntl.F_RDLCK if flags & _SHARED else fcntl.F_WRLCK
@@ -141,17 +148,24 @@ class LockSpace:
             if flags & _AUTOCREATE
             else _lock_existing(name, path, lock)
         )
-        holding = self._holding(name, flags, owner, client, record, since)
+        holding = self._holding(name, flags, owner, client, record, since, start)
         self.resources[name] = Resource(name, path, descriptor, flags, [holding])
 
     def _holding(
-        self, name: str, flags: int, owner: Owner, client: int, record: bytes, since: float
+        self,
+        name: str,
+        flags: int,
+        owner: Owner,
+        client: int,
+        record: bytes,
+        since: float,
+        start: int | None,
     ) -> Holding:
         since = since or time.time()
         slot = 0
         if self.journal is not None:
             slot = self.journal.add(self.directory or "", name, flags, record, since)
-        return Holding(owner, client, since, slot)
+        return Holding(owner, client, since, slot, start)
 
     def release(self, name: str, pid: int) -> None:
         """Give back one holding of the owner process `pid`.
@@ -167,7 +181,7 @@ class LockSpace:
                 return
         raise _error(
             ErrorCode.INTERNAL_ERROR,
-            f"process {pid} does not hold resource '{name}': {_holders(resource)} does",
+            f"process {pid} does not hold resource '{name}': {holders(resource)} does",
         )
 
     def release_owner(self, pid: int) -> int:
@@ -188,6 +202,11 @@ class LockSpace:
             for resource in self.resources.values()
             for holding in resource.holdings
         )
+
+    def give_back(self, resource: Resource, holding: Holding) -> None:
+        """Give back one holding, unless that has been done already."""
+        if any(one is holding for one in resource.holdings):
+            self._drop(resource, holding)
 
     def _drop(self, resource: Resource, holding: Holding) -> None:
         resource.holdings.remove(holding)
@@ -242,10 +261,25 @@ def _lock(descriptor: int, name: str, path: str, lock: int) -> None:
     except OSError as error:
         os.close(descriptor)
         if error.errno in (errno.EACCES, errno.EAGAIN):
+            by = _kernel_holder(path, lock)
             raise _error(
-                ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon"
+                ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon{by}"
             ) from None
         _system_error(f"resource {path} cannot be locked", error)
+
+
+def _kernel_holder(path: str, lock: int) -> str:
+    """Who has the kernel's lock, as far as it says: processes are known, descriptions are not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, _OPEN)
+        try:
+            found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FIRST_BYTE[lock])
+        finally:
+            os.close(descriptor)
+        kind, *_, pid = _FLOCK.unpack(found)
+        if kind != fcntl.F_UNLCK and pid > 0:
+            return f", by process {pid}"
+    return ""
 
 
 def _remove_unshared(resource: Resource) -> None:
@@ -258,7 +292,8 @@ def _remove_unshared(resource: Resource) -> None:
         pass  # it is shared, or gone already: either way it is not ours to remove
 
 
-def _holders(resource: Resource) -> str:
+def holders(resource: Resource) -> str:
+    """Who holds it, for a message."""
     return ", ".join(
         f"{holding.owner.name} (process {holding.owner.pid})" for holding in resource.holdings
     )
@@ -266,7 +301,7 @@ def _holders(resource: Resource) -> str:
 
 def _busy(resource: Resource) -> RpcError:
     return _error(
-        ErrorCode.RESOURCE_BUSY, f"resource '{resource.name}' is locked by {_holders(resource)}"
+        ErrorCode.RESOURCE_BUSY, f"resource '{resource.name}' is locked by {holders(resource)}"
     )
 
 

@@ -11,7 +11,7 @@ import os
 import msgspec
 
 from daemons.lockd.protocol import Owner
-from daemons.lockd.service import LockService, Session
+from daemons.lockd.service import LockService, Refusal, Session
 from daemons.lockd.space import Holding, LockSpace, Resource
 from rpc.server.restart import Keep
 
@@ -34,6 +34,7 @@ class HoldingState(msgspec.Struct):
     owner: OwnerState
     client: int
     since: float
+    start: int | None = None
 
 
 class ResourceState(msgspec.Struct):
@@ -63,11 +64,24 @@ class SessionState(msgspec.Struct):
     restricted: bool
 
 
+class RefusalState(msgspec.Struct):
+    """Somebody who was refused a lock."""
+
+    time: float
+    directory: bytes
+    name: bytes
+    flags: int
+    owner: OwnerState
+    client: int
+    because: bytes
+
+
 class LocksState(msgspec.Struct):
-    """All lockspaces and who acts for whom."""
+    """All lockspaces, who acts for whom, and who was refused."""
 
     spaces: list[SpaceState]
     sessions: list[SessionState]
+    refusals: list[RefusalState] = []
 
 
 def save(service: LockService, keep: Keep) -> LocksState:
@@ -75,7 +89,8 @@ def save(service: LockService, keep: Keep) -> LocksState:
     spaces = [service.default, *service.spaces.values()]
     sessions = [_save_session(client, one) for client, one in service.sessions.items()]
     sessions += [_save_session(0, one) for one in service.endings.values()]
-    return LocksState([_save_space(space, keep) for space in spaces], sessions)
+    refusals = [_save_refusal(one) for one in service.refusals]
+    return LocksState([_save_space(space, keep) for space in spaces], sessions, refusals)
 
 
 def restore(service: LockService, state: LocksState) -> None:
@@ -86,12 +101,13 @@ def restore(service: LockService, state: LocksState) -> None:
             service.default = space
         else:
             service.spaces[space.directory] = space
+    service.refusals.extend(map(_restore_refusal, state.refusals))
     for one in state.sessions:
         session = _restore_session(one)
         if one.client:
             service.sessions[one.client] = session
         else:
-            service.end_holder(session)
+            service.end_holder(session, "it was to end before the restart")
 
 
 def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
@@ -105,7 +121,9 @@ def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
                 keep(resource.descriptor),
                 resource.flags,
                 [
-                    HoldingState(_save_owner(holding.owner), holding.client, holding.since)
+                    HoldingState(
+                        _save_owner(holding.owner), holding.client, holding.since, holding.start
+                    )
                     for holding in resource.holdings
                 ],
             )
@@ -125,7 +143,7 @@ def _restore_space(state: SpaceState) -> LockSpace:
             saved.descriptor,
             saved.flags,
             [
-                Holding(_restore_owner(one.owner), one.client, one.since, 0)
+                Holding(_restore_owner(one.owner), one.client, one.since, 0, one.start)
                 for one in saved.holdings
             ],
         )
@@ -150,3 +168,27 @@ def _restore_session(state: SessionState) -> Session:
     if state.owner is not None:
         session.register(_restore_owner(state.owner), state.start)
     return session
+
+
+def _save_refusal(refusal: Refusal) -> RefusalState:
+    return RefusalState(
+        refusal.time,
+        refusal.directory.encode(errors=_ERRORS),
+        refusal.name.encode(errors=_ERRORS),
+        refusal.flags,
+        _save_owner(refusal.owner),
+        refusal.client,
+        refusal.because.encode(errors=_ERRORS),
+    )
+
+
+def _restore_refusal(state: RefusalState) -> Refusal:
+    return Refusal(
+        state.time,
+        state.directory.decode(errors=_ERRORS),
+        state.name.decode(errors=_ERRORS),
+        state.flags,
+        _restore_owner(state.owner),
+        state.client,
+        state.because.decode(errors=_ERRORS),
+    )

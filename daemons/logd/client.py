@@ -5,13 +5,13 @@
         for log in await logs.list():
             print(log.path, log.domain.name, log.rate)
 
-Errors, from every call: those of `admin.client`; `NoLogAdmin` when the daemon is no logd.
+Errors, from every call: those of `admin.client`; MissingProgram when the daemon is no logd.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from admin.client import Connection
@@ -20,13 +20,9 @@ from daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
 from daemons.logd.protocol import Position
 from rpc.client import Stream
 from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from rpc.wire.errors import ErrorCode, RpcError
 
-__all__ = ["Followed", "LogAdmin", "NoLogAdmin", "OpenLogInfo", "Position"]
-
-
-class NoLogAdmin(RpcError):
-    """The daemon does not have the program."""
+__all__ = ["Followed", "LogAdmin", "OpenLogInfo", "Position"]
 
 
 class LogAdmin:
@@ -41,7 +37,7 @@ class LogAdmin:
         more = True
         while more:
             after = found[-1].path if found else None
-            with _program_is_there(self._connection):
+            with self._connection.needing(protocol.LOG_ADMIN, "logd"):
                 page = await self._connection.call(
                     protocol.LOG_LIST, protocol.ListArgs(after, flags=0)
                 )
@@ -54,7 +50,7 @@ class LogAdmin:
 
         Raises RpcError: INVALID_ARG for a log that is not open.
         """
-        with _program_is_there(self._connection):
+        with self._connection.needing(protocol.LOG_ADMIN, "logd"):
             answer = await self._connection.call(
                 protocol.LOG_ROTATE, protocol.RotateArgs(path, flags=0)
             )
@@ -79,7 +75,7 @@ class LogAdmin:
             await followed.close()
 
     async def _follow(self, args: protocol.FollowArgs) -> Stream[protocol.PositionRet]:
-        with _program_is_there(self._connection):
+        with self._connection.needing(protocol.LOG_ADMIN, "logd"):
             return await self._connection.open_stream(protocol.LOG_FOLLOW, args)
 
 
@@ -144,19 +140,3 @@ class Followed:
 _decode: Final = xdr.decoder_of(protocol.FollowRecord)
 #: What a record can take up at most: what is longer and does not decode, never will.
 _RECORD_SIZE: Final = protocol.RECORD_MAX + 64
-
-
-@contextmanager
-def _program_is_there(connection: Connection) -> Generator[None, None, None]:
-    """Say clearly what is wrong when a daemon does not know the program."""
-    try:
-        yield
-    except RpcError as error:
-        if (error.code, error.domain) != (ErrorCode.RPC, ErrorDomain.RPC):
-            raise
-        number = protocol.LOG_ADMIN.number
-        raise NoLogAdmin(
-            ErrorCode.OPERATION_UNSUPPORTED,
-            f"{connection.uri} has no log administration (program 0x{number:08x}), as only logd"
-            f" does: {error.message}",
-        ) from error

@@ -17,8 +17,9 @@ from admin.cli.commands import command_table
 from admin.cli.parser import LineWords, parse
 from admin.cli.session import Session
 from admin.cli.terminal import Terminal
+from admin.client import MissingProgram
 from daemons.logd import admin_protocol
-from daemons.logd.client import Followed, LogAdmin, NoLogAdmin, Position
+from daemons.logd.client import Followed, LogAdmin, Position
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
@@ -307,9 +308,9 @@ async def test_a_daemon_without_the_program_says_so(tmp_path: Path) -> None:
         admin_client.connect(house.uri) as connection,
     ):
         logs = LogAdmin(connection)
-        with pytest.raises(NoLogAdmin, match="no log administration"):
+        with pytest.raises(MissingProgram, match="no log administration"):
             await logs.list()
-        with pytest.raises(NoLogAdmin, match="no log administration"):
+        with pytest.raises(MissingProgram, match="no log administration"):
             async with logs.follow("/x"):
                 pass
 

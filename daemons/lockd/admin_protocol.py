@@ -1,0 +1,168 @@
+"""The table of lockd's administration program, on its admin socket.
+
+A program of its own, as the design of libvirt's admin interface asks for what is one daemon's business.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Annotated, Final
+
+from daemons.lockd.protocol import Owner, ShortStr
+from rpc.wire import xdr
+from rpc.wire.program import Program
+
+#: The most rows of one answer; the next ones are asked for with `after`.
+PAGE: Final = 1024
+#: The most refusals that are remembered.
+REFUSALS: Final = 256
+#: The longest text of our own, in bytes.
+TEXT_MAX: Final = 4096
+
+Text = Annotated[str, xdr.String(TEXT_MAX)]
+
+
+class BreakFlags(IntFlag):
+    """How far breaking a lock may go."""
+
+    FORCE = 1  # even if its holder runs: the holder is ended first
+    KEEP_HOLDER = 2  # with FORCE: the holder is left running, and the lock is taken at once
+
+
+class Fate(IntEnum):
+    """What has become of the holder of a lock that was broken."""
+
+    GONE = 0  # its process had ended before; the lock is free
+    ENDED = 1  # its process was ended; the lock is free
+    ENDING = 2  # its process was told to end and has not yet; the lock is free when it has
+    CUT = 3  # its process runs without the lock, and its connection was closed
+    KEPT = 4  # its process runs without the lock; its connection stays, for its other locks' sake
+
+
+@xdr.struct
+class SpaceInfo:
+    """A lockspace. directory: empty for the default one; resources: how many are locked in it."""
+
+    directory: ShortStr
+    resources: xdr.UHyper
+
+
+@xdr.struct
+class SpaceListArgs:
+    """Arguments of LOCKSPACE_LIST. after: the directory behind which the list goes on."""
+
+    after: Annotated[str | None, xdr.Optional(xdr.String(65536))]
+    flags: xdr.UInt
+
+
+@xdr.struct
+class SpaceListRet:
+    """Lockspaces, sorted by directory; more: whether there are others behind the last one."""
+
+    spaces: Annotated[list[SpaceInfo], xdr.Array(SpaceInfo, PAGE)]
+    more: xdr.Bool
+
+
+@xdr.struct
+class LockInfo:
+    """One owner's hold on a resource; a shared one has several.
+
+    directory: of its lockspace; flags: `daemons.lockd.protocol.AcquireFlags`; client: the id of the
+    client that acquired it, 0 when that was a client of a lockd that was killed; since: seconds since
+    the epoch; age: seconds.
+    """
+
+    directory: ShortStr
+    name: ShortStr
+    flags: xdr.UInt
+    owner: Owner
+    client: xdr.UHyper
+    since: xdr.Hyper
+    age: xdr.UHyper
+
+
+@xdr.struct
+class Cursor:
+    """Where a list of locks goes on: behind so many holds of this resource."""
+
+    directory: ShortStr
+    name: ShortStr
+    holds: xdr.UInt
+
+
+@xdr.struct
+class LockListArgs:
+    """Arguments of LOCK_LIST."""
+
+    after: Annotated[Cursor | None, xdr.Optional(Cursor)]
+    flags: xdr.UInt
+
+
+@xdr.struct
+class LockListRet:
+    """Locks, sorted by directory and name; next: where the list goes on, if it does."""
+
+    locks: Annotated[list[LockInfo], xdr.Array(LockInfo, PAGE)]
+    next: Annotated[Cursor | None, xdr.Optional(Cursor)]
+
+
+@xdr.struct
+class RefusalInfo:
+    """Somebody who was refused a lock.
+
+    time: seconds since the epoch; flags: what was asked for; owner and client: who asked; because: what
+    it was told, with who held the lock then.
+    """
+
+    time: xdr.Hyper
+    directory: ShortStr
+    name: ShortStr
+    flags: xdr.UInt
+    owner: Owner
+    client: xdr.UHyper
+    because: Text
+
+
+@xdr.struct
+class RefusalListArgs:
+    """Arguments of REFUSAL_LIST."""
+
+    flags: xdr.UInt
+
+
+@xdr.struct
+class RefusalListRet:
+    """The latest refusals, from old to new."""
+
+    refusals: Annotated[list[RefusalInfo], xdr.Array(RefusalInfo, REFUSALS)]
+
+
+@xdr.struct
+class BreakArgs:
+    """The lock to break.
+
+    owner: the holder, by name or UUID; pid: its process, 0 if that need not be said. They must fit
+    exactly one hold of the resource. flags: BreakFlags.
+    """
+
+    directory: ShortStr
+    name: ShortStr
+    owner: ShortStr
+    pid: xdr.UInt
+    flags: xdr.UInt
+
+
+@xdr.struct
+class BreakRet:
+    """Whose lock it was, and what has become of them. fate: Fate."""
+
+    owner: Owner
+    fate: xdr.UInt
+
+
+LOCK_ADMIN: Final = Program("lock administration", 0x06900692, 1)
+
+LOCKSPACE_LIST: Final = LOCK_ADMIN.procedure(1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet)
+LOCK_LIST: Final = LOCK_ADMIN.procedure(2, "LOCK_LIST", LockListArgs, LockListRet)
+REFUSAL_LIST: Final = LOCK_ADMIN.procedure(3, "REFUSAL_LIST", RefusalListArgs, RefusalListRet)
+LOCK_BREAK: Final = LOCK_ADMIN.procedure(4, "LOCK_BREAK", BreakArgs, BreakRet)
