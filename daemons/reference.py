@@ -1,4 +1,4 @@
-"""`python -m admin.reference write|check`: the protocol reference, made from the program tables.
+"""`python -m daemons.reference write|check`: the protocol reference, made from the program tables.
 
 Run it at the top of the source tree. `check` exits with 1 when docs/protocol.md is stale.
 """
@@ -8,10 +8,15 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
+from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any
 
 from admin.protocol import ADMIN
+from daemons.lockd import admin_protocol as lock_admin
+from daemons.lockd import protocol as lock_space
+from daemons.logd import admin_protocol as log_admin
+from daemons.logd import protocol as log_manager
 from rpc.wire import xdr
 from rpc.wire.errors import RemoteError
 from rpc.wire.keepalive import KEEPALIVE
@@ -19,12 +24,29 @@ from rpc.wire.program import Program
 from rpc.wire.typedparams import Kind, TypedParam
 
 _PLACE = Path("docs") / "protocol.md"
+_PROGRAMS = (
+    KEEPALIVE,
+    ADMIN,
+    lock_space.LOCK_SPACE,
+    log_manager.LOG_MANAGER,
+    lock_admin.LOCK_ADMIN,
+    log_admin.LOG_ADMIN,
+)
+#: What streams are made of, where that is more than bytes.
+_STREAMED = (log_admin.FollowRecord,)
+_ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
+    lock_space.AcquireFlags,
+    log_manager.OpenFlags,
+    lock_admin.BreakFlags,
+    lock_admin.Fate,
+    log_admin.FollowFlags,
+)
 _SCALARS = {"i": "int", "I": "unsigned", "q": "hyper", "Q": "unsigned hyper", "d": "double"}
 
 _HEAD = """\
 # Protocol reference
 
-Made from the program tables by `python -m admin.reference write`; what is written here is what runs.
+Made from the program tables by `python -m daemons.reference write`; what is written here is what runs.
 
 All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
 `program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
@@ -34,19 +56,26 @@ Types: 0 CALL, 1 REPLY, 2 MESSAGE, 3 STREAM, 4 CALL_WITH_FDS, 5 REPLY_WITH_FDS, 
 Statuses: 0 OK, 1 ERROR, 2 CONTINUE. A reply repeats program, version, procedure and serial of its call;
 one with status ERROR carries an `Error`.
 
+`+ fds` means that the reply has type REPLY_WITH_FDS: the number of descriptors (unsigned) stands before
+the result, and each descriptor comes behind the frame, along with one byte of its own. `+ stream` means
+that a stream begins behind the reply, see [streams.md](streams.md).
+
 `T?` is an optional value, `T<N>` a list or string of at most N, `[N]` exactly N bytes.
 """
 
 
 def reference() -> str:
     """The text of docs/protocol.md."""
-    seen: dict[str, type] = {}
+    seen: dict[str, type] = {record.__name__: record for record in _STREAMED}
     parts = [_HEAD, "## Error\n", _fields_text(RemoteError, seen) + "\n"]
-    for program in (KEEPALIVE, ADMIN):
+    for program in _PROGRAMS:
         parts += _program_lines(program, seen)
     parts.append("## Types\n")
     for cls in _closure(seen):
         parts.append(f"**{_name(cls)}**: {_fields_text(cls, seen)}. {_summary(cls)}\n")
+    for enum in _ENUMS:
+        values = ", ".join(f"{member.value} {member.name}" for member in enum)
+        parts.append(f"**{_name(enum)}**: {values}. {_summary(enum)}\n")
     kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Kind)
     parts.append(f"The kinds of a typed parameter's value: {kinds}.\n")
     return "\n".join(parts)
@@ -58,6 +87,8 @@ def _program_lines(program: Program, seen: dict[str, type]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for procedure in program:
         takes, gives = (_fields_text(cls, seen) for cls in (procedure.args, procedure.result))
+        more = ["+ fds"] * procedure.reply_fds + ["+ stream"] * procedure.stream
+        gives = " ".join(filter(None, [gives, *more]))
         yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} |"
     yield ""
 
@@ -81,7 +112,8 @@ def _type_text(codec: Any, seen: dict[str, type]) -> str:
         case xdr.Array():
             return f"{_type_text(xdr.codec_of(codec.item), seen)}<{codec.maximum}>"
         case xdr.Struct():
-            seen.setdefault(codec.cls.__name__, codec.cls)
+            if seen.setdefault(codec.cls.__name__, codec.cls) is not codec.cls:
+                raise TypeError(f"{codec.cls!r}: another type has its name")
             return _name(codec.cls)
         case xdr.Union():
             arms = (_type_text(xdr.codec_of(arm), seen) for arm in codec.arms.values())
@@ -115,9 +147,9 @@ def main() -> int:
     if sys.argv[1:] == ["check"]:
         stale = not _PLACE.exists() or _PLACE.read_text(encoding="utf-8") != reference()
         if stale:
-            sys.stderr.write(f"{_PLACE} is stale: run `python -m admin.reference write`\n")
+            sys.stderr.write(f"{_PLACE} is stale: run `python -m daemons.reference write`\n")
         return int(stale)
-    sys.stderr.write("usage: python -m admin.reference write|check\n")
+    sys.stderr.write("usage: python -m daemons.reference write|check\n")
     return 2
 
 
