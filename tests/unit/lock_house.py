@@ -42,7 +42,6 @@ for at, (procedure, args) in enumerate((
 print("holding", flush=True)
 sys.stdin.readline()
 link.close()
-print("let go", flush=True)
 signal.pause()
 """
 
