@@ -79,7 +79,7 @@ class LockSpace:
 
     @classmethod
     def at(cls, directory: str, journal: Journal | None = None) -> LockSpace:
-        """A lockspace in `directory`, which is made (mode 0700) if it is missing. Raises RpcError."""
+        """A lockspace in `directory`, which is made if it is missing. Raises RpcError."""
         if os.path.exists(directory):
             if not os.path.isdir(directory):
                 raise _error(
@@ -88,7 +88,7 @@ class LockSpace:
                 )
         else:
             try:
-                os.makedirs(directory, mode=0o700)
+                _make_folders(directory)
             except OSError as error:
                 _system_error(f"lockspace {directory} cannot be made", error)
         return cls(directory, journal)
@@ -224,6 +224,14 @@ class LockSpace:
     def _refuse_if_locked(self, name: str) -> None:
         if name in self.resources:
             raise _busy(self.resources[name])
+
+
+def _make_folders(path: str) -> None:
+    """Make a folder and those above it, all with mode 0700. Raises OSError."""
+    above = os.path.dirname(path.rstrip("/"))
+    if above and not os.path.exists(above):
+        _make_folders(above)
+    os.mkdir(path, mode=0o700)
 
 
 def _lock_existing(name: str, path: str, lock: int) -> int:

@@ -115,6 +115,9 @@ class RotatingFile:
                 os.unlink(self.path)
         elif os.path.lexists(self.path):  # else it was moved already, and only opening failed
             names = [self.path, *backups(self.path, self.rotation.max_backups)]
+            # ext4 writes a file to the disk at once that is renamed over another one (auto_da_alloc).
+            with contextlib.suppress(OSError):
+                os.unlink(names[-1])
             for newer, older in reversed(list(itertools.pairwise(names))):
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(newer, older)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests import harness
-from tests.conformance.peers import PEERS, Daemons
+from tests.conformance.peers import LOCK_PEERS, LOG_PEERS, PEERS, Daemons
 
 
-@pytest.fixture(scope="session")
-def daemons() -> Iterator[Daemons]:
+@contextlib.contextmanager
+def _shared(peers: Mapping[str, harness.Settings]) -> Iterator[Daemons]:
     """The shared daemon of a name.
 
     One that has ended, or has logged a traceback, fails whoever sees it first.
@@ -23,7 +23,7 @@ def daemons() -> Iterator[Daemons]:
         def get(name: str) -> harness.RunningDaemon:
             daemon = started.get(name)
             if daemon is None:
-                daemon = stack.enter_context(harness.running(name, PEERS[name]))
+                daemon = stack.enter_context(harness.running(name, peers[name]))
                 started[name] = daemon
             elif not daemon.alive:
                 del started[name]
@@ -34,6 +34,27 @@ def daemons() -> Iterator[Daemons]:
         for daemon in started.values():
             assert daemon.alive, f"{daemon.name} ended:\n{_end_of_log(daemon)}"
             assert "Traceback" not in daemon.log.read_text(errors="replace"), _end_of_log(daemon)
+
+
+@pytest.fixture(scope="session")
+def daemons() -> Iterator[Daemons]:
+    """Those whose administration is judged."""
+    with _shared(PEERS) as get:
+        yield get
+
+
+@pytest.fixture(scope="session")
+def lock_daemons() -> Iterator[Daemons]:
+    """Those that keep locks."""
+    with _shared(LOCK_PEERS) as get:
+        yield get
+
+
+@pytest.fixture(scope="session")
+def log_daemons() -> Iterator[Daemons]:
+    """Those that keep logs."""
+    with _shared(LOG_PEERS) as get:
+        yield get
 
 
 def _end_of_log(daemon: harness.RunningDaemon) -> str:

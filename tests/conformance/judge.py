@@ -25,11 +25,12 @@ PROBE = call(3, serial=0x70726F62)
 class Link:
     """A client's end of a connection."""
 
-    def __init__(self, path: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, to: str | socket.socket) -> None:
+        """Connect to the socket with this path, or use a connection that there is."""
+        self.socket = to if isinstance(to, socket.socket) else socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
-        self._rest = b""
+        if isinstance(to, str):
+            self.socket.connect(to)
 
     def __enter__(self) -> Link:
         return self

@@ -22,3 +22,11 @@ PEERS: dict[str, harness.Settings] = {
 }
 """By name. One worker at the admin server serves calls in the order in which they came, so that
 silence can be told from slowness. The name is that of the daemon's own server, too."""
+
+LOCK_PEERS: dict[str, harness.Settings] = {"virtlockd": _CLIENTS, "lockd": _CLIENTS}
+"""Those that keep locks."""
+
+LOG_PEERS: dict[str, harness.Settings] = {
+    name: {**_CLIENTS, "max_size": 1000, "max_backups": 2} for name in ("virtlogd", "logd")
+}
+"""Those that keep logs. Files that are full soon make a rotation cheap."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pytest
 
 from tests import harness
-from tests.conformance.catalogue import cases
+from tests.conformance.catalogue import cases, lock_scenarios, log_scenarios
 from tests.conformance.differences import Difference
 
 _DOCUMENT = (harness.ROOT / "docs" / "conformance.md").read_text()
@@ -22,11 +23,23 @@ def test_the_document_explains_exactly_the_differences_that_there_are() -> None:
 
 @pytest.mark.parametrize("difference", Difference)
 def test_every_difference_is_met_by_a_case(difference: Difference) -> None:
-    by_cases = {found for case in cases("virtd").values() for found in case.differences}
+    judged = (*cases("virtd").values(), *lock_scenarios().values(), *log_scenarios().values())
+    by_cases = {found for case in judged for found in case.differences}
     by_hand = (harness.ROOT / "tests/conformance/test_connections.py").read_text()
     assert difference in by_cases or f"Difference.{difference.name}" in by_hand
 
 
-def test_the_document_lists_every_group_of_cases() -> None:
-    groups = {name.partition("/")[0] for name in cases("virtd")}
-    assert groups == set(re.findall(r"^\| `(\w+)` \|", _DOCUMENT, re.MULTILINE))
+@pytest.mark.parametrize(
+    ("heading", "judged"),
+    [
+        ("How a case is made", cases("virtd")),
+        ("Locks", lock_scenarios()),
+        ("Logs", log_scenarios()),
+    ],
+)
+def test_the_document_lists_every_group_of_cases(
+    heading: str, judged: Mapping[str, object]
+) -> None:
+    part = _DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    groups = {name.partition("/")[0] for name in judged}
+    assert groups == set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE))
