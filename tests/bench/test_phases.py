@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests import harness
-from tests.bench import load, lock_phases, log_phases, phases, report, turns
+from tests.bench import load, lock_phases, log_load, log_phases, phases, report, turns
 from tests.bench.findings import Findings
 
 
@@ -40,3 +42,22 @@ def test_nothing_is_claimed_about_what_was_not_measured() -> None:
     findings.ratio("claim", "ours", "theirs", 3)
     findings.at_most("claim", "theirs", 3)
     assert findings.verdicts == []
+
+
+def test_never_above_is_held_to_the_worst_of_all_rounds() -> None:
+    findings = Findings("title")
+    findings.add("ours", "ms", [1.0, 60.0, 2.0])
+    findings.never_above("claim", "ours", 50)
+    assert [(found.found, found.kept) for found in findings.verdicts] == [(60.0, False)]
+
+
+@pytest.mark.parametrize("start", [b"", b"a line\n"])
+def test_a_log_says_itself_how_much_its_guest_wrote(start: bytes, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(start + b"end 1234\n")
+    size = log.stat().st_size
+    assert log_load.end_of(str(log), size) == 1234 + len(b"end 1234\n")
+    for damaged in (start, start + b"end 1234", start + b"end 1234\n" * 2, start + b"end 12\n"):
+        log.write_bytes(damaged)
+        with pytest.raises(RuntimeError):
+            log_load.end_of(str(log), size)
