@@ -17,7 +17,7 @@ from daemons.lockd.protocol import AcquireFlags, Owner
 from rpc.client import Connection, ConnectionLost
 from rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
-from tests.restart.test_load import _locked
+from tests.restart.kernel import locked
 from tests.restart.wire import open_log
 
 SHARED = int(AcquireFlags.SHARED)
@@ -119,11 +119,11 @@ async def test_a_holder_that_still_runs_has_its_lock_again_before_anybody_comes(
     connection = await _acting_for(guests[0], lockd)
     await _acquire(connection, disks / "a")
     await asyncio.to_thread(lockd.kill)
-    assert await asyncio.to_thread(_locked, disks) == set(), "the kernel has dropped it"
+    assert await asyncio.to_thread(locked, disks) == set(), "the kernel has dropped it"
     with pytest.raises(ConnectionLost):
         await connection.call(locks.RESTRICT, locks.RestrictArgs(0))
     await asyncio.to_thread(lockd.start)
-    assert await asyncio.to_thread(_locked, disks) == {"a"}
+    assert await asyncio.to_thread(locked, disks) == {"a"}
     other = await _acting_for(rival, lockd)
     await _is_refused(other, disks / "a", r"locked by first \(process")
     await other.close()
@@ -136,10 +136,10 @@ async def test_its_lock_is_given_back_when_it_ends(
     await _acquire(connection, disks / "a")
     await asyncio.to_thread(lockd.kill)
     await asyncio.to_thread(lockd.start)
-    assert await asyncio.to_thread(_locked, disks) == {"a"}
+    assert await asyncio.to_thread(locked, disks) == {"a"}
     guests[0].end()
     other = await _acting_for(rival, lockd)
-    await _until(lambda: not _locked(disks))
+    await _until(lambda: not locked(disks))
     await _acquire(other, disks / "a")
     await other.close()
 
@@ -153,7 +153,7 @@ async def test_it_may_give_its_lock_back_over_a_new_connection(
     await asyncio.to_thread(lockd.start)
     again = await _acting_for(guests[0], lockd)
     await again.call(locks.RELEASE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
-    assert await asyncio.to_thread(_locked, disks) == set()
+    assert await asyncio.to_thread(locked, disks) == set()
     await again.close()
 
 
@@ -178,7 +178,7 @@ async def test_what_was_given_back_before_is_not_taken_again(
     await connection.call(locks.RELEASE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
     await asyncio.to_thread(lockd.kill)
     await asyncio.to_thread(lockd.start)
-    assert await asyncio.to_thread(_locked, disks) == {"b"}
+    assert await asyncio.to_thread(locked, disks) == {"b"}
 
 
 async def test_leases_and_shared_resources_come_back_too(
@@ -192,7 +192,7 @@ async def test_leases_and_shared_resources_come_back_too(
         await _acquire(connection, f"{guest.name}-lease", MADE, str(leases))
     await asyncio.to_thread(lockd.kill)
     await asyncio.to_thread(lockd.start)
-    assert await asyncio.to_thread(_locked, leases) == {"first-lease", "second-lease"}
+    assert await asyncio.to_thread(locked, leases) == {"first-lease", "second-lease"}
     other = await _acting_for(rival, lockd)
     await _is_refused(other, disks / "a", "first .*second|second .*first")
     await _acquire(other, disks / "a", SHARED)
@@ -206,7 +206,7 @@ async def test_a_second_kill_loses_nothing_either(
     for _ in range(3):
         await asyncio.to_thread(lockd.kill)
         await asyncio.to_thread(lockd.start)
-        assert await asyncio.to_thread(_locked, disks) == {"a"}
+        assert await asyncio.to_thread(locked, disks) == {"a"}
 
 
 async def test_a_restart_without_loss_and_then_a_kill(
@@ -221,7 +221,7 @@ async def test_a_restart_without_loss_and_then_a_kill(
     await _acquire(connection, disks / "b")
     await asyncio.to_thread(lockd.kill)
     await asyncio.to_thread(lockd.start)
-    assert await asyncio.to_thread(_locked, disks) == {"a", "b"}
+    assert await asyncio.to_thread(locked, disks) == {"a", "b"}
 
 
 def test_a_journal_that_cannot_be_read_stops_the_daemon(lockd: Killable) -> None:

@@ -15,23 +15,11 @@ from rpc.client import Connection
 from rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.conftest import Restarted
+from tests.restart.kernel import Disks
 from tests.restart.wire import open_log
 
 HOLDERS = WRITERS = 200
 RESTARTS = 20
-
-
-def _locked(folder: Path) -> set[str]:
-    """The names of the files in a folder on which the kernel knows of an exclusive lock."""
-    inodes = {str(path.stat().st_ino): path.name for path in folder.iterdir()}
-    held = set()
-    for line in Path("/proc/locks").read_text().splitlines():
-        # 1: OFDLCK ADVISORY  WRITE -1 fe:00:1234 0 0
-        fields = line.split()
-        inode = fields[-3].rpartition(":")[2]
-        if "WRITE" in fields and "->" not in fields and inode in inodes:
-            held.add(inodes[inode])
-    return held
 
 
 async def _hold(socket: str, path: Path, number: int) -> Connection:
@@ -46,19 +34,18 @@ async def _hold(socket: str, path: Path, number: int) -> Connection:
 async def test_no_lock_is_lost(lockd: Restarted, tmp_path: Path) -> None:
     disks = [tmp_path / f"disk{number}" for number in range(1, HOLDERS + 1)]
     spare = tmp_path / "spare"
-    for disk in (*disks, spare):
-        disk.touch()
+    kernel = Disks(*disks, spare)
     names = {disk.name for disk in disks}
     daemon = lockd.daemon
     holders = [await _hold(daemon.socket, disk, n) for n, disk in enumerate(disks, 1)]
-    assert await asyncio.to_thread(_locked, tmp_path) == names
+    assert kernel.locked() == names
 
     stop = threading.Event()
     missing: list[set[str]] = []
 
     def watch() -> None:
         while not stop.is_set():
-            if lost := names - _locked(tmp_path):
+            if lost := names - kernel.locked():
                 missing.append(lost)
 
     watching = asyncio.create_task(asyncio.to_thread(watch))
@@ -78,9 +65,10 @@ async def test_no_lock_is_lost(lockd: Restarted, tmp_path: Path) -> None:
     assert not any(holder.closed for holder in holders)
     for holder, disk in zip(holders, disks, strict=True):
         await holder.call(locks.RELEASE_RESOURCE, locks.ResourceArgs("", str(disk), 0))
-    assert await asyncio.to_thread(_locked, tmp_path) == {"spare"}
+    assert kernel.locked() == {"spare"}
     for holder in (*holders, rival):
         await holder.close()
+    kernel.close()
 
 
 async def _is_refused(rival: Connection, disk: Path) -> None:
