@@ -15,6 +15,7 @@ import contextlib
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,8 @@ _HEADER: Final = struct.Struct("=IIIId")
 #: Owner: uuid, id, pid, when the process started (clock ticks since boot, 0: unknown). The name follows.
 _OWNER: Final = struct.Struct("=16sIIQ")
 _FREE: Final = bytes(_COUNT.size)
+#: Where in the number of slots its lowest byte is: most records take one, and one byte makes them valid.
+_LOWEST: Final = 0 if sys.byteorder == "little" else _COUNT.size - 1
 #: Bytes of a record that lie in one slot.
 _PIECE: Final = _SLOT - _COUNT.size
 _ERRORS: Final = "surrogateescape"
@@ -71,10 +74,12 @@ class Journal:
             self._map[: len(_MAGIC)] = _MAGIC
         finally:
             os.close(descriptor)
-        self._free: dict[int, list[int]] = {}  # of each number of slots, those that were given back
-        self._end = (
-            1  # slots from here on were never used; the first one has the name of the format
-        )
+        self._free: list[int] = []  # slots that were given back
+        self._long: dict[int, int] = {}  # of the records that take several slots, how many
+        self._free_long: dict[
+            int, list[int]
+        ] = {}  # of each such number, those that were given back
+        self._end = 1  # slots from here on were never used; the first has the name of the format
 
     @property
     def _fresh(self) -> str:
@@ -86,13 +91,24 @@ class Journal:
 
     def add(self, directory: str, name: str, flags: int, owner: bytes, since: float) -> int:
         """Write a holding down; its slot. owner: from `pack_owner`. Raises OSError."""
-        where = directory.encode(errors=_ERRORS)
-        what = name.encode(errors=_ERRORS)
+        where = directory.encode("utf-8", _ERRORS) if directory else b""
+        what = name.encode("utf-8", _ERRORS)
         record = (
             _HEADER.pack(len(where), len(what), len(owner), flags, since) + where + what + owner
         )
+        size = len(record)
+        if size > _PIECE:
+            return self._add_long(record)
+        slot = self._free.pop() if self._free else self._unused(1)
+        at = slot * _SLOT
+        self._map[at + _COUNT.size : at + _COUNT.size + size] = record
+        self._map[at + _LOWEST] = 1
+        return slot
+
+    def _add_long(self, record: bytes) -> int:
+        """Write down what needs several slots."""
         count = (len(record) + _PIECE - 1) // _PIECE
-        free = self._free.get(count)
+        free = self._free_long.get(count)
         slot = free.pop() if free else self._unused(count)
         at = slot * _SLOT
         for start in range(0, len(record), _PIECE):
@@ -100,14 +116,19 @@ class Journal:
             position = at + start // _PIECE * _SLOT + _COUNT.size
             self._map[position : position + len(piece)] = piece
         self._map[at : at + _COUNT.size] = _COUNT.pack(count)
+        self._long[slot] = count
         return slot
 
     def remove(self, slot: int) -> None:
         """Strike a holding out."""
-        at = slot * _SLOT
-        (count,) = _COUNT.unpack_from(self._map, at)
-        self._map[at : at + _COUNT.size] = _FREE
-        self._free.setdefault(count, []).append(slot)
+        if slot in self._long:
+            count = self._long.pop(slot)
+            at = slot * _SLOT
+            self._map[at : at + _COUNT.size] = _FREE
+            self._free_long.setdefault(count, []).append(slot)
+        else:
+            self._map[slot * _SLOT + _LOWEST] = 0
+            self._free.append(slot)
 
     def _unused(self, count: int) -> int:
         slot = self._end

@@ -127,7 +127,7 @@ class LockService:
 
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         session, owner = self._owned(client, args.flags, _ACQUIRE_FLAGS)
-        space = self.space(args.path)
+        space = self.space(args.path) if args.path else self.default
         try:
             space.acquire(
                 args.name, args.flags, owner, client.id, session.record, 0.0, session.start
@@ -149,7 +149,8 @@ class LockService:
 
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         _, owner = self._owned(client, args.flags)
-        self.space(args.path).release(args.name, owner.pid)
+        space = self.space(args.path) if args.path else self.default
+        space.release(args.name, owner.pid)
 
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
         self._unrestricted(client, 0)
@@ -174,6 +175,13 @@ class LockService:
         return session
 
     def _owned(self, client: Client, flags: int, supported: int = 0) -> tuple[Session, Owner]:
+        found = self.sessions.get(client.id)
+        if (
+            found is not None
+            and found.owner is not None
+            and not (found.restricted or flags & ~supported)
+        ):  # as nearly always: nothing else is to be looked at
+            return found, found.owner
         session = self._unrestricted(client, flags, supported)
         if session.owner is None:
             raise _invalid("this connection has registered no owner")

@@ -30,6 +30,8 @@ _FLOCK: Final = struct.Struct("hhqqi4x")
 _FIRST_BYTE: Final = {
     kind: _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
 }
+_READ: Final = fcntl.F_RDLCK
+_WRITE: Final = fcntl.F_WRLCK
 _SHARED: Final = int(AcquireFlags.SHARED)
 _AUTOCREATE: Final = int(AcquireFlags.AUTOCREATE)
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
@@ -141,8 +143,8 @@ class LockSpace:
                 self._holding(name, flags, owner, client, record, since, start)
             )
             return
-        path = self.path_of(name)
-        lock = fcntl.F_RDLCK if flags & _SHARED else fcntl.F_WRLCK
+        path = name if self.directory is None else self.path_of(name)
+        lock = _READ if flags & _SHARED else _WRITE
         descriptor = (
             _lock_made(name, path, lock)
             if flags & _AUTOCREATE

@@ -27,7 +27,11 @@ LOGD = "logd"
 DESCRIPTORS = 20_000
 """How many each process wants: 10,000 clients and room to spare."""
 
-SETTINGS: harness.Settings = {"admin_max_clients": 20_000, "admin_max_client_requests": 200}
+SETTINGS: harness.Settings = {
+    "max_clients": 20_000,
+    "admin_max_clients": 20_000,
+    "admin_max_client_requests": 200,
+}
 """The same for theirs and ours: no limit may be what is measured."""
 
 

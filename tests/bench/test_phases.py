@@ -36,6 +36,15 @@ def test_a_bound_is_held_to_the_median_of_the_ratios_of_each_round() -> None:
     assert [(found.found, found.kept) for found in findings.verdicts] == [(3.0, True)]
 
 
+def test_a_promise_about_locks_is_held_to_for_each_depth() -> None:
+    findings = Findings("title")
+    for depth, rate in zip(lock_phases.DEPTHS, (11.0, 20.0), strict=True):
+        findings.add(f"{depth} in flight: virtlockd", "pairs/s", [10.0])
+        findings.add(f"{depth} in flight: lockd", "pairs/s", [rate])
+    lock_phases.promise(findings, "claim", 1.2)
+    assert [found.kept for found in findings.verdicts] == [False, True]
+
+
 def test_nothing_is_claimed_about_what_was_not_measured() -> None:
     findings = Findings("title")
     findings.add("ours", "s", [1.0])

@@ -7,9 +7,9 @@
  *       Every client locks a file of its own in FOLDER; prints the seconds until the last one had
  *       it. Then holds them all, idle, until its standard input ends, and releases them.
  *
- * Each client acts for an owner whose process id no process can have: a daemon ends the process of
- * a client that goes away while it holds locks of its own. Locks of such a foreign owner outlive the
- * connection, so they are all given back before the end.
+ * All clients act for one owner process, a child that sleeps until this program ends: a daemon ends
+ * the process of a client that goes away while it holds locks of its own. Locks of another process
+ * outlive the connection, so they are all given back before the end.
  *
  * Replies come in the order of the calls, and each is checked. Before it starts, each client looks
  * with fcntl whether the file is locked when it should be, and is not when it should not be.
@@ -18,8 +18,11 @@
 #include "client.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -27,7 +30,6 @@ enum {
     REGISTER = 1,
     ACQUIRE = 6,
     RELEASE = 7,
-    NO_PROCESS = 1 << 23, /* Linux has no process id above 1 << 22 */
     MAX_PATH = 192,
     MAX_CALL = HEADER + 4 + 4 + MAX_PATH + 4,
     MAX_IN_FLIGHT = 128,
@@ -44,6 +46,33 @@ struct client {
     unsigned char call[2][MAX_CALL];
 };
 
+static pid_t owner;
+
+static void end_owner(void)
+{
+    kill(owner, SIGKILL);
+    waitpid(owner, NULL, 0);
+}
+
+/* Start the process for which all clients act; it does not outlive this one. */
+static void start_owner(void)
+{
+    pid_t parent = getpid();
+    owner = fork();
+    if (owner < 0)
+        fail("no process to act for: %s", strerror(errno));
+    if (owner > 0) {
+        atexit(end_owner);
+        return;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(STDIN_FILENO); /* whoever reads our output must not wait for this process, too */
+    close(STDOUT_FILENO);
+    while (getppid() == parent)
+        pause();
+    _exit(0);
+}
+
 static uint32_t procedure_of(uint32_t serial)
 {
     return serial % 2 ? ACQUIRE : RELEASE;
@@ -53,11 +82,11 @@ static void register_owner(struct client *one, uint32_t number)
 {
     unsigned char call[HEADER + 16 + 8 + 4 + 4 + 4];
     put_call(call, sizeof call, PROGRAM, REGISTER, 0);
-    put(call + HEADER, NO_PROCESS + number); /* the beginning of the UUID */
+    put(call + HEADER, number + 1); /* the beginning of the UUID */
     put(call + HEADER + 16, 4);
     memcpy(call + HEADER + 20, "load", 4);
     put(call + HEADER + 24, number + 1);
-    put(call + HEADER + 28, NO_PROCESS + number);
+    put(call + HEADER + 28, (uint32_t)owner);
     send_all(one->fd, call, sizeof call);
     expect_done(one->fd, PROGRAM, REGISTER, number);
 }
@@ -216,6 +245,7 @@ int main(int count, char **words)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    start_owner();
     if (count == 7 && !strcmp(words[1], "pairs")) {
         long clients = atol(words[4]), in_flight = atol(words[5]);
         if (clients < 1 || in_flight < 1 || in_flight > MAX_IN_FLIGHT)
