@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from admin import protocol
+from admin import extension_protocol, protocol
+from admin.extension_protocol import TlsInfo
 from admin.protocol import Transport
 from admin.uri import AdminUri, UriError, resolve
 from rpc.client import Connection as RpcConnection
@@ -42,6 +43,7 @@ __all__ = [
     "RpcError",
     "Server",
     "ThreadPoolParameters",
+    "TlsInfo",
     "Transport",
     "UriError",
     "connect",
@@ -331,6 +333,16 @@ class Server:
         )
         ref = answer.client
         return Client(self, ref.id, ref.timestamp, ref.transport)
+
+    async def get_tls(self) -> TlsInfo:
+        """The certificates and revocation lists in force. Only our daemons can be asked.
+
+        Raises MissingProgram for others, and RpcError for a server without TLS.
+        """
+        with self.connection.needing(extension_protocol.EXTENSION, "a daemon of aiovirt"):
+            return await self._call(
+                extension_protocol.SERVER_GET_TLS, extension_protocol.TlsArgs(self.ref, flags=0)
+            )
 
     async def update_tls_files(self) -> None:
         """Have the server read its certificates anew, for connections to come."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from admin import protocol
-from rpc.logs import LogControl, LogSettingError
+from rpc.logs import LogControl, LogSettingError, get_logger
 from rpc.security.identity import selinux_context
 from rpc.server import Client, Daemon, Handlers, Server, run_blocking
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -57,6 +57,9 @@ def handlers(daemon: Daemon) -> Handlers:
     bound.bind(protocol.CONNECT_SET_DAEMON_TIMEOUT, service.set_daemon_timeout)
     bound.bind(protocol.CONNECT_DAEMON_SHUTDOWN, service.daemon_shutdown)
     return bound
+
+
+_log = get_logger("admin.server")
 
 
 class AdminService:
@@ -145,11 +148,15 @@ class AdminService:
         subject = _find(server, args.client.id, domain=ErrorDomain.ADMIN)
         _check_flags(args.flags)
         params = [boolean("readonly", subject.readonly)]
+        if subject.sasl_name:
+            params.append(string("sasl_user_name", subject.sasl_name))
         try:
             if subject.is_local:
                 params += await _local_identity(subject)
             else:
                 params.append(string("sock_addr", subject.address()))
+                if subject.x509_name:
+                    params.append(string("x509_dname", subject.x509_name))
         except OSError:  # it went while its names were looked up
             raise _no_client(server, args.client.id, ErrorDomain.ADMIN) from None
         return protocol.ClientInfo(params)
@@ -208,13 +215,19 @@ class AdminService:
         with _log_setting_errors():
             self._logs().set_filters(args.text or "")
 
-    def update_tls_files(self, client: Client, args: protocol.ServerArgs) -> None:
+    async def update_tls_files(self, client: Client, args: protocol.ServerArgs) -> None:
         server = self._daemon.server(args.server.name)
         _check_flags(args.flags)
-        raise RpcError(
-            ErrorCode.INTERNAL_ERROR,
-            f"server {server.name} has no TLS service: there are no TLS files to update",
-        )
+        if server.tls is None:
+            raise RpcError(
+                ErrorCode.INTERNAL_ERROR,
+                f"server {server.name} has no TLS service: there are no TLS files to update",
+            )
+        try:
+            await run_blocking(server.tls.reload)
+        except ValueError as error:
+            raise RpcError(ErrorCode.SYSTEM_ERROR, str(error)) from error
+        _log.info("TLS files read again", server=server.name, client=client.id)
 
     def set_daemon_timeout(self, client: Client, args: protocol.SetTimeoutArgs) -> None:
         _check_flags(args.flags)
@@ -279,7 +292,10 @@ def _no_client(server: Server, client_id: int, domain: int) -> RpcError:
 
 
 def _client_ref(client: Client) -> protocol.ClientRef:
-    transport = protocol.Transport.UNIX if client.is_local else protocol.Transport.TCP
+    if client.is_local:
+        transport = protocol.Transport.UNIX
+    else:
+        transport = protocol.Transport.TLS if client.is_encrypted else protocol.Transport.TCP
     return protocol.ClientRef(
         protocol.ServerRef(client.server.name), client.id, client.timestamp, transport
     )

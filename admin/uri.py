@@ -261,7 +261,7 @@ def _parse_toml(file: str, text: str) -> Mapping[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not all that tomllib refuses is its own error
         raise UriError(f"configuration file syntax error: {file}: {error}") from error
 
 

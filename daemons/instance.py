@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from admin import extension_server as extension_program
 from admin import server as admin_program
 from daemons import sockets
 from daemons.failure import Failure, StartError
@@ -43,7 +44,8 @@ class Start:
 class Instance:
     """The servers of a daemon with everything on them, made inside a running loop.
 
-    Making it touches nothing outside the process. Raises StartError when a document does not fit.
+    Making it touches nothing outside the process. Raises StartError when a document does not fit, or
+    TLS files are not fit for use.
     """
 
     def __init__(self, kind: DaemonKind, start: Start, log: LogSettings) -> None:
@@ -52,9 +54,11 @@ class Instance:
         self.daemon = Daemon(kind.name, logging=log.control)
         main = self.daemon.add_server(server_options(kind.name, "main", start.settings))
         main.admit = kind.admit
+        sockets.prepare_tls(main, start.settings, start.passed)
         admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
         admin.admit = root_or_self
         admin.add_program(admin_program.handlers(self.daemon))
+        admin.add_program(extension_program.handlers(self.daemon))
         self._own = kind.programs(self.daemon, main, admin, start)
         self.running = Running(main, admin, log, self._own)
         self._own_state: Any = None

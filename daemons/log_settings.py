@@ -103,7 +103,9 @@ class LogSettings:
             )
             del wanted[what]
         texts = {what: str(value) for what, value in wanted.items() if what != "level"}
-        level = self._level(int(wanted["level"] or 0)) if "level" in wanted else self.control.level
+        level = (
+            self._level(int(str(wanted["level"] or 0))) if "level" in wanted else self.control.level
+        )
         outputs = texts.pop("outputs", None)
         default = self._default_in_force if outputs is None else not outputs
         if outputs == "" or (default and level != self.control.level and self._untouched()):

@@ -12,6 +12,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any
 
+from admin.extension_protocol import EXTENSION
 from admin.protocol import ADMIN
 from daemons.lockd import admin_protocol as lock_admin
 from daemons.lockd import protocol as lock_space
@@ -27,6 +28,7 @@ _PLACE = Path("docs") / "protocol.md"
 _PROGRAMS = (
     KEEPALIVE,
     ADMIN,
+    EXTENSION,
     lock_space.LOCK_SPACE,
     log_manager.LOG_MANAGER,
     lock_admin.LOCK_ADMIN,

@@ -75,7 +75,7 @@ def decode(data: bytes, daemon: str) -> Document:
                 f" {OLDEST} to {VERSION}",
             )
         return msgspec.json.decode(data, type=Document)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise StartError(Failure.INIT, f"the restart document does not fit: {error}") from error
 
 
@@ -83,7 +83,7 @@ def decode_own(document: Document, own: Own) -> Any:
     """The daemon's own part. Raises StartError when it does not fit."""
     try:
         return msgspec.json.decode(document.own, type=own.state_type)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise StartError(
             Failure.INIT, f"the restart document's own part does not fit: {error}"
         ) from error

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 from daemons.failure import Failure, StartError
 from daemons.settings.catalogue import settings_of
+from rpc.logs import get_logger
+
+_log = get_logger("daemons.sockets")
 
 if TYPE_CHECKING:
     from daemons.places import Places
@@ -42,6 +45,39 @@ def open_sockets(main: Server, admin: Server, settings: Loaded, places: Places) 
             ) from error
     if settings.values.get("listen_tcp"):
         _listen_tcp(main, settings.text("listen_addr"), settings.text("tcp_port"))
+    if settings.values.get("listen_tls"):
+        _listen_tcp(main, settings.text("listen_addr"), settings.text("tls_port"), tls=True)
+
+
+def prepare_tls(main: Server, settings: Loaded, passed: Iterable[PassedSocket]) -> None:
+    """Read what TLS needs, if the settings want TLS or systemd passed a socket for it.
+
+    Raises StartError.
+    """
+    wanted = settings.values.get("listen_tls")
+    if "listen_tls" not in settings.values or not (
+        wanted or any(one.name == _tls_unit(main.name) for one in passed)
+    ):
+        return
+    from rpc.security.tls import ServerTls, TlsFiles, TlsPolicy
+
+    allowed = settings.values["tls_allowed_dn_list"]
+    files = TlsFiles(
+        ca=settings.text("ca_file"),
+        cert=settings.text("cert_file"),
+        key=settings.text("key_file"),
+        crl=settings.text("crl_file"),
+    )
+    policy = TlsPolicy(
+        verify=not settings.values["tls_no_verify_certificate"],
+        sanity=not settings.values["tls_no_sanity_certificate"],
+        allowed=allowed if isinstance(allowed, tuple) else None,
+        priority=settings.text("tls_priority"),
+    )
+    try:
+        main.tls = ServerTls(files, policy, _warn)
+    except ValueError as error:
+        raise StartError(Failure.NETWORK, str(error)) from error
 
 
 def _group(name: str) -> int | None:
@@ -59,11 +95,11 @@ def _group(name: str) -> int | None:
         ) from error
 
 
-def _listen_tcp(server: Server, address: str, port: str) -> None:
+def _listen_tcp(server: Server, address: str, port: str, *, tls: bool = False) -> None:
     where = f"{address or 'any address'}, port {port}"
     try:
         number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        server.listen_tcp(address, number)
+        server.listen_tcp(address, number, tls=tls)
     except OSError as error:  # also a service or a host that is not known
         raise StartError(
             Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
@@ -112,7 +148,15 @@ def adopt_sockets(
                 f"{one}, which systemd passed, is for no server:"
                 f" {', '.join(_unit_names(main.name))} are known",
             )
-        server.adopt(one.sock)
+        server.adopt(one.sock, tls=one.name == _tls_unit(main.name))
+
+
+def _warn(problem: str) -> None:
+    _log.warning("certificate", problem=problem)
+
+
+def _tls_unit(name: str) -> str:
+    return f"{name}-tls.socket"
 
 
 def _unit_names(name: str) -> dict[str, str]:
@@ -120,6 +164,7 @@ def _unit_names(name: str) -> dict[str, str]:
     units = {f"{name}.socket": "main", f"{name}-admin.socket": "admin"}
     if "listen_tcp" in settings_of(name):
         units[f"{name}-tcp.socket"] = "main"
+        units[_tls_unit(name)] = "main"
     return units
 
 

@@ -6,10 +6,10 @@ commands for its own daemon declares the entry point `aiovirt.virtadm` (see `tab
 
 from __future__ import annotations
 
-from admin.cli import itself, manage, monitor
+from admin.cli import itself, manage, monitor, pki
 from admin.cli.table import CommandTable
 
 
 def command_table() -> CommandTable:
     """The table of this program, with what other packages add to it."""
-    return CommandTable.with_extensions((itself.GROUP, monitor.GROUP, manage.GROUP))
+    return CommandTable.with_extensions((itself.GROUP, monitor.GROUP, manage.GROUP, pki.GROUP))

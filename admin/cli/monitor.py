@@ -6,6 +6,7 @@ Source of what they print: libvirt's tools/virt-admin.c.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
 from admin.cli.complete import client_ids, server_names
@@ -37,6 +38,41 @@ async def _server_threadpool_info(session: Session, command: Invocation) -> None
     with explained("Unable to get server workerpool parameters"):
         parameters = await server.get_threadpool_parameters()
     _answer_numbers(session, parameters.received, 15)
+
+
+async def _server_tls_info(session: Session, command: Invocation) -> None:
+    server = await session.connection.lookup_server(command.required("server"))
+    with explained(f"failed to ask server '{server.name}' for its TLS files"):
+        info = await server.get_tls()
+    rows = [
+        *(("own", one.subject, one.not_before, one.not_after) for one in info.own),
+        *(("CA", one.subject, one.not_before, one.not_after) for one in info.authorities),
+        *((f"{one.revoked} revoked", one.issuer, one.updated, one.due) for one in info.revocations),
+    ]
+    session.terminal.answer(
+        {
+            "files": {
+                "cert": info.cert_file,
+                "key": info.key_file,
+                "ca": info.ca_file,
+                "crl": info.crl_file,
+            },
+            "loaded": info.loaded,
+            "verify": info.verify,
+            "priority": info.priority,
+            "own": [asdict(one) for one in info.own],
+            "authorities": [asdict(one) for one in info.authorities],
+            "revocations": [asdict(one) for one in info.revocations],
+        },
+        table(
+            ("Kind", "Name", "From", "Until"),
+            [
+                (kind, name, when(start), when(end) if end else "-")
+                for kind, name, start, end in rows
+            ],
+            with_header=not session.terminal.quiet,
+        ),
+    )
 
 
 async def _client_list(session: Session, command: Invocation) -> None:
@@ -160,6 +196,14 @@ GROUP: Final = Group(
             "Show how many clients a server admits, and how many it has.",
             (server_option("the server whose limits are meant"),),
             aliases=("srv-clients-info",),
+        ),
+        Command(
+            "server-tls-info",
+            _server_tls_info,
+            "show the certificates that a server uses",
+            "Show the certificates and revocation lists that are in force on a server, and how long they"
+            " are valid. Only daemons of aiovirt can be asked.",
+            (server_option("the server whose certificates are meant"),),
         ),
     ),
 )

@@ -160,12 +160,14 @@ def read(path: str) -> list[Record]:
 
 
 def _records(data: bytes) -> Iterator[Record]:
-    for at in range(_SLOT, len(data), _SLOT):
+    for at in range(_SLOT, len(data) - len(data) % _SLOT, _SLOT):
         (count,) = _COUNT.unpack_from(data, at)
-        if at + count * _SLOT > len(data):
+        slots = range(at, at + count * _SLOT, _SLOT)
+        if slots.stop > len(data) or any(
+            data[slot : slot + _COUNT.size] != _FREE for slot in slots[1:]
+        ):
             raise ValueError("the journal of locks is damaged")
         if count:
-            slots = range(at, at + count * _SLOT, _SLOT)
             yield _record(b"".join(data[slot + _COUNT.size : slot + _SLOT] for slot in slots))
 
 
@@ -173,6 +175,8 @@ def _record(data: bytes) -> Record:
     directory_size, name_size, owner_size, flags, since = _HEADER.unpack_from(data)
     name_at = _HEADER.size + directory_size
     owner_at = name_at + name_size
+    if owner_size < _OWNER.size or owner_at + owner_size > len(data):
+        raise ValueError("the journal of locks is damaged")
     uuid, owner_id, pid, start = _OWNER.unpack_from(data, owner_at)
     owner_name = data[owner_at + _OWNER.size : owner_at + owner_size]
     return Record(

@@ -18,9 +18,18 @@ from daemons.settings.declaration import (
     Same,
     Setting,
     Text,
+    Texts,
     Value,
 )
-from daemons.settings.verify import absolute_path, filters, formats, not_empty, outputs, port
+from daemons.settings.verify import (
+    absolute_path,
+    filters,
+    formats,
+    not_empty,
+    outputs,
+    port,
+    tls_priority,
+)
 
 DAEMONS = ("virtd", "lockd", "logd")
 
@@ -236,6 +245,98 @@ NETWORK = (
     ),
 )
 
+_PEM = Text("an absolute path in quotes", absolute_path)
+
+TLS = (
+    Setting(
+        name="listen_tls",
+        group="TLS",
+        kind=Flag(),
+        default={_VIRTD: False},
+        change=Fixed(_BOUND),
+        doc="Whether to listen for TLS connections, too. It needs a certificate, its key and the CA's"
+        " certificate; `virtadm pki-init` makes some for a test.",
+    ),
+    Setting(
+        name="tls_port",
+        group="TLS",
+        kind=Text("a port number (0 to 65535) or a service name, in quotes", port),
+        default={_VIRTD: "16514"},
+        change=Fixed(_BOUND),
+        doc='The port for TLS, by number or by service name. "0" takes a free one.',
+    ),
+    Setting(
+        name="key_file",
+        group="TLS",
+        kind=_PEM,
+        default={_VIRTD: "/etc/pki/libvirt/private/serverkey.pem"},
+        change=Live("main", "tls.key"),
+        doc="The key of the server's certificate.",
+    ),
+    Setting(
+        name="cert_file",
+        group="TLS",
+        kind=_PEM,
+        default={_VIRTD: "/etc/pki/libvirt/servercert.pem"},
+        change=Live("main", "tls.cert"),
+        doc="The server's certificate, and behind it those between it and the CA, if any. Connections"
+        " that there are go on with the old one when it is changed.",
+    ),
+    Setting(
+        name="ca_file",
+        group="TLS",
+        kind=_PEM,
+        default={_VIRTD: "/etc/pki/CA/cacert.pem"},
+        change=Live("main", "tls.ca"),
+        doc="The certificates of the CAs that clients' certificates, and our own, come from.",
+    ),
+    Setting(
+        name="crl_file",
+        group="TLS",
+        kind=_PEM,
+        default={_VIRTD: "/etc/pki/CA/cacrl.pem"},
+        change=Live("main", "tls.crl"),
+        doc="Which certificates the CA has revoked. Without the file, none.",
+    ),
+    Setting(
+        name="tls_no_verify_certificate",
+        group="TLS",
+        kind=Flag(),
+        default={_VIRTD: False},
+        change=Live("main", "tls.no_verify"),
+        doc="1 lets in clients without a certificate; they are not asked for one then.",
+    ),
+    Setting(
+        name="tls_no_sanity_certificate",
+        group="TLS",
+        kind=Flag(),
+        default={_VIRTD: False},
+        change=Live("main", "tls.no_sanity"),
+        doc="1 uses the server's own certificate without asking whether it is fit: whether it is valid"
+        " now, meant for servers, from the CA.",
+    ),
+    Setting(
+        name="tls_allowed_dn_list",
+        group="TLS",
+        kind=Texts("a list of names, in which * and ? are wildcards"),
+        default={_VIRTD: None},
+        change=Live("main", "tls.allowed"),
+        example='["C=GB,ST=London,L=London,O=Example,CN=*"]',
+        doc="Whose certificates admit: the names in them, as client-info shows them. An empty list"
+        " admits nobody; without the setting every certificate of the CA does.",
+    ),
+    Setting(
+        name="tls_priority",
+        group="TLS",
+        kind=Text('a GnuTLS priority such as "NORMAL" or "SECURE256:-VERS-TLS1.2"', tls_priority),
+        default={_VIRTD: ""},
+        change=Live("main", "tls.priority"),
+        example='"SECURE128:-VERS-TLS1.2"',
+        doc="How strong TLS has to be, in GnuTLS's words: NORMAL, PFS, SECURE128, SECURE192 or"
+        " SECURE256, and versions to take away. TLS 1.2 is the least in any case.",
+    ),
+)
+
 ADMIN = (
     Setting(
         name="admin_max_clients",
@@ -333,7 +434,17 @@ ROTATION = (
     ),
 )
 
-SETTINGS = (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *NETWORK, *ADMIN, *ROTATION)
+SETTINGS = (
+    *LOGGING,
+    *CLIENTS,
+    *WORKERS,
+    *KEEPALIVE,
+    *SOCKETS,
+    *NETWORK,
+    *TLS,
+    *ADMIN,
+    *ROTATION,
+)
 
 KNOWN_ELSEWHERE = frozenset(
     (
@@ -346,23 +457,13 @@ KNOWN_ELSEWHERE = frozenset(
         "auth_tls",
         "auth_unix_ro",
         "auth_unix_rw",
-        "ca_file",
-        "cert_file",
-        "crl_file",
         "host_uuid",
         "host_uuid_source",
         "keepalive_required",
-        "key_file",
-        "listen_tls",
         "max_queued_clients",
         "ovs_timeout",
         "sasl_allowed_username_list",
         "tcp_min_ssf",
-        "tls_allowed_dn_list",
-        "tls_no_sanity_certificate",
-        "tls_no_verify_certificate",
-        "tls_port",
-        "tls_priority",
         "unix_sock_ro_perms",
     )
 )

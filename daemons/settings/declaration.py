@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Value = int | str | bool | None
+Value = int | str | bool | tuple[str, ...] | None
 """The value of a setting; `None` stands for "not set"."""
 
 UINT_MAX = 2**32 - 1
@@ -103,6 +103,29 @@ class Text:
     def show(self, value: Value) -> str:
         """See `Kind`. None of our strings has a character that TOML wants escaped."""
         return f'"{value}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A list of strings."""
+
+    what: str = "a list of strings"
+
+    @property
+    def allowed(self) -> str:
+        """See `Kind`."""
+        return self.what
+
+    def check(self, found: object) -> tuple[str, ...]:
+        """See `Kind`. A tuple does as well: values travel as JSON at a restart."""
+        if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+            raise ValueError
+        return tuple(found)
+
+    def show(self, value: Value) -> str:
+        """See `Kind`."""
+        inside = ", ".join(f'"{one}"' for one in value) if isinstance(value, tuple) else ""
+        return f"[{inside}]"
 
 
 @dataclass(frozen=True, slots=True)

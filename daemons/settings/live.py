@@ -30,7 +30,9 @@ def server_options(name: str, where: Literal["main", "admin"], loaded: Loaded) -
     fields: dict[str, Any] = {
         setting.name.removeprefix("admin_"): loaded.values[setting.name]
         for setting in settings_of(name).values()
-        if isinstance(setting.change, Live) and setting.change.where == where
+        if isinstance(setting.change, Live)
+        and setting.change.where == where
+        and not setting.change.knob.startswith("tls.")
     }
     if where == "admin":
         # Nobody is anonymous there: who may not administer is not let in at all.
@@ -69,7 +71,7 @@ def apply(name: str, old: Loaded, new: Loaded, running: Running) -> Loaded:
         names = sorted(knobs.values())
         try:
             _turn(running, target, {knob: changes[of] for knob, of in knobs.items()})
-        except (RpcError, LogSettingError) as error:
+        except (RpcError, LogSettingError, ValueError) as error:
             _log.error("settings not changed", settings=names, because=str(error))
             in_force.update({of: old.values[of] for of in names})
         else:
@@ -93,7 +95,7 @@ def _turns(name: str, changes: Mapping[str, Value]) -> Iterator[tuple[_Target, d
 
 
 def _turn(running: Running, target: _Target, knobs: Mapping[str, Value]) -> None:
-    """Raises RpcError or LogSettingError when the new values are refused; then nothing has
+    """Raises RpcError, LogSettingError or ValueError when the new values are refused; then nothing has
     changed."""
     where, part = target
     if where == "log":
@@ -104,6 +106,8 @@ def _turn(running: Running, target: _Target, knobs: Mapping[str, Value]) -> None
             running.own.apply(knobs)
         return
     server = running.main if where == "main" else running.admin
+    if part == "tls" and server.tls is None:
+        return  # it is not used
     if part:
         getattr(server, part).set(**knobs)
     else:

@@ -24,6 +24,16 @@ def absolute_path(text: str) -> None:
         raise ValueError("it does not begin with a slash")
 
 
+def tls_priority(text: str) -> None:
+    """Refuse what cannot be put into OpenSSL's terms."""
+    if text:
+        import ssl
+
+        from rpc.security.priority import apply_priority
+
+        apply_priority(text, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+
 def port(text: str) -> None:
     """Refuse a number that is no port. A service name is looked up when it is used."""
     not_empty(text)

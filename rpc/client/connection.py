@@ -40,6 +40,31 @@ class ConnectionLost(ConnectionError):
     """The connection is gone; whether a call that was in flight took effect is not known."""
 
 
+async def connect_tcp(host: str, port: int, timeout: float | None = None) -> socket.socket:
+    """A socket that is connected to the first address of `host` that answers.
+
+    timeout: seconds, None for ever. Raises OSError and TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError(f"{host}:{port}: the host has no address")
+    async with asyncio.timeout(timeout):
+        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            sock = socket.socket(*info[:3])
+            try:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, info[4])
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                sock.close()
+                failure = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+    raise failure
+
+
 class Connection(SocketLink):
     """One connection, from its making to `close`."""
 
@@ -111,24 +136,7 @@ class Connection(SocketLink):
 
         timeout: seconds, None for ever. Raises OSError and TimeoutError.
         """
-        loop = asyncio.get_running_loop()
-        name = f"{host}:{port}"
-        failure: OSError = OSError(f"{name}: the host has no address")
-        async with asyncio.timeout(timeout):
-            for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                sock = socket.socket(*info[:3])
-                try:
-                    sock.setblocking(False)
-                    await loop.sock_connect(sock, info[4])
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    return cls(sock, name)
-                except OSError as error:
-                    sock.close()
-                    failure = error
-                except BaseException:
-                    sock.close()
-                    raise
-        raise failure
+        return cls(await connect_tcp(host, port, timeout), f"{host}:{port}")
 
     # Calling -------------------------------------------------------------------------------------
 

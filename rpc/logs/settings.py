@@ -11,6 +11,7 @@ its corners, because a client sees the result through the admin API.
 from __future__ import annotations
 
 import enum
+import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -231,13 +232,9 @@ def level_chooser(filters: Iterable[Filter], otherwise: Level) -> Callable[[str]
 
     Source: libvirt: src/util/virlog.c, virLogSourceUpdate (g_pattern_match_simple).
     """
-    special = {"*": ".*", "?": "."}
+    # A pattern made by hand would try every way to share a name out among many `*`.
     rules = [
-        (
-            re.compile("".join(special.get(c) or re.escape(c) for c in one.match), re.DOTALL),
-            one.level,
-        )
-        for one in filters
+        (re.compile(fnmatch.translate(one.match.replace("[", "[[]"))), one.level) for one in filters
     ]
 
     def choose(source: str) -> Level:

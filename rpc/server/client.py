@@ -15,6 +15,7 @@ Source: libvirt's src/rpc/virnetserverclient.c and virnetserverprogram.c.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -70,13 +71,20 @@ class Client(SocketLink):
     """A connection to a server.
 
     id: growing from 1, never used again on this server; timestamp: when it connected, seconds since
-    the epoch; authenticated: whether procedures that need it may be called; readonly: whether it
-    came through a read-only service; in_flight: calls that have no reply yet.
+    the epoch; authenticated: whether procedures that need it may be called; auth: how it gets there,
+    "none" or "sasl"; sasl_name: who it then is; readonly: whether it came through a read-only
+    service; in_flight: calls that have no reply yet.
     """
+
+    #: Whether nobody between can read or change what it says.
+    is_encrypted = False
+    #: The name in its certificate, empty without one.
+    x509_name: str = ""
 
     __slots__ = (
         "_ahead",
         "_calls",
+        "_deadline",
         "_heard",
         "_keepalive",
         "_need",
@@ -84,10 +92,12 @@ class Client(SocketLink):
         "_stopped",
         "_streams",
         "_tail",
+        "auth",
         "authenticated",
         "id",
         "in_flight",
         "readonly",
+        "sasl_name",
         "server",
         "timestamp",
     )
@@ -100,6 +110,7 @@ class Client(SocketLink):
         *,
         authenticated: bool,
         readonly: bool,
+        auth: str = "none",
     ) -> None:
         super().__init__(server.loop, sock)
         self.server = server
@@ -107,6 +118,8 @@ class Client(SocketLink):
         self.timestamp = int(time.time())
         self.authenticated = authenticated
         self.readonly = readonly
+        self.auth = auth
+        self.sasl_name = ""
         self.in_flight = 0
         self._calls: set[Call] | frozenset[Call] = _NO_CALLS
         self._tail: bytearray | None = None  # bytes that are not consumed yet
@@ -117,6 +130,7 @@ class Client(SocketLink):
         self._heard = True
         self._keepalive: Keepalive | None = None
         self._streams: Streams | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     # Reading -------------------------------------------------------------------------------------
 
@@ -460,6 +474,14 @@ class Client(SocketLink):
 
     # Ending --------------------------------------------------------------------------------------
 
+    def expect_authentication(self, seconds: float) -> None:
+        """End it unless it says who it is within so many seconds."""
+        self._deadline = self._loop.call_later(seconds, self._end_if_anonymous)
+
+    def _end_if_anonymous(self) -> None:
+        if not self.authenticated:
+            self._end("it did not say in time who it is")
+
     def abort(self, reason: str = "closed by the daemon") -> None:
         """Disconnect now. Calls in flight are cancelled and their workers freed at once."""
         self._end(reason)
@@ -484,6 +506,9 @@ class Client(SocketLink):
         if self._keepalive is not None:
             self._keepalive.stop()
             self._keepalive = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         self.server.registry.remove(self)
         if self._streams is not None:
             self._streams.drop()

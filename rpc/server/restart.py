@@ -30,11 +30,14 @@ Keep = Callable[[int], int]
 
 
 class ServiceState(msgspec.Struct):
-    """A listening socket. file: device and inode of the file that goes at the end, if it is ours."""
+    """A listening socket. file: device and inode of the file that goes at the end, if it is ours; auth
+    and tls: what its clients have to do."""
 
     descriptor: int
     readonly: bool
     file: tuple[int, int] | None = None
+    auth: str = "none"
+    tls: bool = False
 
 
 class ClientState(msgspec.Struct):
@@ -53,6 +56,8 @@ class ClientState(msgspec.Struct):
     unsent_descriptors: list[tuple[int, int]] = []
     leaving: bool = False
     keepalive: bool = False
+    auth: str = "none"
+    sasl_name: str = ""
 
 
 class ServerState(msgspec.Struct):
@@ -118,10 +123,19 @@ def _save_server(server: Server, keep: Keep) -> ServerState:
         keepalive_interval=server.keepalive_interval,
         keepalive_count=server.keepalive_count,
         services=[
-            ServiceState(keep(service.sock.fileno()), service.readonly, service.file)
+            ServiceState(
+                keep(service.sock.fileno()),
+                service.readonly,
+                service.file,
+                service.auth,
+                service.tls,
+            )
             for service in server.services
         ],
-        clients=[_save_client(client, keep) for client in server.registry],
+        # What a TLS session has agreed on cannot be taken out of it: such clients connect again.
+        clients=[
+            _save_client(client, keep) for client in server.registry if not client.is_encrypted
+        ],
     )
 
 
@@ -139,7 +153,13 @@ def _restore_server(server: Server, state: ServerState) -> None:
     server.keepalive_interval = state.keepalive_interval
     server.keepalive_count = state.keepalive_count
     for service in state.services:
-        server.take_over(_socket(service.descriptor), readonly=service.readonly, file=service.file)
+        server.take_over(
+            _socket(service.descriptor),
+            readonly=service.readonly,
+            file=service.file,
+            auth=service.auth,
+            tls=service.tls,
+        )
     for client in state.clients:
         _restore_client(server, client)
 
@@ -162,6 +182,8 @@ def _save_client(client: Client, keep: Keep) -> ClientState:
         ],
         leaving=client.leaving,
         keepalive=client.keeps_alive,
+        auth=client.auth,
+        sasl_name=client.sasl_name,
     )
 
 
@@ -172,7 +194,9 @@ def _restore_client(server: Server, state: ClientState) -> None:
         state.id,
         authenticated=state.authenticated,
         readonly=state.readonly,
+        auth=state.auth,
     )
+    client.sasl_name = state.sasl_name
     client.timestamp = state.timestamp
     server.registry.add(client)
     for _, descriptor in state.unsent_descriptors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpc.logs import get_logger
 from rpc.security import PeerIdentity
@@ -19,16 +19,21 @@ from rpc.transport.link import PAUSE_SHUTDOWN
 from rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
+    from rpc.security.tls import ServerTls
     from rpc.server.daemon import Daemon
 
 _log = get_logger("rpc.server.server")
+
+#: Seconds that a client has to say who it is, where that is asked; the TLS handshake is part of it.
+AUTHENTICATION_TIME: Final = 60.0
 
 
 class Server:
     """One of a daemon's servers (virNetServer).
 
     admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
-    on_client_gone: called with every client that went, after its calls were abandoned.
+    on_client_gone: called with every client that went, after its calls were abandoned. tls: what
+    services with TLS use for clients to come; None without any.
     table: procedure key to handler, read by every call. draining: no more calls are taken.
     """
 
@@ -46,6 +51,7 @@ class Server:
         self.keepalive_count = options.keepalive_count
         self.on_client_gone: list[Callable[[Client], None]] = []
         self.services: list[Service] = []
+        self.tls: ServerTls | None = None
         self.table: dict[bytes, Binding] = {}
         self.calls_served = 0
         self.draining = False
@@ -68,25 +74,49 @@ class Server:
     # Services ------------------------------------------------------------------------------------
 
     def listen_unix(
-        self, path: str, *, mode: int = 0o700, group: int | None = None, readonly: bool = False
+        self,
+        path: str,
+        *,
+        mode: int = 0o700,
+        group: int | None = None,
+        readonly: bool = False,
+        auth: str = "none",
     ) -> Service:
         """Listen on a UNIX socket; see `service.listen_unix`. Raises OSError."""
         sock = listen_unix(path, mode=mode, group=group)
-        return self._add_service(sock, readonly=readonly, file=file_of(sock))
+        return self._add_service(sock, readonly=readonly, file=file_of(sock), auth=auth)
 
-    def listen_tcp(self, host: str, port: int) -> list[Service]:
-        """Listen on TCP, on every address that `host` has. Raises OSError."""
-        return [self._add_service(sock) for sock in listen_tcp(host, port)]
+    def listen_tcp(
+        self, host: str, port: int, *, auth: str = "none", tls: bool = False
+    ) -> list[Service]:
+        """Listen on TCP, on every address that `host` has. Raises OSError.
 
-    def adopt(self, sock: socket.socket, *, readonly: bool = False) -> Service:
+        tls: clients speak TLS, as `self.tls` has it then.
+        """
+        return [self._add_service(sock, auth=auth, tls=tls) for sock in listen_tcp(host, port)]
+
+    def adopt(
+        self,
+        sock: socket.socket,
+        *,
+        readonly: bool = False,
+        auth: str = "none",
+        tls: bool = False,
+    ) -> Service:
         """Take over a socket that listens already (socket activation); its file is left alone."""
-        return self._add_service(sock, readonly=readonly)
+        return self._add_service(sock, readonly=readonly, auth=auth, tls=tls)
 
     def take_over(
-        self, sock: socket.socket, *, readonly: bool, file: tuple[int, int] | None
+        self,
+        sock: socket.socket,
+        *,
+        readonly: bool,
+        file: tuple[int, int] | None,
+        auth: str = "none",
+        tls: bool = False,
     ) -> Service:
         """Take over a service of this very server from an earlier process; see `Service`."""
-        return self._add_service(sock, readonly=readonly, file=file)
+        return self._add_service(sock, readonly=readonly, file=file, auth=auth, tls=tls)
 
     def _add_service(
         self,
@@ -94,7 +124,11 @@ class Server:
         *,
         readonly: bool = False,
         file: tuple[int, int] | None = None,
+        auth: str = "none",
+        tls: bool = False,
     ) -> Service:
+        if tls and self.tls is None:
+            raise ValueError(f"server {self.name} has no TLS")
         service = Service(
             self.loop,
             sock,
@@ -102,6 +136,8 @@ class Server:
             self._accepted,
             readonly=readonly,
             file=file,
+            auth=auth,
+            tls=tls,
         )
         self.services.append(service)
         return service
@@ -150,17 +186,30 @@ class Server:
             _log.info("new client lost", server=self.name, error=error.strerror)
             sock.close()
             return
-        client = Client(
-            self,
-            sock,
-            self.registry.next_id(),
-            authenticated=True,
-            readonly=service.readonly,
-        )
+        client = self._new_client(service, sock)
         self.registry.add(client)
         client.start()
+        if not client.authenticated and not client.closed:
+            client.expect_authentication(AUTHENTICATION_TIME)
         if _log.info_on:
             _log.info("client connected", server=self.name, client=client.id)
+
+    def _new_client(self, service: Service, sock: socket.socket) -> Client:
+        number = self.registry.next_id()
+        if service.tls and self.tls is not None:
+            from rpc.server.tls_client import TlsClient
+
+            return TlsClient(
+                self, sock, number, self.tls, readonly=service.readonly, auth=service.auth
+            )
+        return Client(
+            self,
+            sock,
+            number,
+            authenticated=service.auth == "none",
+            readonly=service.readonly,
+            auth=service.auth,
+        )
 
     def _may_enter(self, sock: socket.socket) -> bool:
         peer = PeerIdentity.of(sock)

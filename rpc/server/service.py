@@ -28,9 +28,9 @@ _OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 class Service:
     """One listening socket of a server.
 
-    has_room: asked before every accept; accepted: gets each new socket; readonly and auth belong to
-    the clients that come through here; file: device and inode of the socket's file, which is removed
-    at the end, or None to leave it.
+    has_room: asked before every accept; accepted: gets each new socket; readonly, auth ("none" or
+    "sasl") and tls belong to the clients that come through here; file: device and inode of the
+    socket's file, which is removed at the end, or None to leave it.
     """
 
     def __init__(
@@ -42,11 +42,15 @@ class Service:
         *,
         readonly: bool = False,
         file: tuple[int, int] | None = None,
+        auth: str = "none",
+        tls: bool = False,
     ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.readonly = readonly
         self.file = file
+        self.auth = auth
+        self.tls = tls
         self._loop = loop
         self._has_room = has_room
         self._accepted = accepted

@@ -54,7 +54,10 @@ class Streams:
         return len(self._open)
 
     def begin(self, key: bytes, serial: int, wanted: WithStream[Any]) -> None:
-        """Begin a stream; its call has been answered."""
+        """Begin a stream; its call has been answered. One that has the same serial still is dropped."""
+        older = self._open.get((key, serial))
+        if older is not None:
+            older.drop()
         stream = Stream(self._client, self, key, serial, receives=wanted.receives)
         self._open[key, serial] = stream
         stream.start(wanted)
@@ -254,9 +257,8 @@ class Stream:
 
     def _cancel(self) -> None:
         self._over = True
-        task = self._task
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        if self._task is not None:
+            self._task.cancel()  # even if it is what runs now: its own packet may find the client gone
 
     def _packet(self, status: int) -> None:
         self.client.write(frame(self.key, Type.STREAM, self.serial, status, b""))

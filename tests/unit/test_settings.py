@@ -100,7 +100,7 @@ def test_libvirtds_file_with_every_example_in_force_loads(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("daemon", ["lockd", "logd"])
-def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_tcp(
+def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_the_network(
     tmp_path: Path, daemon: str
 ) -> None:
     loaded = read(tmp_path, EVERYTHING_IN_LIBVIRTD_CONF, daemon)
@@ -108,6 +108,16 @@ def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_tcp(
         "listen_tcp",
         "listen_addr",
         "tcp_port",
+        "listen_tls",
+        "tls_port",
+        "key_file",
+        "cert_file",
+        "ca_file",
+        "crl_file",
+        "tls_no_sanity_certificate",
+        "tls_no_verify_certificate",
+        "tls_allowed_dn_list",
+        "tls_priority",
     }
 
 
@@ -325,4 +335,6 @@ def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
         "listen_tcp",
         "listen_addr",
         "tcp_port",
+        "listen_tls",
+        "tls_port",
     }

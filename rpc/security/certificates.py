@@ -1,0 +1,295 @@
+"""Certificates, keys and revocation lists for TLS: read once, checked, and only then used.
+
+Nothing here listens or connects. What is wrong with a file is said before anybody relies on it, with
+the file, the certificate in it and the rule that it breaks.
+
+Source: libvirt's src/rpc/virnettlscontext.c (virNetTLSContextSanityCheckCredentials,
+virNetTLSContextLoadCredentials, virNetTLSContextValidCertificate).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from rpc.security.names import distinguished_name, name_is_allowed, name_text
+from rpc.security.rules import (
+    CertificateError,
+    Examined,
+    check_certificate,
+    check_chain,
+    check_constraints,
+    check_key_usage,
+    check_purpose,
+    check_times,
+)
+
+__all__ = [
+    "CertificateError",
+    "Credentials",
+    "TlsFiles",
+    "check_peer",
+    "distinguished_name",
+    "load",
+    "name_is_allowed",
+]
+
+#: How much of a file is read at most, in bytes; for certificates as in libvirt.
+CERTIFICATE_LIMIT: Final = 64 << 10
+CRL_LIMIT: Final = 8 << 20
+
+_CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
+_KEY: Final = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^\0]*?-----END \1-----")
+_CANNOT_PARSE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Paths of PEM files: the CAs to trust, the own certificate with its key, what was revoked.
+
+    crl: may be empty or name no file; then nothing was revoked.
+    """
+
+    ca: str
+    cert: str
+    key: str
+    crl: str = ""
+
+
+@dataclass(slots=True)
+class Credentials:
+    """What TLS is to be set up with.
+
+    chain: the own certificate, then the others of its file; empty, and no key, for a client that has
+    none. crls: every revocation list of the file. The `_pem` are written from what was checked, so that
+    a second reader sees nothing else; empty where there is nothing. warnings: what was wrong, but no
+    reason to refuse.
+    """
+
+    ca: list[x509.Certificate]
+    chain: list[x509.Certificate]
+    key: PrivateKeyTypes | None
+    crls: list[x509.CertificateRevocationList]
+    warnings: list[str] = field(default_factory=list)
+    ca_pem: bytes = b""
+    chain_pem: bytes = b""
+    key_pem: bytes = field(default=b"", repr=False)
+    crl_pem: bytes = b""
+
+    def __post_init__(self) -> None:
+        pem = serialization.Encoding.PEM
+        self.ca_pem = b"".join(each.public_bytes(pem) for each in self.ca)
+        self.chain_pem = b"".join(each.public_bytes(pem) for each in self.chain)
+        self.crl_pem = b"".join(each.public_bytes(pem) for each in self.crls)
+        if self.key is not None:
+            self.key_pem = self.key.private_bytes(
+                pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+
+    def expires(self) -> datetime:
+        """When the first of the certificates, the CAs' included, ends to be valid; UTC."""
+        return min(each.not_valid_after_utc for each in (*self.chain, *self.ca))
+
+    def crl_due(self) -> datetime | None:
+        """When the first of the revocation lists is to be replaced; UTC. None when that is not said."""
+        dates = [each.next_update_utc for each in self.crls]
+        return min((date for date in dates if date is not None), default=None)
+
+    def revoked(self, certificate: x509.Certificate) -> bool:
+        """Whether a list of the certificate's issuer has its number."""
+        return any(
+            each.issuer == certificate.issuer
+            and each.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+            for each in self.crls
+        )
+
+
+def load(
+    files: TlsFiles, *, server: bool, sanity: bool = True, now: datetime | None = None
+) -> Credentials:
+    """Read the files, each once, and check what is in them. Blocks while it reads.
+
+    server: whose certificate this is, which decides what it must be good for; a client may have none.
+    sanity: apply the rules for certificates; without it they must only be readable, and the key fit.
+    now: the time that counts, aware. Raises CertificateError.
+    """
+    found = _read_all(files, server=server)
+    if sanity:
+        _check(found, files, "server" if server else "client", now or datetime.now(UTC))
+    return found
+
+
+def check_peer(
+    certificate: x509.Certificate, *, server: bool, now: datetime | None = None
+) -> list[str]:
+    """Check the certificate that a peer has shown, after its chain has been verified; give warnings.
+
+    server: whether the peer is the server. Raises CertificateError.
+    """
+    role, file = "server" if server else "client", "[session]"
+    _understand(certificate, f"The {role} certificate", file)
+    peer = Examined(certificate, role, file, now or datetime.now(UTC))
+    check_times(peer)
+    if not peer.name:
+        raise peer.refusal("name", "does not say whose it is", "issue one with a subject")
+    check_constraints(peer)
+    check_key_usage(peer)
+    check_purpose(peer)
+    return peer.warnings
+
+
+def _read_all(files: TlsFiles, *, server: bool) -> Credentials:
+    role = "server" if server else "client"
+    cert_kind, key_kind = f"The {role} certificate", f"The {role} key"
+    ca = _read(files.ca, "The CA certificate")
+    if ca is None:
+        raise _missing("The CA certificate", files.ca)
+    cert = _read(files.cert, cert_kind)
+    key = _read(files.key, key_kind)
+    if cert is None and (server or key is not None):
+        raise _missing(cert_kind, files.cert)
+    if key is None and cert is not None:
+        raise _missing(key_kind, files.key)
+    crl = _read(files.crl, "The revocation list", CRL_LIMIT)
+    found = Credentials(
+        _certificates(ca, "The CA certificate", files.ca),
+        [] if cert is None else _certificates(cert, cert_kind, files.cert),
+        None if key is None else _private_key(key, key_kind, files.key),
+        [] if crl is None else _revocation_lists(crl, files.crl),
+    )
+    if found.key is not None and found.key.public_key() != found.chain[0].public_key():
+        raise CertificateError(
+            "key-mismatch",
+            f"{key_kind} {files.key} is not the key of the certificate {files.cert}"
+            f" ({distinguished_name(found.chain[0])}); put the two together that were made together"
+            " (the server's own certificate has to be the first in its file)",
+            file=files.key,
+            certificate=distinguished_name(found.chain[0]),
+        )
+    return found
+
+
+def _check(found: Credentials, files: TlsFiles, role: str, now: datetime) -> None:
+    own = None
+    if found.chain:
+        own = Examined(found.chain[0], role, files.cert, now, found.warnings)
+        check_certificate(own)
+    for authority in found.ca:
+        check_certificate(Examined(authority, "CA", files.ca, now, found.warnings))
+    if own is not None:
+        check_chain(own, found.chain[1:], found.ca, files.ca)
+    for crl in found.crls:
+        _check_revocation_list(crl, found, files.crl, now)
+    for at, certificate in enumerate(found.chain):
+        if found.revoked(certificate):
+            seen = Examined(certificate, "CA" if at else role, files.cert, now)
+            raise seen.refusal("revoked", f"was revoked, says {files.crl}", "issue a new one")
+
+
+def _check_revocation_list(
+    crl: x509.CertificateRevocationList, found: Credentials, file: str, now: datetime
+) -> None:
+    issuer = name_text(crl.issuer)
+    signers = [each for each in (*found.ca, *found.chain[1:]) if each.subject == crl.issuer]
+    if not any(_signed(crl, each) for each in signers):
+        text = (
+            f"The revocation list {file} of '{issuer}' was signed by none of the CAs that are trusted;"
+            " take it from the CA, or remove it"
+        )
+        raise CertificateError("crl", text, file=file)
+    if crl.next_update_utc is not None and crl.next_update_utc < now:
+        found.warnings.append(
+            f"The revocation list {file} of '{issuer}' was to be replaced on"
+            f" {crl.next_update_utc:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if crl.last_update_utc > now:
+        found.warnings.append(f"The revocation list {file} of '{issuer}' is from the future")
+
+
+def _signed(crl: x509.CertificateRevocationList, signer: x509.Certificate) -> bool:
+    try:
+        return crl.is_signature_valid(signer.public_key())  # type: ignore[arg-type]  # or TypeError
+    except _CANNOT_PARSE:
+        return False
+
+
+def _read(path: str, kind: str, limit: int = CERTIFICATE_LIMIT) -> bytes | None:
+    """A file's bytes, None when there is no such file."""
+    if not path:
+        return None
+    try:
+        # Opening must not wait for the other end, should it be a pipe.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _unreadable(kind, path, "it is no file")
+            data = file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(kind, path, error.strerror or str(error)) from error
+    if len(data) > limit:
+        raise _unreadable(kind, path, f"it is longer than {limit} bytes")
+    return data
+
+
+def _certificates(data: bytes, kind: str, path: str) -> list[x509.Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise _unreadable(kind, path, f"it is no certificate in PEM: {error}") from error
+    for each in found:
+        _understand(each, kind, path)
+    return found
+
+
+def _understand(certificate: x509.Certificate, kind: str, path: str) -> None:
+    """Have everything parsed that will be asked for: later nothing fails any more."""
+    try:
+        certificate.public_key()
+        _ = certificate.subject, certificate.issuer, certificate.extensions
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (*_CANNOT_PARSE, x509.DuplicateExtension) as error:
+        raise _unreadable(kind, path, f"it holds what cannot be understood: {error}") from error
+
+
+def _private_key(data: bytes, kind: str, path: str) -> PrivateKeyTypes:
+    # Other blocks may stand before it, such as the parameters of its curve.
+    found = _KEY.search(data)
+    try:
+        return serialization.load_pem_private_key(found[0] if found else b"", password=None)
+    except TypeError as error:
+        reason = "it is protected by a password, which nobody is there to give"
+        raise _unreadable(kind, path, reason) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _unreadable(kind, path, f"it is no private key in PEM: {error}") from error
+
+
+def _revocation_lists(data: bytes, path: str) -> list[x509.CertificateRevocationList]:
+    kind = "The revocation list"
+    try:
+        found = [x509.load_pem_x509_crl(block) for block in _CRL.findall(data)]
+        for each in found:
+            _ = each.issuer, each.next_update_utc, each.last_update_utc
+    except ValueError as error:
+        raise _unreadable(kind, path, f"it is no revocation list in PEM: {error}") from error
+    if not found:
+        raise _unreadable(kind, path, "it is no revocation list in PEM")
+    return found
+
+
+def _missing(kind: str, path: str) -> CertificateError:
+    text = f"{kind} {path or '(no file named)'} is missing; put it there, or name where it is"
+    return CertificateError("missing", text, file=path)
+
+
+def _unreadable(kind: str, path: str, reason: str) -> CertificateError:
+    return CertificateError("unreadable", f"{kind} {path} cannot be used: {reason}", file=path)

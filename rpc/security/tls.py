@@ -1,0 +1,197 @@
+"""TLS of a server or a client: from files that were checked to a context, and what a peer must show.
+
+Files are read when it is loaded and never in between, so a reload is all or nothing: files that fail a
+check change nothing, and connections that there are go on with what they began with.
+
+Source: libvirt's src/rpc/virnettlscontext.c.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from cryptography import x509
+
+from rpc.security.certificates import (
+    CertificateError,
+    Credentials,
+    TlsFiles,
+    check_peer,
+    distinguished_name,
+    load,
+    name_is_allowed,
+)
+from rpc.security.priority import apply_priority
+
+__all__ = ["CertificateError", "ServerTls", "TlsFiles", "TlsPolicy", "client_context"]
+
+#: Seconds before the end of a certificate from which on it is warned about.
+SOON: Final = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPolicy:
+    """What a server asks of its own certificate and of its clients'.
+
+    verify: clients need a certificate of a CA that is trusted; sanity: the own files are checked, not
+    only read; allowed: patterns of names, of which a client's has to match one, None for any;
+    priority: as GnuTLS has it, empty for the usual.
+    """
+
+    verify: bool = True
+    sanity: bool = True
+    allowed: tuple[str, ...] | None = None
+    priority: str = ""
+
+
+class ServerTls:
+    """TLS as one server has it. loaded: when its files were read last, in seconds since the epoch."""
+
+    def __init__(
+        self, files: TlsFiles, policy: TlsPolicy, warn: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """Read the files. Blocks. Raises CertificateError, and ValueError for the priority.
+
+        warn: told, also from threads, what is wrong but no reason to refuse.
+        """
+        self.files = files
+        self.policy = policy
+        self._warn = warn
+        self.credentials, self.context = _load(files, policy)
+        self.loaded = time.time()
+        self._tell_warnings()
+
+    def reload(self) -> None:
+        """Read the files again, for connections to come. Blocks.
+
+        Raises CertificateError and ValueError; then everything stays.
+        """
+        self.change(self.files, self.policy)
+
+    def change(self, files: TlsFiles, policy: TlsPolicy) -> None:
+        """Use other files or another policy, as `reload`."""
+        credentials, context = _load(files, policy)
+        self.credentials, self.context = credentials, context
+        self.files, self.policy = files, policy
+        self.loaded = time.time()
+        self._tell_warnings()
+
+    def set(self, **knobs: Any) -> None:
+        """Change some fields of the files or the policy, by name; otherwise as `change`.
+
+        A flag of the policy may be given by its opposite: no_verify, no_sanity.
+        """
+        for name in ("verify", "sanity"):
+            if f"no_{name}" in knobs:
+                knobs[name] = not knobs.pop(f"no_{name}")
+        policy = {name: value for name, value in knobs.items() if hasattr(self.policy, name)}
+        files = {name: value for name, value in knobs.items() if name not in policy}
+        self.change(replace(self.files, **files), replace(self.policy, **policy))
+
+    def admit(self, certificate: bytes | None) -> str:
+        """Whether a client may come in with this certificate (DER), and the name in it.
+
+        Its chain has been verified already. Raises CertificateError.
+        """
+        if certificate is None:
+            if self.policy.verify:
+                raise CertificateError("missing", "the client has shown none", file="[session]")
+            return ""
+        found = x509.load_der_x509_certificate(certificate)
+        name = distinguished_name(found)
+        for warning in check_peer(found, server=False):
+            self._warn(warning)
+        if self.credentials.revoked(found):
+            raise CertificateError(
+                "revoked", f"'{name}' was revoked", file="[session]", certificate=name
+            )
+        allowed = self.policy.allowed
+        if allowed is not None and not name_is_allowed(name, allowed):
+            raise CertificateError(
+                "name",
+                f"the name '{name}' is not on tls_allowed_dn_list",
+                file="[session]",
+                certificate=name,
+            )
+        return name
+
+    def _tell_warnings(self) -> None:
+        for warning in self.credentials.warnings:
+            self._warn(warning)
+        ends = self.credentials.expires()
+        left = ends.timestamp() - time.time()
+        if left < SOON:
+            self._warn(
+                f"the first of the certificates {self.files.cert} and {self.files.ca} ends on"
+                f" {ends:%Y-%m-%d %H:%M} UTC, in {int(left // 86400)} days: put new ones there and"
+                " have them read (server-update-tls)"
+            )
+
+
+def _load(files: TlsFiles, policy: TlsPolicy) -> tuple[Credentials, ssl.SSLContext]:
+    credentials = load(files, server=True, sanity=policy.sanity)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0  # libvirt's clients do not come back with one
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.verify_mode = ssl.CERT_REQUIRED if policy.verify else ssl.CERT_NONE
+    # What is revoked is looked at in `admit`: OpenSSL would refuse everybody whose CA has no list, or an
+    # old one.
+    _equip(context, credentials, policy.priority)
+    return credentials, context
+
+
+def client_context(
+    files: TlsFiles, *, verify: bool = True, priority: str = "", sanity: bool = True
+) -> ssl.SSLContext:
+    """What a client connects with. Blocks. Raises CertificateError, and ValueError for the priority.
+
+    verify: whether the server's certificate, and its name, have to be right.
+    """
+    credentials = load(files, server=False, sanity=sanity)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    _equip(context, credentials, priority)
+    if credentials.crl_pem:
+        with _as_file(credentials.crl_pem) as path:
+            context.load_verify_locations(cafile=path)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+    return context
+
+
+def _equip(context: ssl.SSLContext, credentials: Credentials, priority: str) -> None:
+    apply_priority(priority, context)
+    try:
+        _give_files(context, credentials)
+    except ssl.SSLError as error:
+        raise CertificateError(
+            "unreadable", f"OpenSSL does not take the TLS files: {error.reason}", file=""
+        ) from error
+
+
+def _give_files(context: ssl.SSLContext, credentials: Credentials) -> None:
+    context.load_verify_locations(cadata=credentials.ca_pem.decode())
+    # A CA that is trusted need not be the root of its own chain, as with GnuTLS.
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if credentials.chain_pem:
+        with _as_file(credentials.chain_pem + credentials.key_pem) as path:
+            context.load_cert_chain(path)
+
+
+@contextlib.contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """Bytes that were checked, as a file for who reads nothing else; it is in memory only."""
+    descriptor = os.memfd_create("aiovirt-tls", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
