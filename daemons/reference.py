@@ -18,6 +18,7 @@ from daemons.lockd import admin_protocol as lock_admin
 from daemons.lockd import protocol as lock_space
 from daemons.logd import admin_protocol as log_admin
 from daemons.logd import protocol as log_manager
+from daemons.virtd import remote_protocol as remote
 from rpc.wire import xdr
 from rpc.wire.errors import RemoteError
 from rpc.wire.keepalive import KEEPALIVE
@@ -31,12 +32,16 @@ _PROGRAMS = (
     EXTENSION,
     lock_space.LOCK_SPACE,
     log_manager.LOG_MANAGER,
+    remote.REMOTE,
     lock_admin.LOCK_ADMIN,
     log_admin.LOG_ADMIN,
 )
 #: What streams are made of, where that is more than bytes.
 _STREAMED = (log_admin.FollowRecord,)
 _ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
+    remote.AuthType,
+    remote.OpenFlags,
+    remote.Feature,
     lock_space.AcquireFlags,
     log_manager.OpenFlags,
     lock_admin.BreakFlags,

@@ -1,10 +1,28 @@
 """virtd: a stand-in for libvirtd, to which libvirt's clients can connect where there is no
 hypervisor."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from daemons.kind import DaemonKind
 
+if TYPE_CHECKING:
+    from daemons.instance import Start
+    from daemons.kind import Own
+    from rpc.server import Daemon, Server
+
+
+def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
+    from daemons.virtd.remote_service import RemoteService
+
+    service = RemoteService()
+    service.serve_on(main)
+    return service
+
+
 KIND = DaemonKind(
-    "virtd", "Virtualization daemon without a hypervisor, for testing libvirt clients."
+    "virtd", "Virtualization daemon without a hypervisor, for testing libvirt clients.", _programs
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from admin import client as admin_client
 from admin import protocol as admin
 from daemons.logd.client import LogAdmin
+from daemons.virtd import remote_protocol as remote
 from rpc.client import Connection
 from rpc.wire import typedparams
 from rpc.wire.message import Framer, Message, Type, frame
@@ -235,3 +236,12 @@ async def test_a_log_is_followed_through_restarts(logd: Restarted) -> None:
         await taking
     assert bytes(got) == b"".join(b"before %d\nafter %d\n" % (n, n) for n in range(3))
     assert followed.gaps == 0
+
+
+async def test_what_a_client_of_virtd_has_opened_stays_open() -> None:
+    with harness.running("virtd", SETTINGS) as daemon:
+        async with await Connection.open_unix(daemon.socket) as connection:
+            await connection.call(remote.CONNECT_OPEN, remote.OpenArgs("test:///default", 1))
+            await Restarted(daemon).restart()
+            opened = await connection.call(remote.CONNECT_GET_URI, None)
+            assert opened.uri == "test:///default"

@@ -12,6 +12,7 @@ from daemons.lockd.protocol import LOCK_SPACE
 from daemons.logd.admin_protocol import LOG_ADMIN
 from daemons.logd.protocol import LOG_MANAGER
 from daemons.reference import reference
+from daemons.virtd.remote_protocol import REMOTE
 from rpc.wire.program import Program
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
@@ -23,7 +24,7 @@ def test_the_protocol_reference_is_current() -> None:
     )
 
 
-@pytest.mark.parametrize("program", [ADMIN, LOCK_SPACE, LOG_MANAGER, LOCK_ADMIN, LOG_ADMIN])
+@pytest.mark.parametrize("program", [ADMIN, REMOTE, LOCK_SPACE, LOG_MANAGER, LOCK_ADMIN, LOG_ADMIN])
 def test_every_procedure_is_in_the_reference(program: Program) -> None:
     text = reference()
     for procedure in program:

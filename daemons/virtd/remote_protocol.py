@@ -1,0 +1,189 @@
+"""The table of the remote program, as far as virtd serves it: what a client says before any work.
+
+Source: libvirt's src/remote/remote_protocol.x and src/libvirt_internal.h.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Annotated, Final
+
+from rpc.wire import xdr
+from rpc.wire.program import Program
+
+#: The most that one step of an authentication may carry, in bytes.
+SASL_DATA_MAX: Final = 65536
+AUTH_TYPES_MAX: Final = 20
+
+
+class AuthType(IntEnum):
+    """How a client has to say who it is."""
+
+    NONE = 0
+    SASL = 1
+    POLKIT = 2
+
+
+class OpenFlags(IntFlag):
+    """How a connection is opened."""
+
+    READONLY = 1
+
+
+class Feature(IntEnum):
+    """What a client asks about before it relies on it."""
+
+    FD_PASSING = 8
+    TYPED_PARAM_STRING = 9
+    PROGRAM_KEEPALIVE = 10
+    REMOTE_EVENT_CALLBACK = 14
+    REMOTE_CLOSE_CALLBACK = 15
+    NETWORK_UPDATE_HAS_CORRECT_ORDER = 16
+
+
+@xdr.struct
+class OpenArgs:
+    """Arguments of CONNECT_OPEN. name: the URI of the driver; flags: OpenFlags."""
+
+    name: xdr.OptStr
+    flags: xdr.UInt
+
+
+@xdr.struct
+class TypeRet:
+    """The driver's name."""
+
+    type: xdr.Str
+
+
+@xdr.struct
+class VersionRet:
+    """A version: major * 1000000 + minor * 1000 + release."""
+
+    version: xdr.UHyper
+
+
+@xdr.struct
+class HostnameRet:
+    """A host's name."""
+
+    hostname: xdr.Str
+
+
+@xdr.struct
+class UriRet:
+    """The driver's URI on its own host."""
+
+    uri: xdr.Str
+
+
+@xdr.struct
+class SecureRet:
+    """Whether nobody between can read the connection."""
+
+    secure: xdr.Int
+
+
+@xdr.struct
+class FeatureArgs:
+    """Feature."""
+
+    feature: xdr.Int
+
+
+@xdr.struct
+class FeatureRet:
+    """Whether it is there."""
+
+    supported: xdr.Int
+
+
+@xdr.struct
+class AuthListRet:
+    """The ways to authenticate, AuthType."""
+
+    types: Annotated[list[int], xdr.Array(xdr.Int, AUTH_TYPES_MAX)]
+
+
+@xdr.struct
+class SaslInitRet:
+    """The mechanisms that there are, separated by commas."""
+
+    mechlist: xdr.Str
+
+
+@xdr.struct
+class SaslStartArgs:
+    """The mechanism that the client chose, and its first words; nil: whether it has none to say."""
+
+    mech: xdr.Str
+    nil: xdr.Int
+    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+
+
+@xdr.struct
+class SaslStepArgs:
+    """The client's next words."""
+
+    nil: xdr.Int
+    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+
+
+@xdr.struct
+class SaslRet:
+    """The server's words, and whether that was all."""
+
+    complete: xdr.Int
+    nil: xdr.Int
+    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+
+
+@xdr.struct
+class PolkitRet:
+    """Whether that was all."""
+
+    complete: xdr.Int
+
+
+REMOTE: Final = Program("remote", 0x20008086, 1)
+
+CONNECT_OPEN: Final = REMOTE.procedure(1, "CONNECT_OPEN", OpenArgs, xdr.Void, priority=True)
+CONNECT_CLOSE: Final = REMOTE.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void, priority=True)
+CONNECT_GET_TYPE: Final = REMOTE.procedure(3, "CONNECT_GET_TYPE", xdr.Void, TypeRet, priority=True)
+CONNECT_GET_VERSION: Final = REMOTE.procedure(
+    4, "CONNECT_GET_VERSION", xdr.Void, VersionRet, priority=True
+)
+CONNECT_GET_HOSTNAME: Final = REMOTE.procedure(
+    59, "CONNECT_GET_HOSTNAME", xdr.Void, HostnameRet, priority=True
+)
+CONNECT_SUPPORTS_FEATURE: Final = REMOTE.procedure(
+    60, "CONNECT_SUPPORTS_FEATURE", FeatureArgs, FeatureRet, priority=True
+)
+AUTH_LIST: Final = REMOTE.procedure(
+    66, "AUTH_LIST", xdr.Void, AuthListRet, priority=True, needs_auth=False
+)
+AUTH_SASL_INIT: Final = REMOTE.procedure(
+    67, "AUTH_SASL_INIT", xdr.Void, SaslInitRet, priority=True, needs_auth=False
+)
+AUTH_SASL_START: Final = REMOTE.procedure(
+    68, "AUTH_SASL_START", SaslStartArgs, SaslRet, priority=True, needs_auth=False
+)
+AUTH_SASL_STEP: Final = REMOTE.procedure(
+    69, "AUTH_SASL_STEP", SaslStepArgs, SaslRet, priority=True, needs_auth=False
+)
+AUTH_POLKIT: Final = REMOTE.procedure(
+    70, "AUTH_POLKIT", xdr.Void, PolkitRet, priority=True, needs_auth=False
+)
+CONNECT_GET_URI: Final = REMOTE.procedure(110, "CONNECT_GET_URI", xdr.Void, UriRet, priority=True)
+CONNECT_IS_SECURE: Final = REMOTE.procedure(
+    149, "CONNECT_IS_SECURE", xdr.Void, SecureRet, priority=True
+)
+CONNECT_GET_LIB_VERSION: Final = REMOTE.procedure(
+    157, "CONNECT_GET_LIB_VERSION", xdr.Void, VersionRet, priority=True
+)
+CONNECT_REGISTER_CLOSE_CALLBACK: Final = REMOTE.procedure(
+    360, "CONNECT_REGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, priority=True
+)
+CONNECT_UNREGISTER_CLOSE_CALLBACK: Final = REMOTE.procedure(
+    361, "CONNECT_UNREGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, priority=True
+)

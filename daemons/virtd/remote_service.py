@@ -1,0 +1,207 @@
+"""The front door of the remote program: who a client is, what it opens, and what it asks first.
+
+No hypervisor is behind it. What a client opens is a driver by its URI, `qemu` or `test`, and what it is
+told of that is what libvirt's own would say.
+
+Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code and domain.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from admin.protocol import LIBVIRT_VERSION
+from daemons.virtd import remote_protocol as protocol
+from daemons.virtd.remote_protocol import AuthType, Feature, OpenFlags
+from rpc.server import Client, Handlers, Server
+from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from daemons.settings.declaration import Value
+    from daemons.virtd.state import RemoteState
+    from rpc.server.restart import Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver, as clients see it. paths: what may stand in its URIs; version: the hypervisor's, as
+    major * 1000000 + minor * 1000 + release."""
+
+    type: str
+    version: int
+    paths: frozenset[str]
+
+
+DRIVERS: Final[Mapping[str, Driver]] = {
+    "qemu": Driver("QEMU", 7_002_000, frozenset(("/system", "/session"))),
+    "test": Driver("TEST", 2, frozenset(("/default",))),
+}
+_FEATURES: Final = frozenset(Feature)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a client has opened."""
+
+    uri: str
+    driver: Driver
+
+
+class RemoteService:
+    """Serves the program. opened: by client id."""
+
+    def __init__(self) -> None:
+        self.opened: dict[int, Opened] = {}
+
+    def serve_on(self, server: Server) -> None:
+        """Add the program to a server."""
+        bound = Handlers(protocol.REMOTE)
+        bound.bind(protocol.AUTH_LIST, self.auth_list)
+        bound.bind(protocol.AUTH_POLKIT, self.auth_polkit)
+        bound.bind(protocol.CONNECT_OPEN, self.open)
+        bound.bind(protocol.CONNECT_CLOSE, self.close)
+        bound.bind(protocol.CONNECT_GET_TYPE, self.get_type)
+        bound.bind(protocol.CONNECT_GET_VERSION, self.get_version)
+        bound.bind(protocol.CONNECT_GET_HOSTNAME, self.get_hostname)
+        bound.bind(protocol.CONNECT_GET_URI, self.get_uri)
+        bound.bind(protocol.CONNECT_IS_SECURE, self.is_secure)
+        bound.bind(protocol.CONNECT_GET_LIB_VERSION, self.get_lib_version)
+        bound.bind(protocol.CONNECT_SUPPORTS_FEATURE, self.supports_feature)
+        bound.bind(protocol.CONNECT_REGISTER_CLOSE_CALLBACK, self.close_callback)
+        bound.bind(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK, self.close_callback)
+        server.add_program(bound)
+        server.on_client_gone.append(self._client_gone)
+
+    # Authentication ------------------------------------------------------------------------------
+
+    def auth_list(self, client: Client, args: None) -> protocol.AuthListRet:
+        wanted = client.auth == "sasl" and not client.authenticated
+        return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
+
+    def auth_polkit(self, client: Client, args: None) -> protocol.PolkitRet:
+        raise RpcError(ErrorCode.AUTH_FAILED, "authentication failed", domain=ErrorDomain.RPC)
+
+    # The connection ------------------------------------------------------------------------------
+
+    def open(self, client: Client, args: protocol.OpenArgs) -> None:
+        if self.opened.pop(client.id, None) is not None:  # libvirt's closes it then, too
+            raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
+        if args.name is None:
+            raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
+        self.opened[client.id] = find_driver(args.name)
+        if args.flags & OpenFlags.READONLY:
+            client.readonly = True
+
+    def close(self, client: Client, args: None) -> None:
+        client.close_after_reply()
+
+    def get_type(self, client: Client, args: None) -> protocol.TypeRet:
+        return protocol.TypeRet(self._opened(client).driver.type)
+
+    def get_version(self, client: Client, args: None) -> protocol.VersionRet:
+        return protocol.VersionRet(self._opened(client).driver.version)
+
+    def get_hostname(self, client: Client, args: None) -> protocol.HostnameRet:
+        self._opened(client)
+        return protocol.HostnameRet(socket.gethostname())
+
+    def get_uri(self, client: Client, args: None) -> protocol.UriRet:
+        return protocol.UriRet(self._opened(client).uri)
+
+    def is_secure(self, client: Client, args: None) -> protocol.SecureRet:
+        self._opened(client)
+        return protocol.SecureRet(int(client.is_local or client.is_encrypted))
+
+    def get_lib_version(self, client: Client, args: None) -> protocol.VersionRet:
+        self._opened(client)
+        return protocol.VersionRet(LIBVIRT_VERSION)
+
+    def supports_feature(self, client: Client, args: protocol.FeatureArgs) -> protocol.FeatureRet:
+        if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
+            client.start_keepalive()
+            return protocol.FeatureRet(1)
+        self._opened(client)
+        return protocol.FeatureRet(int(args.feature in _FEATURES))
+
+    def close_callback(self, client: Client, args: None) -> None:
+        """The event tells that the driver lost its hypervisor, which cannot be: it is never sent."""
+        self._opened(client)
+
+    def _client_gone(self, client: Client) -> None:
+        self.opened.pop(client.id, None)
+
+    def _opened(self, client: Client) -> Opened:
+        found = self.opened.get(client.id)
+        if found is None:
+            raise RpcError(ErrorCode.INTERNAL_ERROR, "hypervisor connection not open")
+        return found
+
+    # See `daemons.kind.Own` ----------------------------------------------------------------------
+
+    @property
+    def state_type(self) -> type[RemoteState]:
+        """What is written down at a restart."""
+        from daemons.virtd.state import RemoteState
+
+        return RemoteState
+
+    def start(self) -> None:
+        """Nothing is to be done."""
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """There is nothing of its own to set."""
+
+    async def pause(self) -> None:
+        """It stands still by itself."""
+
+    def go_on(self) -> None:
+        """It was not stopped."""
+
+    def save(self, keep: Keep) -> RemoteState:
+        """Write down who has opened what."""
+        from daemons.virtd.state import save
+
+        return save(self)
+
+    def restore(self, state: RemoteState) -> None:
+        """Have it all opened again."""
+        from daemons.virtd.state import restore
+
+        restore(self, state)
+
+
+def find_driver(uri: str) -> Opened:
+    """The driver of a URI; an empty one stands for what libvirt would try first here.
+
+    Raises RpcError as libvirt's drivers do.
+    """
+    if not uri:
+        uri = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
+    scheme, colon, rest = uri.partition(":")
+    if not scheme:
+        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is no URI", domain=ErrorDomain.URI)
+    if not colon:
+        raise RpcError(
+            ErrorCode.NO_CONNECT,
+            f"no driver for '{uri}', which names none",
+            domain=ErrorDomain.NONE,
+        )
+    driver = DRIVERS.get(scheme)
+    if driver is None:
+        raise RpcError(
+            ErrorCode.NO_CONNECT,
+            f"no driver for {uri}: there are {', '.join(DRIVERS)}",
+            domain=ErrorDomain.NONE,
+        )
+    path = rest.removeprefix("//").partition("?")[0]
+    if path not in driver.paths:
+        raise RpcError(
+            ErrorCode.INTERNAL_ERROR,
+            f"'{path}' in the URI {uri} is none of {', '.join(sorted(driver.paths))}",
+            domain=ErrorDomain.NONE,
+        )
+    return Opened(uri, driver)

@@ -1,0 +1,125 @@
+"""What a client says to libvirtd before any work, and the same to virtd: both answer alike.
+
+Written from what libvirtd 9.0.0 answered.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from daemons.virtd import remote_protocol as remote
+from daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs
+from rpc.client import Connection, ConnectionLost
+from rpc.wire.errors import RpcError
+from rpc.wire.program import Procedure
+from tests import harness
+
+Step = tuple[Procedure[Any, Any], Any]
+
+
+@pytest.fixture(scope="module", params=["libvirtd", "virtd"])
+def daemon(request: pytest.FixtureRequest) -> Iterator[harness.RunningDaemon]:
+    if request.param == "libvirtd" and os.geteuid() != 0:
+        pytest.skip("what an ordinary user's libvirtd opens for an empty URI depends on the host")
+    with harness.running(request.param) as daemon:
+        yield daemon
+
+
+def opening(name: str | None, flags: int = 0) -> Step:
+    return remote.CONNECT_OPEN, OpenArgs(name, flags)
+
+
+def supports(feature: int) -> Step:
+    return remote.CONNECT_SUPPORTS_FEATURE, FeatureArgs(feature)
+
+
+TYPE: Step = (remote.CONNECT_GET_TYPE, None)
+URI: Step = (remote.CONNECT_GET_URI, None)
+LIST: Step = (remote.AUTH_LIST, None)
+REGISTER: Step = (remote.CONNECT_REGISTER_CLOSE_CALLBACK, None)
+UNREGISTER: Step = (remote.CONNECT_UNREGISTER_CLOSE_CALLBACK, None)
+
+TEST = opening("test:///default")
+DONE = None
+NOT_OPEN = (1, 7)
+
+
+def type_(name: str) -> remote.TypeRet:
+    return remote.TypeRet(name)
+
+
+def uri(text: str) -> remote.UriRet:
+    return remote.UriRet(text)
+
+
+CASES: dict[str, list[tuple[Step, object]]] = {
+    "nothing is open": [
+        ((remote.CONNECT_GET_TYPE, None), NOT_OPEN),
+        ((remote.CONNECT_GET_VERSION, None), NOT_OPEN),
+        ((remote.CONNECT_GET_HOSTNAME, None), NOT_OPEN),
+        ((remote.CONNECT_GET_URI, None), NOT_OPEN),
+        ((remote.CONNECT_IS_SECURE, None), NOT_OPEN),
+        ((remote.CONNECT_GET_LIB_VERSION, None), NOT_OPEN),
+        (REGISTER, NOT_OPEN),
+        (UNREGISTER, NOT_OPEN),
+        (supports(Feature.REMOTE_CLOSE_CALLBACK), NOT_OPEN),
+        (supports(Feature.PROGRAM_KEEPALIVE), remote.FeatureRet(1)),
+    ],
+    "how to authenticate": [(LIST, remote.AuthListRet([AuthType.NONE]))] * 2,
+    "the test driver": [
+        (TEST, DONE),
+        (TYPE, type_("TEST")),
+        (URI, uri("test:///default")),
+        ((remote.CONNECT_GET_VERSION, None), remote.VersionRet(2)),
+        ((remote.CONNECT_GET_LIB_VERSION, None), remote.VersionRet(9_000_000)),
+        ((remote.CONNECT_GET_HOSTNAME, None), remote.HostnameRet(socket.gethostname())),
+        ((remote.CONNECT_IS_SECURE, None), remote.SecureRet(1)),
+    ],
+    "the qemu driver": [
+        (opening("qemu:///system"), DONE),
+        (TYPE, type_("QEMU")),
+        (URI, uri("qemu:///system")),
+    ],
+    "a session": [(opening("qemu:///session"), DONE), (URI, uri("qemu:///session"))],
+    "an empty name": [(opening(""), DONE), (URI, uri("qemu:///system"))],
+    "no name": [(opening(None), NOT_OPEN), (TEST, DONE)],
+    "twice": [(TEST, DONE), (TEST, (1, 7)), (TYPE, NOT_OPEN), (TEST, DONE)],
+    "a driver that there is not": [(opening("foo:///x"), (5, 0)), (TEST, DONE)],
+    "no driver named": [(opening("nonsense"), (5, 0)), (TYPE, NOT_OPEN)],
+    "no URI at all": [(opening(":::"), (1, 45)), (TYPE, NOT_OPEN)],
+    "a path that there is not": [(opening("qemu:///bad"), (1, 0)), (TYPE, NOT_OPEN)],
+    "no path": [(opening("qemu:///"), (1, 0))],
+    "read-only": [(opening("test:///default", 1), DONE), (TYPE, type_("TEST"))],
+    "any flags": [(opening("test:///default", 0xFF), DONE)],
+    "features": [
+        (TEST, DONE),
+        *(
+            (supports(number), remote.FeatureRet(int(number in set(Feature))))
+            for number in (*range(1, 3), *range(8, 11), *range(14, 17), 99, -1)
+        ),
+    ],
+    "close callbacks": [
+        (TEST, DONE),
+        *((step, DONE) for step in (UNREGISTER, REGISTER, REGISTER, UNREGISTER, UNREGISTER)),
+    ],
+    "good-bye": [((remote.CONNECT_CLOSE, None), DONE), (TYPE, "closed")],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_both_answer_alike(daemon: harness.RunningDaemon, case: str) -> None:
+    async with await Connection.open_unix(daemon.socket) as connection:
+        for number, ((procedure, args), expected) in enumerate(CASES[case]):
+            found: object
+            try:
+                found = await connection.call(procedure, args, timeout=harness.PATIENCE)
+            except RpcError as error:
+                found = (error.code, error.domain)
+            except ConnectionLost:
+                found = "closed"
+            assert found == expected, f"step {number}: {procedure.name}"

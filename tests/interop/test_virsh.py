@@ -1,0 +1,135 @@
+"""libvirt's own virsh connects to virtd, over a UNIX socket and over TLS, and is let in or not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import harness
+from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
+
+
+class Site:
+    """A virtd with TLS on loopback, and what its clients need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = make(GOOD_CA)
+        self.server = make(replace(GOOD, name="localhost", hosts=("localhost",)), self.ca)
+        self.revoked = make(replace(GOOD, name="revoked"), self.ca)
+        (folder / "cacert.pem").write_bytes(pem(self.ca))
+        (folder / "servercert.pem").write_bytes(pem(self.server))
+        (folder / "serverkey.pem").write_bytes(key_pem(self.server.key))
+        (folder / "cacrl.pem").write_bytes(pem(make_crl(self.ca, [self.revoked])))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def settings(self) -> harness.Settings:
+        return {
+            "listen_tls": 1,
+            "listen_addr": "127.0.0.1",
+            "tls_port": str(self.port),
+            "ca_file": f"{self.folder}/cacert.pem",
+            "cert_file": f"{self.folder}/servercert.pem",
+            "key_file": f"{self.folder}/serverkey.pem",
+            "crl_file": f"{self.folder}/cacrl.pem",
+            "tls_allowed_dn_list": ["CN=client*", "CN=revoked"],
+        }
+
+    def client(self, name: str, made: Made | None, ca: Made | None = None) -> str:
+        """A folder for `pkipath`, and the URI with it."""
+        folder = self.folder / f"client-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "cacert.pem").write_bytes(pem(ca or self.ca))
+        if made is not None:
+            (folder / "clientcert.pem").write_bytes(pem(made))
+            (folder / "clientkey.pem").write_bytes(key_pem(made.key))
+        return f"qemu+tls://localhost:{self.port}/system?pkipath={folder}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, harness.RunningDaemon]]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    with harness.running("virtd", site.settings()) as daemon:
+        yield site, daemon
+
+
+def virsh(uri: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [harness.require("virsh"), "-q", "-c", uri, *words],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["unix", "tls"])
+def test_what_virsh_asks_first(site: tuple[Site, harness.RunningDaemon], kind: str) -> None:
+    here, daemon = site
+    uri = (
+        f"qemu+unix:///system?socket={daemon.socket}"
+        if kind == "unix"
+        else here.client("good", make(replace(GOOD, name="client one"), here.ca))
+    )
+    assert _said(virsh(uri, "hostname")) == socket.gethostname()
+    assert _said(virsh(uri, "uri")) == uri
+    assert "Using API: QEMU 9.0.0" in _said(virsh(uri, "version"))
+    assert _said(virsh(uri, "connect; hostname")) == socket.gethostname()
+    assert _said(virsh(uri, "-r", "hostname")) == socket.gethostname()
+
+
+@pytest.mark.parametrize("driver", ["test", "qemu"])
+def test_drivers(site: tuple[Site, harness.RunningDaemon], driver: str) -> None:
+    path = {"test": "default", "qemu": "session"}[driver]
+    uri = f"{driver}+unix:///{path}?socket={site[1].socket}"
+    assert f"Using API: {driver.upper()}" in _said(virsh(uri, "version"))
+
+
+def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:
+    done = virsh(f"qemu+unix:///system?socket={site[1].socket}", "list")
+    assert done.returncode == 1
+    assert "no procedure 273 here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "why",
+    ["another CA", "expired", "not yet valid", "revoked", "not on the list", "none", "its own"],
+)
+def test_who_is_refused(site: tuple[Site, harness.RunningDaemon], why: str) -> None:
+    here, daemon = site
+    good = replace(GOOD, name="client two")
+    shown = {
+        "another CA": lambda: make(good, make(replace(GOOD_CA, name="another CA"))),
+        "expired": lambda: make(replace(good, starts=-9, ends=-1), here.ca),
+        "not yet valid": lambda: make(replace(good, starts=5, ends=9), here.ca),
+        "revoked": lambda: here.revoked,
+        "not on the list": lambda: make(replace(good, name="stranger"), here.ca),
+        "none": lambda: None,
+        "its own": lambda: make(good),
+    }[why]()
+    done = virsh(here.client(why.replace(" ", "-"), shown), "hostname")
+    assert done.returncode == 1
+    assert "error: failed to connect" in done.stderr
+    assert daemon.alive
+
+
+def test_virsh_refuses_a_server_of_another_ca(site: tuple[Site, harness.RunningDaemon]) -> None:
+    here, _ = site
+    uri = here.client("wary", make(replace(GOOD, name="client"), here.ca), ca=make(GOOD_CA))
+    done = virsh(uri, "hostname")
+    assert done.returncode == 1
+    assert "certificate" in done.stderr
