@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test check bench soak clean
+.PHONY: help venv run stop test check bench soak fuzz clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ bench: $(READY)  ## measure against libvirt's daemons; PHASES="16x5 idle" for so
 
 soak: $(READY)  ## a minute of clients that misbehave; SECONDS=600 for ten
 	AIOVIRT_SOAK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/soak $(ARGS)
+
+fuzz: $(READY)  ## millions of broken inputs for all that reads bytes; RUNS=100000 for fewer
+	@nice -n 10 $(BIN)/python -m tests.fuzz --runs $(or $(RUNS),10000000) --jobs $(or $(JOBS),0) \
+		$(TARGETS) $(ARGS)
 
 clean: stop  ## end the daemons and remove what was made here, except .venv
 	rm -rf run build dist *.egg-info .coverage

@@ -1,0 +1,1 @@
+"""Any bytes at everything that reads bytes: `python -m tests.fuzz --help`, and docs/fuzzing.md."""
