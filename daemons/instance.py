@@ -81,7 +81,7 @@ class Instance:
             except (OSError, ValueError) as error:
                 raise StartError(Failure.INIT, str(error)) from error
         if start.passed:
-            sockets.adopt_sockets(main, admin, start.passed, start.places)
+            sockets.adopt_sockets(main, admin, start.passed, start.settings, start.places)
         else:
             sockets.open_sockets(main, admin, start.settings, start.places)
 

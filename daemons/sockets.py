@@ -32,21 +32,53 @@ def open_sockets(main: Server, admin: Server, settings: Loaded, places: Places) 
     Raises StartError.
     """
     group = _group(settings.text("unix_sock_group"))
-    for server, path, permissions in (
-        (main, places.socket, "unix_sock_rw_perms"),
-        (admin, places.admin_socket, "unix_sock_admin_perms"),
-    ):
+    auth = authentication(settings)
+    kinds = [
+        (main, places.socket, "unix_sock_rw_perms", "auth_unix_rw"),
+        (admin, places.admin_socket, "unix_sock_admin_perms", ""),
+    ]
+    if "unix_sock_ro_perms" in settings.values:
+        kinds.append((main, f"{places.socket}-ro", "unix_sock_ro_perms", "auth_unix_ro"))
+    for server, path, permissions, how in kinds:
         remove_stale(path)
         try:
-            server.listen_unix(path, mode=settings.integer(permissions), group=group)
+            server.listen_unix(
+                path,
+                mode=settings.integer(permissions),
+                group=group,
+                readonly=how == "auth_unix_ro",
+                auth=auth.get(how, "none"),
+            )
         except OSError as error:
             raise StartError(
                 Failure.NETWORK, f"the socket {path} cannot be opened: {error.strerror or error}"
             ) from error
     if settings.values.get("listen_tcp"):
-        _listen_tcp(main, settings.text("listen_addr"), settings.text("tcp_port"))
+        _listen_tcp(main, settings, "tcp_port", auth["auth_tcp"])
     if settings.values.get("listen_tls"):
-        _listen_tcp(main, settings.text("listen_addr"), settings.text("tls_port"), tls=True)
+        _listen_tcp(main, settings, "tls_port", auth["auth_tls"], tls=True)
+
+
+def authentication(settings: Loaded) -> dict[str, str]:
+    """How the clients of each kind of socket authenticate, by the settings' names.
+
+    Raises StartError for what is not to be had.
+    """
+    found = {
+        name: settings.text(name)
+        for name in ("auth_unix_rw", "auth_unix_ro", "auth_tcp", "auth_tls")
+        if name in settings.values
+    }
+    for name, how in found.items():
+        if how == "polkit":
+            raise StartError(Failure.NETWORK, f'{name} = "polkit": there is no polkit here')
+    if found.get("auth_tcp") == "sasl":
+        raise StartError(
+            Failure.NETWORK,
+            'auth_tcp = "sasl": without TLS nothing protects what follows; use listen_tls and'
+            ' auth_tls = "sasl"',
+        )
+    return found
 
 
 def prepare_tls(main: Server, settings: Loaded, passed: Iterable[PassedSocket]) -> None:
@@ -95,11 +127,14 @@ def _group(name: str) -> int | None:
         ) from error
 
 
-def _listen_tcp(server: Server, address: str, port: str, *, tls: bool = False) -> None:
+def _listen_tcp(
+    server: Server, settings: Loaded, setting: str, auth: str, *, tls: bool = False
+) -> None:
+    address, port = settings.text("listen_addr"), settings.text(setting)
     where = f"{address or 'any address'}, port {port}"
     try:
         number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        server.listen_tcp(address, number, tls=tls)
+        server.listen_tcp(address, number, auth=auth, tls=tls)
     except OSError as error:  # also a service or a host that is not known
         raise StartError(
             Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
@@ -132,12 +167,17 @@ def remove_stale(path: str) -> None:
 
 
 def adopt_sockets(
-    main: Server, admin: Server, passed: Iterable[PassedSocket], places: Places
+    main: Server,
+    admin: Server,
+    passed: Iterable[PassedSocket],
+    settings: Loaded,
+    places: Places,
 ) -> None:
     """Give each socket that systemd passed to the server whose unit name or path it has.
 
     Raises StartError for one that neither takes, and for one that does not listen.
     """
+    auth = authentication(settings)
     for one in passed:
         if not one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise StartError(Failure.NETWORK, f"{one}, which systemd passed, does not listen")
@@ -148,7 +188,21 @@ def adopt_sockets(
                 f"{one}, which systemd passed, is for no server:"
                 f" {', '.join(_unit_names(main.name))} are known",
             )
-        server.adopt(one.sock, tls=one.name == _tls_unit(main.name))
+        how = _authentication_of(main.name, one) if server is main else ""
+        server.adopt(
+            one.sock,
+            tls=how == "auth_tls",
+            readonly=how == "auth_unix_ro",
+            auth=auth.get(how, "none"),
+        )
+
+
+def _authentication_of(name: str, one: PassedSocket) -> str:
+    """The setting that says how clients of a passed socket authenticate."""
+    if not one.is_unix:
+        return "auth_tls" if one.name == _tls_unit(name) else "auth_tcp"
+    readonly = one.name == f"{name}-ro.socket" or (not one.name and one.path.endswith("-sock-ro"))
+    return "auth_unix_ro" if readonly else "auth_unix_rw"
 
 
 def _warn(problem: str) -> None:
@@ -165,6 +219,7 @@ def _unit_names(name: str) -> dict[str, str]:
     if "listen_tcp" in settings_of(name):
         units[f"{name}-tcp.socket"] = "main"
         units[_tls_unit(name)] = "main"
+        units[f"{name}-ro.socket"] = "main"
     return units
 
 

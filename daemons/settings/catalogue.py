@@ -10,6 +10,7 @@ from __future__ import annotations
 from daemons.settings.declaration import (
     INT_MAX,
     SIZE_MAX,
+    Choice,
     Fixed,
     Flag,
     Integer,
@@ -206,6 +207,14 @@ SOCKETS = (
         doc="Permissions of the daemon's own socket.",
     ),
     Setting(
+        name="unix_sock_ro_perms",
+        group="Sockets",
+        kind=Permissions(),
+        default={_VIRTD: 0o700},
+        change=Fixed(_BOUND),
+        doc="Permissions of the read-only socket, whose clients may look and not change.",
+    ),
+    Setting(
         name="unix_sock_admin_perms",
         group="Sockets",
         kind=Permissions(),
@@ -337,6 +346,66 @@ TLS = (
     ),
 )
 
+_AUTH = Choice(("none", "sasl", "polkit"))
+
+AUTHENTICATION = (
+    Setting(
+        name="auth_unix_rw",
+        group="Authentication",
+        kind=_AUTH,
+        default={_VIRTD: "none"},
+        change=Fixed(_BOUND),
+        doc='How clients of the UNIX socket say who they are: "none" leaves that to the permissions of'
+        ' the socket, "sasl" asks for a name and a password. "polkit", which libvirt has, too, is'
+        " refused at the start: there is none here.",
+    ),
+    Setting(
+        name="auth_unix_ro",
+        group="Authentication",
+        kind=_AUTH,
+        default={_VIRTD: "none"},
+        change=Fixed(_BOUND),
+        doc="The same for the read-only UNIX socket.",
+    ),
+    Setting(
+        name="auth_tcp",
+        group="Authentication",
+        kind=_AUTH,
+        default={_VIRTD: "none"},
+        change=Fixed(_BOUND),
+        doc='The same for TCP without TLS. "sasl" is refused at the start: nothing would protect what'
+        " follows.",
+    ),
+    Setting(
+        name="auth_tls",
+        group="Authentication",
+        kind=_AUTH,
+        default={_VIRTD: "none"},
+        change=Fixed(_BOUND),
+        doc="The same for TLS, in addition to the client's certificate.",
+    ),
+    Setting(
+        name="sasl_allowed_username_list",
+        group="Authentication",
+        kind=Texts("a list of names, in which * and ? are wildcards"),
+        default={_VIRTD: None},
+        change=Live("own", "sasl_allowed_username_list"),
+        example='["joe", "*@EXAMPLE.COM"]',
+        doc="Which names may come in by SASL. An empty list admits nobody; without the setting everybody"
+        " with a password does.",
+    ),
+    Setting(
+        name="sasl_password_file",
+        group="Authentication",
+        kind=_PEM,
+        default={_VIRTD: "/etc/aiovirt/virtd.passwords"},
+        change=Live("own", "sasl_password_file"),
+        ours=True,
+        doc="The names and what proves their passwords, as `virtadm sasl-passwd` writes it; no password"
+        " can be read from it. A change counts at once.",
+    ),
+)
+
 ADMIN = (
     Setting(
         name="admin_max_clients",
@@ -442,6 +511,7 @@ SETTINGS = (
     *SOCKETS,
     *NETWORK,
     *TLS,
+    *AUTHENTICATION,
     *ADMIN,
     *ROTATION,
 )
@@ -453,18 +523,12 @@ KNOWN_ELSEWHERE = frozenset(
         "admin_max_queued_clients",
         "audit_level",
         "audit_logging",
-        "auth_tcp",
-        "auth_tls",
-        "auth_unix_ro",
-        "auth_unix_rw",
         "host_uuid",
         "host_uuid_source",
         "keepalive_required",
         "max_queued_clients",
         "ovs_timeout",
-        "sasl_allowed_username_list",
         "tcp_min_ssf",
-        "unix_sock_ro_perms",
     )
 )
 """Settings of libvirt's daemons that have no effect here: a file that sets one is warned about it

@@ -129,6 +129,28 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """See `Kind`."""
+        return " or ".join(f'"{word}"' for word in self.words)
+
+    def check(self, found: object) -> str:
+        """See `Kind`."""
+        if not isinstance(found, str) or found not in self.words:
+            raise ValueError
+        return found
+
+    def show(self, value: Value) -> str:
+        """See `Kind`."""
+        return f'"{value}"'
+
+
+@dataclass(frozen=True, slots=True)
 class Permissions:
     """The mode of a socket file, in octal digits and in quotes, as libvirt writes it."""
 

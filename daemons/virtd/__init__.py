@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
     from daemons.virtd.remote_service import RemoteService
+    from daemons.virtd.sasl_service import SaslService
 
-    service = RemoteService()
+    allowed = start.settings.values["sasl_allowed_username_list"]
+    sasl = SaslService(
+        start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
+    )
+    service = RemoteService(sasl)
     service.serve_on(main)
     return service
 

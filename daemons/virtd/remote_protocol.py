@@ -16,6 +16,20 @@ SASL_DATA_MAX: Final = 65536
 AUTH_TYPES_MAX: Final = 20
 
 
+#: C's `char data<N>`: rpcgen makes a whole int of each byte.
+Chars = Annotated[list[int], xdr.Array(xdr.Int, SASL_DATA_MAX)]
+
+
+def to_chars(data: bytes) -> list[int]:
+    """Bytes as `Chars`; as C on most machines has them, with a sign."""
+    return [byte - 256 if byte > 127 else byte for byte in data]
+
+
+def from_chars(chars: list[int]) -> bytes:
+    """The inverse; what is no char loses its upper part."""
+    return bytes(char & 0xFF for char in chars)
+
+
 class AuthType(IntEnum):
     """How a client has to say who it is."""
 
@@ -79,7 +93,7 @@ class UriRet:
 
 @xdr.struct
 class SecureRet:
-    """Whether nobody between can read the connection."""
+    """Whether nobody can read what goes between the daemon and its hypervisor."""
 
     secure: xdr.Int
 
@@ -118,7 +132,7 @@ class SaslStartArgs:
 
     mech: xdr.Str
     nil: xdr.Int
-    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+    data: Chars
 
 
 @xdr.struct
@@ -126,7 +140,7 @@ class SaslStepArgs:
     """The client's next words."""
 
     nil: xdr.Int
-    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+    data: Chars
 
 
 @xdr.struct
@@ -135,7 +149,7 @@ class SaslRet:
 
     complete: xdr.Int
     nil: xdr.Int
-    data: Annotated[bytes, xdr.VarOpaque(SASL_DATA_MAX)]
+    data: Chars
 
 
 @xdr.struct

@@ -9,10 +9,12 @@ Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from admin.protocol import LIBVIRT_VERSION
 from daemons.virtd import remote_protocol as protocol
@@ -22,6 +24,7 @@ from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from daemons.settings.declaration import Value
+    from daemons.virtd.sasl_service import SaslService
     from daemons.virtd.state import RemoteState
     from rpc.server.restart import Keep
 
@@ -29,23 +32,46 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Driver:
     """A driver, as clients see it. paths: what may stand in its URIs; version: the hypervisor's, as
-    major * 1000000 + minor * 1000 + release."""
+    major * 1000000 + minor * 1000 + release; refusal: code and domain for another path."""
 
     type: str
     version: int
     paths: frozenset[str]
+    refusal: tuple[ErrorCode, ErrorDomain]
 
 
 DRIVERS: Final[Mapping[str, Driver]] = {
-    "qemu": Driver("QEMU", 7_002_000, frozenset(("/system", "/session"))),
-    "test": Driver("TEST", 2, frozenset(("/default",))),
+    "qemu": Driver(
+        "QEMU",
+        7_002_000,
+        frozenset(("/system", "/session")),
+        (ErrorCode.INTERNAL_ERROR, ErrorDomain.NONE),
+    ),
+    "test": Driver("TEST", 2, frozenset(("/default",)), (ErrorCode.INVALID_ARG, ErrorDomain.TEST)),
 }
 _FEATURES: Final = frozenset(Feature)
+
+#: Characters of a URI. It is looked through and kept; the protocol allows four million.
+_URI_MAX: Final = 16384
+#: What no URI contains (RFC 3986): other characters, and a % that begins no escape.
+_FOREIGN: Final = re.compile(r"[^\w.~!$&'()*+,;=:@/?#\[\]%-]|%(?![0-9A-Fa-f]{2})", re.ASCII)
+#: Its parts.
+_URI: Final = re.compile(
+    r"""
+    (?: (?P<scheme> [A-Za-z][A-Za-z0-9+.-]* ) : | (?! [^/?#]* : ) )
+    (?: // (?: (?P<user> [^/?#@\[\]]* ) @ )?
+           (?P<host> [^/?#@:\[\]]* | \[ [0-9A-Fa-f:.]* \] ) (?: : [0-9]* )? (?= [/?#] | \Z )
+      | (?! // ) )
+    (?P<path> [^?#\[\]]* )
+    (?P<rest> (?: \? [^#\[\]]* )? (?: \# [^#]* )? )
+    """,
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a client has opened."""
+    """What a client has opened. uri: as libvirt writes it, which need not be as the client did."""
 
     uri: str
     driver: Driver
@@ -54,14 +80,16 @@ class Opened:
 class RemoteService:
     """Serves the program. opened: by client id."""
 
-    def __init__(self) -> None:
+    def __init__(self, sasl: SaslService) -> None:
         self.opened: dict[int, Opened] = {}
+        self._sasl = sasl
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
         bound = Handlers(protocol.REMOTE)
         bound.bind(protocol.AUTH_LIST, self.auth_list)
         bound.bind(protocol.AUTH_POLKIT, self.auth_polkit)
+        self._sasl.bind(bound)
         bound.bind(protocol.CONNECT_OPEN, self.open)
         bound.bind(protocol.CONNECT_CLOSE, self.close)
         bound.bind(protocol.CONNECT_GET_TYPE, self.get_type)
@@ -113,8 +141,9 @@ class RemoteService:
         return protocol.UriRet(self._opened(client).uri)
 
     def is_secure(self, client: Client, args: None) -> protocol.SecureRet:
+        """A client asks about the driver here; what its own connection is like it knows."""
         self._opened(client)
-        return protocol.SecureRet(int(client.is_local or client.is_encrypted))
+        return protocol.SecureRet(1)
 
     def get_lib_version(self, client: Client, args: None) -> protocol.VersionRet:
         self._opened(client)
@@ -133,6 +162,7 @@ class RemoteService:
 
     def _client_gone(self, client: Client) -> None:
         self.opened.pop(client.id, None)
+        self._sasl.client_gone(client)
 
     def _opened(self, client: Client) -> Opened:
         found = self.opened.get(client.id)
@@ -153,7 +183,8 @@ class RemoteService:
         """Nothing is to be done."""
 
     def apply(self, changes: Mapping[str, Value]) -> None:
-        """There is nothing of its own to set."""
+        """Take changed settings."""
+        self._sasl.set(changes)
 
     async def pause(self) -> None:
         """It stands still by itself."""
@@ -177,31 +208,35 @@ class RemoteService:
 def find_driver(uri: str) -> Opened:
     """The driver of a URI; an empty one stands for what libvirt would try first here.
 
-    Raises RpcError as libvirt's drivers do.
+    Raises RpcError as libvirt does (src/libvirt.c, virConnectOpenInternal) and its drivers.
     """
     if not uri:
         uri = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
-    scheme, colon, rest = uri.partition(":")
-    if not scheme:
-        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is no URI", domain=ErrorDomain.URI)
-    if not colon:
-        raise RpcError(
-            ErrorCode.NO_CONNECT,
-            f"no driver for '{uri}', which names none",
-            domain=ErrorDomain.NONE,
-        )
-    driver = DRIVERS.get(scheme)
-    if driver is None:
-        raise RpcError(
-            ErrorCode.NO_CONNECT,
-            f"no driver for {uri}: there are {', '.join(DRIVERS)}",
-            domain=ErrorDomain.NONE,
-        )
-    path = rest.removeprefix("//").partition("?")[0]
-    if path not in driver.paths:
+    if len(uri) > _URI_MAX:
         raise RpcError(
             ErrorCode.INTERNAL_ERROR,
-            f"'{path}' in the URI {uri} is none of {', '.join(sorted(driver.paths))}",
-            domain=ErrorDomain.NONE,
+            f"a URI has at most {_URI_MAX} characters, not {len(uri)}",
+            domain=ErrorDomain.URI,
         )
-    return Opened(uri, driver)
+    parts = None if _FOREIGN.search(uri) else _URI.fullmatch(uri)
+    if parts is None:
+        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is no URI", domain=ErrorDomain.URI)
+    scheme, user, host, path, rest = parts.group("scheme", "user", "host", "path", "rest")
+    if scheme is None:
+        raise _no_driver(f"no driver for '{uri}', which names none")
+    driver = DRIVERS.get(scheme)
+    if driver is None:
+        raise _no_driver(f"no driver for {uri}: there are {', '.join(DRIVERS)}")
+    if host:
+        raise _no_driver(f"{uri} names the host {host}, and nothing is passed on from here")
+    path = unquote(path)
+    if path not in driver.paths:
+        code, domain = driver.refusal
+        expected = ", ".join(sorted(driver.paths))
+        raise RpcError(code, f"'{path}' in the URI {uri} is none of {expected}", domain=domain)
+    at = "" if user is None else f"{user}@"
+    return Opened(f"{scheme}://{at}{path}{rest}", driver)
+
+
+def _no_driver(message: str) -> RpcError:
+    return RpcError(ErrorCode.NO_CONNECT, message, domain=ErrorDomain.NONE)

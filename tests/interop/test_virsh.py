@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rpc.security.sasl import Passwords
 from tests import harness
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
 
@@ -125,6 +126,63 @@ def test_who_is_refused(site: tuple[Site, harness.RunningDaemon], why: str) -> N
     assert done.returncode == 1
     assert "error: failed to connect" in done.stderr
     assert daemon.alive
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    site: tuple[Site, harness.RunningDaemon], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, harness.RunningDaemon]]:
+    """A virtd whose clients need a password as well, and joe's is secret."""
+    folder = tmp_path_factory.mktemp("guarded")
+    here = Site(folder)
+    passwords = Passwords(str(folder / "passwords"))
+    passwords.set("joe", "secret")
+    passwords.write()
+    settings: harness.Settings = {
+        **here.settings(),
+        "auth_tls": "sasl",
+        "auth_unix_rw": "sasl",
+        "sasl_password_file": passwords.path,
+    }
+    with harness.running("virtd", settings) as daemon:
+        yield here, daemon
+
+
+@pytest.mark.parametrize("kind", ["unix", "tls"])
+@pytest.mark.parametrize(
+    ("name", "password", "comes_in"),
+    [("joe", "secret", True), ("joe", "wrong", False), ("jane", "secret", False)],
+)
+def test_passwords(
+    guarded: tuple[Site, harness.RunningDaemon],
+    tmp_path: Path,
+    kind: str,
+    name: str,
+    password: str,
+    comes_in: bool,
+) -> None:
+    here, daemon = guarded
+    authentication = tmp_path / "auth.conf"
+    authentication.write_text(
+        f"[credentials-it]\nauthname={name}\npassword={password}\n"
+        "[auth-libvirt-default]\ncredentials=it\n"
+    )
+    if kind == "tls":
+        uri = here.client("one", make(replace(GOOD, name="client one"), here.ca))
+    else:
+        uri = f"qemu+unix:///system?socket={daemon.socket}"
+    done = virsh(f"{uri}&authfile={authentication}", "hostname")
+    if comes_in:
+        assert _said(done) == socket.gethostname()
+    else:
+        assert done.returncode == 1
+        assert "authentication failed" in done.stderr
+
+
+def test_a_read_only_socket(guarded: tuple[Site, harness.RunningDaemon]) -> None:
+    _, daemon = guarded
+    uri = f"qemu+unix:///system?socket={daemon.socket}-ro"
+    assert _said(virsh(uri, "-r", "hostname")) == socket.gethostname()
 
 
 def test_virsh_refuses_a_server_of_another_ca(site: tuple[Site, harness.RunningDaemon]) -> None:

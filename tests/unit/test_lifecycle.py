@@ -146,7 +146,7 @@ def test_a_daemon_serves_its_admin_socket_and_leaves_nothing_behind(
     start: Starter, name: str
 ) -> None:
     one = start(name)
-    own = {"lockd.journal"} if name == "lockd" else set()
+    own = {"lockd": {"lockd.journal"}, "virtd": {"virtd-sock-ro"}}.get(name, set())
     assert one.files() == {f"{name}-sock", f"{name}-admin-sock", f"{name}.pid"} | own
     assert ask_version(one.rundir / f"{name}-admin-sock") > 0
     assert one.end() == ""
@@ -158,7 +158,7 @@ def test_the_run_directory_and_the_sockets_are_for_their_owner(start: Starter) -
     one = start()
     expected = 0o755 if os.geteuid() == 0 else 0o700
     assert one.rundir.stat().st_mode & 0o777 == expected
-    for path in ("virtd-sock", "virtd-admin-sock"):
+    for path in ("virtd-sock", "virtd-sock-ro", "virtd-admin-sock"):
         assert (one.rundir / path).stat().st_mode & 0o777 == 0o700
 
 
@@ -279,7 +279,7 @@ def test_what_a_killed_daemon_left_does_not_keep_the_next_from_starting(start: S
     one = start()
     one.process.kill()
     one.process.wait()
-    assert one.files() == {"virtd-sock", "virtd-admin-sock", "virtd.pid"}
+    assert one.files() == {"virtd-sock", "virtd-sock-ro", "virtd-admin-sock", "virtd.pid"}
     two = start()
     assert ask_version(two.rundir / "virtd-admin-sock") > 0
 

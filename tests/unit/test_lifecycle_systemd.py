@@ -159,7 +159,10 @@ def test_a_socket_that_no_server_takes_is_named(systemd: Activator) -> None:
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6
     assert "descriptor 3 (other.socket, " in said
-    assert "virtd.socket, virtd-admin.socket, virtd-tcp.socket, virtd-tls.socket are known" in said
+    assert (
+        "virtd.socket, virtd-admin.socket, virtd-tcp.socket, virtd-tls.socket, virtd-ro.socket are known"
+        in said
+    )
 
 
 def test_a_socket_that_does_not_listen_is_named(systemd: Activator) -> None:

@@ -118,6 +118,12 @@ def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_the_network(
         "tls_no_verify_certificate",
         "tls_allowed_dn_list",
         "tls_priority",
+        "unix_sock_ro_perms",
+        "auth_unix_rw",
+        "auth_unix_ro",
+        "auth_tcp",
+        "auth_tls",
+        "sasl_allowed_username_list",
     }
 
 
@@ -337,4 +343,9 @@ def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
         "tcp_port",
         "listen_tls",
         "tls_port",
+        "unix_sock_ro_perms",
+        "auth_unix_rw",
+        "auth_unix_ro",
+        "auth_tcp",
+        "auth_tls",
     }

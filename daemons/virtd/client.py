@@ -1,0 +1,66 @@
+"""The calling side of the remote program: opening a connection, with authentication if it is asked.
+
+    connection = await Connection.open_unix("/run/libvirt/libvirt-sock")
+    await authenticate(connection, name="joe", password="secret")
+    await open_driver(connection, "qemu:///system")
+
+Works with libvirt's daemons, too.
+
+Source: libvirt's src/remote/remote_driver.c (remoteAuthenticate, remoteAuthSASL).
+"""
+
+from __future__ import annotations
+
+from daemons.virtd import remote_protocol as protocol
+from daemons.virtd.remote_protocol import AuthType, OpenFlags
+from rpc.client import Connection
+from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+__all__ = ["authenticate", "open_driver"]
+
+
+async def authenticate(connection: Connection, *, name: str = "", password: str = "") -> str | None:
+    """Say who we are, if the server asks; the mechanism that was used, None for none.
+
+    Raises RpcError AUTH_FAILED: the server refused us, wants what we do not have, or did not prove that
+    it knows the password.
+    """
+    wanted = (await connection.call(protocol.AUTH_LIST, None)).types
+    if not wanted or AuthType.NONE in wanted:
+        return None
+    if AuthType.SASL not in wanted:
+        raise _failed(f"the server wants {wanted}, and we have SASL only")
+    from rpc.security.sasl import ClientExchange, SaslError
+
+    offered = (await connection.call(protocol.AUTH_SASL_INIT, None)).mechlist
+    try:
+        exchange = ClientExchange(offered, name, password)
+        answer = await connection.call(
+            protocol.AUTH_SASL_START,
+            protocol.SaslStartArgs(
+                exchange.mechanism, nil=0, data=protocol.to_chars(exchange.first())
+            ),
+        )
+        while not answer.complete:
+            words = exchange.step(protocol.from_chars(answer.data))
+            answer = await connection.call(
+                protocol.AUTH_SASL_STEP,
+                protocol.SaslStepArgs(nil=0, data=protocol.to_chars(words)),
+            )
+        if not exchange.complete:
+            exchange.step(protocol.from_chars(answer.data))
+    except SaslError as error:
+        raise _failed(str(error)) from error
+    if not exchange.complete:
+        raise _failed("the server did not prove that it knows the password")
+    return exchange.mechanism
+
+
+async def open_driver(connection: Connection, uri: str, *, readonly: bool = False) -> None:
+    """Open a driver by its URI. Raises RpcError."""
+    flags = OpenFlags.READONLY if readonly else 0
+    await connection.call(protocol.CONNECT_OPEN, protocol.OpenArgs(uri, flags))
+
+
+def _failed(text: str) -> RpcError:
+    return RpcError(ErrorCode.AUTH_FAILED, text, domain=ErrorDomain.RPC)
