@@ -61,6 +61,9 @@ _log = get_logger("rpc.server.client")
 #: Bytes that a client at its request limit may send ahead; beyond them it is not read.
 READ_AHEAD: Final = 64 * 1024
 
+#: The longest frame of a client that has not said who it is: SASL takes 65536 words of four bytes.
+ANONYMOUS_FRAME: Final = 320 * 1024
+
 _unpack: Final = KEYED_HEADER.unpack_from
 _pack: Final = KEYED_HEADER.pack
 _KEEPALIVE_HEADER: Final = PING.key[:8]
@@ -226,7 +229,7 @@ class Client(SocketLink):
         self._need = MIN_FRAME
         if left >= LENGTH_SIZE:
             length = int.from_bytes(data[pos : pos + LENGTH_SIZE], "big")
-            if not MIN_FRAME <= length <= MAX_FRAME:
+            if not MIN_FRAME <= length <= (MAX_FRAME if self.authenticated else ANONYMOUS_FRAME):
                 self._end(f"a frame of {length} bytes is impossible")
                 return
             self._need = length

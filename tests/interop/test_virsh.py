@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from admin import client as admin_client
 from rpc.security.sasl import Passwords
 from tests import harness
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
@@ -98,6 +99,102 @@ def test_drivers(site: tuple[Site, harness.RunningDaemon], driver: str) -> None:
     path = {"test": "default", "qemu": "session"}[driver]
     uri = f"{driver}+unix:///{path}?socket={site[1].socket}"
     assert f"Using API: {driver.upper()}" in _said(virsh(uri, "version"))
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[harness.RunningDaemon]:
+    with harness.running("libvirtd") as daemon:
+        yield daemon
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hostname",),
+        ("uri",),
+        ("version",),
+        ("version", "--daemon"),
+        ("-r", "hostname"),
+        ("-r", "uri"),
+        ("-r", "version", "--daemon"),
+        ("-k", "1", "-K", "2", "hostname"),
+        ("connect; uri",),
+        ("connect --readonly; uri",),
+    ],
+    ids=" ".join,
+)
+def test_virsh_prints_the_same_from_libvirtd(
+    site: tuple[Site, harness.RunningDaemon],
+    libvirtd: harness.RunningDaemon,
+    words: tuple[str, ...],
+) -> None:
+    printed = [
+        _said(virsh(f"test+unix:///default?socket={daemon.socket}", *words)).replace(
+            daemon.socket, "SOCKET"
+        )
+        for daemon in (libvirtd, site[1])
+    ]
+    assert printed[0]
+    assert printed[1] == printed[0]
+
+
+def test_one_virsh_goes_from_one_driver_to_another(
+    site: tuple[Site, harness.RunningDaemon],
+) -> None:
+    query = f"?socket={site[1].socket}"
+    said = _said(
+        virsh(f"qemu+unix:///system{query}", f"connect test+unix:///default{query}; version")
+    )
+    assert "Using API: TEST 9.0.0" in said
+
+
+def test_the_daemon_chooses_where_no_driver_is_named(
+    site: tuple[Site, harness.RunningDaemon],
+) -> None:
+    uri = f"remote+unix:///?socket={site[1].socket}"
+    assert "Using API: QEMU 9.0.0" in _said(virsh(uri, "version"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "because"),
+    [
+        ("xen+unix:///system", "no driver for xen:///system"),
+        ("qemu+unix:///nowhere", "'/nowhere' in the URI qemu:///nowhere"),
+    ],
+)
+def test_virsh_shows_why_nothing_was_opened(
+    site: tuple[Site, harness.RunningDaemon], uri: str, because: str
+) -> None:
+    done = virsh(f"{uri}?socket={site[1].socket}", "hostname")
+    assert done.returncode == 1
+    assert because in done.stderr
+
+
+@pytest.mark.parametrize(("option", "reader"), [((), False), (("-r",), True)])
+async def test_a_reader_is_one_for_the_administrator(
+    site: tuple[Site, harness.RunningDaemon], option: tuple[str, ...], reader: bool
+) -> None:
+    """virsh stays for as long as its input does."""
+    daemon = site[1]
+    words = ["-q", *option, "-c", f"test+unix:///default?socket={daemon.socket}"]
+    process = subprocess.Popen(
+        [harness.require("virsh"), *words],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"hostname\n")
+        process.stdin.flush()
+        while socket.gethostname().encode() not in (line := process.stdout.readline()):
+            assert line, "virsh ended before it had connected"
+        async with admin_client.connect(daemon.uri) as connection:
+            (client,) = await (await connection.lookup_server("virtd")).list_clients()
+            assert (await client.get_info()).readonly is reader
+    finally:
+        process.communicate(timeout=harness.PATIENCE)
+    assert process.returncode == 0
 
 
 def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:

@@ -290,6 +290,19 @@ async def test_names_that_are_allowed(house: SaslHouse) -> None:
                 await authenticate(connection, name="joe", password="secret")
 
 
+async def test_who_is_not_known_gets_no_memory_for_large_frames(house: SaslHouse) -> None:
+    reader, writer = await asyncio.open_unix_connection(house.socket)
+    writer.write((320 * 1024 + 1).to_bytes(4, "big"))
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()
+    async with await house.connect() as connection:  # the longest step of SASL is heard
+        await connection.call(remote.AUTH_SASL_INIT, None)
+        longest = remote.SaslStartArgs("SCRAM-SHA-256", 0, [65] * remote.SASL_DATA_MAX)
+        with pytest.raises(RpcError, match="authentication failed"):
+            await connection.call(remote.AUTH_SASL_START, longest)
+
+
 async def test_steps_out_of_order(house: SaslHouse) -> None:
     start = remote.SaslStartArgs("SCRAM-SHA-256", 1, [])
     step = remote.SaslStepArgs(1, [])
