@@ -200,8 +200,7 @@ class Terminal:
         """Ctrl-C until there is a prompt: one that comes between two keys only counts at the next."""
         while PROMPT not in self._unread:
             self.type("\x03")
-            ready, _, _ = select.select([self._end], [], [], 1)
-            if ready:
+            while PROMPT not in self._unread and select.select([self._end], [], [], 3)[0]:
                 self._unread += os.read(self._end, 4096).decode().replace("\r", "")
         self.wait_for(PROMPT)
 
