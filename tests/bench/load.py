@@ -67,6 +67,12 @@ def lock_pairs(path: str, folder: str, clients: int, in_flight: int, seconds: fl
     return _number([build("locks"), "pairs", path, folder, clients, in_flight, seconds])
 
 
+def tls_calls(port: int, folder: str, connections: int, in_flight: int, seconds: float) -> float:
+    """Calls per second over TLS, with the certificates in `folder`."""
+    program = build("tls", "ssl", "crypto")
+    return _number([program, port, folder, connections, in_flight, seconds])
+
+
 def _number(command: Sequence[object]) -> float:
     done = subprocess.run(
         [str(word) for word in command], cwd=harness.ROOT, stdout=subprocess.PIPE, check=True
