@@ -6,12 +6,13 @@ it. libvirt: src/rpc/virnetserver.c, virNetServerAddServiceActivation.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 import stat
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daemons.failure import Failure, StartError
 from daemons.settings.catalogue import settings_of
@@ -19,10 +20,14 @@ from rpc.logs import get_logger
 
 _log = get_logger("daemons.sockets")
 
+#: Seconds between two looks at whether a certificate ends soon.
+_DAY: Final = 24 * 3600.0
+
 if TYPE_CHECKING:
     from daemons.places import Places
     from daemons.settings import Loaded
     from daemons.systemd import PassedSocket
+    from rpc.security.tls import ServerTls
     from rpc.server import Server
 
 
@@ -108,6 +113,7 @@ def prepare_tls(main: Server, settings: Loaded, passed: Iterable[PassedSocket]) 
     )
     try:
         main.tls = ServerTls(files, policy, _warn)
+        main.loop.call_later(_DAY, _warn_daily, main.loop, main.tls)
     except ValueError as error:
         raise StartError(Failure.NETWORK, str(error)) from error
 
@@ -203,6 +209,11 @@ def _authentication_of(name: str, one: PassedSocket) -> str:
         return "auth_tls" if one.name == _tls_unit(name) else "auth_tcp"
     readonly = one.name == f"{name}-ro.socket" or (not one.name and one.path.endswith("-sock-ro"))
     return "auth_unix_ro" if readonly else "auth_unix_rw"
+
+
+def _warn_daily(loop: asyncio.AbstractEventLoop, security: ServerTls) -> None:
+    security.warn_of_end()
+    loop.call_later(_DAY, _warn_daily, loop, security)
 
 
 def _warn(problem: str) -> None:

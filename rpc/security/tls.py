@@ -124,6 +124,10 @@ class ServerTls:
     def _tell_warnings(self) -> None:
         for warning in self.credentials.warnings:
             self._warn(warning)
+        self.warn_of_end()
+
+    def warn_of_end(self) -> None:
+        """Warn if a certificate in force ends soon, or has ended."""
         ends = self.credentials.expires()
         left = ends.timestamp() - time.time()
         if left < SOON:

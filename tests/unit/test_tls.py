@@ -493,6 +493,17 @@ async def test_an_expired_certificate_is_not_taken(house: TlsHouse, pki: Pki) ->
         assert _server_name(connection) == "the server"
 
 
+@pytest.mark.parametrize(("hours", "warned"), [(24 * 29, True), (24 * 31, False)])
+def test_an_end_that_is_near_is_warned_about(pki: Pki, hours: float, warned: bool) -> None:
+    pki.write("ca", pem(ca := make(replace(GOOD_CA, ends=24 * 365))))
+    pki.put("server", make(replace(GOOD, hosts=HOSTS, ends=hours), ca))
+    told: list[str] = []
+    security = ServerTls(pki.files("server"), TlsPolicy(), told.append)
+    security.warn_of_end()
+    assert len(told) == 2 * warned
+    assert all("in 28 days" in one and "server-update-tls" in one for one in told)
+
+
 async def test_what_is_in_force_can_be_asked_for(house: TlsHouse, pki: Pki) -> None:
     pki.write("crl", pem(make_crl(pki.ca, [pki.guest])))
     await _update(house)
