@@ -111,7 +111,11 @@ class RemoteService:
         return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
 
     def auth_polkit(self, client: Client, args: None) -> protocol.PolkitRet:
-        raise RpcError(ErrorCode.AUTH_FAILED, "authentication failed", domain=ErrorDomain.RPC)
+        raise RpcError(
+            ErrorCode.AUTH_FAILED,
+            "authentication failed: polkit is not asked here",
+            domain=ErrorDomain.RPC,
+        )
 
     # The connection ------------------------------------------------------------------------------
 

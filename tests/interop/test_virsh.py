@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -170,31 +171,41 @@ def test_virsh_shows_why_nothing_was_opened(
     assert because in done.stderr
 
 
+async def _is_reader(daemon: harness.RunningDaemon) -> bool:
+    """Whether the administrator sees the latest client as one that only reads."""
+    async with admin_client.connect(daemon.uri) as connection:
+        *_, client = await (await connection.lookup_server("virtd")).list_clients()
+        return (await client.get_info()).readonly
+
+
 @pytest.mark.parametrize(("option", "reader"), [((), False), (("-r",), True)])
-async def test_a_reader_is_one_for_the_administrator(
+def test_a_reader_is_one_for_the_administrator(
     site: tuple[Site, harness.RunningDaemon], option: tuple[str, ...], reader: bool
 ) -> None:
     """virsh stays for as long as its input does."""
     daemon = site[1]
-    words = ["-q", *option, "-c", f"test+unix:///default?socket={daemon.socket}"]
     process = subprocess.Popen(
-        [harness.require("virsh"), *words],
+        [
+            *(harness.require("virsh"), "-q", *option),
+            *("-c", f"test+unix:///default?socket={daemon.socket}"),
+        ],
         env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(b"hostname\n")
         process.stdin.flush()
         while socket.gethostname().encode() not in (line := process.stdout.readline()):
             assert line, "virsh ended before it had connected"
-        async with admin_client.connect(daemon.uri) as connection:
-            (client,) = await (await connection.lookup_server("virtd")).list_clients()
-            assert (await client.get_info()).readonly is reader
-    finally:
+        assert asyncio.run(_is_reader(daemon)) is reader
         process.communicate(timeout=harness.PATIENCE)
-    assert process.returncode == 0
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:
