@@ -94,6 +94,15 @@ CASES: dict[str, list[tuple[Step, object]]] = {
     "no URI at all": [(opening(":::"), (1, 45)), (TYPE, NOT_OPEN)],
     "a path that there is not": [(opening("qemu:///bad"), (1, 0)), (TYPE, NOT_OPEN)],
     "no path": [(opening("qemu:///"), (1, 0))],
+    "no path for the test driver": [(opening("test:///"), (8, 12))],
+    "not even a URI": [
+        *((opening(f"qemu:///system?a={bad}"), (1, 45)) for bad in ("\udcff", "ü", "b c", "%zz")),
+        *((opening(bad), (1, 45)) for bad in (" ", "1qemu:///system", "http://[::1")),
+    ],
+    "an escape": [(opening("qemu:///%73ystem"), DONE), (URI, uri("qemu:///system"))],
+    "one slash": [(opening("qemu:/system"), DONE), (URI, uri("qemu:///system"))],
+    "a fragment": [(opening("test:///default#x"), DONE), (URI, uri("test:///default#x"))],
+    "a user": [(opening("test://me@/default"), DONE), (URI, uri("test://me@/default"))],
     "read-only": [(opening("test:///default", 1), DONE), (TYPE, type_("TEST"))],
     "any flags": [(opening("test:///default", 0xFF), DONE)],
     "features": [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from admin import client as admin_client
 from rpc.security.sasl import Passwords
 from tests import harness
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
@@ -169,43 +167,6 @@ def test_virsh_shows_why_nothing_was_opened(
     done = virsh(f"{uri}?socket={site[1].socket}", "hostname")
     assert done.returncode == 1
     assert because in done.stderr
-
-
-async def _is_reader(daemon: harness.RunningDaemon) -> bool:
-    """Whether the administrator sees the latest client as one that only reads."""
-    async with admin_client.connect(daemon.uri) as connection:
-        *_, client = await (await connection.lookup_server("virtd")).list_clients()
-        return (await client.get_info()).readonly
-
-
-@pytest.mark.parametrize(("option", "reader"), [((), False), (("-r",), True)])
-def test_a_reader_is_one_for_the_administrator(
-    site: tuple[Site, harness.RunningDaemon], option: tuple[str, ...], reader: bool
-) -> None:
-    """virsh stays for as long as its input does."""
-    daemon = site[1]
-    process = subprocess.Popen(
-        [
-            *(harness.require("virsh"), "-q", *option),
-            *("-c", f"test+unix:///default?socket={daemon.socket}"),
-        ],
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"hostname\n")
-        process.stdin.flush()
-        while socket.gethostname().encode() not in (line := process.stdout.readline()):
-            assert line, "virsh ended before it had connected"
-        assert asyncio.run(_is_reader(daemon)) is reader
-        process.communicate(timeout=harness.PATIENCE)
-        assert process.returncode == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:
