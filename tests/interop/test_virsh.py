@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, harne
 def virsh(uri: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [harness.require("virsh"), "-q", "-c", uri, *words],
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/dev/null"},
         capture_output=True,
         text=True,
         timeout=60,
