@@ -17,7 +17,7 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from rpc.transport.link import READ_SIZE, SHARED_BUFFER, SocketLink
+from rpc.transport.link import READ_SIZE, SHARED_BUFFER, FrameWithFds, SocketLink, discard
 
 if TYPE_CHECKING:
     import asyncio
@@ -181,6 +181,11 @@ class TlsLink(SocketLink):
                     return
         except ssl.SSLError as error:
             self._end(f"TLS failed: {reason_of(error)}")
+
+    def write_with_fds(self, data: FrameWithFds) -> None:
+        """Descriptors stay on their machine: such a reply ends the connection."""
+        discard(data)
+        self._end("a reply has descriptors, which cannot travel over TLS")
 
     def _send_made(self) -> None:
         """Send what the engine has made by itself."""

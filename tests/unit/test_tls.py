@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -21,7 +22,7 @@ from rpc.client import Connection, ConnectionLost
 from rpc.client.tls import TlsConnection
 from rpc.security.certificates import CertificateError, TlsFiles
 from rpc.security.tls import ServerTls, TlsPolicy, client_context
-from rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithStream
+from rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithFds, WithStream
 from rpc.server.tls_client import TlsClient
 from rpc.wire import xdr
 from rpc.wire.errors import ErrorCode, RpcError
@@ -50,6 +51,7 @@ class Data:
     data: Annotated[bytes, xdr.VarOpaque(1 << 24)]
 
 
+LENDS = TEST.procedure(3, "LENDS", Data, Data, reply_fds=True)
 ECHO = TEST.procedure(1, "ECHO", Data, Data)
 SENDS = TEST.procedure(2, "SENDS", Data, Data, stream=True)
 
@@ -93,6 +95,7 @@ class TlsHouse:
         bound = Handlers(TEST)
         bound.bind(ECHO, lambda client, args: args)
         bound.bind(SENDS, self._sends)
+        bound.bind(LENDS, lambda client, args: WithFds(args, [os.open(os.devnull, os.O_RDONLY)]))
         self.server.add_program(bound)
         (service,) = self.server.listen_tcp("127.0.0.1", 0, tls=True)
         self.port: int = service.sock.getsockname()[1]
@@ -176,6 +179,15 @@ async def test_a_client_that_reads_nothing_is_not_read_and_loses_nothing(
         await eventually(lambda: client._paused)
         connection._loop.add_reader(connection.sock.fileno(), connection._readable)
         assert await asyncio.gather(*calls) == [data] * 200
+
+
+async def test_descriptors_do_not_travel(house: TlsHouse, pki: Pki) -> None:
+    async with await house.connect(pki.files("client")) as connection:
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(ConnectionLost):
+            await connection.call_for_descriptors(LENDS, Data(b""))
+        await eventually(lambda: not len(house.server.registry))
+        assert len(os.listdir("/proc/self/fd")) < before
 
 
 async def test_bytes_that_come_one_by_one(house: TlsHouse, pki: Pki) -> None:
