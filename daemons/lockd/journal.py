@@ -32,6 +32,8 @@ _COUNT: Final = struct.Struct("=I")
 _HEADER: Final = struct.Struct("=IIIId")
 #: Owner: uuid, id, pid, when the process started (clock ticks since boot, 0: unknown). The name follows.
 _OWNER: Final = struct.Struct("=16sIIQ")
+_COUNT_SIZE: Final = _COUNT.size
+_pack_header: Final = _HEADER.pack
 _FREE: Final = bytes(_COUNT.size)
 #: Where in the number of slots its lowest byte is: most records take one, and one byte makes them valid.
 _LOWEST: Final = 0 if sys.byteorder == "little" else _COUNT.size - 1
@@ -93,16 +95,16 @@ class Journal:
         """Write a holding down; its slot. owner: from `pack_owner`. Raises OSError."""
         where = directory.encode("utf-8", _ERRORS) if directory else b""
         what = name.encode("utf-8", _ERRORS)
-        record = (
-            _HEADER.pack(len(where), len(what), len(owner), flags, since) + where + what + owner
-        )
+        header = _pack_header(len(where), len(what), len(owner), flags, since)
+        record = header + where + what + owner
         size = len(record)
         if size > _PIECE:
             return self._add_long(record)
         slot = self._free.pop() if self._free else self._unused(1)
         at = slot * _SLOT
-        self._map[at + _COUNT.size : at + _COUNT.size + size] = record
-        self._map[at + _LOWEST] = 1
+        memory = self._map
+        memory[at + _COUNT_SIZE : at + _COUNT_SIZE + size] = record
+        memory[at + _LOWEST] = 1
         return slot
 
     def _add_long(self, record: bytes) -> int:

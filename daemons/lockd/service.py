@@ -126,12 +126,11 @@ class LockService:
         self.space(args.path).delete(args.name)
 
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        session, owner = self._owned(client, args.flags, _ACQUIRE_FLAGS)
+        flags = args.flags
+        session, owner = self._owned(client, flags, _ACQUIRE_FLAGS)
         space = self.space(args.path) if args.path else self.default
         try:
-            space.acquire(
-                args.name, args.flags, owner, client.id, session.record, 0.0, session.start
-            )
+            space.acquire(args.name, flags, owner, client.id, session.record, 0.0, session.start)
         except RpcError as error:
             if error.code == ErrorCode.RESOURCE_BUSY:
                 self._note_refusal(client, owner, args, error)

@@ -139,9 +139,9 @@ class LockSpace:
         if resource is not None:
             if not (resource.flags & flags & _SHARED):
                 raise _busy(resource)
-            resource.holdings.append(
-                self._holding(name, flags, owner, client, record, since, start)
-            )
+            since = since or time.time()
+            slot = self._write_down(name, flags, record, since)
+            resource.holdings.append(Holding(owner, client, since, slot, start))
             return
         path = name if self.directory is None else self.path_of(name)
         lock = _READ if flags & _SHARED else _WRITE
@@ -150,24 +150,25 @@ class LockSpace:
             if flags & _AUTOCREATE
             else _lock_existing(name, path, lock)
         )
-        holding = self._holding(name, flags, owner, client, record, since, start)
+        since = since or time.time()
+        try:
+            slot = self._write_down(name, flags, record, since)
+        except RpcError:
+            os.close(descriptor)
+            raise
+        holding = Holding(owner, client, since, slot, start)
         self.resources[name] = Resource(name, path, descriptor, flags, [holding])
 
-    def _holding(
-        self,
-        name: str,
-        flags: int,
-        owner: Owner,
-        client: int,
-        record: bytes,
-        since: float,
-        start: int | None,
-    ) -> Holding:
-        since = since or time.time()
-        slot = 0
-        if self.journal is not None:
-            slot = self.journal.add(self.directory or "", name, flags, record, since)
-        return Holding(owner, client, since, slot, start)
+    def _write_down(self, name: str, flags: int, record: bytes, since: float) -> int:
+        """Put a holding into the journal, if there is one; its slot. Raises RpcError."""
+        if self.journal is None:
+            return 0
+        try:
+            return self.journal.add(self.directory or "", name, flags, record, since)
+        except (OSError, ValueError, SystemError) as error:  # what mmap says of a full disk
+            raise _error(
+                ErrorCode.SYSTEM_ERROR, f"the lock of '{name}' cannot be written down: {error}"
+            ) from error
 
     def release(self, name: str, pid: int) -> None:
         """Give back one holding of the owner process `pid`.

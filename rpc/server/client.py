@@ -214,7 +214,11 @@ class Client(SocketLink):
         if out and not self.closed:
             self.write(out[0] if len(out) == 1 else b"".join(out))
         if not self._stopped:
-            self._keep(data, pos, size)
+            if pos == size:
+                self._tail = None
+                self._ahead = 0
+            else:
+                self._keep(data, pos, size)
         elif not self.closed:
             self._tail = None
             self.end_when_sent("the client said good-bye")
@@ -223,9 +227,6 @@ class Client(SocketLink):
         """Remember what is left, and end the connection when it cannot become a frame."""
         left = size - pos
         self._ahead = 0
-        if not left:
-            self._tail = None
-            return
         self._need = MIN_FRAME
         if left >= LENGTH_SIZE:
             length = int.from_bytes(data[pos : pos + LENGTH_SIZE], "big")

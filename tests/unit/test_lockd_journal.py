@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from daemons.lockd.journal import Journal, Record, pack_owner, read
 from daemons.lockd.protocol import Owner
+from daemons.lockd.space import LockSpace
+from rpc.wire.errors import RpcError
 
 _TEXTS = st.text(max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
 _RECORDS = st.builds(
@@ -103,3 +107,23 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.write_text("something else")
     with pytest.raises(ValueError, match="no journal"):
         read(str(path))
+
+
+def test_a_lock_that_cannot_be_written_down_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.touch()
+    journal = Journal(str(tmp_path / "journal"))
+    space = LockSpace(journal=journal)
+
+    def full(*args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", full)
+        with pytest.raises(RpcError, match="cannot be written down"):
+            space.acquire(str(disk), 0, Owner(bytes(16), "guest", 1, 1), 1)
+    assert not space.resources
+    with disk.open("r+") as file:  # nobody has it
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
