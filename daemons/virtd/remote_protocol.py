@@ -161,43 +161,51 @@ class PolkitRet:
 
 REMOTE: Final = Program("remote", 0x20008086, 1)
 
-CONNECT_OPEN: Final = REMOTE.procedure(1, "CONNECT_OPEN", OpenArgs, xdr.Void, priority=True)
-CONNECT_CLOSE: Final = REMOTE.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void, priority=True)
-CONNECT_GET_TYPE: Final = REMOTE.procedure(3, "CONNECT_GET_TYPE", xdr.Void, TypeRet, priority=True)
+CONNECT_OPEN: Final = REMOTE.procedure(
+    1, "CONNECT_OPEN", OpenArgs, xdr.Void, reads=True, priority=True
+)
+CONNECT_CLOSE: Final = REMOTE.procedure(
+    2, "CONNECT_CLOSE", xdr.Void, xdr.Void, reads=True, priority=True
+)
+CONNECT_GET_TYPE: Final = REMOTE.procedure(
+    3, "CONNECT_GET_TYPE", xdr.Void, TypeRet, reads=True, priority=True
+)
 CONNECT_GET_VERSION: Final = REMOTE.procedure(
-    4, "CONNECT_GET_VERSION", xdr.Void, VersionRet, priority=True
+    4, "CONNECT_GET_VERSION", xdr.Void, VersionRet, reads=True, priority=True
 )
 CONNECT_GET_HOSTNAME: Final = REMOTE.procedure(
-    59, "CONNECT_GET_HOSTNAME", xdr.Void, HostnameRet, priority=True
+    59, "CONNECT_GET_HOSTNAME", xdr.Void, HostnameRet, reads=True, priority=True
 )
 CONNECT_SUPPORTS_FEATURE: Final = REMOTE.procedure(
-    60, "CONNECT_SUPPORTS_FEATURE", FeatureArgs, FeatureRet, priority=True
+    60, "CONNECT_SUPPORTS_FEATURE", FeatureArgs, FeatureRet, reads=True, priority=True
 )
 AUTH_LIST: Final = REMOTE.procedure(
-    66, "AUTH_LIST", xdr.Void, AuthListRet, priority=True, needs_auth=False
+    66, "AUTH_LIST", xdr.Void, AuthListRet, reads=True, priority=True, needs_auth=False
 )
 AUTH_SASL_INIT: Final = REMOTE.procedure(
-    67, "AUTH_SASL_INIT", xdr.Void, SaslInitRet, priority=True, needs_auth=False
+    67, "AUTH_SASL_INIT", xdr.Void, SaslInitRet, reads=True, priority=True, needs_auth=False
 )
 AUTH_SASL_START: Final = REMOTE.procedure(
-    68, "AUTH_SASL_START", SaslStartArgs, SaslRet, priority=True, needs_auth=False
+    68, "AUTH_SASL_START", SaslStartArgs, SaslRet, reads=True, priority=True, needs_auth=False
 )
 AUTH_SASL_STEP: Final = REMOTE.procedure(
-    69, "AUTH_SASL_STEP", SaslStepArgs, SaslRet, priority=True, needs_auth=False
+    69, "AUTH_SASL_STEP", SaslStepArgs, SaslRet, reads=True, priority=True, needs_auth=False
 )
 AUTH_POLKIT: Final = REMOTE.procedure(
-    70, "AUTH_POLKIT", xdr.Void, PolkitRet, priority=True, needs_auth=False
+    70, "AUTH_POLKIT", xdr.Void, PolkitRet, reads=True, priority=True, needs_auth=False
 )
-CONNECT_GET_URI: Final = REMOTE.procedure(110, "CONNECT_GET_URI", xdr.Void, UriRet, priority=True)
+CONNECT_GET_URI: Final = REMOTE.procedure(
+    110, "CONNECT_GET_URI", xdr.Void, UriRet, reads=True, priority=True
+)
 CONNECT_IS_SECURE: Final = REMOTE.procedure(
-    149, "CONNECT_IS_SECURE", xdr.Void, SecureRet, priority=True
+    149, "CONNECT_IS_SECURE", xdr.Void, SecureRet, reads=True, priority=True
 )
 CONNECT_GET_LIB_VERSION: Final = REMOTE.procedure(
-    157, "CONNECT_GET_LIB_VERSION", xdr.Void, VersionRet, priority=True
+    157, "CONNECT_GET_LIB_VERSION", xdr.Void, VersionRet, reads=True, priority=True
 )
 CONNECT_REGISTER_CLOSE_CALLBACK: Final = REMOTE.procedure(
-    360, "CONNECT_REGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, priority=True
+    360, "CONNECT_REGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, reads=True, priority=True
 )
 CONNECT_UNREGISTER_CLOSE_CALLBACK: Final = REMOTE.procedure(
-    361, "CONNECT_UNREGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, priority=True
+    361, "CONNECT_UNREGISTER_CLOSE_CALLBACK", xdr.Void, xdr.Void, reads=True, priority=True
 )

@@ -76,7 +76,7 @@ class Client(SocketLink):
     id: growing from 1, never used again on this server; timestamp: when it connected, seconds since
     the epoch; authenticated: whether procedures that need it may be called; auth: how it gets there,
     "none" or "sasl"; sasl_name: who it then is; readonly: whether it came through a read-only
-    service; in_flight: calls that have no reply yet.
+    service, or asked to be taken so: it may call what only reads; in_flight: calls that have no reply yet.
     """
 
     #: Whether nobody between can read or change what it says.
@@ -180,6 +180,7 @@ class Client(SocketLink):
                 or kind
                 or status
                 or not (pool.ready and binding.direct and self.authenticated)
+                or (self.readonly and not binding.reads)
                 or self.in_flight >= server.request_limit
             ):
                 if not self._unusual(data, pos, after, binding, out):
@@ -292,7 +293,7 @@ class Client(SocketLink):
                 return True
             self._skip = count
             pos += 4
-        refusal = replies.refusal(self.server, key, status, binding, self.authenticated)
+        refusal = replies.refusal(self, key, status, binding)
         if binding is not None and binding.procedure.stream and self.streams >= STREAMS_MAX:
             refusal = refusal or replies.too_many_streams(STREAMS_MAX)
         if refusal is not None or binding is None:

@@ -72,6 +72,7 @@ class Binding:
         "needs_auth",
         "priority",
         "procedure",
+        "reads",
     )
 
     def __init__(self, procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> None:
@@ -82,6 +83,7 @@ class Binding:
         self.direct = self.inline and not procedure.reply_fds and not procedure.stream
         self.priority = procedure.priority
         self.needs_auth = procedure.needs_auth
+        self.reads = procedure.reads
         self.decode = procedure.decode_args
         self.encode = procedure.encode_result
 

@@ -17,7 +17,6 @@ from rpc.wire.xdr import XdrError, encode
 if TYPE_CHECKING:
     from rpc.server.client import Client
     from rpc.server.handlers import Binding, WithStream
-    from rpc.server.server import Server
 
 _log = get_logger("rpc.server.replies")
 
@@ -120,12 +119,10 @@ def too_large(binding: Binding, serial: int, size: int) -> bytes:
     return error_reply(binding.procedure.key, serial, refused)
 
 
-def refusal(
-    server: Server, key: bytes, status: int, binding: Binding | None, authenticated: bool
-) -> RpcError | None:
+def refusal(client: Client, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
     """Why a call cannot be made at all, or None. The order of the checks is libvirt's."""
     program, version, procedure = split_key(key)
-    if not server.has_program(program, version):
+    if not client.server.has_program(program, version):
         return RpcError(
             ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
         )
@@ -133,8 +130,11 @@ def refusal(
         return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
     if binding is None:
         return RpcError(ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here")
-    if binding.needs_auth and not authenticated:
+    if binding.needs_auth and not client.authenticated:
         return RpcError(ErrorCode.RPC, "authentication required")
+    if client.readonly and not binding.reads:
+        name = binding.procedure.name
+        return RpcError(ErrorCode.OPERATION_DENIED, f"{name} is not for a read-only connection")
     return None
 
 

@@ -22,8 +22,9 @@ class Procedure(Generic[ArgsT, ResultT]):
     """One procedure: its number, what it takes and gives, and how it is scheduled.
 
     priority: it may run on a priority worker when every ordinary one is busy; needs_auth: a client
-    that has not authenticated may not call it; reply_fds: its reply carries descriptors; stream: its
-    reply opens a stream.
+    that has not authenticated may not call it; reads: it changes nothing, so that a client of a
+    read-only service may call it; reply_fds: its reply carries descriptors; stream: its reply opens a
+    stream.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         "number",
         "priority",
         "program",
+        "reads",
         "reply_fds",
         "result",
         "stream",
@@ -53,6 +55,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         *,
         priority: bool,
         needs_auth: bool,
+        reads: bool,
         reply_fds: bool,
         stream: bool,
     ) -> None:
@@ -63,6 +66,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         self.result = result
         self.priority = priority
         self.needs_auth = needs_auth
+        self.reads = reads
         self.reply_fds = reply_fds
         self.stream = stream
         self.key = procedure_key(program.number, program.version, number)
@@ -93,6 +97,7 @@ class Program:
         *,
         priority: bool = False,
         needs_auth: bool = True,
+        reads: bool = False,
         reply_fds: bool = False,
         stream: bool = False,
     ) -> Procedure[ArgsT, ResultT]:
@@ -110,6 +115,7 @@ class Program:
             result,
             priority=priority,
             needs_auth=needs_auth,
+            reads=reads,
             reply_fds=reply_fds,
             stream=stream,
         )

@@ -42,7 +42,7 @@ class Text:
 
 
 TEST = Program("test", 0x7E577E57, 3)
-ECHO = TEST.procedure(1, "ECHO", Text, Text)
+ECHO = TEST.procedure(1, "ECHO", Text, Text, reads=True)
 HOOK = TEST.procedure(2, "HOOK", Number, Number)
 WAIT = TEST.procedure(3, "WAIT", Number, Number)
 WAIT_URGENT = TEST.procedure(4, "WAIT_URGENT", Number, Number, priority=True)
