@@ -52,19 +52,20 @@ class Follower:
 
     async def _send_some(self, stream: Stream) -> bool:
         """Send the next record; whether there was one."""
-        try:
-            piece = await run_blocking(
-                read_log, self.path, self.rotation.max_backups, self.position, RECORD_MAX
-            )
-        except OSError as error:
-            raise RpcError(
-                ErrorCode.SYSTEM_ERROR,
-                f"log {self.path} cannot be read: {error.strerror}",
-                domain=ErrorDomain.LOGGING,
-            ) from error
-        if not piece.data:
-            return False
-        gap = not piece.found and not self.fresh
-        self.position, self.fresh = piece.position, False
-        await stream.send(xdr.encode(FollowRecord(piece.position, gap, piece.data)))
-        return True
+        async with stream.room():
+            try:
+                piece = await run_blocking(
+                    read_log, self.path, self.rotation.max_backups, self.position, RECORD_MAX
+                )
+            except OSError as error:
+                raise RpcError(
+                    ErrorCode.SYSTEM_ERROR,
+                    f"log {self.path} cannot be read: {error.strerror}",
+                    domain=ErrorDomain.LOGGING,
+                ) from error
+            if not piece.data:
+                return False
+            gap = not piece.found and not self.fresh
+            self.position, self.fresh = piece.position, False
+            await stream.send(xdr.encode(FollowRecord(piece.position, gap, piece.data)))
+            return True

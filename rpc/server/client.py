@@ -8,7 +8,8 @@ Rules of this file:
 - A keepalive is answered here: it takes no worker, counts as no request, and is answered even while
   the client is at its request limit or has not authenticated.
 - Memory of one client is bounded: by the largest frame for what it sends, by the write
-  high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit.
+  high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit or
+  its turn.
 
 Source: libvirt's src/rpc/virnetserverclient.c and virnetserverprogram.c.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from rpc.logs import get_logger
@@ -25,11 +27,13 @@ from rpc.security import PeerIdentity
 from rpc.server import replies
 from rpc.server.call import Call
 from rpc.server.streams import STREAMS_MAX, Streams
+from rpc.server.turns import TURN
 from rpc.transport.keepalive import Keepalive
 from rpc.transport.link import (
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
     PAUSE_STREAM,
+    PAUSE_TURN,
     PAUSE_WRITE,
     WRITE_HIGH,
     WRITE_LOW,
@@ -58,7 +62,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("rpc.server.client")
 
-#: Bytes that a client at its request limit may send ahead; beyond them it is not read.
+#: Bytes that a client may send ahead, at its request limit or until its turn; then it is not read.
 READ_AHEAD: Final = 64 * 1024
 
 #: The longest frame of a client that has not said who it is: SASL takes 65536 words of four bytes.
@@ -76,7 +80,8 @@ class Client(SocketLink):
     id: growing from 1, never used again on this server; timestamp: when it connected, seconds since
     the epoch; authenticated: whether procedures that need it may be called; auth: how it gets there,
     "none" or "sasl"; sasl_name: who it then is; readonly: whether it came through a read-only
-    service, or asked to be taken so: it may call what only reads; in_flight: calls that have no reply yet.
+    service, or asked to be taken so: it may call what only reads; in_flight: calls that have no
+    reply yet.
     """
 
     #: Whether nobody between can read or change what it says.
@@ -95,6 +100,7 @@ class Client(SocketLink):
         "_stopped",
         "_streams",
         "_tail",
+        "_waits",
         "auth",
         "authenticated",
         "id",
@@ -130,6 +136,7 @@ class Client(SocketLink):
         self._need = 0  # how many of them make the next frame whole
         self._skip = 0  # bytes to discard: one for each descriptor that nobody wanted
         self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
+        self._waits = False  # for its turn: it has sent more than is handled at once
         self._heard = True
         self._keepalive: Keepalive | None = None
         self._streams: Streams | None = None
@@ -143,6 +150,10 @@ class Client(SocketLink):
         tail = self._tail
         if tail is not None:
             tail += memoryview(data)[:size]
+            if self._waits:
+                if len(tail) >= READ_AHEAD:
+                    self.pause(PAUSE_TURN)
+                return
             if self.in_flight >= self.server.request_limit:
                 self._read_ahead(tail)
                 return
@@ -169,7 +180,9 @@ class Client(SocketLink):
         if self._skip:
             pos = min(self._skip, size)
             self._skip -= pos
-        while size - pos >= MIN_FRAME:
+        for _ in repeat(None, TURN):
+            if size - pos < MIN_FRAME:
+                break
             length, key, kind, serial, status = _unpack(data, pos)
             after = pos + length
             if after > size or length < MIN_FRAME:
@@ -208,10 +221,13 @@ class Client(SocketLink):
                 self.write(b"".join(out))
                 out.clear()
                 made = 0
-                if self._paused & PAUSE_WRITE:
-                    break  # what is left waits until the peer has read these
+                # What is left waits until the peer has read these, or for the next turn.
+                self._waits = pos < size and not self._paused & PAUSE_WRITE
+                break
             if self._stopped:
                 break
+        else:
+            self._waits = pos < size
         if out and not self.closed:
             self.write(out[0] if len(out) == 1 else b"".join(out))
         if not self._stopped:
@@ -220,6 +236,8 @@ class Client(SocketLink):
                 self._ahead = 0
             else:
                 self._keep(data, pos, size)
+                if self._waits:
+                    server.turns.wait(self)
         elif not self.closed:
             self._tail = None
             self.end_when_sent("the client said good-bye")
@@ -390,7 +408,9 @@ class Client(SocketLink):
     def _read_on(self) -> None:
         """Room below the request limit: take up the frames that waited."""
         tail = self._tail
-        if tail is None or self.closed or self._paused & PAUSE_WRITE or self.server.draining:
+        if tail is None or self.closed or self._waits:
+            return
+        if self._paused & PAUSE_WRITE or self.server.draining:
             return
         if len(tail) >= self._need:
             try:
@@ -400,6 +420,13 @@ class Client(SocketLink):
         tail = self._tail
         if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
+
+    def take_turn(self) -> None:
+        """Go on with what waited for the others to have their turns."""
+        self._waits = False
+        self._read_on()
+        if not self._waits:
+            self.resume(PAUSE_TURN)
 
     def drained(self) -> None:
         """The peer has read its replies: take up what waited for that."""
@@ -424,7 +451,8 @@ class Client(SocketLink):
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
         # What it sends while we do not read is not heard; that silence is ours.
-        return heard or bool(self._paused & (PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM))
+        ours = PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM | PAUSE_TURN
+        return heard or bool(self._paused & ours)
 
     def ping(self) -> None:
         """Send a PING, unless earlier bytes still wait to be sent: it would only join them."""

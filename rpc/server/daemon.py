@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from rpc.logs import get_logger
 from rpc.server.options import ServerOptions
 from rpc.server.server import Server
+from rpc.server.turns import Turns
 from rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Daemon:
         self.state = State.STARTING
         self.timeout = 0
         self._loop = asyncio.get_running_loop()
+        self.turns = Turns(self._loop)
         self._quit = asyncio.Event()
         self._at_once = asyncio.Event()
         self._progress = asyncio.Event()

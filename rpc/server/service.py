@@ -17,8 +17,9 @@ from rpc.logs import get_logger
 
 _log = get_logger("rpc.server.service")
 
-#: Connections taken in one go before other work has its turn.
-_ACCEPT_BATCH: Final = 128
+#: Connections taken in one go before other work has its turn; it is what a flood of them keeps others
+#: waiting. More make a crowd quicker to let in: 4000 clients in 0.11 s by 8, in 0.17 s by 4.
+_ACCEPT_BATCH: Final = 4
 _BACKLOG: Final = 4096
 #: Seconds until accepting is tried again after the process ran out of descriptors or memory.
 _RETRY_AFTER: Final = 0.5

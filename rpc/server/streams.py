@@ -10,7 +10,8 @@ A stream begins behind the reply to its call and ends in one of these ways:
 - The connection or the daemon ends: `serve` is cancelled.
 
 Neither side can fill the other's memory: `send` waits while the client does not read, and a client whose
-packets nobody takes is not read.
+packets nobody takes is not read. A `serve` that has to make what it sends makes it inside `room()`: one
+stream of a client at a time, and none while the client does not read.
 
 Source: libvirt's src/remote/remote_daemon_stream.c.
 """
@@ -18,7 +19,9 @@ Source: libvirt's src/remote/remote_daemon_stream.c.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from rpc.logs import get_logger
@@ -48,6 +51,7 @@ class Streams:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.room = asyncio.Lock()
         self._open: dict[tuple[bytes, int], Stream] = {}
 
     def __len__(self) -> int:
@@ -126,6 +130,13 @@ class Stream:
         for packet in data_packets(self.key, self.serial, data):
             await self._write(packet)
 
+    @contextlib.asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Wait until something can be sent, and keep the client's other streams from it for a `with`."""
+        async with self._streams.room:
+            await self._until_writable()
+            yield
+
     async def send_hole(self, length: int) -> None:
         """Send so many zeros without sending them; for clients that asked for holes.
 
@@ -145,10 +156,13 @@ class Stream:
             self._streams.update_pause()
         return item
 
-    async def _write(self, packet: bytes) -> None:
+    async def _until_writable(self) -> None:
         while self.client.is_congested:
             self._writable.clear()
             await self._writable.wait()
+
+    async def _write(self, packet: bytes) -> None:
+        await self._until_writable()
         if not self._over:
             self.client.write(packet)
         await asyncio.sleep(0)  # a client that reads fast must not keep the loop from the others

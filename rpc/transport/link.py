@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from typing import Final
 
 #: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
-#: the next one, so only the tail of an incomplete frame is ever copied. What one read can hold is also
-#: how long one peer's flood of small calls can keep the others waiting: larger reads are no faster.
+#: the next one, so only the tail of an incomplete frame is ever copied. Larger reads are no faster.
 READ_SIZE: Final = 64 * 1024
 SHARED_BUFFER: Final = bytearray(READ_SIZE)
 
@@ -38,6 +37,7 @@ PAUSE_LIMIT: Final = 2  # its request limit is reached and its read-ahead is ful
 PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
 PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 PAUSE_STREAM: Final = 16  # what came through its streams has not been taken
+PAUSE_TURN: Final = 32  # it sends more than its share, and others have their turn
 
 
 class FrameWithFds(bytes):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import harness
-from tests.bench import load, lock_phases, log_load, log_phases, phases, report, turns
+from tests.bench import attack_phase, load, lock_phases, log_load, log_phases, phases, report, turns
 from tests.bench.findings import Findings
 
 
@@ -18,6 +18,7 @@ def test_a_phase_measures_our_daemon(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(lock_phases, "HOLDERS", 20)
     monkeypatch.setattr(log_phases, "MANY", 3)
     monkeypatch.setattr(log_phases, "GUESTS", 20)
+    monkeypatch.setattr(attack_phase, "CASES", attack_phase.CASES[:2])
     try:
         load.build("load")
     except load.Unbuildable as error:
