@@ -71,6 +71,10 @@ class Made:
 
 
 def new_key(kind: str = "ec") -> Key:
+    if kind == "short rsa":
+        return rsa.generate_private_key(65537, 1024)
+    if kind == "short ec":
+        return ec.generate_private_key(ec.SECP192R1())
     if kind == "rsa":
         return rsa.generate_private_key(65537, 2048)
     if kind == "ed25519":
@@ -222,6 +226,7 @@ _AUTHORITIES = [
     Case("a CA with purposes", ca=_ca(purposes=(CODE_SIGNING,), purposes_critical=False)),
     Case("a CA with an RSA key", ca=_ca(kind="rsa")),
     Case("a CA with an Ed25519 key", ca=_ca(kind="ed25519", digest=None)),
+    Case("a CA with a short RSA key", "algorithm", ca=_ca(kind="short rsa"), libvirt="accepts"),
     Case("a CA without constraints", "not-a-ca", ca=_ca(ca=None)),
     Case("a CA without any extension", "not-a-ca", ca=_ca(ca=None, usage=None)),
     Case("a CA that says it is none", "not-a-ca", ca=_ca(ca=False)),
@@ -249,6 +254,8 @@ _OF_EITHER_ROLE = [
     Case("more uses than needed", own=_own(usage=(_SIGN, _CIPHER, "key_cert_sign"))),
     Case("an RSA key", own=_own(kind="rsa")),
     Case("an Ed25519 key", own=_own(kind="ed25519")),
+    Case("a short RSA key", "algorithm", own=_own(kind="short rsa"), libvirt="accepts"),
+    Case("a short EC key", "algorithm", own=_own(kind="short ec"), libvirt="accepts"),
     Case("constraints of a CA", "is-a-ca", own=_own(ca=True)),
     Case("constraints of a CA, not critical", "is-a-ca", own=_own(ca=True, ca_critical=False)),
     Case("only certificate signing", "key-usage", own=_own(usage=("key_cert_sign",))),

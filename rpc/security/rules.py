@@ -15,12 +15,16 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from rpc.security.names import distinguished_name, name_text
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
+#: Bits of the shortest keys that OpenSSL takes at its level 2, which is 112 bits of security.
+_SHORTEST_RSA: Final = 2048
+_SHORTEST_EC: Final = 224
 _BROKEN_HASHES: Final = (hashes.MD5, hashes.SHA1)
 
 
@@ -76,6 +80,7 @@ class Examined:
 def check_certificate(seen: Examined) -> None:
     """Apply what one certificate can be asked by itself. Raises CertificateError."""
     check_times(seen)
+    check_key_length(seen)
     check_constraints(seen)
     check_key_usage(seen)
     if seen.role != "CA":
@@ -93,6 +98,20 @@ def check_times(seen: Examined) -> None:
         raise seen.refusal(
             "not-yet-valid", f"is not valid before {start:%Y-%m-%d %H:%M:%S} UTC", remedy
         )
+
+
+def check_key_length(seen: Examined) -> None:
+    """Is its key long enough? TLS would refuse a shorter one, of a CA not before somebody connects."""
+    key = seen.certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
+        least = _SHORTEST_RSA
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        least = _SHORTEST_EC
+    else:
+        return
+    if key.key_size < least:
+        problem = f"has a key of {key.key_size} bits, which is too short"
+        raise seen.refusal("algorithm", problem, f"issue one with {least} bits or more")
 
 
 def check_constraints(seen: Examined) -> None:
@@ -210,6 +229,7 @@ def _check_link(path: list[x509.Certificate], issuer: Examined, leaf: Examined) 
         problem = f"is signed with {digest.name}, which is broken"
         raise child.refusal("algorithm", problem, "issue one with SHA-256")
     check_times(issuer)
+    check_key_length(issuer)
     check_constraints(issuer)
     _check_may_issue(issuer, len(path) - 1)
 
