@@ -8,8 +8,7 @@ Rules of this file:
 - A keepalive is answered here: it takes no worker, counts as no request, and is answered even while
   the client is at its request limit or has not authenticated.
 - Memory of one client is bounded: by the largest frame for what it sends, by the write
-  high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit or
-  its turn.
+  high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit.
 
 Source: libvirt's src/rpc/virnetserverclient.c and virnetserverprogram.c.
 """
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("rpc.server.client")
 
-#: Bytes that a client may send ahead, at its request limit or until its turn; then it is not read.
+#: Bytes that a client at its request limit may send ahead; beyond them it is not read.
 READ_AHEAD: Final = 64 * 1024
 
 #: The longest frame of a client that has not said who it is: SASL takes 65536 words of four bytes.
@@ -150,10 +149,6 @@ class Client(SocketLink):
         tail = self._tail
         if tail is not None:
             tail += memoryview(data)[:size]
-            if self._waits:
-                if len(tail) >= READ_AHEAD:
-                    self.pause(PAUSE_TURN)
-                return
             if self.in_flight >= self.server.request_limit:
                 self._read_ahead(tail)
                 return
@@ -237,6 +232,8 @@ class Client(SocketLink):
             else:
                 self._keep(data, pos, size)
                 if self._waits:
+                    # Not even its end is looked for: what it sent before has its turn first.
+                    self.pause(PAUSE_TURN)
                     server.turns.wait(self)
         elif not self.closed:
             self._tail = None

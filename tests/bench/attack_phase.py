@@ -95,6 +95,7 @@ def _measure(bench: Bench, findings: Findings, case: Case) -> str:
     quiet, attacked, sizes = [], [], []
     with _site(case.site) as site, _apart(site.daemon), Bystander(site.asked) as bystander:
         seconds = bench.seconds / 3
+        bystander.ask()  # it has arrived
         before = memory(site.daemon.pid)
         descriptors = _descriptors(site.daemon)
         for _ in range(bench.rounds):
