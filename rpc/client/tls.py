@@ -59,12 +59,10 @@ class TlsConnection(TlsLink, Connection):
     def shaken(self) -> None:
         """Look at the server's certificate, whose chain was verified; its word on ours is to come."""
         if self.tls.engine.context.verify_mode != ssl.CERT_NONE:
-            from cryptography import x509
-
-            from rpc.security.certificates import check_peer
+            from rpc.security.certificates import check_peer, peer_certificate
 
             found = self.tls.engine.getpeercert(binary_form=True)
-            check_peer(x509.load_der_x509_certificate(found or b""), server=True)
+            check_peer(peer_certificate(found or b"", server=True), server=True)
 
     def received(self, data: bytearray, size: int) -> None:
         """Take the server's word that it lets us in, then what follows."""

@@ -41,6 +41,7 @@ __all__ = [
     "distinguished_name",
     "load",
     "name_is_allowed",
+    "peer_certificate",
 ]
 
 #: How much of a file is read at most, in bytes; for certificates as in libvirt.
@@ -49,7 +50,12 @@ CRL_LIMIT: Final = 8 << 20
 
 _CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
 _KEY: Final = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^\0]*?-----END \1-----")
-_CANNOT_PARSE: Final = (ValueError, TypeError, UnsupportedAlgorithm)
+_CANNOT_PARSE: Final = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    # These are no ValueError, and come of certificates and lists all the same; the last one of numbers
+    # that are not known, of TLS features or kinds of keys.
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, KeyError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,7 @@ class Credentials:
     def revoked(self, certificate: x509.Certificate) -> bool:
         """Whether a list of the certificate's issuer has its number."""
         return any(
-            each.issuer == certificate.issuer
-            and each.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+            each.issuer == certificate.issuer and _has(each, certificate.serial_number)
             for each in self.crls
         )
 
@@ -128,10 +133,19 @@ def load(
     return found
 
 
+def peer_certificate(data: bytes, *, server: bool) -> x509.Certificate:
+    """What a peer has shown, in DER. server: whether the peer is the server. Raises CertificateError."""
+    kind, file = f"The {'server' if server else 'client'} certificate", "[session]"
+    try:
+        return x509.load_der_x509_certificate(data)
+    except _CANNOT_PARSE as error:
+        raise _unreadable(kind, file, f"it is no certificate: {error}") from error
+
+
 def check_peer(
     certificate: x509.Certificate, *, server: bool, now: datetime | None = None
 ) -> list[str]:
-    """Check the certificate that a peer has shown, after its chain has been verified; give warnings.
+    """Check what `peer_certificate` gave, after its chain has been verified; give warnings.
 
     server: whether the peer is the server. Raises CertificateError.
     """
@@ -195,6 +209,12 @@ def _check(found: Credentials, files: TlsFiles, role: str, now: datetime) -> Non
             raise seen.refusal("revoked", f"was revoked, says {files.crl}", "issue a new one")
 
 
+def _has(crl: x509.CertificateRevocationList, number: int) -> bool:
+    if number < 0:  # no CA should make such a one, and the list's index takes none
+        return any(each.serial_number == number for each in crl)
+    return crl.get_revoked_certificate_by_serial_number(number) is not None
+
+
 def _check_revocation_list(
     crl: x509.CertificateRevocationList, found: Credentials, file: str, now: datetime
 ) -> None:
@@ -229,9 +249,10 @@ def _read(path: str, kind: str, limit: int = CERTIFICATE_LIMIT) -> bytes | None:
     try:
         # Opening must not wait for the other end, should it be a pipe.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise _unreadable(kind, path, "it is no file")
-            data = file.read(limit + 1)
+            data = file.read(min(status.st_size, limit) + 1)  # takes that much memory at once
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -244,7 +265,7 @@ def _read(path: str, kind: str, limit: int = CERTIFICATE_LIMIT) -> bytes | None:
 def _certificates(data: bytes, kind: str, path: str) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+    except _CANNOT_PARSE as error:
         raise _unreadable(kind, path, f"it is no certificate in PEM: {error}") from error
     for each in found:
         _understand(each, kind, path)
@@ -257,7 +278,7 @@ def _understand(certificate: x509.Certificate, kind: str, path: str) -> None:
         certificate.public_key()
         _ = certificate.subject, certificate.issuer, certificate.extensions
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (*_CANNOT_PARSE, x509.DuplicateExtension) as error:
+    except _CANNOT_PARSE as error:
         raise _unreadable(kind, path, f"it holds what cannot be understood: {error}") from error
 
 
@@ -279,7 +300,7 @@ def _revocation_lists(data: bytes, path: str) -> list[x509.CertificateRevocation
         found = [x509.load_pem_x509_crl(block) for block in _CRL.findall(data)]
         for each in found:
             _ = each.issuer, each.next_update_utc, each.last_update_utc
-    except ValueError as error:
+    except _CANNOT_PARSE as error:
         raise _unreadable(kind, path, f"it is no revocation list in PEM: {error}") from error
     if not found:
         raise _unreadable(kind, path, "it is no revocation list in PEM")

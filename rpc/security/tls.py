@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from cryptography import x509
-
 from rpc.security.certificates import (
     CertificateError,
     Credentials,
@@ -26,6 +24,7 @@ from rpc.security.certificates import (
     distinguished_name,
     load,
     name_is_allowed,
+    peer_certificate,
 )
 from rpc.security.priority import apply_priority
 
@@ -103,9 +102,10 @@ class ServerTls:
             if self.policy.verify:
                 raise CertificateError("missing", "the client has shown none", file="[session]")
             return ""
-        found = x509.load_der_x509_certificate(certificate)
+        found = peer_certificate(certificate, server=False)
+        warnings = check_peer(found, server=False)
         name = distinguished_name(found)
-        for warning in check_peer(found, server=False):
+        for warning in warnings:
             self._warn(warning)
         if self.credentials.revoked(found):
             raise CertificateError(
@@ -165,7 +165,7 @@ def client_context(
         context.verify_mode = ssl.CERT_NONE
     _equip(context, credentials, priority)
     if credentials.crl_pem:
-        with _as_file(credentials.crl_pem) as path:
+        with _openssl_takes_it(), _as_file(credentials.crl_pem) as path:
             context.load_verify_locations(cafile=path)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     return context
@@ -173,12 +173,18 @@ def client_context(
 
 def _equip(context: ssl.SSLContext, credentials: Credentials, priority: str) -> None:
     apply_priority(priority, context)
-    try:
+    with _openssl_takes_it():
         _give_files(context, credentials)
+
+
+@contextlib.contextmanager
+def _openssl_takes_it() -> Iterator[None]:
+    """What OpenSSL does not like of files that were checked is a CertificateError too."""
+    try:
+        yield
     except ssl.SSLError as error:
-        raise CertificateError(
-            "unreadable", f"OpenSSL does not take the TLS files: {error.reason}", file=""
-        ) from error
+        text = f"OpenSSL does not take the TLS files: {error.reason or error}"
+        raise CertificateError("unreadable", text, file="") from error
 
 
 def _give_files(context: ssl.SSLContext, credentials: Credentials) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.fuzz import client_target, saved_targets, server_target, text_targets, wire_targets
+from tests.fuzz import (
+    certificate_targets,
+    client_target,
+    saved_targets,
+    server_target,
+    text_targets,
+    tls_target,
+    wire_targets,
+)
 from tests.fuzz.target import Target
 
 
@@ -16,6 +24,9 @@ def targets() -> dict[str, Target]:
         wire_targets.hole_target(),
         server_target.server_target(),
         client_target.client_target(),
+        tls_target.tls_target(),
+        certificate_targets.certificates_target(),
+        certificate_targets.tls_settings_target(),
         saved_targets.document_target(),
         saved_targets.journal_target(),
         text_targets.log_target(),

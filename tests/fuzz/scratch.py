@@ -7,14 +7,14 @@ import os
 
 
 @functools.cache
-def _descriptor(pid: int) -> int:
-    # One for each process: targets that run at the same time must not share it.
-    return os.memfd_create("fuzz")
+def _descriptor(pid: int, name: str) -> int:
+    # Those of each process: targets that run at the same time must not share them.
+    return os.memfd_create(name)
 
 
-def file_with(data: bytes) -> str:
-    """The path of a file that contains `data` until this is called again."""
-    descriptor = _descriptor(os.getpid())
+def file_with(data: bytes, name: str = "fuzz") -> str:
+    """The path of a file that contains `data` until this is called again for the same name."""
+    descriptor = _descriptor(os.getpid(), name)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, data, 0)
     return f"/proc/self/fd/{descriptor}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from rpc.server import Client, Daemon, Server, ServerOptions
 from rpc.wire import xdr
@@ -39,7 +39,7 @@ class _Watched(Client):
         super()._failed(error)
 
 
-class _House:
+class House:
     """A server with stub handlers for every program; nobody listens, clients are put in."""
 
     def __init__(self) -> None:
@@ -73,29 +73,30 @@ class _House:
             if not pairs.send(theirs, piece, [self.null] if options & _DESCRIPTORS else []):
                 break
             await pairs.turns()
-            self._is_bounded(client, len(data))
+            self.is_bounded(client, len(data))
             if not options & _DEAF:
                 answers += pairs.read(theirs)
         if not options & _SILENT:
             self.stubs.gate.set()
-            await self._settled(client, theirs, answers)
+            await self.settled(client, lambda: pairs.read(theirs), answers)
         theirs.close()
         await pairs.until(lambda: client.closed, "a server notices that a client is gone")
-        self._check_answers(answers, len(data))
-        await self._is_empty()
+        self.check_answers(answers, len(data))
+        await self.is_empty()
 
-    async def _settled(self, client: Client, theirs: Any, answers: bytearray) -> None:
+    async def settled(self, client: Client, read: Callable[[], bytes], answers: bytearray) -> None:
         """Wait until calls that were let go have been answered, and what waited behind them."""
 
         def quiet() -> bool:
-            answers.extend(pairs.read(theirs))
+            answers.extend(read())
             return client.closed or not (client.in_flight or client.unsent)
 
         await pairs.until(quiet, "every call that may go on is answered")
         await pairs.turns()
-        answers += pairs.read(theirs)
+        answers += read()
 
-    def _is_bounded(self, client: Client, sent: int) -> None:
+    def is_bounded(self, client: Client, sent: int) -> None:
+        """What a client that sent so many bytes may have at any time."""
         limit = client.server.request_limit
         expect(client.in_flight <= limit, "no more calls are under way than the limit allows")
         expect(len(client.unconsumed) <= sent, "no more is kept than was sent")
@@ -103,7 +104,7 @@ class _House:
         if client.closed:
             expect(not client.unconsumed and not client.in_flight, "a closed client has nothing")
 
-    async def _is_empty(self) -> None:
+    async def is_empty(self) -> None:
         """Nothing is left of a client that went."""
         await pairs.until(lambda: len(asyncio.all_tasks()) == 1, "no task outlives its client")
         stats = self.server.workers.stats()
@@ -111,7 +112,7 @@ class _House:
         expect(stats.free == stats.current, "every worker is free again")
         expect(stats.queue_depth == 0, "no call waits for a worker")
 
-    def _check_answers(self, answers: bytearray, sent: int) -> None:
+    def check_answers(self, answers: bytearray, sent: int) -> None:
         """Whatever was sent, what comes back are whole messages that decode."""
         replies = 0
         pos = 0
@@ -145,9 +146,9 @@ class _House:
 
 
 @functools.cache
-def _house(pid: int) -> _House:
+def _house(pid: int) -> House:
     # One for each process, as its loop.
-    return _House()
+    return House()
 
 
 def _check(data: bytes) -> None:
@@ -157,7 +158,7 @@ def _check(data: bytes) -> None:
     pairs.run(visit)
 
 
-def _frames() -> list[bytes]:
+def frames() -> list[bytes]:
     """A call of every procedure with every example of its arguments, and what no call is."""
     from tests.property.wire_values import programs
 
@@ -185,7 +186,7 @@ def _frames() -> list[bytes]:
 
 def server_target() -> Target:
     """A client of a server, which may send anything."""
-    pool = _frames()
+    pool = frames()
 
     def seeds() -> Iterator[bytes]:
         for number, one in enumerate(pool):
