@@ -234,7 +234,7 @@ class Client(SocketLink):
                 if self._waits:
                     # Not even its end is looked for: what it sent before has its turn first.
                     self.pause(PAUSE_TURN)
-                    server.turns.wait(self)
+                    server.daemon.turns.wait(self)
         elif not self.closed:
             self._tail = None
             self.end_when_sent("the client said good-bye")
@@ -424,6 +424,11 @@ class Client(SocketLink):
         self._read_on()
         if not self._waits:
             self.resume(PAUSE_TURN)
+
+    def unsendable(self, reason: str) -> None:
+        """The peer takes no replies any more; what it sent before has its turn all the same."""
+        if not self._waits:
+            self._end(reason)
 
     def drained(self) -> None:
         """The peer has read its replies: take up what waited for that."""

@@ -41,7 +41,7 @@ class Daemon:
 
     name: what it calls itself; logging: what the admin program changes logging through;
     grace: seconds that calls in flight have at a graceful end. on_ending: awaited one by one when every
-    client has been disconnected, before `serve` returns.
+    client has been disconnected, before `serve` returns. turns: for the clients of all its servers.
     """
 
     def __init__(

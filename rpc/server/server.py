@@ -34,14 +34,12 @@ class Server:
     admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
     services with TLS use for clients to come; None without any.
-    turns: shared by all servers of the daemon.
     table: procedure key to handler, read by every call. draining: no more calls are taken.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
         self.daemon = daemon
         self.loop = asyncio.get_running_loop()
-        self.turns = daemon.turns
         self.name = options.name
         self.admit: Callable[[PeerIdentity], bool] | None = None
         self.workers = WorkerPool(options.min_workers, options.max_workers, options.prio_workers)

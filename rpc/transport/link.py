@@ -92,6 +92,10 @@ class SocketLink:
     def drained(self) -> None:
         """Little or nothing is left of what was unsent; if reading was paused for it, it goes on."""
 
+    def unsendable(self, reason: str) -> None:
+        """The peer takes nothing any more; whoever does not end the connection now, does it later."""
+        self._end(reason)
+
     def ended(self, reason: str) -> None:
         """The connection is gone; called once."""
         raise NotImplementedError
@@ -160,7 +164,7 @@ class SocketLink:
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
-                self._end(f"write failed: {error.strerror}")
+                self.unsendable(f"write failed: {error.strerror}")
                 return
             if sent == len(data):
                 self._alive = True

@@ -93,6 +93,14 @@ async def test_all_is_answered_that_came_before_its_sender_said_that_there_is_no
     assert len(house.server.registry) == 0
 
 
+async def test_all_is_done_of_what_was_read_though_its_sender_goes(house: House) -> None:
+    flooder, _ = await house.seat()
+    await flooder.send(flood(0, 1500))
+    flooder.close()
+    await eventually(lambda: len(house.server.registry) == 0)
+    assert house.stage.started == list(range(1500))
+
+
 async def test_who_is_closed_while_it_waits_keeps_nobody(house: House) -> None:
     flooder, gone = await house.seat()
     other = await house.wire()
