@@ -194,6 +194,27 @@ def virt_admin(
         )
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def tls_settings(folder: str, port: int) -> dict[str, str | int | Sequence[str]]:
+    """What a daemon with TLS on loopback needs, with files named as by `rpc.security.pki.create`."""
+    return {
+        "listen_tls": 1,
+        "listen_addr": "127.0.0.1",
+        "tls_port": str(port),
+        "ca_file": f"{folder}/cacert.pem",
+        "crl_file": f"{folder}/cacrl.pem",
+        "cert_file": f"{folder}/servercert.pem",
+        "key_file": f"{folder}/serverkey.pem",
+    }
+
+
 def write_settings(path: Path, settings: Settings) -> None:
     """Write a configuration file: strings, whole numbers and lists are the same for libvirt's
     daemons and for ours."""

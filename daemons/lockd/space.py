@@ -135,11 +135,11 @@ class LockSpace:
         record: the owner as the journal takes it; since: when that was, if it was not now; start: when
         the owner's process started.
         """
+        since = since or time.time()
         resource = self.resources.get(name)
         if resource is not None:
             if not (resource.flags & flags & _SHARED):
                 raise _busy(resource)
-            since = since or time.time()
             slot = self._write_down(name, flags, record, since)
             resource.holdings.append(Holding(owner, client, since, slot, start))
             return
@@ -150,7 +150,6 @@ class LockSpace:
             if flags & _AUTOCREATE
             else _lock_existing(name, path, lock)
         )
-        since = since or time.time()
         try:
             slot = self._write_down(name, flags, record, since)
         except RpcError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemons.logd.admin_protocol import RECORD_MAX, FollowRecord
 from daemons.logd.protocol import Position
-from daemons.logd.reading import read_log
+from daemons.logd.reading import Piece, read_log
 from rpc.server import Stream, run_blocking
 from rpc.wire import xdr
 from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -53,19 +53,23 @@ class Follower:
     async def _send_some(self, stream: Stream) -> bool:
         """Send the next record; whether there was one."""
         async with stream.room():
-            try:
-                piece = await run_blocking(
-                    read_log, self.path, self.rotation.max_backups, self.position, RECORD_MAX
-                )
-            except OSError as error:
-                raise RpcError(
-                    ErrorCode.SYSTEM_ERROR,
-                    f"log {self.path} cannot be read: {error.strerror}",
-                    domain=ErrorDomain.LOGGING,
-                ) from error
+            piece = await self._read()
             if not piece.data:
                 return False
             gap = not piece.found and not self.fresh
             self.position, self.fresh = piece.position, False
             await stream.send(xdr.encode(FollowRecord(piece.position, gap, piece.data)))
             return True
+
+    async def _read(self) -> Piece:
+        """What stands at the position, as much as a record takes. Raises RpcError."""
+        try:
+            return await run_blocking(
+                read_log, self.path, self.rotation.max_backups, self.position, RECORD_MAX
+            )
+        except OSError as error:
+            raise RpcError(
+                ErrorCode.SYSTEM_ERROR,
+                f"log {self.path} cannot be read: {error.strerror}",
+                domain=ErrorDomain.LOGGING,
+            ) from error

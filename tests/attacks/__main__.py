@@ -35,7 +35,7 @@ def main() -> None:
             said = time.monotonic()
         if select.select([sys.stdin], [], [], pause)[0]:
             break
-    attack.close()  # type: ignore[attr-defined]  # it is a generator
+    attack.close()
     print(json.dumps(tally), flush=True)
 
 

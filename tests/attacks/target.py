@@ -6,7 +6,7 @@ import contextlib
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -16,7 +16,7 @@ from rpc.wire.message import MAX_FRAME, Status, Type, frame
 from rpc.wire.program import Procedure
 
 Tally = Counter[str]
-Attack = Iterator[float]
+Attack = Generator[float, None, None]
 
 PATIENCE: Final = 10.0
 """Seconds that the daemon may take for what it has to do at once."""

@@ -24,16 +24,14 @@ from rpc.server import server as server_module
 from rpc.server.client import ANONYMOUS_FRAME
 from rpc.wire.message import MAX_FRAME
 from tests import harness
-from tests.attacks import secured
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import Running, under
-from tests.attacks.target import Target
-from tests.bench.contenders import allow_descriptors, memory
+from tests.attacks.target import PATIENCE, Target
+from tests.bench.contenders import allow_descriptors, memory, open_descriptors
 from tests.bench.log_load import Logs
 from tests.conftest import StartDaemon
 
 MEGABYTE: Final = 1 << 20
-PATIENCE: Final = 10.0
 LEFT: Final = 5 * MEGABYTE
 """What an attack may leave in the daemon: parts of its heap that Python has not given back."""
 QUIET_CLIENT: Final = 4096
@@ -67,7 +65,7 @@ class Watch:
         self.asked = [self.stack.enter_context(Bystander(target)) for target in targets]
         self.ask()
         self.before = self.peak = memory(self.daemon.pid)
-        self.descriptors = self._descriptors()
+        self.descriptors = self.open_now
 
     @property
     def admin(self) -> Target:
@@ -96,7 +94,7 @@ class Watch:
 
     def end(self, growth: int, left: int) -> None:
         """The attack is over: everything is as it was, and memory never grew by more than `growth`."""
-        self.until(lambda: self._descriptors() <= self.descriptors)
+        self.until(lambda: self.open_now <= self.descriptors)
         self.until(lambda: memory(self.daemon.pid) <= self.before + left)
         assert self.peak - self.before <= growth
         assert self.daemon.alive
@@ -104,8 +102,10 @@ class Watch:
         assert "Traceback" not in log, log
         assert " mistake" not in log, log
 
-    def _descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
+    @property
+    def open_now(self) -> int:
+        """Its open descriptors."""
+        return open_descriptors(self.daemon.pid)
 
 
 @contextlib.contextmanager
@@ -178,9 +178,9 @@ class TestConnections:
             growth=LEFT,
             bystander=Target(inside),
             newcomers=False,  # they wait for room, which comes when time is up: see below
-            until=lambda attack, watch: watch._descriptors() >= watch.descriptors + 10,
+            until=lambda attack, watch: watch.open_now >= watch.descriptors + 10,
         ):
-            assert len(list(Path(f"/proc/{guarded.pid}/fd").iterdir())) < 100
+            assert open_descriptors(guarded.pid) < 100
 
     def test_up_to_the_limit_and_beyond(self, start_daemon: StartDaemon) -> None:
         daemon = start_daemon("virtd", {"max_clients": 300})
@@ -191,9 +191,9 @@ class TestConnections:
             1000,
             growth=LEFT,
             newcomers=False,
-            until=lambda attack, watch: watch._descriptors() >= watch.descriptors + 299,
+            until=lambda attack, watch: watch.open_now >= watch.descriptors + 299,
         ):
-            assert len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())) < 400
+            assert open_descriptors(daemon.pid) < 400
 
     def test_opened_and_closed_as_fast_as_can_be(self, virtd: harness.RunningDaemon) -> None:
         enough = reaching("connected", 5000)
@@ -203,7 +203,7 @@ class TestConnections:
             pass
 
     def test_who_stops_answering_keepalives_goes(self, start_daemon: StartDaemon) -> None:
-        port = secured.free_port()
+        port = harness.free_port()
         settings = {"keepalive_interval": 1, "keepalive_count": 1, "listen_tcp": 1}
         more = {"listen_addr": "127.0.0.1", "tcp_port": str(port)}
         daemon = start_daemon("virtd", {**settings, **more})
@@ -213,7 +213,7 @@ class TestConnections:
             Target(port),
             200,
             growth=LEFT,
-            until=lambda attack, watch: watch._descriptors() <= watch.descriptors,
+            until=lambda attack, watch: watch.open_now <= watch.descriptors,
         ) as attack:
             assert attack.tally["connected"] == 200
 
@@ -305,7 +305,7 @@ class TestFrames:
     def test_descriptors_that_nobody_wants(self, virtd: harness.RunningDaemon) -> None:
         def enough(attack: Running, watch: Watch) -> bool:
             # The attacker's connection is one; the bystanders' newcomers are gone or going.
-            assert watch._descriptors() <= watch.descriptors + 10
+            assert watch.open_now <= watch.descriptors + 10
             return attack.tally["rounds"] >= 5
 
         with attacked(
@@ -373,8 +373,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def secure(folder: Path) -> Iterator[tuple[harness.RunningDaemon, Target]]:
     """A virtd with TLS, and the target that it is."""
-    port = secured.free_port()
-    settings = secured.settings(str(folder), port)
+    port = harness.free_port()
+    settings = harness.tls_settings(str(folder), port)
     with harness.running("virtd", {**settings, "max_anonymous_clients": 20}) as daemon:
         yield daemon, Target(port, pki=str(folder))
 

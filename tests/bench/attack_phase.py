@@ -8,17 +8,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 from rpc.security import pki
 from tests import harness
-from tests.attacks import secured
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import under
 from tests.attacks.target import Target
-from tests.bench.contenders import LOGD, OURS, SETTINGS, memory
+from tests.bench.contenders import LOGD, OURS, SETTINGS, memory, open_descriptors
 from tests.bench.findings import Findings, Verdict
 from tests.bench.log_load import Logs
 from tests.bench.turns import Bench
@@ -97,7 +95,7 @@ def _measure(bench: Bench, findings: Findings, case: Case) -> str:
         seconds = bench.seconds / 3
         bystander.ask()  # it has arrived
         before = memory(site.daemon.pid)
-        descriptors = _descriptors(site.daemon)
+        descriptors = open_descriptors(site.daemon.pid)
         for _ in range(bench.rounds):
             quiet.append(_latency(bystander, seconds))
             with under(case.attack, site.attacked, case.size):
@@ -150,14 +148,10 @@ def _apart(daemon: RunningDaemon) -> Iterator[None]:
 def _settle(daemon: RunningDaemon, bystander: Bystander, descriptors: int) -> None:
     """Wait until the attackers' connections are gone. Raises RuntimeError if some stay."""
     end = time.monotonic() + PATIENCE
-    while _descriptors(daemon) > descriptors:
+    while open_descriptors(daemon.pid) > descriptors:
         bystander.ask()
         if time.monotonic() > end:
             raise RuntimeError(f"{daemon.name} keeps connections of attackers that have gone")
-
-
-def _descriptors(daemon: RunningDaemon) -> int:
-    return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
 @contextlib.contextmanager
@@ -173,8 +167,10 @@ def _site(name: str) -> Iterator[_Site]:
         elif name == "tls":
             folder = enter(tempfile.TemporaryDirectory(prefix="av-"))
             pki.create(folder, hosts=["localhost"])
-            port = secured.free_port()
-            daemon = enter(harness.running(OURS, {**SETTINGS, **secured.settings(folder, port)}))
+            port = harness.free_port()
+            daemon = enter(
+                harness.running(OURS, {**SETTINGS, **harness.tls_settings(folder, port)})
+            )
             yield _Site(daemon, Target(port, pki=folder), Target(daemon.socket))
         elif name == "guarded":
             settings = {**SETTINGS, "auth_unix_rw": "sasl", "auth_unix_ro": "none"}

@@ -106,6 +106,11 @@ def memory(pid: int) -> int:
     raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
+def open_descriptors(pid: int) -> int:
+    """How many descriptors the process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def processor_time(pid: int) -> float:
     """Seconds of processor time that the process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()

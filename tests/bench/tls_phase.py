@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import tempfile
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -29,10 +27,11 @@ def tls(bench: Bench) -> Findings:
         for name in (LIBVIRTD, OURS):
             if bench.only is not None and name not in bench.only:
                 continue
-            port = _free_port()
+            port = harness.free_port()
+            settings = {**SETTINGS, **harness.tls_settings(folder, port), "auth_tls": "none"}
             arguments = ["--listen"] if name == LIBVIRTD else []
             try:
-                stack.enter_context(harness.running(name, _settings(folder, port), arguments))
+                stack.enter_context(harness.running(name, settings, arguments))
             except pytest.skip.Exception as reason:
                 bench.left_out[name] = str(reason)
                 continue
@@ -41,24 +40,3 @@ def tls(bench: Bench) -> Findings:
             findings.add(name, "calls/s", values)
     findings.ratio("TLS, 16 x 5: virtd over libvirtd", OURS, LIBVIRTD, 2)
     return findings
-
-
-def _settings(folder: str, port: int) -> harness.Settings:
-    return {
-        **SETTINGS,
-        "listen_tls": 1,
-        "listen_addr": "127.0.0.1",
-        "tls_port": str(port),
-        "auth_tls": "none",
-        "ca_file": f"{folder}/cacert.pem",
-        "crl_file": f"{folder}/cacrl.pem",
-        "cert_file": f"{folder}/servercert.pem",
-        "key_file": str(Path(folder, "private", "serverkey.pem")),
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,13 +13,21 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import pairwise
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvloop
 
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import change_frames, split_frames
 from tests.fuzz.target import Finding, Mutate, expect
+
+
+class House(Protocol):
+    """A server and whatever its visitors need."""
+
+    async def visit(self, data: bytes) -> None:
+        """One client, from its coming to its going. Raises Finding."""
+
 
 #: Turns of the loop that a piece gets, and the most that anything may need to come to its end.
 _TURNS: Final = 2
@@ -43,6 +51,19 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     _loop(os.getpid()).run_until_complete(main())
     if problems:
         raise Finding(f"nobody was told of {problems[0]!r}")
+
+
+def visits(house: Callable[[], House]) -> Callable[[bytes], None]:
+    """A check that visits a house with each input. Every process has its own, made on its loop."""
+    built = functools.cache(lambda pid: house())
+
+    def check(data: bytes) -> None:
+        async def visit() -> None:
+            await built(os.getpid()).visit(data)
+
+        run(visit)
+
+    return check
 
 
 async def turns(count: int = _TURNS) -> None:

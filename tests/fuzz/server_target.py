@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -145,17 +144,7 @@ class House:
             binding.procedure.decode_result(message.payload, 0, len(message.payload))
 
 
-@functools.cache
-def _house(pid: int) -> House:
-    # One for each process, as its loop.
-    return House()
-
-
-def _check(data: bytes) -> None:
-    async def visit() -> None:
-        await _house(os.getpid()).visit(data)
-
-    pairs.run(visit)
+_check: Final = pairs.visits(House)
 
 
 def frames() -> list[bytes]:

@@ -7,7 +7,6 @@ step of the script is a byte for what to do, an argument, a length of two bytes,
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import socket
 import ssl
@@ -201,17 +200,7 @@ class _TlsHouse:
             expect(not client.unconsumed and not client.in_flight, "and nothing comes before it")
 
 
-@functools.cache
-def _house(pid: int) -> _TlsHouse:
-    # One for each process, as its loop.
-    return _TlsHouse()
-
-
-def _check(data: bytes) -> None:
-    async def visit() -> None:
-        await _house(os.getpid()).visit(data)
-
-    pairs.run(visit)
+_check: Final = pairs.visits(_TlsHouse)
 
 
 def _hello(newest: ssl.TLSVersion) -> bytes:

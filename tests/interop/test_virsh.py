@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from admin import client as admin_client
 from rpc.security.sasl import Passwords
 from tests import harness
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
+
+_ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/dev/null"}
 
 
 class Site:
@@ -28,19 +32,11 @@ class Site:
         (folder / "servercert.pem").write_bytes(pem(self.server))
         (folder / "serverkey.pem").write_bytes(key_pem(self.server.key))
         (folder / "cacrl.pem").write_bytes(pem(make_crl(self.ca, [self.revoked])))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = harness.free_port()
 
     def settings(self) -> harness.Settings:
         return {
-            "listen_tls": 1,
-            "listen_addr": "127.0.0.1",
-            "tls_port": str(self.port),
-            "ca_file": f"{self.folder}/cacert.pem",
-            "cert_file": f"{self.folder}/servercert.pem",
-            "key_file": f"{self.folder}/serverkey.pem",
-            "crl_file": f"{self.folder}/cacrl.pem",
+            **harness.tls_settings(str(self.folder), self.port),
             "tls_allowed_dn_list": ["CN=client*", "CN=revoked"],
         }
 
@@ -65,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, harne
 def virsh(uri: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [harness.require("virsh"), "-q", "-c", uri, *words],
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/dev/null"},
+        env=_ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -167,6 +163,43 @@ def test_virsh_shows_why_nothing_was_opened(
     done = virsh(f"{uri}?socket={site[1].socket}", "hostname")
     assert done.returncode == 1
     assert because in done.stderr
+
+
+async def _is_reader(daemon: harness.RunningDaemon) -> bool:
+    """Whether the administrator sees the latest client as one that only reads."""
+    async with admin_client.connect(daemon.uri) as connection:
+        *_, client = await (await connection.lookup_server("virtd")).list_clients()
+        return (await client.get_info()).readonly
+
+
+@pytest.mark.parametrize(("option", "reader"), [((), False), (("-r",), True)])
+def test_a_reader_is_one_for_the_administrator(
+    site: tuple[Site, harness.RunningDaemon], option: tuple[str, ...], reader: bool
+) -> None:
+    """virsh stays for as long as its input does."""
+    daemon = site[1]
+    process = subprocess.Popen(
+        [
+            *(harness.require("virsh"), "-q", *option),
+            *("-c", f"test+unix:///default?socket={daemon.socket}"),
+        ],
+        env=_ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"hostname\n")
+        process.stdin.flush()
+        while socket.gethostname().encode() not in (line := process.stdout.readline()):
+            assert line, "virsh ended before it had connected"
+        assert asyncio.run(_is_reader(daemon)) is reader
+        process.communicate(timeout=harness.PATIENCE)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:
