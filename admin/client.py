@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from admin import extension_protocol, protocol
-from admin.extension_protocol import TlsInfo
-from admin.protocol import Transport
-from admin.uri import AdminUri, UriError, resolve
-from rpc.client import Connection as RpcConnection
-from rpc.client import Stream
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from rpc.wire.program import Procedure, Program
-from rpc.wire.typedparams import TypedParam, to_dict, uint
+from aiovirt.admin import extension_protocol, protocol
+from aiovirt.admin.extension_protocol import TlsInfo
+from aiovirt.admin.protocol import Transport
+from aiovirt.admin.uri import AdminUri, UriError, resolve
+from aiovirt.rpc.client import Connection as RpcConnection
+from aiovirt.rpc.client import Stream
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.program import Procedure, Program
+from aiovirt.rpc.wire.typedparams import TypedParam, to_dict, uint
 
 __all__ = [
     "AdminUri",

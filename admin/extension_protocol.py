@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from admin.protocol import ServerRef
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.admin.protocol import ServerRef
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The most certificates, or revocation lists, that one answer has of a kind.
 CERTIFICATES: Final = 64

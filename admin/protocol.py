@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
-from rpc.wire import xdr
-from rpc.wire.program import Program
-from rpc.wire.typedparams import TypedParam
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.typedparams import TypedParam
 
 #: The most servers and clients that one list carries (ADMIN_SERVER_LIST_MAX, ADMIN_CLIENT_LIST_MAX).
 LIST_MAX: Final = 16384

@@ -1,2 +1,1 @@
-"""What turns the RPC core into a daemon: options, settings, life cycle; then one folder for
-each."""
+"""The daemons, a package each, and `runtime`: what turns the RPC core into a daemon."""

@@ -1,6 +1,7 @@
-"""`python -m daemons.reference write|check`: the protocol reference, made from the program tables.
+"""The protocol reference, made from the program tables.
 
-Run it at the top of the source tree. `check` exits with 1 when docs/protocol.md is stale.
+`python -m aiovirt.daemons.reference write|check`, run at the top of the source tree. `check` exits
+with 1 when docs/protocol.md is stale.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any
 
-from admin.extension_protocol import EXTENSION
-from admin.protocol import ADMIN
-from daemons.lockd import admin_protocol as lock_admin
-from daemons.lockd import protocol as lock_space
-from daemons.logd import admin_protocol as log_admin
-from daemons.logd import protocol as log_manager
-from daemons.virtd import remote_protocol as remote
-from rpc.wire import xdr
-from rpc.wire.errors import RemoteError
-from rpc.wire.keepalive import KEEPALIVE
-from rpc.wire.program import Program
-from rpc.wire.typedparams import Kind, TypedParam
+from aiovirt.admin.extension_protocol import EXTENSION
+from aiovirt.admin.protocol import ADMIN
+from aiovirt.daemons.lockd import admin_protocol as lock_admin
+from aiovirt.daemons.lockd import protocol as lock_space
+from aiovirt.daemons.logd import admin_protocol as log_admin
+from aiovirt.daemons.logd import protocol as log_manager
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RemoteError
+from aiovirt.rpc.wire.keepalive import KEEPALIVE
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
 _PLACE = Path("docs") / "protocol.md"
 _PROGRAMS = (
@@ -53,7 +54,7 @@ _SCALARS = {"i": "int", "I": "unsigned", "q": "hyper", "Q": "unsigned hyper", "d
 _HEAD = """\
 # Protocol reference
 
-Made from the program tables by `python -m daemons.reference write`; what is written here is what runs.
+Made from the program tables by `python -m aiovirt.daemons.reference write`.
 
 All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
 `program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
@@ -83,7 +84,7 @@ def reference() -> str:
     for enum in _ENUMS:
         values = ", ".join(f"{member.value} {member.name}" for member in enum)
         parts.append(f"**{_name(enum)}**: {values}. {_summary(enum)}\n")
-    kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Kind)
+    kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in ParamType)
     parts.append(f"The kinds of a typed parameter's value: {kinds}.\n")
     return "\n".join(parts)
 
@@ -154,9 +155,11 @@ def main() -> int:
     if sys.argv[1:] == ["check"]:
         stale = not _PLACE.exists() or _PLACE.read_text(encoding="utf-8") != reference()
         if stale:
-            sys.stderr.write(f"{_PLACE} is stale: run `python -m daemons.reference write`\n")
+            sys.stderr.write(
+                f"{_PLACE} is stale: run `python -m aiovirt.daemons.reference write`\n"
+            )
         return int(stale)
-    sys.stderr.write("usage: python -m daemons.reference write|check\n")
+    sys.stderr.write("usage: python -m aiovirt.daemons.reference write|check\n")
     return 2
 
 

@@ -1,3 +1,1 @@
 """The RPC core: the libvirt RPC protocol on asyncio, knowing nothing of any particular program."""
-
-__version__ = "0.1.0"

@@ -203,7 +203,7 @@ def free_port() -> int:
 
 
 def tls_settings(folder: str, port: int) -> dict[str, str | int | Sequence[str]]:
-    """What a daemon with TLS on loopback needs, with files named as by `rpc.security.pki.create`."""
+    """What a daemon with TLS on loopback needs, with files named as by `admin.pki.create`."""
     return {
         "listen_tls": 1,
         "listen_addr": "127.0.0.1",
@@ -232,7 +232,15 @@ def _start_ours(
 ) -> RunningDaemon:
     conf = folder / f"{name}.conf"
     write_settings(conf, {"log_outputs": "3:stderr", **settings})
-    command = [sys.executable, "-m", f"daemons.{name}", "--rundir", str(folder), "-f", str(conf)]
+    command = [
+        sys.executable,
+        "-m",
+        f"aiovirt.daemons.{name}",
+        "--rundir",
+        str(folder),
+        "-f",
+        str(conf),
+    ]
     environment = {**os.environ, "PYTHONPATH": _python_path()}
     sockets = (f"{folder}/{name}-sock", f"{folder}/{name}-admin-sock")
     command = [*_as_user(user, folder), *command, *arguments]

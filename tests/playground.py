@@ -105,7 +105,7 @@ def _start_one(name: str) -> None:
     settings = RUN / f"{name}.conf"
     if not settings.exists():
         settings.write_text(_first_settings(name))
-    command = [sys.executable, "-m", f"daemons.{name}", "-d", "--rundir", str(RUN)]
+    command = [sys.executable, "-m", f"aiovirt.daemons.{name}", "-d", "--rundir", str(RUN)]
     done = subprocess.run([*command, "-f", str(settings)], cwd=ROOT, check=False)
     if done.returncode != 0:
         raise Problem(f"{name} did not start")
@@ -125,7 +125,7 @@ def _first_settings(name: str) -> str:
 
 def _servers(name: str) -> str:
     """The daemon's servers, as virtadm sees them. Raises Problem if it does not answer."""
-    command = [sys.executable, "-m", "admin.cli", "-c", uri(name, name), "server-list"]
+    command = [sys.executable, "-m", "aiovirt.admin.cli", "-c", uri(name, name), "server-list"]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True

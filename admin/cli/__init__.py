@@ -17,8 +17,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from admin.cli.failure import CommandSyntaxError, Leave
-from admin.cli.terminal import Level, OutputGone, Terminal
+from aiovirt.admin.cli.failure import CommandSyntaxError, Leave
+from aiovirt.admin.cli.terminal import Level, OutputGone, Terminal
 
 __all__ = ["main"]
 
@@ -56,18 +56,18 @@ def _guarded(words: Sequence[str], terminal: Terminal) -> int:
 
 
 def _run(words: Sequence[str], terminal: Terminal) -> int:
-    from admin.cli import startup
+    from aiovirt.admin.cli import startup
 
     startup.read_environment(terminal)
     asked = startup.read_arguments(words, terminal)
     if not asked.words:
-        from admin.cli.shell import interact
+        from aiovirt.admin.cli.shell import interact
 
         return interact(terminal, asked.uris)
 
-    from admin.cli.commands import command_table
-    from admin.cli.parser import ArgumentWords, LineWords, parse
-    from admin.cli.runner import run
+    from aiovirt.admin.cli.commands import command_table
+    from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse
+    from aiovirt.admin.cli.runner import run
 
     def trace(text: str) -> None:
         terminal.debug(Level.INFO, text)

@@ -1,7 +1,7 @@
-"""`python -m admin.cli` is virtadm."""
+"""`python -m aiovirt.admin.cli` is virtadm."""
 
 import sys
 
-from admin.cli import main
+from aiovirt.admin.cli import main
 
 sys.exit(main())

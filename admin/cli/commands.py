@@ -6,8 +6,8 @@ commands for its own daemon declares the entry point `aiovirt.virtadm` (see `tab
 
 from __future__ import annotations
 
-from admin.cli import itself, manage, monitor, pki
-from admin.cli.table import CommandTable
+from aiovirt.admin.cli import itself, manage, monitor, pki
+from aiovirt.admin.cli.table import CommandTable
 
 
 def command_table() -> CommandTable:

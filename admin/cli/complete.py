@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from admin.cli.failure import CALL_FAILURES, CommandFailed
-from admin.cli.invocation import Invocation, Value
-from admin.cli.parser import parse_partial
-from admin.cli.table import Command, Kind
+from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed
+from aiovirt.admin.cli.invocation import Invocation, Value
+from aiovirt.admin.cli.parser import parse_partial
+from aiovirt.admin.cli.table import Command, OptionKind
 
 #: How long, in seconds, somebody who pressed Tab waits for a daemon.
 _PATIENCE: Final = 2.0
 
 if TYPE_CHECKING:
-    from admin.cli.session import Session
+    from aiovirt.admin.cli.session import AdminSession
 
 
-async def complete_line(session: Session, line: str, word: str) -> list[str]:
+async def complete_line(session: AdminSession, line: str, word: str) -> list[str]:
     """What the last word of a line may become, in the table's or the daemon's order.
 
     word: that word as the shell sees it, possibly empty.
@@ -35,31 +35,31 @@ async def complete_line(session: Session, line: str, word: str) -> list[str]:
     return [choice for choice in escaped if choice.startswith(word)]
 
 
-async def command_names(session: Session, invocation: Invocation | None) -> list[str]:
+async def command_names(session: AdminSession, invocation: Invocation | None) -> list[str]:
     """All commands that help lists."""
     return [command.name for command in session.table.listed()]
 
 
-async def server_names(session: Session, invocation: Invocation) -> list[str]:
+async def server_names(session: AdminSession, invocation: Invocation) -> list[str]:
     """The daemon's servers."""
     return [server.name for server in await session.connection.list_servers()]
 
 
-async def client_ids(session: Session, invocation: Invocation) -> list[str]:
+async def client_ids(session: AdminSession, invocation: Invocation) -> list[str]:
     """The ids of the clients of the server that the command names."""
     server = await session.connection.lookup_server(invocation.peek("server") or "")
     return [str(client.id) for client in await server.list_clients()]
 
 
-async def _inside(session: Session, command: Command, values: list[Value]) -> list[str]:
+async def _inside(session: AdminSession, command: Command, values: list[Value]) -> list[str]:
     here = next((value.option for value in values if value.here), None)
-    if here is None or here.kind is Kind.FLAG:
+    if here is None or here.kind is OptionKind.FLAG:
         given = {value.option.name for value in values}
         return [
             f"--{option.name}"
             for option in command.options
-            if option.kind is Kind.REST
-            or (option.kind is not Kind.ALIAS and option.name not in given)
+            if option.kind is OptionKind.REST
+            or (option.kind is not OptionKind.ALIAS and option.name not in given)
         ]
     if here.complete is None:
         return []

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from admin.uri import UriError
-from rpc.wire.errors import RpcError
-from rpc.wire.xdr import XdrError
+from aiovirt.admin.uri import UriError
+from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.xdr import XdrError
 
 #: What a call to a daemon may end with, when nobody made a mistake in this program.
 CALL_FAILURES = (RpcError, UriError, XdrError, OSError)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from admin.cli.failure import CommandFailed
-from admin.cli.table import Command, Option
+from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.table import Command, Option
 
 UINT_MAX: Final = 0xFFFFFFFF
 ULONG_MAX: Final = 0xFFFFFFFFFFFFFFFF

@@ -9,14 +9,14 @@ import os
 import sys
 from typing import Final
 
-from admin.cli.complete import command_names, complete_line
-from admin.cli.failure import CommandFailed, explained
-from admin.cli.invocation import Invocation
-from admin.cli.manual import command_help, command_list, group_list
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
-from admin.protocol import LIBVIRT_VERSION
-from admin.uri import Directories
+from aiovirt.admin.cli.complete import command_names, complete_line
+from aiovirt.admin.cli.failure import CommandFailed, explained
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.manual import command_help, command_list, group_list
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.uri import Directories
 
 _XML: Final = {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
 _XML.update({ord('"'): "&quot;", ord("'"): "&apos;"})
@@ -26,7 +26,7 @@ _XML.update(dict.fromkeys((code for code in range(32) if chr(code) not in "\t\n\
 _SHELL_SPECIAL: Final = frozenset("\r\t\n !\"#$&'()*;<>?[\\]^`{|}~")
 
 
-async def _cd(session: Session, command: Invocation) -> None:
+async def _cd(session: AdminSession, command: Invocation) -> None:
     if not session.interactive:
         raise CommandFailed("cd: command valid only in interactive mode")
     folder = command.peek("dir") or Directories.of_caller().home
@@ -37,7 +37,7 @@ async def _cd(session: Session, command: Invocation) -> None:
         raise CommandFailed(f"cd: {reason}: {folder}") from error
 
 
-async def _echo(session: Session, command: Invocation) -> None:
+async def _echo(session: AdminSession, command: Invocation) -> None:
     chosen = [name for name in ("shell", "xml", "split") if command.given(name)]
     if len(chosen) > 1:
         raise CommandFailed(f"Options --{chosen[0]} and --{chosen[1]} are mutually exclusive")
@@ -68,7 +68,7 @@ def _split(word: str) -> str:
     return "".join(part.replace("\0", ",") + "\n" for part in parts)
 
 
-async def _help(session: Session, command: Invocation) -> None:
+async def _help(session: AdminSession, command: Invocation) -> None:
     name = command.peek("command")
     if not name:
         session.terminal.write(command_list(session.table))
@@ -80,15 +80,15 @@ async def _help(session: Session, command: Invocation) -> None:
         raise CommandFailed(f"command or command group '{name}' doesn't exist")
 
 
-async def _pwd(session: Session, command: Invocation) -> None:
+async def _pwd(session: AdminSession, command: Invocation) -> None:
     session.terminal.write(f"{os.getcwd()}\n")
 
 
-async def _quit(session: Session, command: Invocation) -> None:
+async def _quit(session: AdminSession, command: Invocation) -> None:
     session.interactive = False
 
 
-async def _self_test(session: Session, command: Invocation) -> None:
+async def _self_test(session: AdminSession, command: Invocation) -> None:
     for each in session.table.listed():
         flaw = _flaw(each)
         if flaw:
@@ -96,7 +96,7 @@ async def _self_test(session: Session, command: Invocation) -> None:
         missing = [
             option.name
             for option in each.options
-            if option.kind in (Kind.STRING, Kind.DATA) and option.complete is None
+            if option.kind in (OptionKind.STRING, OptionKind.DATA) and option.complete is None
         ]
         if missing and command.given("completers-missing"):
             session.terminal.remark(f"{each.name}: {', '.join(missing)}\n")
@@ -108,20 +108,22 @@ def _flaw(command: Command) -> str:
         return "lacks help"
     seen_optional = False
     for at, option in enumerate(command.options):
-        later = {each.name for each in command.options[at + 1 :] if each.kind is not Kind.ALIAS}
-        if option.kind is Kind.ALIAS and option.stands_for.partition("=")[0] not in later:
+        later = {
+            each.name for each in command.options[at + 1 :] if each.kind is not OptionKind.ALIAS
+        }
+        if option.kind is OptionKind.ALIAS and option.stands_for.partition("=")[0] not in later:
             return f"has alias '{option.name}' for no later option"
-        if option.kind is Kind.REST and later:
+        if option.kind is OptionKind.REST and later:
             return f"has '{option.name}', which takes all that is left, before its last option"
-        if option.kind is Kind.DATA and not option.required:
+        if option.kind is OptionKind.DATA and not option.required:
             return f"has data '{option.name}' that is not required"
         if option.required and seen_optional:
             return f"requires '{option.name}' after an optional parameter"
-        seen_optional = seen_optional or option.kind in (Kind.FLAG, Kind.STRING)
+        seen_optional = seen_optional or option.kind in (OptionKind.FLAG, OptionKind.STRING)
     return ""
 
 
-async def _complete(session: Session, command: Invocation) -> None:
+async def _complete(session: AdminSession, command: Invocation) -> None:
     words = command.all("string")
     if not words:
         raise CommandFailed
@@ -136,12 +138,12 @@ async def _complete(session: Session, command: Invocation) -> None:
     session.terminal.write("".join(f"{choice}\n" for choice in choices))
 
 
-async def _uri(session: Session, command: Invocation) -> None:
+async def _uri(session: AdminSession, command: Invocation) -> None:
     uri = str(session.connection.uri)
     session.terminal.answer({"uri": uri}, f"{uri}\n")
 
 
-async def _version(session: Session, command: Invocation) -> None:
+async def _version(session: AdminSession, command: Invocation) -> None:
     ours = _dotted(LIBVIRT_VERSION)
     session.terminal.notice(
         f"Compiled against library: libvirt {ours}\nUsing library: libvirt {ours}\n"
@@ -157,7 +159,7 @@ def _dotted(version: int) -> str:
     return f"{version // 1000000}.{version // 1000 % 1000}.{version % 1000}"
 
 
-async def _connect(session: Session, command: Invocation) -> None:
+async def _connect(session: AdminSession, command: Invocation) -> None:
     before = session.connected
     name = command.text("name")
     if name is not None:
@@ -176,7 +178,7 @@ GROUP: Final = Group(
             _cd,
             "change the working directory",
             "Make another directory the current one.",
-            (Option("dir", Kind.STRING, "where to go (default: the home directory)"),),
+            (Option("dir", OptionKind.STRING, "where to go (default: the home directory)"),),
             connected=False,
         ),
         Command(
@@ -185,13 +187,15 @@ GROUP: Final = Group(
             "print the arguments",
             "Print the arguments back, on request with quotes. Meant for tests of the shell itself.",
             (
-                Option("shell", Kind.FLAG, "quote for a shell"),
-                Option("xml", Kind.FLAG, "escape for XML"),
-                Option("split", Kind.FLAG, "one line for each part between ','; ',,' is a comma"),
-                Option("err", Kind.FLAG, "print on the standard error"),
-                Option("str", Kind.ALIAS, stands_for="string"),
-                Option("hi", Kind.ALIAS, stands_for="string=hello"),
-                Option("string", Kind.REST, "what to print"),
+                Option("shell", OptionKind.FLAG, "quote for a shell"),
+                Option("xml", OptionKind.FLAG, "escape for XML"),
+                Option(
+                    "split", OptionKind.FLAG, "one line for each part between ','; ',,' is a comma"
+                ),
+                Option("err", OptionKind.FLAG, "print on the standard error"),
+                Option("str", OptionKind.ALIAS, stands_for="string"),
+                Option("hi", OptionKind.ALIAS, stands_for="string=hello"),
+                Option("string", OptionKind.REST, "what to print"),
             ),
             connected=False,
         ),
@@ -204,7 +208,7 @@ GROUP: Final = Group(
             (
                 Option(
                     "command",
-                    Kind.STRING,
+                    OptionKind.STRING,
                     "the command, or a group's keyword",
                     complete=command_names,
                 ),
@@ -227,7 +231,7 @@ GROUP: Final = Group(
             (
                 Option(
                     "completers-missing",
-                    Kind.FLAG,
+                    OptionKind.FLAG,
                     "also list the options whose values can't be completed",
                 ),
             ),
@@ -239,7 +243,7 @@ GROUP: Final = Group(
             _complete,
             "print what the last word may become",
             "for the completion of other shells",
-            (Option("string", Kind.REST, "the words so far", empty_ok=True),),
+            (Option("string", OptionKind.REST, "the words so far", empty_ok=True),),
             connected=False,
             hidden=True,
         ),
@@ -255,7 +259,7 @@ GROUP: Final = Group(
             _connect,
             "connect to a daemon",
             "Connect to a daemon's admin server, leaving the one before.",
-            (Option("name", Kind.STRING, "its URI or an alias", empty_ok=True),),
+            (Option("name", OptionKind.STRING, "its URI or an alias", empty_ok=True),),
             connected=False,
         ),
     ),

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from admin.cli.complete import client_ids
-from admin.cli.failure import CommandFailed, explained
-from admin.cli.invocation import ULONG_MAX, Invocation
-from admin.cli.monitor import server_option
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
+from aiovirt.admin.cli.complete import client_ids
+from aiovirt.admin.cli.failure import CommandFailed, explained
+from aiovirt.admin.cli.invocation import ULONG_MAX, Invocation
+from aiovirt.admin.cli.monitor import server_option
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 
 
 def _setting(command: Invocation, name: str) -> int | None:
@@ -26,7 +26,7 @@ def _setting(command: Invocation, name: str) -> int | None:
         ) from failed
 
 
-async def _server_threadpool_set(session: Session, command: Invocation) -> None:
+async def _server_threadpool_set(session: AdminSession, command: Invocation) -> None:
     name = command.required("server")
     most = _setting(command, "max-workers")
     least = _setting(command, "min-workers")
@@ -44,7 +44,7 @@ async def _server_threadpool_set(session: Session, command: Invocation) -> None:
         )
 
 
-async def _client_disconnect(session: Session, command: Invocation) -> None:
+async def _client_disconnect(session: AdminSession, command: Invocation) -> None:
     name = command.required("server")
     client_id = command.number("client", ULONG_MAX, wrap=True) or 0
     server = await session.connection.lookup_server(name)
@@ -54,7 +54,7 @@ async def _client_disconnect(session: Session, command: Invocation) -> None:
     session.terminal.answer({"disconnected": client_id}, f"Client '{client_id}' disconnected")
 
 
-async def _server_clients_set(session: Session, command: Invocation) -> None:
+async def _server_clients_set(session: AdminSession, command: Invocation) -> None:
     name = command.required("server")
     most = _setting(command, "max-clients")
     unauthenticated = _setting(command, "max-unauth-clients")
@@ -69,21 +69,21 @@ async def _server_clients_set(session: Session, command: Invocation) -> None:
         await server.set_client_limits(max_clients=most, max_unauth_clients=unauthenticated)
 
 
-async def _server_update_tls(session: Session, command: Invocation) -> None:
+async def _server_update_tls(session: AdminSession, command: Invocation) -> None:
     server = await session.connection.lookup_server(command.required("server"))
     with explained("Unable to update server's tls related files."):
         await server.update_tls_files()
     session.terminal.notice("update tls related files succeed\n")
 
 
-async def _daemon_log_filters(session: Session, command: Invocation) -> None:
+async def _daemon_log_filters(session: AdminSession, command: Invocation) -> None:
     connection = session.connection
     await _logging(
         session, command, "filters", connection.get_logging_filters, connection.set_logging_filters
     )
 
 
-async def _daemon_log_outputs(session: Session, command: Invocation) -> None:
+async def _daemon_log_outputs(session: AdminSession, command: Invocation) -> None:
     connection = session.connection
     await _logging(
         session, command, "outputs", connection.get_logging_outputs, connection.set_logging_outputs
@@ -91,7 +91,7 @@ async def _daemon_log_outputs(session: Session, command: Invocation) -> None:
 
 
 async def _logging(
-    session: Session,
+    session: AdminSession,
     command: Invocation,
     what: str,
     get: Callable[[], Awaitable[str]],
@@ -108,11 +108,11 @@ async def _logging(
     session.terminal.answer({what: settings.split()}, f"{settings}\n")
 
 
-async def _daemon_timeout(session: Session, command: Invocation) -> None:
+async def _daemon_timeout(session: AdminSession, command: Invocation) -> None:
     await session.connection.set_daemon_timeout(command.number("timeout") or 0)
 
 
-async def _daemon_shutdown(session: Session, command: Invocation) -> None:
+async def _daemon_shutdown(session: AdminSession, command: Invocation) -> None:
     session.expect_loss()
     with explained("Unable to shut the daemon down"):
         await session.connection.daemon_shutdown(preserve=command.given("preserve"))
@@ -129,9 +129,11 @@ GROUP: Final = Group(
             "Change the bounds of a server's worker pool; at least one of them must be given.",
             (
                 server_option("the server whose pool is meant"),
-                Option("min-workers", Kind.NUMBER, "never fewer workers than this"),
-                Option("max-workers", Kind.NUMBER, "never more workers than this"),
-                Option("priority-workers", Kind.NUMBER, "workers for calls that must not wait"),
+                Option("min-workers", OptionKind.NUMBER, "never fewer workers than this"),
+                Option("max-workers", OptionKind.NUMBER, "never more workers than this"),
+                Option(
+                    "priority-workers", OptionKind.NUMBER, "workers for calls that must not wait"
+                ),
             ),
             aliases=("srv-threadpool-set",),
         ),
@@ -143,7 +145,11 @@ GROUP: Final = Group(
             (
                 server_option("the server that the client is connected to"),
                 Option(
-                    "client", Kind.NUMBER, "the client's id", required=True, complete=client_ids
+                    "client",
+                    OptionKind.NUMBER,
+                    "the client's id",
+                    required=True,
+                    complete=client_ids,
                 ),
             ),
         ),
@@ -154,10 +160,10 @@ GROUP: Final = Group(
             "Change how many clients a server admits; at least one limit must be given.",
             (
                 server_option("the server whose limits are meant"),
-                Option("max-clients", Kind.NUMBER, "never more clients than this"),
+                Option("max-clients", OptionKind.NUMBER, "never more clients than this"),
                 Option(
                     "max-unauth-clients",
-                    Kind.NUMBER,
+                    OptionKind.NUMBER,
                     "never more clients than this that have not authenticated",
                 ),
             ),
@@ -177,7 +183,11 @@ GROUP: Final = Group(
             _daemon_log_filters,
             "show or replace the daemon's log filters",
             "Show which messages the daemon logs, or replace the filters that decide it.",
-            (Option("filters", Kind.STRING, "the new filters, none if empty", empty_ok=True),),
+            (
+                Option(
+                    "filters", OptionKind.STRING, "the new filters, none if empty", empty_ok=True
+                ),
+            ),
         ),
         Command(
             "daemon-log-outputs",
@@ -186,7 +196,10 @@ GROUP: Final = Group(
             "Show where the daemon logs to, or replace that.",
             (
                 Option(
-                    "outputs", Kind.STRING, "the new outputs, the default if empty", empty_ok=True
+                    "outputs",
+                    OptionKind.STRING,
+                    "the new outputs, the default if empty",
+                    empty_ok=True,
                 ),
             ),
         ),
@@ -198,7 +211,7 @@ GROUP: Final = Group(
             (
                 Option(
                     "timeout",
-                    Kind.NUMBER,
+                    OptionKind.NUMBER,
                     "seconds without clients, 0 for never",
                     required=True,
                     named_only=True,
@@ -210,7 +223,11 @@ GROUP: Final = Group(
             _daemon_shutdown,
             "end the daemon",
             "End the daemon in good order. Daemons of libvirt can do that since 11.2.0.",
-            (Option("preserve", Kind.FLAG, "keep the state of its guests for the next daemon"),),
+            (
+                Option(
+                    "preserve", OptionKind.FLAG, "keep the state of its guests for the next daemon"
+                ),
+            ),
         ),
     ),
 )

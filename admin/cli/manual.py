@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from admin.cli.table import Command, CommandTable, Group, Kind, Option
+from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
 
 _USAGE: Final = """
 {0} [options]... [<command_string>]
@@ -57,9 +57,9 @@ def group_list(group: Group, end: str = ":") -> str:
 
 def command_help(command: Command) -> str:
     """What `help COMMAND` prints."""
-    options = [option for option in command.options if option.kind is not Kind.ALIAS]
+    options = [option for option in command.options if option.kind is not OptionKind.ALIAS]
     # The list of the remaining words shows its name where others can be given by position.
-    brief = any(each.positional and each.kind is not Kind.REST for each in options)
+    brief = any(each.positional and each.kind is not OptionKind.REST for each in options)
     synopsis = " ".join([command.name, *(_in_synopsis(option, brief) for option in options)])
     text = f"  NAME\n    {command.name} - {command.help}\n\n  SYNOPSIS\n    {synopsis}\n"
     if command.description:
@@ -73,15 +73,15 @@ def command_help(command: Command) -> str:
 def _in_synopsis(option: Option, brief: bool) -> str:
     name = option.name
     match option.kind:
-        case Kind.FLAG:
+        case OptionKind.FLAG:
             return f"[--{name}]"
-        case Kind.NUMBER:
+        case OptionKind.NUMBER:
             return f"<{name}>" if option.required else f"[--{name} <number>]"
-        case Kind.DATA:
+        case OptionKind.DATA:
             return f"<{name}>"
-        case Kind.REST if brief:
+        case OptionKind.REST if brief:
             return f"{{[--{name}] <string>}}..." if option.required else f"[[--{name}] <string>]..."
-        case Kind.REST:
+        case OptionKind.REST:
             return f"<{name}>..." if option.required else f"[<{name}>]..."
         case _:
             return f"[--{name} <string>]"
@@ -90,13 +90,13 @@ def _in_synopsis(option: Option, brief: bool) -> str:
 def _in_list(option: Option, brief: bool) -> str:
     name = option.name
     match option.kind:
-        case Kind.FLAG:
+        case OptionKind.FLAG:
             return f"--{name}"
-        case Kind.NUMBER:
+        case OptionKind.NUMBER:
             return f"[--{name}] <number>" if option.required else f"--{name} <number>"
-        case Kind.DATA:
+        case OptionKind.DATA:
             return f"[--{name}] <string>"
-        case Kind.REST:
+        case OptionKind.REST:
             return f"[--{name}] <string>" if brief else f"<{name}>"
         case _:
             return f"--{name} <string>"

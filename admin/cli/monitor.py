@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from admin.cli.complete import client_ids, server_names
-from admin.cli.failure import explained
-from admin.cli.invocation import ULONG_MAX, Invocation
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
-from admin.cli.tabular import columns, table, value_text, when
-from admin.client import Transport
-from rpc.wire.typedparams import TypedParam, to_dict
+from aiovirt.admin.cli.complete import client_ids, server_names
+from aiovirt.admin.cli.failure import explained
+from aiovirt.admin.cli.invocation import ULONG_MAX, Invocation
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.tabular import columns, table, value_text, when
+from aiovirt.admin.client import Transport
+from aiovirt.rpc.wire.typedparams import TypedParam, to_dict
 
 
-async def _server_list(session: Session, command: Invocation) -> None:
+async def _server_list(session: AdminSession, command: Invocation) -> None:
     connection = session.connection
     with explained(f"failed to obtain list of available servers from {connection.uri}"):
         servers = await connection.list_servers()
@@ -33,14 +33,14 @@ async def _server_list(session: Session, command: Invocation) -> None:
     )
 
 
-async def _server_threadpool_info(session: Session, command: Invocation) -> None:
+async def _server_threadpool_info(session: AdminSession, command: Invocation) -> None:
     server = await session.connection.lookup_server(command.required("server"))
     with explained("Unable to get server workerpool parameters"):
         parameters = await server.get_threadpool_parameters()
     _answer_numbers(session, parameters.received, 15)
 
 
-async def _server_tls_info(session: Session, command: Invocation) -> None:
+async def _server_tls_info(session: AdminSession, command: Invocation) -> None:
     server = await session.connection.lookup_server(command.required("server"))
     with explained(f"failed to ask server '{server.name}' for its TLS files"):
         info = await server.get_tls()
@@ -65,7 +65,7 @@ async def _server_tls_info(session: Session, command: Invocation) -> None:
             "revocations": [asdict(one) for one in info.revocations],
         },
         table(
-            ("Kind", "Name", "From", "Until"),
+            ("OptionKind", "Name", "From", "Until"),
             [
                 (kind, name, when(start), when(end) if end else "-")
                 for kind, name, start, end in rows
@@ -75,7 +75,7 @@ async def _server_tls_info(session: Session, command: Invocation) -> None:
     )
 
 
-async def _client_list(session: Session, command: Invocation) -> None:
+async def _client_list(session: AdminSession, command: Invocation) -> None:
     server = await session.connection.lookup_server(command.required("server"))
     with explained(f"failed to obtain list of connected clients from server '{server.name}'"):
         clients = await server.list_clients()
@@ -99,7 +99,7 @@ async def _client_list(session: Session, command: Invocation) -> None:
     )
 
 
-async def _client_info(session: Session, command: Invocation) -> None:
+async def _client_info(session: AdminSession, command: Invocation) -> None:
     client_id = command.number("client", ULONG_MAX) or 0
     server = await session.connection.lookup_server(command.required("server"))
     client = await server.lookup_client(client_id)
@@ -128,14 +128,14 @@ async def _client_info(session: Session, command: Invocation) -> None:
     )
 
 
-async def _server_clients_info(session: Session, command: Invocation) -> None:
+async def _server_clients_info(session: AdminSession, command: Invocation) -> None:
     server = await session.connection.lookup_server(command.required("server"))
     with explained("Unable to retrieve client limits from server's configuration"):
         limits = await server.get_client_limits()
     _answer_numbers(session, limits.received, 20)
 
 
-def _answer_numbers(session: Session, params: Sequence[TypedParam], width: int) -> None:
+def _answer_numbers(session: AdminSession, params: Sequence[TypedParam], width: int) -> None:
     text = columns(((param.field, value_text(param)) for param in params), width)
     session.terminal.answer(to_dict(params), text)
 
@@ -149,7 +149,7 @@ def _transport(number: int) -> str:
 
 def server_option(help_text: str) -> Option:
     """The option that names a server of the daemon."""
-    return Option("server", Kind.DATA, help_text, required=True, complete=server_names)
+    return Option("server", OptionKind.DATA, help_text, required=True, complete=server_names)
 
 
 GROUP: Final = Group(
@@ -186,7 +186,9 @@ GROUP: Final = Group(
             "Show what <server> knows about <client>.",
             (
                 server_option("the server that the client is connected to"),
-                Option("client", Kind.DATA, "the client's id", required=True, complete=client_ids),
+                Option(
+                    "client", OptionKind.DATA, "the client's id", required=True, complete=client_ids
+                ),
             ),
         ),
         Command(

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-from admin.cli.failure import CommandSyntaxError
-from admin.cli.invocation import Invocation, Value
-from admin.cli.table import HELP_OPTION, Command, CommandTable, Kind, Option
+from aiovirt.admin.cli.failure import CommandSyntaxError
+from aiovirt.admin.cli.invocation import Invocation, Value
+from aiovirt.admin.cli.table import HELP_OPTION, Command, CommandTable, Option, OptionKind
 
 
 class Mark(Enum):
@@ -197,7 +197,11 @@ class _Reader(Partial):
             return Invocation(help_command, (Value(help_command.options[0], command.name),))
         missing = [
             f"command '{command.name}' requires "
-            + (f"<{option.name}>" if option.kind in (Kind.DATA, Kind.REST) else f"--{option.name}")
+            + (
+                f"<{option.name}>"
+                if option.kind in (OptionKind.DATA, OptionKind.REST)
+                else f"--{option.name}"
+            )
             + " option"
             for option in command.options
             if option.required and option.name not in self._seen
@@ -220,7 +224,7 @@ class _Reader(Partial):
             if command.name == "help":  # it answers whatever it is asked
                 return
             raise
-        if option.kind is Kind.FLAG:
+        if option.kind is OptionKind.FLAG:
             if text is not None:
                 raise CommandSyntaxError(f"invalid '=' after option --{option.name}")
         elif text is None:
@@ -228,7 +232,7 @@ class _Reader(Partial):
             if not isinstance(found, str):
                 here = self._words.ends_here(blanks=1)
                 self.values.append(Value(option, None, here))
-                what = "number" if option.kind is Kind.NUMBER else "string"
+                what = "number" if option.kind is OptionKind.NUMBER else "string"
                 raise CommandSyntaxError(f"expected syntax: --{option.name} <{what}>")
             text = found
         self._take(command, option, text)
@@ -240,13 +244,13 @@ class _Reader(Partial):
         for option in command.options:
             if option.name != name:
                 continue
-            if option.kind is Kind.ALIAS:
+            if option.kind is OptionKind.ALIAS:
                 name, equals, preset = option.stands_for.partition("=")
                 if equals and text is not None:
                     raise CommandSyntaxError(f"invalid '=' after option --{option.name}")
                 text = preset if equals else text
                 continue
-            if name in self._seen and option.kind is not Kind.REST:
+            if name in self._seen and option.kind is not OptionKind.REST:
                 raise CommandSyntaxError(f"option --{name} already seen")
             return option, text
         raise CommandSyntaxError(f"command '{command.name}' doesn't support option --{name}")
@@ -261,8 +265,8 @@ class _Reader(Partial):
 
     def _take(self, command: Command, option: Option, text: str | None) -> None:
         self._seen.add(option.name)
-        if option.kind is not Kind.REST:
+        if option.kind is not OptionKind.REST:
             self._filled.add(option.name)
         self.values.append(Value(option, text, self._words.ends_here()))
-        kind, shown = ("bool", "(none)") if option.kind is Kind.FLAG else ("optdata", text)
+        kind, shown = ("bool", "(none)") if option.kind is OptionKind.FLAG else ("optdata", text)
         self._trace(f"{command.name}: {option.name}({kind}): {shown}\n")

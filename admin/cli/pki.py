@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from admin.cli.failure import CommandFailed
-from admin.cli.invocation import Invocation
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
-from admin.cli.tabular import table, when
+from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.tabular import table, when
 
 # What makes and reads certificates is slow to load, and only these commands need it.
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from rpc.security.certificates import Credentials, TlsFiles
+    from aiovirt.rpc.security.certificates import Credentials, TlsFiles
 
 _PKI: Final = "/etc/pki"
 _ROLES: Final = ("server", "client")
@@ -32,8 +32,8 @@ _ROLES: Final = ("server", "client")
 _SOON: Final = 30
 
 
-async def _pki_init(session: Session, command: Invocation) -> None:
-    from rpc.security import pki
+async def _pki_init(session: AdminSession, command: Invocation) -> None:
+    from aiovirt.admin import pki
 
     folder = command.required("dir")
     hosts = command.all("host") or pki.default_hosts()
@@ -55,7 +55,7 @@ async def _pki_init(session: Session, command: Invocation) -> None:
     )
 
 
-async def _pki_check(session: Session, command: Invocation) -> None:
+async def _pki_check(session: AdminSession, command: Invocation) -> None:
     report = _Report()
     for role, files, required in _asked(command):
         if required or _there(files):
@@ -75,8 +75,8 @@ async def _pki_check(session: Session, command: Invocation) -> None:
 
 def _asked(command: Invocation) -> Iterator[tuple[str, TlsFiles, bool]]:
     """What to check: whose files, which, and whether they have to be there."""
-    from rpc.security import pki
-    from rpc.security.certificates import TlsFiles
+    from aiovirt.admin import pki
+    from aiovirt.rpc.security.certificates import TlsFiles
 
     chosen = [role for role in _ROLES if command.given(role)]
     if len(chosen) > 1:
@@ -134,7 +134,7 @@ class _Report:
 
 
 def _examine(report: _Report, role: str, files: TlsFiles, *, required: bool) -> None:
-    from rpc.security.certificates import CertificateError, load
+    from aiovirt.rpc.security.certificates import CertificateError, load
 
     server = role == "server"
     try:
@@ -149,7 +149,7 @@ def _examine(report: _Report, role: str, files: TlsFiles, *, required: bool) -> 
 
 
 def _describe(report: _Report, role: str, files: TlsFiles, found: Credentials) -> None:
-    from rpc.security.names import name_text
+    from aiovirt.rpc.security.names import name_text
 
     now = datetime.now(UTC)
     for at, certificate in enumerate(found.chain):
@@ -174,7 +174,7 @@ def _describe(report: _Report, role: str, files: TlsFiles, found: Credentials) -
 def _describe_certificate(
     report: _Report, what: str, file: str, certificate: x509.Certificate, now: datetime
 ) -> None:
-    from rpc.security.certificates import distinguished_name
+    from aiovirt.rpc.security.certificates import distinguished_name
 
     since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     name = distinguished_name(certificate)
@@ -252,7 +252,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _file_option(name: str, what: str) -> Option:
-    return Option(name, Kind.STRING, what, named_only=True)
+    return Option(name, OptionKind.STRING, what, named_only=True)
 
 
 GROUP: Final = Group(
@@ -267,14 +267,17 @@ GROUP: Final = Group(
             " list, in one directory, which is also good for libvirt's '?pkipath='. The keys have no"
             " password.",
             (
-                Option("dir", Kind.DATA, "where to put them", required=True),
+                Option("dir", OptionKind.DATA, "where to put them", required=True),
                 Option(
-                    "days", Kind.NUMBER, "how long they are valid (default: 365)", named_only=True
+                    "days",
+                    OptionKind.NUMBER,
+                    "how long they are valid (default: 365)",
+                    named_only=True,
                 ),
-                Option("force", Kind.FLAG, "replace those that are there"),
+                Option("force", OptionKind.FLAG, "replace those that are there"),
                 Option(
                     "host",
-                    Kind.REST,
+                    OptionKind.REST,
                     "a name or address of the server (default: those of this machine)",
                 ),
             ),
@@ -287,13 +290,13 @@ GROUP: Final = Group(
             "Check the files that TLS needs by the rules that daemons and clients go by, and show them."
             " It fails when something is wrong.",
             (
-                Option("dir", Kind.STRING, f"where they are (default: {_PKI})"),
+                Option("dir", OptionKind.STRING, f"where they are (default: {_PKI})"),
                 _file_option("ca", "instead of a directory: certificates of the CAs to trust"),
                 _file_option("cert", "the certificate, and those between it and the CA"),
                 _file_option("key", "its key"),
                 _file_option("crl", "the CA's revocation list"),
-                Option("server", Kind.FLAG, "check what a server needs"),
-                Option("client", Kind.FLAG, "check what a client needs"),
+                Option("server", OptionKind.FLAG, "check what a server needs"),
+                Option("client", OptionKind.FLAG, "check what a client needs"),
             ),
             connected=False,
         ),

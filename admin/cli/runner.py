@@ -7,11 +7,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from admin.cli.failure import CommandFailed
-from admin.cli.invocation import Invocation
-from admin.cli.session import Session
-from admin.cli.table import CommandTable
-from admin.cli.terminal import Terminal, as_json
+from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import CommandTable
+from aiovirt.admin.cli.terminal import Terminal, as_json
 
 
 def run(
@@ -22,11 +22,11 @@ def run(
     Several daemons work at the same time; what they say comes in the order of `uris`, each headed.
     """
     if len(uris) < 2:
-        return asyncio.run(_run_one(Session(table, terminal, *uris), commands))
+        return asyncio.run(_run_one(AdminSession(table, terminal, *uris), commands))
     return asyncio.run(_run_all(commands, table, terminal, uris))
 
 
-async def _run_one(session: Session, commands: Sequence[Invocation]) -> bool:
+async def _run_one(session: AdminSession, commands: Sequence[Invocation]) -> bool:
     try:
         # A daemon that was named must be there, whatever the commands need.
         if session.uri is not None:
@@ -48,7 +48,7 @@ async def _run_all(
 ) -> bool:
     aside = [_Aside(terminal, uri) for uri in uris]
     tasks = [
-        asyncio.create_task(_run_one(Session(table, each.terminal, each.uri), commands))
+        asyncio.create_task(_run_one(AdminSession(table, each.terminal, each.uri), commands))
         for each in aside
     ]
     answers = []

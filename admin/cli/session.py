@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
-from admin.cli.invocation import Invocation
-from admin.cli.table import CommandTable
-from admin.cli.terminal import Terminal
-from admin.client import Connection, connect
+from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.table import CommandTable
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.admin.client import Connection, connect
 
 
-class Session:
+class AdminSession:
     """Runs commands for one URI.
 
     table: what commands there are; terminal: where words go; uri: the URI or alias to connect to,

@@ -16,15 +16,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from admin.cli.commands import command_table
-from admin.cli.complete import complete_line
-from admin.cli.failure import CommandFailed, CommandSyntaxError
-from admin.cli.invocation import to_integer
-from admin.cli.parser import LineWords, parse
-from admin.cli.session import Session
-from admin.cli.startup import ENVIRONMENT
-from admin.cli.terminal import Level, Terminal
-from admin.uri import Directories
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.complete import complete_line
+from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError
+from aiovirt.admin.cli.invocation import to_integer
+from aiovirt.admin.cli.parser import LineWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.startup import ENVIRONMENT
+from aiovirt.admin.cli.terminal import Level, Terminal
+from aiovirt.admin.uri import Directories
 
 try:
     import readline
@@ -55,7 +55,7 @@ def interact(terminal: Terminal, uris: Sequence[str]) -> int:
         terminal.error("the interactive shell administers one daemon, give -c once")
         return 1
     with _LoopThread() as loop:
-        session = Session(command_table(), terminal, *uris, interactive=True)
+        session = AdminSession(command_table(), terminal, *uris, interactive=True)
         try:
             with _History(terminal), _Lines(loop, session) as lines:
                 if session.uri is not None:
@@ -76,7 +76,7 @@ def _welcome(terminal: Terminal) -> None:
         terminal.write(_WELCOME.format(terminal.progname))
 
 
-def _serve(loop: _LoopThread, session: Session, lines: _Lines) -> None:
+def _serve(loop: _LoopThread, session: AdminSession, lines: _Lines) -> None:
     terminal = session.terminal
     while session.interactive:
         try:
@@ -130,7 +130,7 @@ class _LoopThread:
 class _Lines:
     """Where lines come from: a person at a terminal, with editing and completion, or a pipe."""
 
-    def __init__(self, loop: _LoopThread, session: Session) -> None:
+    def __init__(self, loop: _LoopThread, session: AdminSession) -> None:
         self._loop = loop
         self._session = session
         self._matches: list[str] = []

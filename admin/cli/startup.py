@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
-from admin.cli.failure import Leave
-from admin.cli.invocation import to_integer, to_number
-from admin.cli.terminal import Level, Terminal
-from admin.protocol import LIBVIRT_VERSION
-from rpc import __version__
+from aiovirt import __version__
+from aiovirt.admin.cli.failure import Leave
+from aiovirt.admin.cli.invocation import to_integer, to_number
+from aiovirt.admin.cli.terminal import Level, Terminal
+from aiovirt.admin.protocol import LIBVIRT_VERSION
 
 #: virt-admin's own prefix, so that its users' environment works here as well.
 ENVIRONMENT: Final = "VIRT_ADMIN"
@@ -145,8 +145,8 @@ def _apply(startup: Startup, terminal: Terminal, letter: str, name: str, value: 
         case "d":
             _set_debug(terminal, name, text)
         case "h":
-            from admin.cli.commands import command_table
-            from admin.cli.manual import usage
+            from aiovirt.admin.cli.commands import command_table
+            from aiovirt.admin.cli.manual import usage
 
             terminal.write(usage(command_table(), terminal.progname))
             raise Leave(0)

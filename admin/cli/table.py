@@ -11,14 +11,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from admin.cli.invocation import Invocation
-    from admin.cli.session import Session
+    from aiovirt.admin.cli.invocation import Invocation
+    from aiovirt.admin.cli.session import AdminSession
 
 #: What a package that brings commands of its own declares: NAME = "module:GROUP", GROUP a `Group`.
 ENTRY_POINTS: Final = "aiovirt.virtadm"
 
 
-class Kind(Enum):
+class OptionKind(Enum):
     """What an option takes (libvirt: vshCmdOptType)."""
 
     FLAG = auto()  # nothing
@@ -38,22 +38,22 @@ class Option(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: OptionKind
     help: str = ""
     required: bool = False
     empty_ok: bool = False
     named_only: bool = False
     stands_for: str = ""
-    complete: Callable[[Session, Invocation], Awaitable[list[str]]] | None = None
+    complete: Callable[[AdminSession, Invocation], Awaitable[list[str]]] | None = None
 
     @property
     def positional(self) -> bool:
         """Whether its value may stand without its name."""
-        return self.kind not in (Kind.FLAG, Kind.ALIAS) and not self.named_only
+        return self.kind not in (OptionKind.FLAG, OptionKind.ALIAS) and not self.named_only
 
 
 #: Every command has it: it turns the command into `help COMMAND`.
-HELP_OPTION: Final = Option("help", Kind.FLAG, "print help for this function")
+HELP_OPTION: Final = Option("help", OptionKind.FLAG, "print help for this function")
 
 
 class Command(NamedTuple):
@@ -65,7 +65,7 @@ class Command(NamedTuple):
     """
 
     name: str
-    handler: Callable[[Session, Invocation], Awaitable[None]]
+    handler: Callable[[AdminSession, Invocation], Awaitable[None]]
     help: str
     description: str = ""
     options: tuple[Option, ...] = ()

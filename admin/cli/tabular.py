@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from rpc.wire.typedparams import Kind, TypedParam
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
 #: What would disturb the columns, and a backslash that could be taken for such an escape.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]|\\(?=x)")
@@ -44,9 +44,9 @@ def when(timestamp: int) -> str:
 def value_text(param: TypedParam) -> str:
     """A typed parameter's value as a person reads it."""
     kind, content = param.value
-    if kind == Kind.BOOLEAN:
+    if kind == ParamType.BOOLEAN:
         return "yes" if content else "no"
-    if kind == Kind.DOUBLE:
+    if kind == ParamType.DOUBLE:
         return f"{content:f}"
     return str(content)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, TextIO
 
-from admin.cli.failure import Leave
+from aiovirt.admin.cli.failure import Leave
 
 
 class Level(IntEnum):

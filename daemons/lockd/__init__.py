@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from daemons.kind import DaemonKind
-from rpc.security.identity import root_or_self
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
-    from daemons.instance import Start
-    from daemons.kind import Own
-    from rpc.server import Daemon, Server
+    from aiovirt.daemons.runtime.instance import Start
+    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.rpc.server import Daemon, Server
 
 
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
-    from daemons.lockd.admin_service import LockAdminService
-    from daemons.lockd.keeper import LockKeeper
-    from daemons.lockd.service import LockService
+    from aiovirt.daemons.lockd.admin_dispatch import LockAdminDispatch
+    from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
+    from aiovirt.daemons.lockd.keeper import LockKeeper
 
-    service = LockService(daemon)
+    service = LockSpaceDispatch(daemon)
     service.serve_on(main)
-    LockAdminService(service).serve_on(admin)
-    return LockKeeper(service, f"{os.path.dirname(start.places.pid_file)}/lockd.journal")
+    LockAdminDispatch(service).serve_on(admin)
+    return LockKeeper(service, f"{os.path.dirname(start.paths.pid_file)}/lockd.journal")
 
 
 KIND = DaemonKind(
@@ -32,6 +32,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `lockd`. Returns its exit status."""
-    from daemons.lifecycle import run
+    from aiovirt.daemons.runtime.lifecycle import run
 
     return run(KIND)

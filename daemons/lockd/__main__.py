@@ -1,7 +1,7 @@
-"""`python -m daemons.lockd`."""
+"""`python -m aiovirt.daemons.lockd`."""
 
 import sys
 
-from daemons.lockd import main
+from aiovirt.daemons.lockd import main
 
 sys.exit(main())

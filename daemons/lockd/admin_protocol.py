@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
-from daemons.lockd.protocol import Owner, ShortStr
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.daemons.lockd.protocol import Owner, ShortStr
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The most rows of one answer; the next ones are asked for with `after`.
 PAGE: Final = 1024

@@ -12,17 +12,17 @@ import os
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from daemons.lockd.admin_protocol import BreakArgs, BreakFlags, Fate
-from daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, runs, started_at
-from daemons.lockd.protocol import Owner
-from daemons.lockd.service import Session
-from daemons.lockd.space import Holding, LockSpace, Resource, holders
-from rpc.logs import get_logger
-from rpc.server import Client, run_blocking
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.lockd.admin_protocol import BreakArgs, BreakFlags, Fate
+from aiovirt.daemons.lockd.dispatch import LockSession
+from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, runs, started_at
+from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource, holders
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server import Client, run_blocking
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from daemons.lockd.service import LockService
+    from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
 
 _log = get_logger("daemons.lockd.breaking")
 
@@ -30,7 +30,7 @@ _log = get_logger("daemons.lockd.breaking")
 class Breaker:
     """Breaks locks of a service."""
 
-    def __init__(self, service: LockService) -> None:
+    def __init__(self, service: LockSpaceDispatch) -> None:
         self._service = service
 
     async def break_lock(self, by: Client, args: BreakArgs) -> tuple[Owner, Fate]:
@@ -88,7 +88,7 @@ class Breaker:
 
     async def _end(self, holding: Holding) -> Fate:
         """End the holder's process, by which it loses everything that it holds."""
-        session = Session(holding.owner.pid)
+        session = LockSession(holding.owner.pid)
         session.register(holding.owner, holding.start or started_at(session.pid))
         ending = self._service.end_holder(session, "its lock is broken")
         done, _ = await asyncio.wait([ending], timeout=KILL_AFTER + REPORT_AFTER)

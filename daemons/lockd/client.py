@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
-from admin.client import Connection
-from daemons.lockd import admin_protocol as protocol
-from daemons.lockd.admin_protocol import BreakFlags, Fate, LockInfo, RefusalInfo, SpaceInfo
-from daemons.lockd.protocol import AcquireFlags, Owner
-from rpc.wire.program import Procedure
+from aiovirt.admin.client import Connection
+from aiovirt.daemons.lockd import admin_protocol as protocol
+from aiovirt.daemons.lockd.admin_protocol import BreakFlags, Fate, LockInfo, RefusalInfo, SpaceInfo
+from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.rpc.wire.program import Procedure
 
 __all__ = [
     "AcquireFlags",

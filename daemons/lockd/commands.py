@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from admin.cli.failure import explained
-from admin.cli.invocation import Invocation
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
-from admin.cli.tabular import table, when
-from daemons.lockd.client import AcquireFlags, Fate, LockAdmin, Owner
+from aiovirt.admin.cli.failure import explained
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.tabular import table, when
+from aiovirt.daemons.lockd.client import AcquireFlags, Fate, LockAdmin, Owner
 
 _DEFAULT: Final = "(default)"
 
@@ -24,7 +24,7 @@ _FATES: Final = {
 }
 
 
-async def _lockspace_list(session: Session, command: Invocation) -> None:
+async def _lockspace_list(session: AdminSession, command: Invocation) -> None:
     with explained("failed to list the lockspaces"):
         spaces = await LockAdmin(session.connection).spaces()
     session.terminal.answer(
@@ -37,7 +37,7 @@ async def _lockspace_list(session: Session, command: Invocation) -> None:
     )
 
 
-async def _lock_list(session: Session, command: Invocation) -> None:
+async def _lock_list(session: AdminSession, command: Invocation) -> None:
     wanted = command.peek("lockspace")
     with explained("failed to list the locks"):
         locks = [
@@ -77,7 +77,7 @@ async def _lock_list(session: Session, command: Invocation) -> None:
     )
 
 
-async def _lock_refusals(session: Session, command: Invocation) -> None:
+async def _lock_refusals(session: AdminSession, command: Invocation) -> None:
     with explained("failed to list the refusals"):
         refusals = await LockAdmin(session.connection).refusals()
     session.terminal.answer(
@@ -111,7 +111,7 @@ async def _lock_refusals(session: Session, command: Invocation) -> None:
     )
 
 
-async def _lock_break(session: Session, command: Invocation) -> None:
+async def _lock_break(session: AdminSession, command: Invocation) -> None:
     name = command.required("resource")
     owner = command.required("owner")
     with explained(f"failed to break the lock of '{owner}' on '{name}'"):
@@ -146,18 +146,18 @@ def _flags(flags: int) -> list[str]:
     ]
 
 
-async def _spaces(session: Session, command: Invocation) -> list[str]:
+async def _spaces(session: AdminSession, command: Invocation) -> list[str]:
     found = await LockAdmin(session.connection).spaces()
     return [space.directory for space in found if space.directory]
 
 
-async def _resources(session: Session, command: Invocation) -> list[str]:
+async def _resources(session: AdminSession, command: Invocation) -> list[str]:
     directory = command.peek("lockspace") or ""
     locks = await LockAdmin(session.connection).locks()
     return sorted({lock.name for lock in locks if lock.directory == directory})
 
 
-async def _owners(session: Session, command: Invocation) -> list[str]:
+async def _owners(session: AdminSession, command: Invocation) -> list[str]:
     place = (command.peek("lockspace") or "", command.peek("resource"))
     locks = await LockAdmin(session.connection).locks()
     return sorted({lock.owner.name for lock in locks if (lock.directory, lock.name) == place})
@@ -165,7 +165,7 @@ async def _owners(session: Session, command: Invocation) -> list[str]:
 
 _LOCKSPACE: Final = Option(
     "lockspace",
-    Kind.STRING,
+    OptionKind.STRING,
     "the lockspace, by its directory",
     empty_ok=True,
     named_only=True,
@@ -208,27 +208,29 @@ GROUP: Final = Group(
             (
                 Option(
                     "resource",
-                    Kind.DATA,
+                    OptionKind.DATA,
                     "the locked resource",
                     required=True,
                     complete=_resources,
                 ),
                 Option(
                     "owner",
-                    Kind.DATA,
+                    OptionKind.DATA,
                     "who holds it, by name or UUID",
                     required=True,
                     complete=_owners,
                 ),
                 Option(
                     "pid",
-                    Kind.NUMBER,
+                    OptionKind.NUMBER,
                     "the owner's process, where several have the name",
                     named_only=True,
                 ),
                 _LOCKSPACE,
-                Option("force", Kind.FLAG, "even if the owner's process runs; it is ended first"),
-                Option("keep-holder", Kind.FLAG, "with --force: leave the process running"),
+                Option(
+                    "force", OptionKind.FLAG, "even if the owner's process runs; it is ended first"
+                ),
+                Option("keep-holder", OptionKind.FLAG, "with --force: leave the process running"),
             ),
         ),
     ),

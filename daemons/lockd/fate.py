@@ -16,7 +16,7 @@ import select
 import signal
 from typing import Final
 
-from rpc.logs import get_logger
+from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.lockd.fate")
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.protocol import Owner
 
 _MAGIC: Final = b"aiovirt lockd journal 1\n"
 _SLOT: Final = 256

@@ -1,4 +1,4 @@
-"""What the life of a daemon asks of lockd: see `daemons.kind.Own`."""
+"""What the life of a daemon asks of lockd: see `daemons.runtime.kind.Own`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from daemons.lockd.service import LockService
-    from daemons.lockd.state import LocksState
-    from daemons.settings.declaration import Value
-    from rpc.server.restart import Keep
+    from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
+    from aiovirt.daemons.lockd.state import LocksState
+    from aiovirt.daemons.runtime.settings.declaration import Value
+    from aiovirt.rpc.server.restart import Keep
 
 
 class LockKeeper:
     """The locks, as far as settings and restarts are concerned."""
 
-    def __init__(self, service: LockService, journal: str) -> None:
+    def __init__(self, service: LockSpaceDispatch, journal: str) -> None:
         """journal: the path at which what is held is written down for the case that lockd is killed."""
         self._service = service
         self._journal = journal
@@ -23,13 +23,13 @@ class LockKeeper:
     @property
     def state_type(self) -> type[LocksState]:
         """What is written down at a restart."""
-        from daemons.lockd.state import LocksState
+        from aiovirt.daemons.lockd.state import LocksState
 
         return LocksState
 
     def start(self) -> None:
         """Take the locks again that a killed lockd left. Raises OSError, ValueError."""
-        from daemons.lockd.recovery import recover
+        from aiovirt.daemons.lockd.recovery import recover
 
         recover(self._service, self._journal)
 
@@ -39,19 +39,19 @@ class LockKeeper:
     async def pause(self) -> None:
         """Locks stand still by themselves."""
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """They were not stopped."""
 
     def save(self, keep: Keep) -> LocksState:
         """Write down who holds what."""
-        from daemons.lockd.state import save
+        from aiovirt.daemons.lockd.state import save
 
         return save(self._service, keep)
 
     def restore(self, state: LocksState) -> None:
         """Hold it all again."""
-        from daemons.lockd.recovery import write_anew
-        from daemons.lockd.state import restore
+        from aiovirt.daemons.lockd.recovery import write_anew
+        from aiovirt.daemons.lockd.state import restore
 
         restore(self._service, state)
         write_anew(self._service, self._journal)

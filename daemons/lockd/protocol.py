@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated, Final
 
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The longest path or name, in bytes.
 STRING_MAX: Final = 65536

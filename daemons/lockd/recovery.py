@@ -10,17 +10,17 @@ import asyncio
 import os
 from collections.abc import Iterator
 
-from daemons.lockd.fate import started_at
-from daemons.lockd.journal import Journal, Record, pack_owner, read
-from daemons.lockd.service import LockService
-from daemons.lockd.space import Holding
-from rpc.logs import get_logger
-from rpc.wire.errors import RpcError
+from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
+from aiovirt.daemons.lockd.fate import started_at
+from aiovirt.daemons.lockd.journal import Journal, Record, pack_owner, read
+from aiovirt.daemons.lockd.space import Holding
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.wire.errors import RpcError
 
 _log = get_logger("daemons.lockd.recovery")
 
 
-def recover(service: LockService, path: str) -> None:
+def recover(service: LockSpaceDispatch, path: str) -> None:
     """Take up the journal at `path` and keep one there.
 
     Raises OSError, and ValueError for one that this version cannot read. Then nobody may be served: a
@@ -35,7 +35,7 @@ def recover(service: LockService, path: str) -> None:
         _watch(service, pid)
 
 
-def write_anew(service: LockService, path: str) -> None:
+def write_anew(service: LockSpaceDispatch, path: str) -> None:
     """Keep a journal of what is held already."""
     journal = Journal(path)
     for space in service.all_spaces():
@@ -54,13 +54,13 @@ def write_anew(service: LockService, path: str) -> None:
         _watch(service, pid)
 
 
-def _holdings(service: LockService) -> Iterator[Holding]:
+def _holdings(service: LockSpaceDispatch) -> Iterator[Holding]:
     for space in service.all_spaces():
         for resource in space.resources.values():
             yield from resource.holdings
 
 
-def _take_again(service: LockService, record: Record) -> bool:
+def _take_again(service: LockSpaceDispatch, record: Record) -> bool:
     owner = record.owner
     where = f"{record.directory}/{record.name}" if record.directory else record.name
     if record.start is None or started_at(owner.pid) != record.start:
@@ -83,7 +83,7 @@ def _take_again(service: LockService, record: Record) -> bool:
     return True
 
 
-def _watch(service: LockService, pid: int) -> None:
+def _watch(service: LockSpaceDispatch, pid: int) -> None:
     """Give the recovered locks of a process back when it ends: no connection of its tells us."""
     try:
         descriptor = os.pidfd_open(pid)
@@ -100,7 +100,7 @@ def _watch(service: LockService, pid: int) -> None:
     loop.add_reader(descriptor, gone)
 
 
-def _release(service: LockService, pid: int) -> None:
+def _release(service: LockSpaceDispatch, pid: int) -> None:
     for space in service.all_spaces():
         while space.release_owner(pid):
             pass

@@ -21,9 +21,9 @@ import time
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from daemons.lockd.journal import Journal
-from daemons.lockd.protocol import AcquireFlags, Owner
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.lockd.journal import Journal
+from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 #: struct flock on 64-bit Linux: type, whence, start, length, pid (0 for these locks).
 _FLOCK: Final = struct.Struct("hhqqi4x")

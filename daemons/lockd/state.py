@@ -10,10 +10,10 @@ import os
 
 import msgspec
 
-from daemons.lockd.protocol import Owner
-from daemons.lockd.service import LockService, Refusal, Session
-from daemons.lockd.space import Holding, LockSpace, Resource
-from rpc.server.restart import Keep
+from aiovirt.daemons.lockd.dispatch import LockSession, LockSpaceDispatch, Refusal
+from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource
+from aiovirt.rpc.server.restart import Keep
 
 # Texts come from the wire and need not be UTF-8: they travel as bytes.
 _ERRORS = "surrogateescape"
@@ -84,7 +84,7 @@ class LocksState(msgspec.Struct):
     refusals: list[RefusalState] = []
 
 
-def save(service: LockService, keep: Keep) -> LocksState:
+def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     """Write down who holds what."""
     spaces = [service.default, *service.spaces.values()]
     sessions = [_save_session(client, one) for client, one in service.sessions.items()]
@@ -93,7 +93,7 @@ def save(service: LockService, keep: Keep) -> LocksState:
     return LocksState([_save_space(space, keep) for space in spaces], sessions, refusals)
 
 
-def restore(service: LockService, state: LocksState) -> None:
+def restore(service: LockSpaceDispatch, state: LocksState) -> None:
     """Hold everything again that `save` wrote down."""
     for saved in state.spaces:
         space = _restore_space(saved)
@@ -158,13 +158,13 @@ def _restore_owner(state: OwnerState) -> Owner:
     return Owner(state.uuid, state.name.decode(errors=_ERRORS), state.id, state.pid)
 
 
-def _save_session(client: int, session: Session) -> SessionState:
+def _save_session(client: int, session: LockSession) -> SessionState:
     owner = None if session.owner is None else _save_owner(session.owner)
     return SessionState(client, session.pid, session.start, owner, session.restricted)
 
 
-def _restore_session(state: SessionState) -> Session:
-    session = Session(state.pid, restricted=state.restricted)
+def _restore_session(state: SessionState) -> LockSession:
+    session = LockSession(state.pid, restricted=state.restricted)
     if state.owner is not None:
         session.register(_restore_owner(state.owner), state.start)
     return session

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemons.kind import DaemonKind
-from rpc.security.identity import root_or_self
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
-    from daemons.instance import Start
-    from daemons.kind import Own
-    from rpc.server import Daemon, Server
+    from aiovirt.daemons.runtime.instance import Start
+    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.rpc.server import Daemon, Server
 
 
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
-    from daemons.logd.admin_service import LogAdminService
-    from daemons.logd.rotating import Rotation
-    from daemons.logd.service import Ageing, LogService
+    from aiovirt.daemons.logd.admin_dispatch import LogAdminDispatch
+    from aiovirt.daemons.logd.dispatch import Ageing, LogManagerDispatch
+    from aiovirt.daemons.logd.rotating import Rotation
 
     settings = start.settings
     rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
     ageing = Ageing(settings.text("log_root"), settings.integer("max_age_days"))
-    service = LogService(daemon, rotation, ageing)
+    service = LogManagerDispatch(daemon, rotation, ageing)
     service.serve_on(main)
-    LogAdminService(service).serve_on(admin)
+    LogAdminDispatch(service).serve_on(admin)
     return service
 
 
@@ -34,6 +34,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `logd`. Returns its exit status."""
-    from daemons.lifecycle import run
+    from aiovirt.daemons.runtime.lifecycle import run
 
     return run(KIND)

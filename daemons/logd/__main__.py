@@ -1,7 +1,7 @@
-"""`python -m daemons.logd`."""
+"""`python -m aiovirt.daemons.logd`."""
 
 import sys
 
-from daemons.logd import main
+from aiovirt.daemons.logd import main
 
 sys.exit(main())

@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated, Final
 
-from daemons.logd.protocol import Domain, Position
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The most logs that one answer lists; the next ones are asked for with `after`.
 PAGE: Final = 1024

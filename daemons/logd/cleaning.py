@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from rpc.logs import get_logger
+from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.logd.cleaning")
 

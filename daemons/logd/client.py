@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from admin.client import Connection
-from daemons.logd import admin_protocol as protocol
-from daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
-from daemons.logd.protocol import Position
-from rpc.client import Stream
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.admin.client import Connection
+from aiovirt.daemons.logd import admin_protocol as protocol
+from aiovirt.daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
+from aiovirt.daemons.logd.protocol import Position
+from aiovirt.rpc.client import Stream
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 __all__ = ["Followed", "LogAdmin", "OpenLogInfo", "Position"]
 

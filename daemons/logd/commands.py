@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from admin.cli.failure import CommandFailed, explained
-from admin.cli.invocation import ULONG_MAX, Invocation, to_number
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
-from admin.cli.tabular import table, when
-from daemons.logd.client import LogAdmin, OpenLogInfo, Position
+from aiovirt.admin.cli.failure import CommandFailed, explained
+from aiovirt.admin.cli.invocation import ULONG_MAX, Invocation, to_number
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.tabular import table, when
+from aiovirt.daemons.logd.client import LogAdmin, OpenLogInfo, Position
 
 
-async def _log_list(session: Session, command: Invocation) -> None:
+async def _log_list(session: AdminSession, command: Invocation) -> None:
     with explained("failed to list the open logs"):
         logs = await LogAdmin(session.connection).list()
     session.terminal.answer(
@@ -54,7 +54,7 @@ def _as_data(log: OpenLogInfo) -> dict[str, object]:
     }
 
 
-async def _log_rotate(session: Session, command: Invocation) -> None:
+async def _log_rotate(session: AdminSession, command: Invocation) -> None:
     path = command.required("path")
     with explained(f"failed to rotate log '{path}'"):
         position = await LogAdmin(session.connection).rotate(path)
@@ -63,7 +63,7 @@ async def _log_rotate(session: Session, command: Invocation) -> None:
     )
 
 
-async def _log_follow(session: Session, command: Invocation) -> None:
+async def _log_follow(session: AdminSession, command: Invocation) -> None:
     path = command.required("path")
     position = _position_of(command.text("position"))
     from_oldest = command.given("all")
@@ -95,13 +95,13 @@ def _position_of(text: str | None) -> Position | None:
     return Position(inode, offset)
 
 
-async def _open_paths(session: Session, command: Invocation) -> list[str]:
+async def _open_paths(session: AdminSession, command: Invocation) -> list[str]:
     return [log.path for log in await LogAdmin(session.connection).list()]
 
 
 _PATH: Final = Option(
     "path",
-    Kind.DATA,
+    OptionKind.DATA,
     "the log, by the path of its newest file",
     required=True,
     complete=_open_paths,
@@ -133,10 +133,10 @@ GROUP: Final = Group(
             " restarts of logd. A log that is not open is shown from where you say to its end.",
             (
                 _PATH,
-                Option("all", Kind.FLAG, "begin with the oldest byte that there is"),
+                Option("all", OptionKind.FLAG, "begin with the oldest byte that there is"),
                 Option(
                     "position",
-                    Kind.STRING,
+                    OptionKind.STRING,
                     "begin at INODE:OFFSET, as log-rotate and JSON answers give it",
                     named_only=True,
                 ),

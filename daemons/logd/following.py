@@ -6,16 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daemons.logd.admin_protocol import RECORD_MAX, FollowRecord
-from daemons.logd.protocol import Position
-from daemons.logd.reading import Piece, read_log
-from rpc.server import Stream, run_blocking
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.logd.admin_protocol import RECORD_MAX, FollowRecord
+from aiovirt.daemons.logd.protocol import Position
+from aiovirt.daemons.logd.reading import Piece, read_log
+from aiovirt.rpc.server import Stream, run_blocking
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from daemons.logd.openlog import OpenLog
-    from daemons.logd.rotating import Rotation
+    from aiovirt.daemons.logd.openlog import OpenLog
+    from aiovirt.daemons.logd.rotating import Rotation
 
 
 @dataclass(slots=True)

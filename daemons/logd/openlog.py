@@ -27,9 +27,9 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from daemons.logd.rotating import RotatingFile, WriteFailed
-from rpc.logs import get_logger
-from rpc.server import run_blocking
+from aiovirt.daemons.logd.rotating import RotatingFile, WriteFailed
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server import run_blocking
 
 _log = get_logger("daemons.logd.openlog")
 

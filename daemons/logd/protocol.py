@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated, Final
 
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The most that one READ gives, in bytes: what a string carries.
 READ_MAX: Final = 4194304

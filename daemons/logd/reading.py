@@ -9,8 +9,8 @@ import errno
 import os
 from typing import NamedTuple
 
-from daemons.logd.protocol import Position
-from daemons.logd.rotating import backups
+from aiovirt.daemons.logd.protocol import Position
+from aiovirt.daemons.logd.rotating import backups
 
 
 class Piece(NamedTuple):

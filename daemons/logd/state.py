@@ -6,10 +6,10 @@ import os
 
 import msgspec
 
-from daemons.logd.openlog import OpenLog
-from daemons.logd.rotating import RotatingFile
-from daemons.logd.service import LogService
-from rpc.server.restart import Keep
+from aiovirt.daemons.logd.dispatch import LogManagerDispatch
+from aiovirt.daemons.logd.openlog import OpenLog
+from aiovirt.daemons.logd.rotating import RotatingFile
+from aiovirt.rpc.server.restart import Keep
 
 # Texts come from the wire and need not be UTF-8: they travel as bytes.
 _ERRORS = "surrogateescape"
@@ -40,12 +40,12 @@ class LogsState(msgspec.Struct):
     logs: list[LogState]
 
 
-def save(service: LogService, keep: Keep) -> LogsState:
+def save(service: LogManagerDispatch, keep: Keep) -> LogsState:
     """Write down the open logs of a paused service."""
     return LogsState([_save_log(log, keep) for log in service.logs.values()])
 
 
-def restore(service: LogService, state: LogsState) -> None:
+def restore(service: LogManagerDispatch, state: LogsState) -> None:
     """Go on with the logs that `save` wrote down."""
     for saved in state.logs:
         service.keep(_restore_log(service, saved))
@@ -67,7 +67,7 @@ def _save_log(log: OpenLog, keep: Keep) -> LogState:
     )
 
 
-def _restore_log(service: LogService, state: LogState) -> OpenLog:
+def _restore_log(service: LogManagerDispatch, state: LogState) -> OpenLog:
     for descriptor in (state.file, state.pipe):
         os.set_inheritable(descriptor, False)
     file = RotatingFile.take_over(

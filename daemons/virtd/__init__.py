@@ -5,23 +5,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemons.kind import DaemonKind
+from aiovirt.daemons.runtime.kind import DaemonKind
 
 if TYPE_CHECKING:
-    from daemons.instance import Start
-    from daemons.kind import Own
-    from rpc.server import Daemon, Server
+    from aiovirt.daemons.runtime.instance import Start
+    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.rpc.server import Daemon, Server
 
 
 def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
-    from daemons.virtd.remote_service import RemoteService
-    from daemons.virtd.sasl_service import SaslService
+    from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+    from aiovirt.daemons.virtd.sasl import SaslDispatch
 
     allowed = start.settings.values["sasl_allowed_username_list"]
-    sasl = SaslService(
+    sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    service = RemoteService(sasl)
+    service = RemoteDispatch(sasl)
     service.serve_on(main)
     return service
 
@@ -33,6 +33,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `virtd`. Returns its exit status."""
-    from daemons.lifecycle import run
+    from aiovirt.daemons.runtime.lifecycle import run
 
     return run(KIND)

@@ -1,7 +1,7 @@
-"""`python -m daemons.virtd`."""
+"""`python -m aiovirt.daemons.virtd`."""
 
 import sys
 
-from daemons.virtd import main
+from aiovirt.daemons.virtd import main
 
 sys.exit(main())

@@ -11,10 +11,10 @@ Source: libvirt's src/remote/remote_driver.c (remoteAuthenticate, remoteAuthSASL
 
 from __future__ import annotations
 
-from daemons.virtd import remote_protocol as protocol
-from daemons.virtd.remote_protocol import AuthType, OpenFlags
-from rpc.client import Connection
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd.remote_protocol import AuthType, OpenFlags
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 __all__ = ["authenticate", "open_driver"]
 
@@ -30,7 +30,7 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
         return None
     if AuthType.SASL not in wanted:
         raise _failed(f"the server wants {wanted}, and we have SASL only")
-    from rpc.security.sasl import ClientExchange, SaslError
+    from aiovirt.rpc.security.sasl import ClientExchange, SaslError
 
     offered = (await connection.call(protocol.AUTH_SASL_INIT, None)).mechlist
     try:

@@ -7,16 +7,16 @@ import getpass
 import sys
 from typing import Final
 
-from admin.cli.failure import CommandFailed
-from admin.cli.invocation import Invocation
-from admin.cli.session import Session
-from admin.cli.table import Command, Group, Kind, Option
+from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 
 _FILE: Final = "/etc/aiovirt/virtd.passwords"
 
 
-async def _sasl_passwd(session: Session, command: Invocation) -> None:
-    from rpc.security.sasl import Passwords
+async def _sasl_passwd(session: AdminSession, command: Invocation) -> None:
+    from aiovirt.rpc.security.sasl import Passwords
 
     file = command.text("file") or _FILE
     name = command.text("name")
@@ -61,14 +61,14 @@ GROUP: Final = Group(
             " is asked for, or read from the standard input, and not kept, only what proves it. Without"
             " a name, list the names. Needs no daemon; a running one notices at once.",
             (
-                Option("name", Kind.STRING, "whose password"),
+                Option("name", OptionKind.STRING, "whose password"),
                 Option(
                     "file",
-                    Kind.STRING,
+                    OptionKind.STRING,
                     f"the file of passwords; {_FILE} if not given",
                     named_only=True,
                 ),
-                Option("delete", Kind.FLAG, "take the name out"),
+                Option("delete", OptionKind.FLAG, "take the name out"),
             ),
             connected=False,
         ),

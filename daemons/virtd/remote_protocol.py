@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
-from rpc.wire import xdr
-from rpc.wire.program import Program
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
 
 #: The most that one step of an authentication may carry, in bytes.
 SASL_DATA_MAX: Final = 65536

@@ -6,8 +6,8 @@ import contextlib
 
 import msgspec
 
-from daemons.virtd.remote_service import RemoteService, find_driver
-from rpc.wire.errors import RpcError
+from aiovirt.daemons.virtd.dispatch import RemoteDispatch, find_driver
+from aiovirt.rpc.wire.errors import RpcError
 
 
 class RemoteState(msgspec.Struct):
@@ -16,12 +16,12 @@ class RemoteState(msgspec.Struct):
     opened: dict[str, str] = {}
 
 
-def save(service: RemoteService) -> RemoteState:
+def save(service: RemoteDispatch) -> RemoteState:
     """Write down who has opened what."""
     return RemoteState({str(client): one.uri for client, one in service.opened.items()})
 
 
-def restore(service: RemoteService, state: RemoteState) -> None:
+def restore(service: RemoteDispatch, state: RemoteState) -> None:
     """Have it opened again; what this version does not have any more is closed."""
     for client, uri in state.opened.items():
         with contextlib.suppress(RpcError):

@@ -17,15 +17,23 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from rpc.client.descriptors import Descriptors, Due
-from rpc.client.streams import Stream
-from rpc.transport import Keepalive, SocketLink
-from rpc.transport.link import PAUSE_STREAM, WRITE_HIGH
-from rpc.wire import xdr
-from rpc.wire.errors import RemoteError, RpcError
-from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
-from rpc.wire.message import KEYED_HEADER, MAX_FDS, MAX_FRAME, MIN_FRAME, Status, Type, frame
-from rpc.wire.program import Procedure
+from aiovirt.rpc.client.descriptors import Descriptors, Due
+from aiovirt.rpc.client.streams import Stream
+from aiovirt.rpc.transport import Keepalive, SocketLink
+from aiovirt.rpc.transport.link import PAUSE_STREAM, WRITE_HIGH
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RemoteError, RpcError
+from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
+from aiovirt.rpc.wire.message import (
+    KEYED_HEADER,
+    MAX_FDS,
+    MAX_FRAME,
+    MIN_FRAME,
+    Status,
+    Type,
+    frame,
+)
+from aiovirt.rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")

@@ -15,9 +15,9 @@ import socket
 from collections import deque
 from typing import Any, Final
 
-from rpc.transport.link import READ_SIZE, close_all
-from rpc.wire.message import MAX_FDS
-from rpc.wire.xdr import XdrError
+from aiovirt.rpc.transport.link import READ_SIZE, close_all
+from aiovirt.rpc.wire.message import MAX_FDS
+from aiovirt.rpc.wire.xdr import XdrError
 
 _INT: Final = array.array("i").itemsize
 _SPACE: Final = socket.CMSG_SPACE(MAX_FDS * _INT)

@@ -19,14 +19,14 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
-from rpc.transport.link import WRITE_HIGH
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RemoteError, RpcError
-from rpc.wire.message import Status, Type, frame
-from rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
+from aiovirt.rpc.transport.link import WRITE_HIGH
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RemoteError, RpcError
+from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
 
 if TYPE_CHECKING:
-    from rpc.client.connection import Connection
+    from aiovirt.rpc.client.connection import Connection
 
 ResultT = TypeVar("ResultT")
 

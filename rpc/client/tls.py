@@ -14,8 +14,8 @@ import socket
 import ssl
 from typing import Any, Self
 
-from rpc.client.connection import Connection, ConnectionLost, connect_tcp
-from rpc.transport.tls import CONFIRMATION, Session, TlsLink
+from aiovirt.rpc.client.connection import Connection, ConnectionLost, connect_tcp
+from aiovirt.rpc.transport.tls import CONFIRMATION, TlsLink, TlsSession
 
 
 class TlsConnection(TlsLink, Connection):
@@ -25,7 +25,7 @@ class TlsConnection(TlsLink, Connection):
 
     def __init__(self, sock: socket.socket, peer: str, context: ssl.SSLContext, host: str) -> None:
         """Begin a handshake on a connected, non-blocking socket; `host` is who must answer."""
-        self.tls = Session(context, server=False, host=host)
+        self.tls = TlsSession(context, server=False, host=host)
         super().__init__(sock, peer)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self.begin()
@@ -56,10 +56,10 @@ class TlsConnection(TlsLink, Connection):
                 raise
         return connection
 
-    def shaken(self) -> None:
+    def handshake_done(self) -> None:
         """Look at the server's certificate, whose chain was verified; its word on ours is to come."""
         if self.tls.engine.context.verify_mode != ssl.CERT_NONE:
-            from rpc.security.certificates import check_peer, peer_certificate
+            from aiovirt.rpc.security.certificates import check_peer, peer_certificate
 
             found = self.tls.engine.getpeercert(binary_form=True)
             check_peer(peer_certificate(found or b"", server=True), server=True)

@@ -30,7 +30,7 @@ from .settings import (
     parse_level,
     parse_outputs,
 )
-from .sinks import Places
+from .sinks import SinkPaths
 
 __all__ = [
     "Destination",
@@ -41,7 +41,7 @@ __all__ = [
     "LogSettingError",
     "Logger",
     "Output",
-    "Places",
+    "SinkPaths",
     "bridge_stdlib",
     "default_outputs",
     "filters_text",

@@ -29,7 +29,7 @@ from .settings import (
     parse_level,
     parse_outputs,
 )
-from .sinks import FileSink, Places, Sink, open_sink
+from .sinks import FileSink, Sink, SinkPaths, open_sink
 
 _owner_lock = threading.Lock()
 _owner: LogControl | None = None
@@ -41,7 +41,7 @@ def default_outputs(
     level: int = DEFAULT_LEVEL,
     daemonised: bool = False,
     privileged: bool | None = None,
-    journal: str = Places.journal,
+    journal: str = SinkPaths.journal,
 ) -> str:
     """Returns the outputs that libvirt would choose for a daemon that is told none.
 
@@ -83,7 +83,7 @@ class LogControl:
         default: what an empty `outputs` means; left out, what libvirt would take for a daemon
             in the foreground.
         banner: lines that open every output, as libvirt opens its with version and host.
-        places: where stderr, syslog and the journal are.
+        paths: where stderr, syslog and the journal are.
 
     Raises LogSettingError if a setting is refused; then nothing is in force or left open.
     """
@@ -98,22 +98,22 @@ class LogControl:
         log_format: str = "text",
         default: str | None = None,
         banner: Sequence[str] = (),
-        places: Places = Places(),  # noqa: B008  frozen, so sharing it is harmless
+        paths: SinkPaths = SinkPaths(),  # noqa: B008  frozen, so sharing it is harmless
     ) -> None:
         self._opening = threading.Lock()  # around all that opens files: may be held for long
         self._lock = threading.Lock()  # around what is in force: held for a moment
         self._ident = ident or os.path.basename(sys.argv[0]) or "python"
-        self._places = places
+        self._places = paths
         self._level = parse_level(level)
         self._filters: list[Filter] = []
         self._formats = Formats()
         self._default = parse_outputs(
-            default or default_outputs(self._ident, level=self._level, journal=places.journal)
+            default or default_outputs(self._ident, level=self._level, journal=paths.journal)
         )
         self._open = True
         _claim(self)
         try:
-            OUTLET.start(tuple(banner), places.stderr)
+            OUTLET.start(tuple(banner), paths.stderr)
             self.configure(level=level, filters=filters, outputs=outputs, log_format=log_format)
         except BaseException:
             self.close()
@@ -302,7 +302,7 @@ class LogControl:
                 return
             self._open = False
             OUTLET.swap(())
-            OUTLET.start((), Places.stderr)
+            OUTLET.start((), SinkPaths.stderr)
             SWITCHBOARD.apply(lambda _source: DEFAULT_LEVEL)
             _release(self)
 

@@ -93,7 +93,8 @@ class Logger:
                 # Not at the top: the first record pays for structlog's import, not every start.
                 from .record import CHAIN, Recorder
             except Exception as err:  # the record may well be that no descriptors are left
-                OUTLET.cry(f"{level} : {self.name}: {event} (structlog cannot be loaded: {err})")
+                what = f"{level} : {self.name}: {event}"
+                OUTLET.write_stderr(f"{what} (structlog cannot be loaded: {err})")
                 return
             context = {"source": self.name, **self._fields}
             recorder = self._recorder = Recorder(OUTLET, CHAIN, context)

@@ -117,7 +117,7 @@ class Outlet:
             finally:
                 self._busy = False
 
-    def cry(self, text: str) -> None:
+    def write_stderr(self, text: str) -> None:
         """Writes a bare line to stderr, for when no record can be built."""
         with self._lock, contextlib.suppress(OSError):
             self._last_resort.sink.write(f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -29,7 +29,7 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 
 @dataclass(frozen=True)  # no slots: the class attributes are the defaults
-class Places:
+class SinkPaths:
     """Where the system's log services are found; tests put their own here."""
 
     stderr: int = 2
@@ -256,7 +256,7 @@ class JournalSink(DatagramSink):
             os.close(fd)
 
 
-def open_sink(output: Output, places: Places) -> Sink:
+def open_sink(output: Output, paths: SinkPaths) -> Sink:
     """Opens what an output leads to.
 
     syslog and the journal are not contacted yet: like libvirt, we accept such an output while the
@@ -265,11 +265,11 @@ def open_sink(output: Output, places: Places) -> Sink:
     Raises LogSettingError (SYSTEM_ERROR) if a file cannot be opened.
     """
     if output.destination is Destination.STDERR:
-        return StreamSink(places.stderr)
+        return StreamSink(paths.stderr)
     if output.destination is Destination.SYSLOG:
-        return DatagramSink(places.syslog)
+        return DatagramSink(paths.syslog)
     if output.destination is Destination.JOURNALD:
-        return JournalSink(places.journal)
+        return JournalSink(paths.journal)
     path = output.name or ""
     try:
         return FileSink(path)

@@ -1,5 +1,5 @@
 """Who the peer is, and who may come in. TLS contexts and SASL will live here too."""
 
-from rpc.security.identity import PeerIdentity
+from aiovirt.rpc.security.identity import PeerIdentity
 
 __all__ = ["PeerIdentity"]

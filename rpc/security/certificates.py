@@ -21,8 +21,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from rpc.security.names import distinguished_name, name_is_allowed, name_text
-from rpc.security.rules import (
+from aiovirt.rpc.security.names import distinguished_name, name_is_allowed, name_text
+from aiovirt.rpc.security.rules import (
     CertificateError,
     Examined,
     check_certificate,

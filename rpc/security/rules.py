@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from rpc.security.names import distinguished_name, name_text
+from aiovirt.rpc.security.names import distinguished_name, name_text
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 

@@ -225,6 +225,6 @@ class ClientExchange:
 
 def allowed(name: str, patterns: tuple[str, ...] | None) -> bool:
     """Whether a name is on `sasl_allowed_username_list`; None for any."""
-    from rpc.security.names import name_is_allowed
+    from aiovirt.rpc.security.names import name_is_allowed
 
     return patterns is None or name_is_allowed(name, patterns)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from rpc.security.certificates import (
+from aiovirt.rpc.security.certificates import (
     CertificateError,
     Credentials,
     TlsFiles,
@@ -26,7 +26,7 @@ from rpc.security.certificates import (
     name_is_allowed,
     peer_certificate,
 )
-from rpc.security.priority import apply_priority
+from aiovirt.rpc.security.priority import apply_priority
 
 __all__ = ["CertificateError", "ServerTls", "TlsFiles", "TlsPolicy", "client_context"]
 

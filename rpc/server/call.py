@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rpc.server import replies
-from rpc.server.workers import NOWHERE
-from rpc.transport.link import discard
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.server import replies
+from aiovirt.rpc.server.workers import NOWHERE
+from aiovirt.rpc.transport.link import discard
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
-    from rpc.server.client import Client
-    from rpc.server.handlers import Binding
+    from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.handlers import Binding
 
 
 class Call:

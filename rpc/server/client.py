@@ -3,7 +3,7 @@
 Rules of this file:
 
 - `received` is the hot path. What it does for a good call of a plain function is written out in one
-  place, without a helper call that is not needed; everything else leaves it through `_unusual`.
+  place, without a helper call that is not needed; everything else leaves it through `_slow_path`.
 - Replies made while one read is parsed are joined and written once.
 - A keepalive is answered here: it takes no worker, counts as no request, and is answered even while
   the client is at its request limit or has not authenticated.
@@ -21,18 +21,18 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from rpc.logs import get_logger
-from rpc.security import PeerIdentity
-from rpc.server import replies
-from rpc.server.call import Call
-from rpc.server.streams import STREAMS_MAX, Streams
-from rpc.server.turns import TURN
-from rpc.transport.keepalive import Keepalive
-from rpc.transport.link import (
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.security import PeerIdentity
+from aiovirt.rpc.server import replies
+from aiovirt.rpc.server.call import Call
+from aiovirt.rpc.server.slices import SLICE
+from aiovirt.rpc.server.streams import STREAMS_MAX, Streams
+from aiovirt.rpc.transport.keepalive import Keepalive
+from aiovirt.rpc.transport.link import (
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
+    PAUSE_SLICE,
     PAUSE_STREAM,
-    PAUSE_TURN,
     PAUSE_WRITE,
     WRITE_HIGH,
     WRITE_LOW,
@@ -40,8 +40,8 @@ from rpc.transport.link import (
     SocketLink,
     discard,
 )
-from rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
-from rpc.wire.message import (
+from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
+from aiovirt.rpc.wire.message import (
     HEADER,
     KEYED_HEADER,
     LENGTH_SIZE,
@@ -52,12 +52,12 @@ from rpc.wire.message import (
     Message,
     Type,
 )
-from rpc.wire.xdr import XdrError
+from aiovirt.rpc.wire.xdr import XdrError
 
 if TYPE_CHECKING:
-    from rpc.server.handlers import Binding, WithStream
-    from rpc.server.server import Server
-    from rpc.wire.errors import RpcError
+    from aiovirt.rpc.server.handlers import Binding, WithStream
+    from aiovirt.rpc.server.server import Server
+    from aiovirt.rpc.wire.errors import RpcError
 
 _log = get_logger("rpc.server.client")
 
@@ -175,7 +175,7 @@ class Client(SocketLink):
         if self._skip:
             pos = min(self._skip, size)
             self._skip -= pos
-        for _ in repeat(None, TURN):
+        for _ in repeat(None, SLICE):
             if size - pos < MIN_FRAME:
                 break
             length, key, kind, serial, status = _unpack(data, pos)
@@ -191,7 +191,7 @@ class Client(SocketLink):
                 or (self.readonly and not binding.reads)
                 or self.in_flight >= server.request_limit
             ):
-                if not self._unusual(data, pos, after, binding, out):
+                if not self._slow_path(data, pos, after, binding, out):
                     break  # at its request limit: this frame waits
                 pos = after
                 if self._skip:
@@ -233,8 +233,8 @@ class Client(SocketLink):
                 self._keep(data, pos, size)
                 if self._waits:
                     # Not even its end is looked for: what it sent before has its turn first.
-                    self.pause(PAUSE_TURN)
-                    server.daemon.turns.wait(self)
+                    self.pause(PAUSE_SLICE)
+                    server.daemon.slices.wait(self)
         elif not self.closed:
             self._tail = None
             self.end_when_sent("the client said good-bye")
@@ -283,7 +283,7 @@ class Client(SocketLink):
         if len(tail) >= READ_AHEAD and not self.closed:
             self.pause(PAUSE_LIMIT)
 
-    def _unusual(
+    def _slow_path(
         self, data: bytearray, pos: int, after: int, binding: Binding | None, out: list[bytes]
     ) -> bool:
         """Handle a frame that is not a good call of a plain function with a free worker.
@@ -418,12 +418,12 @@ class Client(SocketLink):
         if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
 
-    def take_turn(self) -> None:
+    def take_slice(self) -> None:
         """Go on with what waited for the others to have their turns."""
         self._waits = False
         self._read_on()
         if not self._waits:
-            self.resume(PAUSE_TURN)
+            self.resume(PAUSE_SLICE)
 
     def unsendable(self, reason: str) -> None:
         """The peer takes no replies any more; what it sent before has its turn all the same."""
@@ -453,7 +453,7 @@ class Client(SocketLink):
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
         # What it sends while we do not read is not heard; that silence is ours.
-        ours = PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM | PAUSE_TURN
+        ours = PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM | PAUSE_SLICE
         return heard or bool(self._paused & ours)
 
     def ping(self) -> None:
@@ -478,7 +478,7 @@ class Client(SocketLink):
         """Whether it is sent PINGs."""
         return self._keepalive is not None
 
-    def go_on(self, received: bytes, skip: int, *, leaving: bool, keepalive: bool) -> None:
+    def restore(self, received: bytes, skip: int, *, leaving: bool, keepalive: bool) -> None:
         """Consume what an earlier process had read, once the loop turns."""
         self._skip = skip
         if keepalive:

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from rpc.logs import get_logger
-from rpc.server.options import ServerOptions
-from rpc.server.server import Server
-from rpc.server.turns import Turns
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.options import ServerOptions
+from aiovirt.rpc.server.server import Server
+from aiovirt.rpc.server.slices import Slices
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
-    from rpc.logs import LogControl
+    from aiovirt.rpc.logs import LogControl
 
 _log = get_logger("rpc.server.daemon")
 
@@ -55,7 +55,7 @@ class Daemon:
         self.state = State.STARTING
         self.timeout = 0
         self._loop = asyncio.get_running_loop()
-        self.turns = Turns(self._loop)
+        self.slices = Slices(self._loop)
         self._quit = asyncio.Event()
         self._at_once = asyncio.Event()
         self._progress = asyncio.Event()
@@ -89,13 +89,13 @@ class Daemon:
         self.timeout = seconds
         self._set_timer(restart=True)
 
-    def hold(self) -> None:
+    def inhibit_shutdown(self) -> None:
         """Something is going on that an automatic shutdown must not interrupt."""
         self._holds += 1
         self._set_timer()
 
-    def release(self) -> None:
-        """The counterpart of `hold`."""
+    def allow_shutdown(self) -> None:
+        """The counterpart of `inhibit_shutdown`."""
         self._holds -= 1
         self._set_timer()
 
@@ -124,7 +124,7 @@ class Daemon:
     # Restart -------------------------------------------------------------------------------------
 
     async def pause(self) -> None:
-        """Accept and read nothing until `go_on`; return when no call is in flight any more.
+        """Accept and read nothing until `resume`; return when no call is in flight any more.
 
         Those that take longer than the grace are stopped and answered with an error.
         """
@@ -132,11 +132,11 @@ class Daemon:
             server.pause()
         await self._finish_calls("restarts")
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """The counterpart of `pause`, for the case that nothing came of it."""
         if self.state is State.RUNNING:
             for server in self.servers.values():
-                server.go_on()
+                server.resume()
 
     @property
     def is_ending(self) -> bool:

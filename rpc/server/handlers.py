@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rpc.wire.message import MAX_FDS
-from rpc.wire.program import Procedure, Program
+from aiovirt.rpc.wire.message import MAX_FDS
+from aiovirt.rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
-    from rpc.server.client import Client
-    from rpc.server.streams import Stream
+    from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.streams import Stream
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
-    from rpc.server.client import Client
+    from aiovirt.rpc.server.client import Client
 
 
 class ClientRegistry:

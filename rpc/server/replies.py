@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from rpc.logs import get_logger
-from rpc.transport.link import FrameWithFds, close_all
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.message import MAX_PAYLOAD, Status, Type, frame, split_key
-from rpc.wire.xdr import XdrError, encode
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.transport.link import FrameWithFds, close_all
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame, split_key
+from aiovirt.rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
-    from rpc.server.client import Client
-    from rpc.server.handlers import Binding, WithStream
+    from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.handlers import Binding, WithStream
 
 _log = get_logger("rpc.server.replies")
 

@@ -5,7 +5,8 @@ sockets, connections, whatever else the daemon has. What the descriptors are, an
 them but not yet consumed, travels in one document. `save` writes it and `restore` reads it.
 
 The document is JSON, of the types in this file. The rule for the next version: a field may be added if
-it has a default; anything else takes a new version number of the whole document (`daemons.restart`).
+it has a default; anything else takes a new version number of the whole document
+(`aiovirt.daemons.runtime.handover.document`).
 
 Source: libvirt's src/rpc/virnetdaemon.c, virnetserver.c, virnetserverservice.c and virnetserverclient.c
 (the functions ending in PreExecRestart and PostExecRestart); the layout is our own.
@@ -20,10 +21,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from rpc.server.client import Client
-from rpc.server.daemon import Daemon
-from rpc.server.server import Server
-from rpc.wire.errors import RpcError
+from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.server.daemon import Daemon
+from aiovirt.rpc.server.server import Server
+from aiovirt.rpc.wire.errors import RpcError
 
 #: Notes a descriptor that has to survive, and returns it.
 Keep = Callable[[int], int]
@@ -202,7 +203,7 @@ def _restore_client(server: Server, state: ClientState) -> None:
     for _, descriptor in state.unsent_descriptors:
         os.set_inheritable(descriptor, False)
     client.take_over(state.unsent, state.unsent_descriptors)
-    client.go_on(state.received, state.skip, leaving=state.leaving, keepalive=state.keepalive)
+    client.restore(state.received, state.skip, leaving=state.leaving, keepalive=state.keepalive)
 
 
 def _socket(descriptor: int) -> socket.socket:

@@ -7,20 +7,20 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from rpc.logs import get_logger
-from rpc.security import PeerIdentity
-from rpc.server.client import Client
-from rpc.server.handlers import Binding, Handlers
-from rpc.server.options import ServerOptions
-from rpc.server.registry import ClientRegistry
-from rpc.server.service import Service, file_of, listen_tcp, listen_unix
-from rpc.server.workers import QUEUED, WorkerPool
-from rpc.transport.link import PAUSE_SHUTDOWN
-from rpc.wire.errors import RpcError
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.security import PeerIdentity
+from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.server.handlers import Binding, Handlers
+from aiovirt.rpc.server.options import ServerOptions
+from aiovirt.rpc.server.registry import ClientRegistry
+from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
+from aiovirt.rpc.server.workers import QUEUED, WorkerPool
+from aiovirt.rpc.transport.link import PAUSE_SHUTDOWN
+from aiovirt.rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
-    from rpc.security.tls import ServerTls
-    from rpc.server.daemon import Daemon
+    from aiovirt.rpc.security.tls import ServerTls
+    from aiovirt.rpc.server.daemon import Daemon
 
 _log = get_logger("rpc.server.server")
 
@@ -197,7 +197,7 @@ class Server:
     def _new_client(self, service: Service, sock: socket.socket) -> Client:
         number = self.registry.next_id()
         if service.tls and self.tls is not None:
-            from rpc.server.tls_client import TlsClient
+            from aiovirt.rpc.server.tls_client import TlsClient
 
             return TlsClient(
                 self, sock, number, self.tls, readonly=service.readonly, auth=service.auth
@@ -232,14 +232,14 @@ class Server:
             service.close()
 
     def pause(self) -> None:
-        """Accept and read nothing until `go_on`; calls in flight go on."""
+        """Accept and read nothing until `resume`; calls in flight go on."""
         self.draining = True
         for service in self.services:
             service.update()
         for client in self.registry:
             client.pause(PAUSE_SHUTDOWN)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Accept and read again, and take up what waited."""
         self.draining = False
         for service in self.services:

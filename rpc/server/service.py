@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from rpc.logs import get_logger
+from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("rpc.server.service")
 

@@ -24,16 +24,16 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from rpc.logs import get_logger
-from rpc.server.handlers import WithStream
-from rpc.transport.link import PAUSE_STREAM
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from rpc.wire.message import Status, Type, frame
-from rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
-from rpc.wire.xdr import XdrError, encode
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.handlers import WithStream
+from aiovirt.rpc.transport.link import PAUSE_STREAM
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
+from aiovirt.rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
-    from rpc.server.client import Client
+    from aiovirt.rpc.server.client import Client
 
 _log = get_logger("rpc.server.streams")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from rpc.logs import get_logger
-from rpc.server.client import Client
-from rpc.transport.tls import CONFIRMATION, Session, TlsLink
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.transport.tls import CONFIRMATION, TlsLink, TlsSession
 
 if TYPE_CHECKING:
-    from rpc.security.tls import ServerTls
-    from rpc.server.server import Server
+    from aiovirt.rpc.security.tls import ServerTls
+    from aiovirt.rpc.server.server import Server
 
 _log = get_logger("rpc.server.tls_client")
 
@@ -38,7 +38,7 @@ class TlsClient(TlsLink, Client):
         auth: str,
     ) -> None:
         super().__init__(server, sock, client_id, authenticated=False, readonly=readonly, auth=auth)
-        self.tls = Session(security.context, server=True)
+        self.tls = TlsSession(security.context, server=True)
         self.x509_name = ""
         self._security = security
 
@@ -47,7 +47,7 @@ class TlsClient(TlsLink, Client):
         super().start()
         self.begin()
 
-    def shaken(self) -> None:
+    def handshake_done(self) -> None:
         """Look at its certificate, and let it in or not."""
         certificate = self.tls.engine.getpeercert(binary_form=True)
         try:

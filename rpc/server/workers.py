@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Protocol
 
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
 class Job(Protocol):

@@ -1,6 +1,6 @@
 """What both sides of a connection share: the link that owns its socket, and keepalive."""
 
-from rpc.transport.keepalive import Keepalive
-from rpc.transport.link import SocketLink
+from aiovirt.rpc.transport.keepalive import Keepalive
+from aiovirt.rpc.transport.link import SocketLink
 
 __all__ = ["Keepalive", "SocketLink"]

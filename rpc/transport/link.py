@@ -37,7 +37,7 @@ PAUSE_LIMIT: Final = 2  # its request limit is reached and its read-ahead is ful
 PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
 PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 PAUSE_STREAM: Final = 16  # what came through its streams has not been taken
-PAUSE_TURN: Final = 32  # it sends more than its share, and others have their turn
+PAUSE_SLICE: Final = 32  # it sends more than its share, and others have their turn
 
 
 class FrameWithFds(bytes):

@@ -17,7 +17,7 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from rpc.transport.link import READ_SIZE, SHARED_BUFFER, FrameWithFds, SocketLink, discard
+from aiovirt.rpc.transport.link import READ_SIZE, SHARED_BUFFER, FrameWithFds, SocketLink, discard
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +33,7 @@ _PIECE: Final = 1 << 20
 _READS_IN_A_ROW: Final = 16
 
 
-class Session:
+class TlsSession:
     """One TLS session: the engine, its two buffers, and how far the handshake is."""
 
     __slots__ = ("done", "engine", "incoming", "outgoing", "timer")
@@ -51,18 +51,18 @@ class Session:
 class TlsLink(SocketLink):
     """A `SocketLink` whose bytes are encrypted. Mixed into a subclass in front of it.
 
-    tls: the session. A subclass says what follows a handshake in `shaken`, and has the attribute `tls`.
+    tls: the session. A subclass says in `handshake_done` what follows a handshake.
     """
 
     __slots__ = ()
 
-    tls: Session
+    tls: TlsSession
     #: Seconds that the handshake may take, the confirmation included.
     handshake_time = HANDSHAKE_TIME
 
     # What a subclass says ------------------------------------------------------------------------
 
-    def shaken(self) -> None:
+    def handshake_done(self) -> None:
         """The handshake is done; raise ValueError to refuse the peer."""
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class TlsLink(SocketLink):
             if self.closed:
                 return
             try:
-                self.shaken()
+                self.handshake_done()
             except ValueError as error:
                 self._end(f"the peer's certificate was refused: {error}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated, Final
 
-from rpc.wire import xdr
+from aiovirt.rpc.wire import xdr
 
 #: Characters of an error message that are sent; what is longer quotes somebody's argument.
 MESSAGE_MAX: Final = 2048

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from rpc.wire import xdr
-from rpc.wire.message import Status, Type, frame
-from rpc.wire.program import Program
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.program import Program
 
 KEEPALIVE: Final = Program("keepalive", 0x6B656570, 1)
 PING: Final = KEEPALIVE.procedure(1, "PING", xdr.Void, xdr.Void, needs_auth=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from rpc.wire.xdr import Buffer
+from aiovirt.rpc.wire.xdr import Buffer
 
 #: Bytes of the length word.
 LENGTH_SIZE: Final = 4

@@ -2,37 +2,86 @@
 
 Server, client, tracer, conformance suite and protocol reference all read the same table.
 
-    ADMIN = Program("admin", 0x06900690, 1)
-    CONNECT_OPEN = ADMIN.procedure(1, "CONNECT_OPEN", ConnectOpenArgs, xdr.Void)
+    ADMIN = Program("admin", 0x06900690, 1, domain=ErrorDomain.ADMIN, prefix="virAdm")
+    CONNECT_OPEN = ADMIN.procedure(1, "CONNECT_OPEN", ConnectOpenArgs, xdr.Void, flags=0)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum, IntFlag
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
-from rpc.wire import xdr
-from rpc.wire.message import procedure_key, split_key
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
+from aiovirt.rpc.wire.message import procedure_key
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
+
+#: Words that public function names of libvirt write in capitals.
+_CAPITALS = frozenset(
+    (
+        "BIOS",
+        "CPU",
+        "CPUS",
+        "FD",
+        "FS",
+        "ID",
+        "IO",
+        "IP",
+        "MTU",
+        "NUMA",
+        "OS",
+        "TLS",
+        "URI",
+        "UUID",
+        "XML",
+    )
+)
+
+
+class ProcedureOptions(TypedDict, total=False):
+    """What a procedure is declared with besides number, name and types; see `Procedure`."""
+
+    function: str
+    flags: type[IntFlag] | int
+    priority: bool
+    needs_auth: bool
+    reads: bool
+    call_fds: bool
+    reply_fds: bool
+    stream: bool
+    event: bool
 
 
 class Procedure(Generic[ArgsT, ResultT]):
     """One procedure: its number, what it takes and gives, and how it is scheduled.
 
-    priority: it may run on a priority worker when every ordinary one is busy; needs_auth: a client
-    that has not authenticated may not call it; reads: it changes nothing, so that a client of a
-    read-only service may call it; reply_fds: its reply carries descriptors; stream: its reply opens a
-    stream.
+    Attributes:
+        function: the public function of libvirt that calls it ("virDomainGetInfo"), for errors.
+        flags: the flags that `args.flags` may have, as a mask; None where nothing is checked.
+        flag_names: the enumeration that names those flags, if there is one.
+        priority: it may run on a priority worker when every ordinary one is busy.
+        needs_auth: a client that has not authenticated may not call it.
+        reads: it changes nothing, so that a client of a read-only service may call it.
+        call_fds: its call may carry descriptors.
+        reply_fds: its reply carries descriptors.
+        stream: its reply opens a stream.
+        event: it is an event: the server sends it, unasked, and nobody calls it.
     """
 
     __slots__ = (
         "args",
+        "call_fds",
         "decode_args",
         "decode_result",
         "encode_args",
         "encode_result",
+        "event",
+        "flag_names",
+        "flags",
+        "function",
         "key",
         "name",
         "needs_auth",
@@ -45,6 +94,11 @@ class Procedure(Generic[ArgsT, ResultT]):
         "stream",
     )
 
+    encode_args: Callable[[ArgsT], bytes]
+    encode_result: Callable[[ResultT], bytes]
+    decode_args: xdr.Decoder
+    decode_result: xdr.Decoder
+
     def __init__(
         self,
         program: Program,
@@ -52,40 +106,78 @@ class Procedure(Generic[ArgsT, ResultT]):
         name: str,
         args: type[ArgsT],
         result: type[ResultT],
-        *,
-        priority: bool,
-        needs_auth: bool,
-        reads: bool,
-        reply_fds: bool,
-        stream: bool,
+        **options: Unpack[ProcedureOptions],
     ) -> None:
+        flags = options.get("flags")
         self.program = program
         self.number = number
         self.name = name
         self.args = args
         self.result = result
-        self.priority = priority
-        self.needs_auth = needs_auth
-        self.reads = reads
-        self.reply_fds = reply_fds
-        self.stream = stream
+        self.function = options.get("function") or program.prefix + _camel_case(name)
+        self.flags: int | None
+        self.flag_names: type[IntFlag] | None
+        if flags is None or isinstance(flags, int):
+            self.flags, self.flag_names = flags, None
+        else:
+            self.flags, self.flag_names = _mask(flags), flags
+        self.priority = options.get("priority", False)
+        self.needs_auth = options.get("needs_auth", True)
+        self.reads = options.get("reads", False)
+        self.call_fds = options.get("call_fds", False)
+        self.reply_fds = options.get("reply_fds", False)
+        self.stream = options.get("stream", False)
+        self.event = options.get("event", False)
         self.key = procedure_key(program.number, program.version, number)
-        self.encode_args: Callable[[ArgsT], bytes] = xdr.encoder_of(args)
-        self.decode_args = xdr.decoder_of(args)
-        self.encode_result: Callable[[ResultT], bytes] = xdr.encoder_of(result)
-        self.decode_result = xdr.decoder_of(result)
+
+    def __getattr__(self, name: str) -> Any:
+        # A slot that is still empty: codecs are compiled when they are first asked for.
+        match name:
+            case "encode_args":
+                codec: Any = xdr.encoder_of(self.args)
+            case "decode_args":
+                codec = xdr.decoder_of(self.args)
+            case "encode_result":
+                codec = xdr.encoder_of(self.result)
+            case "decode_result":
+                codec = xdr.decoder_of(self.result)
+            case _:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        setattr(self, name, codec)
+        return codec
 
     def __repr__(self) -> str:
         return f"<Procedure {self.program.name} {self.number} {self.name}>"
 
 
 class Program:
-    """A numbered, versioned set of procedures (and, by the same table, events)."""
+    """A numbered, versioned set of procedures (and, by the same table, events).
 
-    def __init__(self, name: str, number: int, version: int) -> None:
+    Attributes:
+        domain: of the errors that its dispatch finds by itself, such as an unsupported flag.
+        prefix: what the names of its public functions begin with.
+        enums: enumerations whose members travel as plain numbers, for the reference.
+        records: structs that its streams are made of, for the reference.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        version: int,
+        *,
+        domain: ErrorDomain = ErrorDomain.RPC,
+        prefix: str = "vir",
+        enums: Sequence[type[IntEnum | IntFlag]] = (),
+        records: Sequence[type] = (),
+    ) -> None:
         self.name = name
         self.number = number
         self.version = version
+        self.domain = domain
+        self.prefix = prefix
+        self.enums = tuple(enums)
+        self.records = tuple(records)
         self._procedures: dict[int, Procedure[Any, Any]] = {}
 
     def procedure(
@@ -94,33 +186,23 @@ class Program:
         name: str,
         args: type[ArgsT],
         result: type[ResultT],
-        *,
-        priority: bool = False,
-        needs_auth: bool = True,
-        reads: bool = False,
-        reply_fds: bool = False,
-        stream: bool = False,
+        **options: Unpack[ProcedureOptions],
     ) -> Procedure[ArgsT, ResultT]:
-        """Declare a procedure. Raises ValueError when its number is taken."""
+        """Declare a procedure; `options` are the attributes of `Procedure` of the same names.
+
+        Raises ValueError when its number is taken.
+        """
         if number in self._procedures:
             raise ValueError(
                 f"procedure {number} of program {self.name} is {self._procedures[number].name} "
                 f"already, {name} needs another number"
             )
-        made = Procedure(
-            self,
-            number,
-            name,
-            args,
-            result,
-            priority=priority,
-            needs_auth=needs_auth,
-            reads=reads,
-            reply_fds=reply_fds,
-            stream=stream,
-        )
-        self._procedures[number] = made
+        made = self._procedures[number] = Procedure(self, number, name, args, result, **options)
         return made
+
+    def event(self, number: int, name: str, args: type[ArgsT]) -> Procedure[ArgsT, None]:
+        """Declare an event. Raises ValueError when its number is taken."""
+        return self.procedure(number, name, args, xdr.Void, event=True)
 
     def __iter__(self) -> Iterator[Procedure[Any, Any]]:
         return iter(self._procedures.values())
@@ -132,9 +214,18 @@ class Program:
         """The procedure with this number, or None."""
         return self._procedures.get(number)
 
-    def owns(self, key: bytes) -> bool:
-        """Whether a procedure key names this program and version, known procedure or not."""
-        return split_key(key)[:2] == (self.number, self.version)
-
     def __repr__(self) -> str:
         return f"<Program {self.name} 0x{self.number:08x} version {self.version}>"
+
+
+def _mask(names: type[IntFlag]) -> int:
+    mask = 0
+    for member in names:
+        mask |= member.value
+    return mask
+
+
+def _camel_case(name: str) -> str:
+    """CONNECT_GET_URI as ConnectGetURI."""
+    words = name.split("_")
+    return "".join(word if word in _CAPITALS else word.capitalize() for word in words)

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from rpc.wire import xdr
-from rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.message import Status, Type, frame
 
 #: The most data that libvirt puts into one packet, in bytes; what both sides take at least.
 PACKET_MAX: Final = 262120

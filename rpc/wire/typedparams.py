@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Annotated, Any, Final, NamedTuple
 
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 #: The longest field name, in bytes (VIR_TYPED_PARAM_FIELD_LENGTH without its NUL).
 FIELD_MAX: Final = 79
 
 
-class Kind(IntEnum):
+class ParamType(IntEnum):
     """The type of a parameter's value (virTypedParameterType)."""
 
     INT = 1
@@ -37,17 +37,17 @@ class ParamValue(NamedTuple):
 
 
 def _make(kind: int, content: Any) -> ParamValue:
-    return ParamValue(Kind(kind), content)
+    return ParamValue(ParamType(kind), content)
 
 
 _ARMS: Final[Mapping[int, Any]] = {
-    Kind.INT: xdr.Int,
-    Kind.UINT: xdr.UInt,
-    Kind.LLONG: xdr.Hyper,
-    Kind.ULLONG: xdr.UHyper,
-    Kind.DOUBLE: xdr.Double,
-    Kind.BOOLEAN: xdr.Bool,
-    Kind.STRING: xdr.Str,
+    ParamType.INT: xdr.Int,
+    ParamType.UINT: xdr.UInt,
+    ParamType.LLONG: xdr.Hyper,
+    ParamType.ULLONG: xdr.UHyper,
+    ParamType.DOUBLE: xdr.Double,
+    ParamType.BOOLEAN: xdr.Bool,
+    ParamType.STRING: xdr.Str,
 }
 
 
@@ -61,22 +61,22 @@ class TypedParam:
 
 def int_(field: str, content: int) -> TypedParam:
     """A signed 32-bit parameter."""
-    return TypedParam(field, ParamValue(Kind.INT, content))
+    return TypedParam(field, ParamValue(ParamType.INT, content))
 
 
 def uint(field: str, content: int) -> TypedParam:
     """An unsigned 32-bit parameter."""
-    return TypedParam(field, ParamValue(Kind.UINT, content))
+    return TypedParam(field, ParamValue(ParamType.UINT, content))
 
 
 def boolean(field: str, content: bool) -> TypedParam:
     """A boolean parameter."""
-    return TypedParam(field, ParamValue(Kind.BOOLEAN, content))
+    return TypedParam(field, ParamValue(ParamType.BOOLEAN, content))
 
 
 def string(field: str, content: str) -> TypedParam:
     """A string parameter."""
-    return TypedParam(field, ParamValue(Kind.STRING, content))
+    return TypedParam(field, ParamValue(ParamType.STRING, content))
 
 
 def to_dict(params: Iterable[TypedParam]) -> dict[str, int | float | bool | str]:
@@ -95,7 +95,7 @@ def check_names(params: Iterable[TypedParam]) -> None:
             )
 
 
-def validate(params: Iterable[TypedParam], allowed: Mapping[str, Kind]) -> dict[str, Any]:
+def validate(params: Iterable[TypedParam], allowed: Mapping[str, ParamType]) -> dict[str, Any]:
     """The values by name, when every parameter is known, of the right type, and there once.
 
     Raises RpcError, in libvirt's order of looking: names ascending, and for each first repetition
@@ -131,4 +131,4 @@ def _refusal(code: ErrorCode, message: str) -> RpcError:
 
 
 def _type_name(kind: int) -> str:
-    return Kind(kind).name.lower()
+    return ParamType(kind).name.lower()

@@ -24,7 +24,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar, dataclass_transform, get_origin, get_type_hints
 
-from rpc.wire.codegen import (
+from aiovirt.rpc.wire.codegen import (
     Buffer,
     Codec,
     Decoder,

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rpc.wire.message import MIN_FRAME, Message, Status, Type
+from aiovirt.rpc.wire.message import MIN_FRAME, Message, Status, Type
 from tests.attacks.target import Target, receive_frame
 
 

@@ -6,8 +6,8 @@ import itertools
 import socket
 from typing import Final
 
-from daemons.virtd.remote_protocol import CONNECT_SUPPORTS_FEATURE, Feature, FeatureArgs
-from rpc.wire.message import Status, Type, frame
+from aiovirt.daemons.virtd.remote_protocol import CONNECT_SUPPORTS_FEATURE, Feature, FeatureArgs
+from aiovirt.rpc.wire.message import Status, Type, frame
 from tests.attacks.target import Attack, Crowd, Tally, Target, receive_frame
 
 _PAUSE: Final = 0.05

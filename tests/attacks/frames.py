@@ -8,10 +8,10 @@ import select
 import socket
 from typing import Final
 
-from admin.protocol import CONNECT_LOOKUP_SERVER, SERVER_SET_THREADPOOL_PARAMETERS
-from daemons.virtd import remote_protocol as remote
-from rpc.wire.message import MAX_FDS, MAX_FRAME, MIN_FRAME, Status, Type, frame
-from rpc.wire.program import Procedure
+from aiovirt.admin.protocol import CONNECT_LOOKUP_SERVER, SERVER_SET_THREADPOOL_PARAMETERS
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.rpc.wire.message import MAX_FDS, MAX_FRAME, MIN_FRAME, Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure
 from tests.attacks.target import Attack, Crowd, Tally, Target, is_cut, receive_frame
 
 _PIECE: Final = bytes(1 << 16)

@@ -10,10 +10,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from admin.protocol import CONNECT_GET_LIB_VERSION
-from daemons.virtd.remote_protocol import AUTH_LIST
-from rpc.wire.message import MAX_FRAME, Status, Type, frame
-from rpc.wire.program import Procedure
+from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION
+from aiovirt.daemons.virtd.remote_protocol import AUTH_LIST
+from aiovirt.rpc.wire.message import MAX_FRAME, Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure
 
 Tally = Counter[str]
 Attack = Generator[float, None, None]

@@ -16,13 +16,13 @@ from typing import Final
 
 import pytest
 
-from daemons.virtd.remote_service import RemoteService
-from daemons.virtd.sasl_service import SaslService
-from rpc.security import pki
-from rpc.server import Daemon, ServerOptions
-from rpc.server import server as server_module
-from rpc.server.client import ANONYMOUS_FRAME
-from rpc.wire.message import MAX_FRAME
+from aiovirt.admin import pki
+from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.sasl import SaslDispatch
+from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import server as server_module
+from aiovirt.rpc.server.client import ANONYMOUS_FRAME
+from aiovirt.rpc.wire.message import MAX_FRAME
 from tests import harness
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import Running, under
@@ -235,7 +235,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Path]:
     """The socket of a virtd in this process that asks for a password and lets 20 try at a time."""
     daemon = Daemon("virtd", grace=5)
     server = daemon.add_server(ServerOptions("virtd", max_anonymous_clients=20))
-    RemoteService(SaslService(str(tmp_path / "passwords"), None)).serve_on(server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(server)
     server.listen_unix(str(tmp_path / "sock"), auth="sasl")
     ready = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(ready.set))

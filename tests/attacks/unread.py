@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from admin.protocol import SERVER_LIST_CLIENTS, ListClientsArgs, ServerRef
-from daemons.logd.admin_protocol import LOG_FOLLOW, FollowArgs, FollowFlags
-from rpc.server.streams import STREAMS_MAX
-from rpc.wire.message import Status, Type, frame
+from aiovirt.admin.protocol import SERVER_LIST_CLIENTS, ListClientsArgs, ServerRef
+from aiovirt.daemons.logd.admin_protocol import LOG_FOLLOW, FollowArgs, FollowFlags
+from aiovirt.rpc.server.streams import STREAMS_MAX
+from aiovirt.rpc.wire.message import Status, Type, frame
 from tests.attacks.target import Attack, Crowd, Tally, Target, receive_frame
 
 _PAUSE: Final = 0.01

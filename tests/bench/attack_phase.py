@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from rpc.security import pki
+from aiovirt.admin import pki
 from tests import harness
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import under

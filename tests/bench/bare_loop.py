@@ -14,8 +14,8 @@ from typing import Final, cast
 
 import uvloop
 
-from admin.protocol import CONNECT_GET_LIB_VERSION, CONNECT_OPEN, LibVersion
-from rpc.wire.message import MIN_FRAME, Status, Type, frame
+from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION, CONNECT_OPEN, LibVersion
+from aiovirt.rpc.wire.message import MIN_FRAME, Status, Type, frame
 
 _OPENED: Final = frame(CONNECT_OPEN.key, Type.REPLY, 0, Status.OK, b"")
 _REPLY: Final = frame(

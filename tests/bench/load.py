@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from admin.protocol import CONNECT_OPEN, FlagsArgs
-from rpc.wire.message import MIN_FRAME, Status, Type, frame
+from aiovirt.admin.protocol import CONNECT_OPEN, FlagsArgs
+from aiovirt.rpc.wire.message import MIN_FRAME, Status, Type, frame
 from tests import harness
 
 _SOURCES = Path(__file__).parent / "native"

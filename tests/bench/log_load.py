@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from daemons.logd.protocol import (
+from aiovirt.daemons.logd.protocol import (
     DOMAIN_GET_LOG_FILE_POSITION,
     DOMAIN_OPEN_LOG_FILE,
     Domain,
@@ -20,9 +20,9 @@ from daemons.logd.protocol import (
     PositionArgs,
     PositionRet,
 )
-from daemons.logd.rotating import backups
-from rpc.wire.message import Message, Status, Type, frame
-from rpc.wire.program import Procedure
+from aiovirt.daemons.logd.rotating import backups
+from aiovirt.rpc.wire.message import Message, Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure
 from tests import harness
 from tests.bench import load
 

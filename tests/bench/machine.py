@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from rpc import __version__
+from aiovirt import __version__
 
 
 def describe() -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ import time
 
 import uvloop
 
-from admin.protocol import CONNECT_GET_LIB_VERSION, CONNECT_OPEN, FlagsArgs
-from rpc.client import Connection
+from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION, CONNECT_OPEN, FlagsArgs
+from aiovirt.rpc.client import Connection
 
 
 async def _measure(path: str, in_flight: int, seconds: float) -> float:

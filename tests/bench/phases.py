@@ -154,7 +154,7 @@ def listing(bench: Bench) -> Findings:
     """`virtadm server-list`, the whole process, with libvirt's own tool for comparison."""
     findings = Findings("server-list on the command line, the whole process")
     script = Path(sys.executable).with_name("virtadm")
-    ours = [str(script)] if script.exists() else [sys.executable, "-m", "admin.cli"]
+    ours = [str(script)] if script.exists() else [sys.executable, "-m", "aiovirt.admin.cli"]
 
     def milliseconds(command: list[str]) -> float:
         begin = time.perf_counter()

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from rpc.security import pki
+from aiovirt.admin import pki
 from tests import harness
 from tests.bench import load
 from tests.bench.contenders import LIBVIRTD, OURS, SETTINGS

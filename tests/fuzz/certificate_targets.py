@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-from rpc.security import pki
-from rpc.security.certificates import CertificateError
-from rpc.security.names import name_is_allowed
-from rpc.security.priority import apply_priority
-from rpc.security.tls import ServerTls, TlsPolicy, client_context
+from aiovirt.admin import pki
+from aiovirt.rpc.security.certificates import CertificateError
+from aiovirt.rpc.security.names import name_is_allowed
+from aiovirt.rpc.security.priority import apply_priority
+from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
 from tests.certificates_maker import make, make_crl
 from tests.fuzz import der
 from tests.fuzz.engine import blind

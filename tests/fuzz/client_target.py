@@ -8,19 +8,19 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
-from admin.protocol import (
+from aiovirt.admin.protocol import (
     CLIENT_GET_INFO,
     CONNECT_GET_LOGGING_FILTERS,
     CONNECT_LIST_SERVERS,
     CONNECT_OPEN,
 )
-from rpc.client import Connection, ConnectionLost
-from rpc.wire import xdr
-from rpc.wire.errors import RemoteError, RpcError
-from rpc.wire.keepalive import PING_FRAME, PONG_FRAME
-from rpc.wire.message import Status, Type, frame
-from rpc.wire.program import Procedure
-from rpc.wire.stream import hole_packet
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RemoteError, RpcError
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
+from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure
+from aiovirt.rpc.wire.stream import hole_packet
 from tests.fuzz import pairs
 from tests.fuzz.encodings import examples
 from tests.fuzz.mutation import WORDS
@@ -58,7 +58,7 @@ async def _visit(data: bytes) -> None:
         asyncio.ensure_future(_stream(connection, deaf=bool(options & _DEAF))),
     ]
     given_up = asyncio.ensure_future(connection.call(CONNECT_OPEN, full(CONNECT_OPEN.args)))
-    await pairs.turns(1)
+    await pairs.loop_iterations(1)
     given_up.cancel()
     await _feed(theirs, data, [null] * (options & _DESCRIPTORS))
     expect(len(events) <= len(data), "an event has a frame")
@@ -76,7 +76,7 @@ async def _feed(theirs: socket.socket, data: bytes, descriptors: list[int]) -> N
     for piece in pairs.pieces(data):
         if not pairs.send(theirs, piece, descriptors):
             break
-        await pairs.turns()
+        await pairs.loop_iterations()
         pairs.read(theirs)
 
 

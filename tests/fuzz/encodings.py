@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rpc.wire import xdr
+from aiovirt.rpc.wire import xdr
 from tests.property.wire_values import RANGES, full
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from tests.fuzz.target import Target, expect
 
 #: The packages whose branches and comparisons guide the fuzzer.
-_PACKAGES: Final = ["rpc", "admin", "daemons"]
+_PACKAGES: Final = ["aiovirt"]
 #: Every so many inputs one is run with its memory watched.
 _WATCHED: Final = 509
 #: How often memory is noted in a run that is counted, and how often where only time is.
@@ -85,7 +85,7 @@ def instrumented() -> Iterator[None]:
         contextlib.redirect_stderr(io.StringIO()),
         atheris.instrument_imports(include=_PACKAGES),
     ):
-        codegen: Any = importlib.import_module("rpc.wire.codegen")
+        codegen: Any = importlib.import_module("aiovirt.rpc.wire.codegen")
         build = codegen._build
 
         def build_instrumented(source: list[str], scope: Any) -> dict[str, Any]:

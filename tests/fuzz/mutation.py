@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from rpc.wire.message import MIN_FRAME
+from aiovirt.rpc.wire.message import MIN_FRAME
 
 #: Numbers on both sides of every limit of the protocol, and those that overflow somewhere.
 NUMBERS: Final = tuple(

@@ -30,7 +30,7 @@ class House(Protocol):
 
 
 #: Turns of the loop that a piece gets, and the most that anything may need to come to its end.
-_TURNS: Final = 2
+_ITERATIONS: Final = 2
 _PATIENCE: Final = 400
 
 #: What the loop could tell nobody: every one is a finding.
@@ -66,7 +66,7 @@ def visits(house: Callable[[], House]) -> Callable[[bytes], None]:
     return check
 
 
-async def turns(count: int = _TURNS) -> None:
+async def loop_iterations(count: int = _ITERATIONS) -> None:
     """Let everybody else go on."""
     for _ in range(count):
         await asyncio.sleep(0)

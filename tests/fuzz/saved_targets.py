@@ -13,10 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from daemons.failure import StartError
-from daemons.lockd.journal import Journal, pack_owner, read
-from daemons.lockd.protocol import Owner
-from daemons.lockd.state import (
+from aiovirt.daemons.lockd.journal import Journal, pack_owner, read
+from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.state import (
     HoldingState,
     LocksState,
     OwnerState,
@@ -25,9 +24,16 @@ from daemons.lockd.state import (
     SessionState,
     SpaceState,
 )
-from daemons.logd.state import LogsState, LogState
-from daemons.restart_document import Document, LoggingState, decode, decode_own, encode
-from rpc.server.restart import ClientState, DaemonState, ServerState, ServiceState
+from aiovirt.daemons.logd.state import LogsState, LogState
+from aiovirt.daemons.runtime.handover.document import (
+    Document,
+    LoggingState,
+    decode,
+    decode_own,
+    encode,
+)
+from aiovirt.daemons.runtime.process.failure import StartError
+from aiovirt.rpc.server.restart import ClientState, DaemonState, ServerState, ServiceState
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import number
 from tests.fuzz.scratch import file_with
@@ -37,7 +43,7 @@ from tests.fuzz.target import Target, expect
 
 
 class _Own(NamedTuple):
-    """As much of `daemons.kind.Own` as reading asks for."""
+    """As much of `daemons.runtime.kind.Own` as reading asks for."""
 
     state_type: Any
 

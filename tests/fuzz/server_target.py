@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rpc.server import Client, Daemon, Server, ServerOptions
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RemoteError
-from rpc.wire.keepalive import PING_FRAME, PONG_FRAME
-from rpc.wire.message import MAX_FDS, MIN_FRAME, Message, Status, Type, frame
-from rpc.wire.stream import hole_packet
+from aiovirt.rpc.server import Client, Daemon, Server, ServerOptions
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RemoteError
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
+from aiovirt.rpc.wire.message import MAX_FDS, MIN_FRAME, Message, Status, Type, frame
+from aiovirt.rpc.wire.stream import hole_packet
 from tests.fuzz import pairs
 from tests.fuzz.encodings import examples
 from tests.fuzz.mutation import WORDS
@@ -71,7 +71,7 @@ class House:
         for piece in pairs.pieces(data):
             if not pairs.send(theirs, piece, [self.null] if options & _DESCRIPTORS else []):
                 break
-            await pairs.turns()
+            await pairs.loop_iterations()
             self.is_bounded(client, len(data))
             if not options & _DEAF:
                 answers += pairs.read(theirs)
@@ -91,7 +91,7 @@ class House:
             return client.closed or not (client.in_flight or client.unsent)
 
         await pairs.until(quiet, "every call that may go on is answered")
-        await pairs.turns()
+        await pairs.loop_iterations()
         answers += read()
 
     def is_bounded(self, client: Client, sent: int) -> None:

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from rpc.server import Client, Handlers
-from rpc.server.handlers import WithFds, WithStream
-from rpc.server.streams import Stream
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.keepalive import KEEPALIVE
-from rpc.wire.program import Procedure, Program
+from aiovirt.rpc.server import Client, Handlers
+from aiovirt.rpc.server.handlers import WithFds, WithStream
+from aiovirt.rpc.server.streams import Stream
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.keepalive import KEEPALIVE
+from aiovirt.rpc.wire.program import Procedure, Program
 from tests.property.wire_values import full, programs
 
 

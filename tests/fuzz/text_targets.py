@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from admin.cli.commands import command_table
-from admin.cli.failure import CommandFailed, CommandSyntaxError
-from admin.cli.invocation import UINT_MAX, Invocation, to_integer, to_number
-from admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
-from admin.uri import AdminUri, Directories, UriError, read_settings
-from daemons.settings import SettingsError, load
-from daemons.settings.catalogue import DAEMONS, settings_of
-from rpc.logs.settings import (
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError
+from aiovirt.admin.cli.invocation import UINT_MAX, Invocation, to_integer, to_number
+from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
+from aiovirt.admin.uri import AdminUri, Directories, UriError, read_settings
+from aiovirt.daemons.runtime.settings import SettingsError, load
+from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
+from aiovirt.rpc.logs.settings import (
     Level,
     LogSettingError,
     filters_text,
@@ -51,7 +51,7 @@ def _check_filters(text: str) -> None:
     printed = filters_text(filters)
     expect(len(parse_filters(printed)) == len(filters), "filters that are shown can be set")
     choose = level_chooser(filters, Level.ERROR)
-    for source in ("rpc.server", "daemons.settings.declaration"):
+    for source in ("rpc.server", "daemons.runtime.settings.declaration"):
         expect(choose(source) in Level, "a level")
 
 

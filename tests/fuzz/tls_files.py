@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 from typing import Final
 
-from rpc.security.certificates import TlsFiles
+from aiovirt.rpc.security.certificates import TlsFiles
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
 from tests.fuzz.scratch import file_with
 

@@ -15,10 +15,10 @@ from itertools import pairwise
 from random import Random
 from typing import Final
 
-from rpc.security.tls import ServerTls, TlsFiles, TlsPolicy, client_context
-from rpc.server.tls_client import TlsClient
-from rpc.transport.tls import CONFIRMATION
-from rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy, client_context
+from aiovirt.rpc.server.tls_client import TlsClient
+from aiovirt.rpc.transport.tls import CONFIRMATION
+from aiovirt.rpc.wire.keepalive import PING_FRAME
 from tests.fuzz import pairs
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import WORDS, change_frames, split_frames
@@ -184,7 +184,7 @@ class _TlsHouse:
             peer.sent += end - start
             if not pairs.send(peer.sock, data[start:end], []):
                 return False
-            await pairs.turns()
+            await pairs.loop_iterations()
             self._is_bounded(client, peer.sent)
         return True
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Annotated, Any
 
-from rpc.wire import typedparams, xdr
-from rpc.wire.errors import RemoteError, RpcError
-from rpc.wire.message import MIN_FRAME, Framer, FramingError, Message, Status, Type, frame
-from rpc.wire.program import Program
-from rpc.wire.stream import Hole, HolePayload, hole_packet, parse_hole
+from aiovirt.rpc.wire import typedparams, xdr
+from aiovirt.rpc.wire.errors import RemoteError, RpcError
+from aiovirt.rpc.wire.message import MIN_FRAME, Framer, FramingError, Message, Status, Type, frame
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.stream import Hole, HolePayload, hole_packet, parse_hole
 from tests.fuzz.encodings import examples
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import WORDS, change_body, change_frames, split_frames
@@ -123,7 +123,7 @@ class _Params:
     params: Annotated[list[typedparams.TypedParam], xdr.Array(typedparams.TypedParam, 1024)]
 
 
-_ALLOWED = {"minWorkers": typedparams.Kind.UINT, "text": typedparams.Kind.STRING}
+_ALLOWED = {"minWorkers": typedparams.ParamType.UINT, "text": typedparams.ParamType.STRING}
 
 
 def _check_params(data: bytes) -> None:
@@ -147,7 +147,7 @@ def _params_seeds() -> Iterator[bytes]:
     contents: tuple[int | float | bool | str, ...] = (1, 2, 3, 4, 5.0, True, "text")
     made = [
         typedparams.TypedParam("x", typedparams.ParamValue(kind, content))
-        for kind, content in zip(typedparams.Kind, contents, strict=True)
+        for kind, content in zip(typedparams.ParamType, contents, strict=True)
     ]
     yield xdr.encode(_Params(made))
     yield xdr.encode(_Params([typedparams.uint("minWorkers", 3), typedparams.string("text", "x")]))

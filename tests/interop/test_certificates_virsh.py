@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rpc.security import pki
+from aiovirt.admin import pki
 from tests import harness
 from tests.certificates_maker import CASES, Case
 

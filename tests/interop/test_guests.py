@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from daemons.lockd.protocol import ACQUIRE_RESOURCE, REGISTER, Owner, RegisterArgs, ResourceArgs
-from rpc.client import Connection
+from aiovirt.daemons.lockd.protocol import (
+    ACQUIRE_RESOURCE,
+    REGISTER,
+    Owner,
+    RegisterArgs,
+    ResourceArgs,
+)
+from aiovirt.rpc.client import Connection
 from tests.interop.guest_host import (
     LINE,
     MAX_BACKUPS,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from admin import client as admin_client
-from daemons.logd.client import LogAdmin
+from aiovirt.admin import client as admin_client
+from aiovirt.daemons.logd.client import LogAdmin
 from tests import harness
 from tests.interop.guest_host import LINE, Host, gone, running_host, wait_for
 
@@ -29,7 +29,7 @@ def host() -> Iterator[Host]:
 def virtadm(daemon: harness.RunningDaemon, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command against a daemon, for JSON."""
     return subprocess.run(
-        [sys.executable, "-m", "admin.cli", "-c", daemon.uri, "-o", "json", *words],
+        [sys.executable, "-m", "aiovirt.admin.cli", "-c", daemon.uri, "-o", "json", *words],
         cwd=harness.ROOT,
         capture_output=True,
         text=True,

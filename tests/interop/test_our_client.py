@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemons.virtd import remote_protocol as remote
-from daemons.virtd.client import authenticate, open_driver
-from rpc.client import Connection, ConnectionLost
-from rpc.client.tls import TlsConnection
-from rpc.security.tls import TlsFiles, client_context
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd.client import authenticate, open_driver
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.security.tls import TlsFiles, client_context
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.certificates_maker import GOOD, Made, key_pem, make, pem
 from tests.interop.test_virsh import Site

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from daemons.virtd import remote_protocol as remote
-from daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs
-from rpc.client import Connection, ConnectionLost
-from rpc.wire.errors import RpcError
-from rpc.wire.program import Procedure
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.program import Procedure
 from tests import harness
 
 Step = tuple[Procedure[Any, Any], Any]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from admin import client as admin_client
-from rpc.security.sasl import Passwords
+from aiovirt.admin import client as admin_client
+from aiovirt.rpc.security.sasl import Passwords
 from tests import harness
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
 

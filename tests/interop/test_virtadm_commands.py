@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from admin.cli.commands import command_table
+from aiovirt.admin.cli.commands import command_table
 from tests import harness
 
 Ran = subprocess.CompletedProcess[bytes]
@@ -61,7 +61,7 @@ def real(*words: str | bytes, **more: str) -> Ran:
 
 
 def ours(*words: str | bytes, **more: str) -> Ran:
-    return run([sys.executable, "-m", "admin.cli"], words, **more)
+    return run([sys.executable, "-m", "aiovirt.admin.cli"], words, **more)
 
 
 def masked(text: bytes) -> bytes:

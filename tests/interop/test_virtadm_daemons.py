@@ -22,7 +22,7 @@ import pytest
 from tests import harness
 from tests.conftest import StartDaemon
 
-VIRTADM = [sys.executable, "-m", "admin.cli"]
+VIRTADM = [sys.executable, "-m", "aiovirt.admin.cli"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpc.logs import (
+from aiovirt.rpc.logs import (
     Destination,
     Filter,
     Formats,
@@ -21,7 +21,7 @@ from rpc.logs import (
     parse_formats,
     parse_outputs,
 )
-from rpc.logs.settings import level_chooser
+from aiovirt.rpc.logs.settings import level_chooser
 
 LEVELS = st.sampled_from(Level)
 WORD = st.text(st.characters(exclude_characters=" :\x00"), min_size=1, max_size=20)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpc.wire.message import MAX_FRAME, MIN_FRAME, Framer, FramingError, Message, Status, Type
+from aiovirt.rpc.wire.message import (
+    MAX_FRAME,
+    MIN_FRAME,
+    Framer,
+    FramingError,
+    Message,
+    Status,
+    Type,
+)
 
 UINTS = st.integers(0, (1 << 32) - 1)
 INTS = st.integers(-(1 << 31), (1 << 31) - 1)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpc.server import Client
-from rpc.wire import xdr
-from rpc.wire.keepalive import PING_FRAME, PONG
-from rpc.wire.message import HEADER, Message, Type
+from aiovirt.rpc.server import Client
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG
+from aiovirt.rpc.wire.message import HEADER, Message, Type
 from tests.unit.house import (
     BLOCK,
     ECHO,

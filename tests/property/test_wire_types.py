@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admin.protocol import ADMIN
-from rpc.wire import xdr
-from rpc.wire.codegen import compile_value
-from rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
-from rpc.wire.keepalive import KEEPALIVE
-from rpc.wire.typedparams import Kind, ParamValue, TypedParam
+from aiovirt.admin.protocol import ADMIN
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.codegen import compile_value
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
+from aiovirt.rpc.wire.keepalive import KEEPALIVE
+from aiovirt.rpc.wire.typedparams import ParamType, ParamValue, TypedParam
 from tests.property.wire_values import (
     LONG,
     MANY,
@@ -118,7 +118,12 @@ class TestWhatCannotTravel:
 
     @given(st.sampled_from("iIqQ"), st.integers())
     def test_a_number_is_exact_or_refused(self, form: str, number: int) -> None:
-        kind = {"i": Kind.INT, "I": Kind.UINT, "q": Kind.LLONG, "Q": Kind.ULLONG}[form]
+        kind = {
+            "i": ParamType.INT,
+            "I": ParamType.UINT,
+            "q": ParamType.LLONG,
+            "Q": ParamType.ULLONG,
+        }[form]
         param = TypedParam("n", ParamValue(kind, number))
         low, high = RANGES[form]
         if low <= number <= high:
@@ -128,15 +133,15 @@ class TestWhatCannotTravel:
                 xdr.encode(param)
 
     def test_the_longest_string_travels_and_one_byte_more_does_not(self) -> None:
-        longest = TypedParam("x" * xdr.STRING_MAX, ParamValue(Kind.INT, 0))
+        longest = TypedParam("x" * xdr.STRING_MAX, ParamValue(ParamType.INT, 0))
         assert xdr.decode(TypedParam, xdr.encode(longest)) == longest
         with pytest.raises(xdr.XdrError):
-            xdr.encode(TypedParam("x" * (xdr.STRING_MAX + 1), ParamValue(Kind.INT, 0)))
+            xdr.encode(TypedParam("x" * (xdr.STRING_MAX + 1), ParamValue(ParamType.INT, 0)))
         with pytest.raises(xdr.XdrError):  # counted in bytes, not in characters
-            xdr.encode(TypedParam("ü" * (xdr.STRING_MAX // 2 + 1), ParamValue(Kind.INT, 0)))
+            xdr.encode(TypedParam("ü" * (xdr.STRING_MAX // 2 + 1), ParamValue(ParamType.INT, 0)))
         too_long = struct.pack(">I", xdr.STRING_MAX + 1) + b"x" * (xdr.STRING_MAX + 4)
         with pytest.raises(xdr.XdrError):
-            xdr.decode(TypedParam, too_long + struct.pack(">II", Kind.INT, 0))
+            xdr.decode(TypedParam, too_long + struct.pack(">II", ParamType.INT, 0))
 
     @pytest.mark.parametrize(
         ("codec", "value"),
@@ -214,7 +219,7 @@ class TestLayout:
         value = Everything(
             -2, 0xFFFFFFFE, True, "abcde", -3, 1 << 63, 1.0, bytes(range(16)), b"odd", b"12",
             None, Pair(1, "é"), Pair(2, None), [], [7], ["", "x"], [[True], []],
-            TypedParam("p", ParamValue(Kind.LLONG, -1)), 9,
+            TypedParam("p", ParamValue(ParamType.LLONG, -1)), 9,
         )  # fmt: skip
         by_hand = (
             "fffffffe fffffffe 00000001 00000005 6162636465000000 fffffffffffffffd"
@@ -228,8 +233,8 @@ class TestLayout:
         assert xdr.decode(Everything, bytes.fromhex(by_hand)) == value
 
     def test_any_number_but_zero_is_true_and_padding_is_not_looked_at(self) -> None:
-        data = struct.pack(">I4sII", 1, b"p\xff\xff\xff", Kind.BOOLEAN, 0x80000000)
-        assert xdr.decode(TypedParam, data) == TypedParam("p", ParamValue(Kind.BOOLEAN, True))
+        data = struct.pack(">I4sII", 1, b"p\xff\xff\xff", ParamType.BOOLEAN, 0x80000000)
+        assert xdr.decode(TypedParam, data) == TypedParam("p", ParamValue(ParamType.BOOLEAN, True))
 
     @ONE_OF_EACH
     def test_the_fullest_arrays_travel_and_one_item_more_does_not(self, cls: type) -> None:

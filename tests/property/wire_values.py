@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from hypothesis import strategies as st
 
-from rpc.wire import xdr
-from rpc.wire.errors import RemoteError
-from rpc.wire.program import Program
-from rpc.wire.typedparams import TypedParam
+import aiovirt
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RemoteError
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.typedparams import TypedParam
 
 #: Longer strings and arrays teach nothing new; the bounds have tests of their own.
 LONG = 40
@@ -62,13 +63,11 @@ class Everything:
 def programs() -> list[Program]:
     """Every program table there is: found, not listed, so that a new one is tested too."""
     found: dict[int, Program] = {}
-    for package in ("rpc", "admin", "daemons"):
-        top = importlib.import_module(package)
-        for info in pkgutil.walk_packages(top.__path__, f"{package}."):
-            if info.name.endswith("protocol") or info.name.startswith("rpc.wire"):
-                for value in vars(importlib.import_module(info.name)).values():
-                    if isinstance(value, Program):
-                        found[id(value)] = value
+    for info in pkgutil.walk_packages(aiovirt.__path__, "aiovirt."):
+        if info.name.endswith("protocol") or info.name.startswith("aiovirt.rpc.wire"):
+            for value in vars(importlib.import_module(info.name)).values():
+                if isinstance(value, Program):
+                    found[id(value)] = value
     return list(found.values())
 
 

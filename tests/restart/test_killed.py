@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from daemons.lockd import protocol as locks
-from daemons.lockd.protocol import AcquireFlags, Owner
-from rpc.client import Connection, ConnectionLost
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.daemons.lockd import protocol as locks
+from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.kernel import locked
 from tests.restart.wire import open_log

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemons.lockd import protocol as locks
-from daemons.logd import protocol as logs
-from rpc.client import Connection
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.daemons.lockd import protocol as locks
+from aiovirt.daemons.logd import protocol as logs
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.conftest import Restarted
 from tests.restart.kernel import Disks

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from admin import client as admin_client
-from admin import protocol as admin
-from daemons.logd.client import LogAdmin
-from daemons.virtd import remote_protocol as remote
-from rpc.client import Connection
-from rpc.wire import typedparams
-from rpc.wire.message import Framer, Message, Type, frame
+from aiovirt.admin import client as admin_client
+from aiovirt.admin import protocol as admin
+from aiovirt.daemons.logd.client import LogAdmin
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire import typedparams
+from aiovirt.rpc.wire.message import Framer, Message, Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
 from tests.restart.wire import open_log

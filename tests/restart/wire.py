@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemons.logd import protocol as logs
-from rpc.client import Connection
+from aiovirt.daemons.logd import protocol as logs
+from aiovirt.rpc.client import Connection
 
 GUEST = logs.Domain(b"\7" * 16, "guest")
 

@@ -15,16 +15,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from admin.protocol import (
+from aiovirt.admin.protocol import (
     CONNECT_GET_LIB_VERSION,
     CONNECT_LIST_SERVERS,
     CONNECT_OPEN,
     FlagsArgs,
     ListServersArgs,
 )
-from rpc.wire.keepalive import PING_FRAME
-from rpc.wire.message import MIN_FRAME, Status, Type, frame
-from rpc.wire.program import Procedure
+from aiovirt.rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.wire.message import MIN_FRAME, Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure
 
 PATIENCE: Final = 10.0
 """Seconds that a call of a client that keeps the rules may take."""

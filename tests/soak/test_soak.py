@@ -13,8 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from admin import client as admin
-from rpc.wire.errors import ErrorCode
+from aiovirt.admin import client as admin
+from aiovirt.rpc.wire.errors import ErrorCode
 from tests import harness
 from tests.conftest import StartDaemon
 from tests.soak import behaviours, process

@@ -15,13 +15,13 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from rpc.client import Connection
-from rpc.server import Client, Daemon, Handlers, Server, ServerOptions, run_blocking
-from rpc.wire import xdr
-from rpc.wire.errors import RemoteError, RpcError
-from rpc.wire.keepalive import PING_FRAME, PONG
-from rpc.wire.message import Framer, Message, Status, Type, frame
-from rpc.wire.program import Procedure, Program
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server, ServerOptions, run_blocking
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RemoteError, RpcError
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG
+from aiovirt.rpc.wire.message import Framer, Message, Status, Type, frame
+from aiovirt.rpc.wire.program import Procedure, Program
 
 #: Seconds after which something that ought to happen is taken not to happen.
 PATIENCE = 5.0

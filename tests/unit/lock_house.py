@@ -8,25 +8,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from admin import server as admin_server
-from daemons.lockd.admin_service import LockAdminService
-from daemons.lockd.protocol import (
+from aiovirt.admin import dispatch as admin_dispatch
+from aiovirt.daemons.lockd.admin_dispatch import LockAdminDispatch
+from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
+from aiovirt.daemons.lockd.protocol import (
     ACQUIRE_RESOURCE,
     REGISTER,
     Owner,
     RegisterArgs,
     ResourceArgs,
 )
-from daemons.lockd.service import LockService
-from rpc.client import Connection
-from rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.server import Daemon, ServerOptions
 
 _HOLDER = """
 import os, signal, socket, sys
 sys.path.insert(0, sys.argv[3])
-from daemons.lockd.protocol import *
-from rpc.wire.message import Message
-from rpc.wire import xdr
+from aiovirt.daemons.lockd.protocol import *
+from aiovirt.rpc.wire.message import Message
+from aiovirt.rpc.wire import xdr
 if len(sys.argv) > 4:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 link = socket.socket(socket.AF_UNIX)
@@ -55,13 +55,13 @@ class LockHouse:
         self.folder = folder
         self.daemon = Daemon("lockd")
         self.server = self.daemon.add_server(ServerOptions("lockd"))
-        self.service = LockService(self.daemon)
+        self.service = LockSpaceDispatch(self.daemon)
         self.service.serve_on(self.server)
         self.socket = str(folder / "sock")
         self.server.listen_unix(self.socket)
         admin = self.daemon.add_server(ServerOptions("admin"))
-        admin.add_program(admin_server.handlers(self.daemon))
-        LockAdminService(self.service).serve_on(admin)
+        admin.add_program(admin_dispatch.handlers(self.daemon))
+        LockAdminDispatch(self.service).serve_on(admin)
         admin.listen_unix(str(folder / "lockd-admin-sock"))
         self.uri = f"lockd:///system?socket={folder}/lockd-admin-sock"
 

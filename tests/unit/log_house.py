@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from admin import server as admin_server
-from daemons.logd import protocol
-from daemons.logd.admin_service import LogAdminService
-from daemons.logd.protocol import Domain, Position
-from daemons.logd.rotating import Rotation
-from daemons.logd.service import LogService
-from rpc.client import Connection
-from rpc.server import Daemon, ServerOptions
-from rpc.wire.program import Procedure
+from aiovirt.admin import dispatch as admin_dispatch
+from aiovirt.daemons.logd import protocol
+from aiovirt.daemons.logd.admin_dispatch import LogAdminDispatch
+from aiovirt.daemons.logd.dispatch import LogManagerDispatch
+from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.daemons.logd.rotating import Rotation
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.wire.program import Procedure
 
 GUEST = Domain(b"\7" * 16, "web")
 
@@ -29,14 +29,14 @@ class LogHouse:
         self.folder = folder
         self.daemon = Daemon("logd")
         self.server = self.daemon.add_server(ServerOptions("logd"))
-        self.service = LogService(self.daemon, Rotation(1000, 2))
+        self.service = LogManagerDispatch(self.daemon, Rotation(1000, 2))
         self.service.serve_on(self.server)
         self.socket = str(folder / "sock")
         self.server.listen_unix(self.socket)
         admin = self.daemon.add_server(ServerOptions("admin"))
-        admin.add_program(admin_server.handlers(self.daemon))
+        admin.add_program(admin_dispatch.handlers(self.daemon))
         if administered:
-            LogAdminService(self.service).serve_on(admin)
+            LogAdminDispatch(self.service).serve_on(admin)
         admin.listen_unix(str(folder / "logd-admin-sock"))
         self.uri = f"logd:///system?socket={folder}/logd-admin-sock"
         self.file = folder / "guest.log"

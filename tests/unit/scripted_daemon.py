@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from admin import protocol
-from rpc.wire import xdr
-from rpc.wire.errors import RpcError
-from rpc.wire.message import Framer, Message, Status, Type
-from rpc.wire.program import Procedure
-from rpc.wire.typedparams import TypedParam, boolean, int_, string, uint
+from aiovirt.admin import protocol
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.message import Framer, Message, Status, Type
+from aiovirt.rpc.wire.program import Procedure
+from aiovirt.rpc.wire.typedparams import TypedParam, boolean, int_, string, uint
 
 Script = dict[Procedure[Any, Any], Callable[[Any], Any]]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from admin import protocol
-from admin.client import (
+from aiovirt.admin import protocol
+from aiovirt.admin.client import (
     ClientInfo,
     ClientLimits,
     ConnectFailed,
@@ -17,9 +17,9 @@ from admin.client import (
     UriError,
     connect,
 )
-from admin.uri import AdminUri
-from rpc.wire.errors import ErrorCode
-from rpc.wire.typedparams import string, to_dict, uint
+from aiovirt.admin.uri import AdminUri
+from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.typedparams import string, to_dict, uint
 from tests.unit.scripted_daemon import IDENTITY, LIMITS, POOL, HangUp, raising, scripted_daemon
 
 

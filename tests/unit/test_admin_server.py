@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from admin import protocol
-from admin import server as admin_server
-from rpc.client import Connection, ConnectionLost
-from rpc.logs import LogControl, Places
-from rpc.server import Client, ServerOptions
-from rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
-from rpc.wire.typedparams import Kind, ParamValue, TypedParam, string, to_dict, uint
+from aiovirt.admin import dispatch as admin_dispatch
+from aiovirt.admin import protocol
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.logs import LogControl, SinkPaths
+from aiovirt.rpc.server import Client, ServerOptions
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
+from aiovirt.rpc.wire.typedparams import ParamType, ParamValue, TypedParam, string, to_dict, uint
 from tests.unit.house import (
     PATIENCE,
     STUBBORN,
@@ -67,7 +67,7 @@ def reference(client_id: int, server: protocol.ServerRef = MAIN) -> protocol.Cli
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     one = Office(str(tmp_path / "sock"))
     admin = one.daemon.add_server(ServerOptions("admin"))
-    admin.add_program(admin_server.handlers(one.daemon))
+    admin.add_program(admin_dispatch.handlers(one.daemon))
     path = str(tmp_path / "admin-sock")
     admin.listen_unix(path)
     await one.open()
@@ -84,7 +84,7 @@ async def logged(office: Office, tmp_path: Path) -> AsyncIterator[Office]:
         "test",
         default="3:stderr",
         outputs=f"1:file:{tmp_path}/first",
-        places=Places(syslog="/nowhere", journal="/nowhere"),
+        paths=SinkPaths(syslog="/nowhere", journal="/nowhere"),
     )
     office.daemon.logging = control
     yield office
@@ -95,7 +95,7 @@ def long_name(length: int) -> TypedParam:
     return uint("x" * length, 1)
 
 
-def of_kind(name: str, kind: Kind, content: Any) -> TypedParam:
+def of_kind(name: str, kind: ParamType, content: Any) -> TypedParam:
     return TypedParam(name, ParamValue(kind, content))
 
 
@@ -141,8 +141,8 @@ REFUSALS: list[tuple[Any, Any, tuple[ErrorCode, ErrorDomain]]] = [
     (*pool(uint("freeWorkers", 1)), UNKNOWN_PARAM),
     (*pool(uint("maxworkers", 1)), UNKNOWN_PARAM),
     (*pool(uint("minWorkers", 1), uint("minWorkers", 1)), BAD_PARAM),
-    (*pool(of_kind("minWorkers", Kind.INT, 1)), BAD_PARAM),
-    (*pool(of_kind("minWorkers", Kind.ULLONG, 1)), BAD_PARAM),
+    (*pool(of_kind("minWorkers", ParamType.INT, 1)), BAD_PARAM),
+    (*pool(of_kind("minWorkers", ParamType.ULLONG, 1)), BAD_PARAM),
     (*pool(string("minWorkers", "1")), BAD_PARAM),
     (*pool(string("maxWorkers", "1"), uint("unknown", 1)), BAD_PARAM),
     (*pool(string("maxWorkers", "1"), uint("another", 1)), UNKNOWN_PARAM),
@@ -170,7 +170,7 @@ REFUSALS: list[tuple[Any, Any, tuple[ErrorCode, ErrorDomain]]] = [
     (*limits(uint("nclients", 1)), UNKNOWN_PARAM),
     (*limits(uint("nclients_unauth", 1)), UNKNOWN_PARAM),
     (*limits(uint("nclients_max", 30), uint("nclients_max", 30)), BAD_PARAM),
-    (*limits(of_kind("nclients_max", Kind.LLONG, 30)), BAD_PARAM),
+    (*limits(of_kind("nclients_max", ParamType.LLONG, 30)), BAD_PARAM),
     (*limits(uint("nclients_max", 19)), (ErrorCode.INVALID_ARG, ErrorDomain.RPC)),
     (*limits(uint("nclients_unauth_max", 5001)), (ErrorCode.INVALID_ARG, ErrorDomain.RPC)),
     (protocol.CONNECT_GET_LOGGING_OUTPUTS, FLAG, BAD_FLAG),
@@ -309,7 +309,7 @@ class TestClients:
             ("unix_process_id", os.getpid()),
         ]
         kinds = {param.field: param.value.kind for param in params}
-        assert (kinds["readonly"], kinds["unix_user_id"]) == (Kind.BOOLEAN, Kind.INT)
+        assert (kinds["readonly"], kinds["unix_user_id"]) == (ParamType.BOOLEAN, ParamType.INT)
 
     async def test_a_remote_one_is_an_address(self, office: Office) -> None:
         (service,) = office.server.listen_tcp("127.0.0.1", 0)
@@ -450,7 +450,7 @@ class TestDaemon:
 
 
 async def test_every_procedure_of_the_table_has_a_handler(office: Office) -> None:
-    bound = {binding.procedure for _, binding in admin_server.handlers(office.daemon)}
+    bound = {binding.procedure for _, binding in admin_dispatch.handlers(office.daemon)}
     assert bound == set(protocol.ADMIN)
     assert sorted(procedure.number for procedure in bound) == list(range(1, 21))
 

@@ -22,22 +22,22 @@ from typing import Final
 
 import pytest
 
-from admin import protocol as admin
-from admin import server as admin_server
-from daemons.settings.catalogue import DAEMONS, settings_of
-from daemons.virtd import remote_protocol as remote
-from daemons.virtd.remote_service import RemoteService
-from daemons.virtd.sasl_service import SaslService
-from rpc.client import Connection, ConnectionLost
-from rpc.security.identity import root_or_self
-from rpc.security.tls import TlsPolicy
-from rpc.server import Client, Handlers, run_blocking
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.keepalive import KEEPALIVE, PING_FRAME
-from rpc.wire.message import Framer, Message
-from rpc.wire.program import Program
-from rpc.wire.typedparams import uint
+from aiovirt.admin import dispatch as admin_dispatch
+from aiovirt.admin import protocol as admin
+from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.sasl import SaslDispatch
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.security.identity import root_or_self
+from aiovirt.rpc.security.tls import TlsPolicy
+from aiovirt.rpc.server import Client, Handlers, run_blocking
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.keepalive import KEEPALIVE, PING_FRAME
+from aiovirt.rpc.wire.message import Framer, Message
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.typedparams import uint
 from tests.conftest import StartDaemon
 from tests.property.wire_values import programs
 from tests.unit.house import (
@@ -324,7 +324,7 @@ async def test_a_number_that_no_procedure_has_is_refused(house: House) -> None:
     "count", [admin.PARAMS_MAX + 1, 0x10000001, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 )
 async def test_a_count_above_its_maximum_is_refused(house: House, count: int) -> None:
-    house.server.add_program(admin_server.handlers(house.daemon))
+    house.server.add_program(admin_dispatch.handlers(house.daemon))
     there = xdr.encode(uint("maxWorkers", 7)) * min(count, 100)
     payload = xdr.encode(MAIN) + struct.pack(">I", count) + there + bytes(4)
     wire = await house.wire()
@@ -336,7 +336,7 @@ async def test_a_count_above_its_maximum_is_refused(house: House, count: int) ->
 
 
 async def test_no_parameters_change_nothing(house: House) -> None:
-    house.server.add_program(admin_server.handlers(house.daemon))
+    house.server.add_program(admin_dispatch.handlers(house.daemon))
     before = house.server.workers.stats().maximum, house.server.registry.max_clients
     wire = await house.wire()
     for procedure in (admin.SERVER_SET_THREADPOOL_PARAMETERS, admin.SERVER_SET_CLIENT_LIMITS):
@@ -400,7 +400,7 @@ async def _left(house: House, clients: int) -> list[Client]:
 async def test_registering_for_events_in_any_order_is_harmless_and_brings_only_what_was_asked_for(
     house: House, tmp_path: Path
 ) -> None:
-    RemoteService(SaslService(str(tmp_path / "passwords"), None)).serve_on(house.server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(house.server)
     register = remote.CONNECT_REGISTER_CLOSE_CALLBACK
     take_back = remote.CONNECT_UNREGISTER_CLOSE_CALLBACK
     order = [take_back, register, register, take_back, take_back, register]
@@ -428,7 +428,7 @@ async def test_who_asks_for_keepalives_and_leaves_at_once_leaves_nothing(
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
     monkeypatch.setattr(Client, "_failed", lambda self, error: failures.append(error))
     house = await make_house(keepalive_interval=1)
-    RemoteService(SaslService(str(tmp_path / "passwords"), None)).serve_on(house.server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(house.server)
     gone = await _left(house, 50)
     assert house.server.calls_served == 50
     assert not any(client.keeps_alive for client in gone)

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.name import _ASN1Type
 
-from rpc.security.certificates import (
+from aiovirt.rpc.security.certificates import (
     CertificateError,
     TlsFiles,
     check_peer,
@@ -20,7 +20,7 @@ from rpc.security.certificates import (
     load,
     name_is_allowed,
 )
-from rpc.security.names import name_text
+from aiovirt.rpc.security.names import name_text
 from tests.certificates_maker import (
     ANY,
     CASES,

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import pytest
 
-from admin import protocol
-from admin.cli.commands import command_table
-from admin.cli.complete import complete_line
-from admin.cli.manual import command_help, usage
-from admin.cli.parser import LineWords, parse
-from admin.cli.session import Session
-from admin.cli.table import Command, CommandTable, Group, Kind, Option
-from admin.cli.terminal import Terminal
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.typedparams import to_dict
+from aiovirt.admin import protocol
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.complete import complete_line
+from aiovirt.admin.cli.manual import command_help, usage
+from aiovirt.admin.cli.parser import LineWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.typedparams import to_dict
 from tests.unit.scripted_daemon import HangUp, Script, ScriptedDaemon, raising, scripted_daemon
 
 TABLE = command_table()
@@ -36,7 +36,7 @@ async def run_at(
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal("virtadm", out=out, err=err)
     terminal.quiet, terminal.json = quiet, json
-    session = Session(TABLE, terminal, daemon.uri)
+    session = AdminSession(TABLE, terminal, daemon.uri)
     try:
         succeeded = await session.run(parse(LineWords(line), TABLE))
     finally:
@@ -79,7 +79,7 @@ async def run(
 async def test_an_answer_is_followed_by_an_empty_line(
     line: str, out: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin.cli.monitor.when", lambda at: "1970-01-02 00:00:00+0000")
+    monkeypatch.setattr("aiovirt.admin.cli.monitor.when", lambda at: "1970-01-02 00:00:00+0000")
     assert await run(line) == Said(True, "" if out is None else f"{out}\n", "")
 
 
@@ -220,7 +220,7 @@ async def test_a_daemon_that_ends_as_it_was_told_is_no_loss() -> None:
 
 async def test_without_a_daemon_each_command_that_needs_one_fails(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
-    session = Session(
+    session = AdminSession(
         TABLE, Terminal("virtadm", out=out, err=err), f"virtd:///session?socket={tmp_path}/none"
     )
     assert not await session.run(parse(LineWords("uri; echo a; connect"), TABLE))
@@ -234,7 +234,7 @@ async def test_without_a_daemon_each_command_that_needs_one_fails(tmp_path: Path
 async def completions(line: str, script: Script | None = None) -> list[str]:
     """What the last word of a line becomes; the word starts after the last blank."""
     async with scripted_daemon(script) as daemon:
-        session = Session(TABLE, Terminal("virtadm"), daemon.uri)
+        session = AdminSession(TABLE, Terminal("virtadm"), daemon.uri)
         try:
             return await complete_line(session, line, line.rpartition(" ")[2])
         finally:
@@ -276,7 +276,7 @@ async def test_a_refusal_completes_nothing() -> None:
 
 
 async def test_without_a_daemon_only_names_are_completed(tmp_path: Path) -> None:
-    session = Session(TABLE, Terminal("virtadm"), f"virtd:///session?socket={tmp_path}/none")
+    session = AdminSession(TABLE, Terminal("virtadm"), f"virtd:///session?socket={tmp_path}/none")
     assert await complete_line(session, "client-list a", "a") == []
     assert await complete_line(session, "client-list --", "--") == ["--server"]
 
@@ -288,16 +288,16 @@ def test_the_complete_command_is_for_other_shells() -> None:
 
 
 def test_help_shows_every_kind_of_option() -> None:
-    async def nothing(session: Session, command: object) -> None:
+    async def nothing(session: AdminSession, command: object) -> None:
         """A handler that does nothing."""
 
     options = (
-        Option("data", Kind.DATA, "some data", required=True),
-        Option("number", Kind.NUMBER, "a number"),
-        Option("flag", Kind.FLAG, "a flag"),
-        Option("old", Kind.ALIAS, stands_for="text"),
-        Option("text", Kind.STRING, "a text"),
-        Option("rest", Kind.REST, "all the rest"),
+        Option("data", OptionKind.DATA, "some data", required=True),
+        Option("number", OptionKind.NUMBER, "a number"),
+        Option("flag", OptionKind.FLAG, "a flag"),
+        Option("old", OptionKind.ALIAS, stands_for="text"),
+        Option("text", OptionKind.STRING, "a text"),
+        Option("rest", OptionKind.REST, "all the rest"),
     )
     assert command_help(Command("x", nothing, "does x", "It does.", options)) == (
         "  NAME\n    x - does x\n\n"
@@ -311,9 +311,9 @@ def test_help_shows_every_kind_of_option() -> None:
         "    --text <string>  a text\n"
         "    [--rest] <string>  all the rest\n\n"
     )
-    rest = Option("rest", Kind.REST, "all", required=True)
+    rest = Option("rest", OptionKind.REST, "all", required=True)
     assert "    x <rest>...\n" in command_help(Command("x", nothing, "does x", "", (rest,)))
-    wanted = Option("a", Kind.NUMBER, "a number", required=True)
+    wanted = Option("a", OptionKind.NUMBER, "a number", required=True)
     text = command_help(Command("x", nothing, "does x", "", (wanted, rest)))
     assert "    x <a> {[--rest] <string>}...\n" in text
     assert "    [--a] <number>   a number\n" in text
@@ -336,23 +336,26 @@ async def test_the_declarations_of_all_commands_are_sound() -> None:
 @pytest.mark.parametrize(
     ("options", "flaw"),
     [
-        ((Option("a", Kind.ALIAS, stands_for="b"),), "has alias 'a' for no later option"),
-        ((Option("a", Kind.REST), Option("b", Kind.FLAG)), "has 'a', which takes all that is left"),
-        ((Option("a", Kind.DATA),), "has data 'a' that is not required"),
+        ((Option("a", OptionKind.ALIAS, stands_for="b"),), "has alias 'a' for no later option"),
         (
-            (Option("a", Kind.FLAG), Option("b", Kind.DATA, required=True)),
+            (Option("a", OptionKind.REST), Option("b", OptionKind.FLAG)),
+            "has 'a', which takes all that is left",
+        ),
+        ((Option("a", OptionKind.DATA),), "has data 'a' that is not required"),
+        (
+            (Option("a", OptionKind.FLAG), Option("b", OptionKind.DATA, required=True)),
             "requires 'b' after an optional parameter",
         ),
     ],
 )
 async def test_an_unsound_declaration_is_found(options: tuple[Option, ...], flaw: str) -> None:
-    async def nothing(session: Session, command: object) -> None:
+    async def nothing(session: AdminSession, command: object) -> None:
         """A handler that does nothing."""
 
     itself = TABLE.groups()[0]
     odd = Group("Odd", "odd", (Command("x", nothing, "does x", options=options),))
     table = CommandTable([itself, odd])
     err = io.StringIO()
-    session = Session(table, Terminal("virtadm", out=io.StringIO(), err=err))
+    session = AdminSession(table, Terminal("virtadm", out=io.StringIO(), err=err))
     assert not await session.run(parse(LineWords("self-test"), table))
     assert err.getvalue().startswith(f"error: command 'x' {flaw}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from admin.cli.commands import command_table
-from admin.cli.failure import CommandFailed, CommandSyntaxError
-from admin.cli.invocation import UINT_MAX, ULONG_MAX, Invocation, to_integer, to_number
-from admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
-from admin.cli.table import Command, CommandTable, Group, Kind, Option
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError
+from aiovirt.admin.cli.invocation import UINT_MAX, ULONG_MAX, Invocation, to_integer, to_number
+from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
+from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
 
 TABLE = command_table()
 
@@ -266,7 +266,7 @@ async def nothing(session: object, command: Invocation) -> None:
 
 
 def test_a_named_only_option_takes_no_position() -> None:
-    options = (Option("a", Kind.STRING, named_only=True), Option("b", Kind.STRING))
+    options = (Option("a", OptionKind.STRING, named_only=True), Option("b", OptionKind.STRING))
     table = CommandTable([Group("G", "g", (Command("x", nothing, "does x", options=options),))])
     (command,) = parse(LineWords("x 1"), table)
     assert (command.peek("a"), command.peek("b")) == (None, "1")

@@ -30,7 +30,7 @@ class Program:
         self, *words: str, stdin: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "admin.cli", *words],
+            [sys.executable, "-m", "aiovirt.admin.cli", *words],
             env={**self.environment, **environment},
             cwd=self.home,
             input=stdin,
@@ -160,7 +160,7 @@ def test_a_named_daemon_must_be_there(virtadm: Program, tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_pass_through(virtadm: Program) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "admin.cli", "echo", b"\xff\xc3\xa9"],
+        [sys.executable, "-m", "aiovirt.admin.cli", "echo", b"\xff\xc3\xa9"],
         env={**virtadm.environment, "LC_ALL": "C"},
         capture_output=True,
         check=True,
@@ -185,7 +185,7 @@ def test_several_daemons_are_headed_and_fail_together(virtadm: Program, tmp_path
 def test_a_full_disk_is_an_error(virtadm: Program) -> None:
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "admin.cli", "help"],
+            [sys.executable, "-m", "aiovirt.admin.cli", "help"],
             env=virtadm.environment,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -200,7 +200,7 @@ def test_a_reader_that_goes_away_ends_the_program_silently(virtadm: Program) -> 
     reading, writing = os.pipe()
     os.close(reading)
     ran = subprocess.run(
-        [sys.executable, "-m", "admin.cli", "help"],
+        [sys.executable, "-m", "aiovirt.admin.cli", "help"],
         env=virtadm.environment,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -213,7 +213,7 @@ def test_a_reader_that_goes_away_ends_the_program_silently(virtadm: Program) -> 
 
 
 def test_streams_that_were_closed_do_not_matter(virtadm: Program) -> None:
-    command = f"{sys.executable} -m admin.cli help <&- >&- 2>&-"
+    command = f"{sys.executable} -m aiovirt.admin.cli help <&- >&- 2>&-"
     ran = subprocess.run(["sh", "-c", command], env=virtadm.environment, check=False)
     assert ran.returncode == 0
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from admin.cli.tabular import columns, table, value_text, when
-from rpc.wire.typedparams import Kind, ParamValue, TypedParam, boolean, string, uint
+from aiovirt.admin.cli.tabular import columns, table, value_text, when
+from aiovirt.rpc.wire.typedparams import ParamType, ParamValue, TypedParam, boolean, string, uint
 
 
 def test_a_table_has_a_header_a_rule_and_rows() -> None:
@@ -65,8 +65,8 @@ def test_names_and_values_stand_in_columns() -> None:
         (boolean("a", True), "yes"),
         (boolean("a", False), "no"),
         (string("a", ""), ""),
-        (TypedParam("a", ParamValue(Kind.DOUBLE, 1.5)), "1.500000"),
-        (TypedParam("a", ParamValue(Kind.LLONG, -5)), "-5"),
+        (TypedParam("a", ParamValue(ParamType.DOUBLE, 1.5)), "1.500000"),
+        (TypedParam("a", ParamValue(ParamType.LLONG, -5)), "-5"),
     ],
 )
 def test_values_of_all_types_can_be_read(param: TypedParam, text: str) -> None:

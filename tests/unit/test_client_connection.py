@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rpc.client import Connection, ConnectionLost
-from rpc.transport import Keepalive
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
-from rpc.wire.message import MAX_FRAME, Message, Status, Type, frame
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.transport import Keepalive
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
+from aiovirt.rpc.wire.message import MAX_FRAME, Message, Status, Type, frame
 from tests.unit.house import (
     ECHO,
     HOOK,

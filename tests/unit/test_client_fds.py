@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rpc.client import Connection, ConnectionLost
-from rpc.server import Client, Daemon, Handlers, ServerOptions, WithFds
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.message import MIN_FRAME, Status, Type, frame
-from rpc.wire.program import Program
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, WithFds
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.message import MIN_FRAME, Status, Type, frame
+from aiovirt.rpc.wire.program import Program
 from tests.unit.house import eventually
 
 LENDER = Program("lender", 0x7E577E59, 1)

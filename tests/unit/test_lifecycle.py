@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from admin.protocol import CONNECT_GET_LIB_VERSION
-from daemons.log_settings import ENVIRONMENT
-from daemons.settings.catalogue import DAEMONS
+from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION
+from aiovirt.daemons.runtime.logging import ENVIRONMENT
+from aiovirt.daemons.runtime.settings.catalogue import DAEMONS
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -74,7 +74,7 @@ class Starter:
         rundir, config = str(self.rundir), str(self.config)
         return [
             sys.executable,
-            *(self.program or ["-m", f"daemons.{name}"]),
+            *(self.program or ["-m", f"aiovirt.daemons.{name}"]),
             *("--rundir", rundir, "--config", config),
             *options,
         ]
@@ -196,7 +196,7 @@ def test_the_sockets_can_be_elsewhere(start: Starter, tmp_path: Path) -> None:
 
 def test_verbose_says_what_happens_at_info(start: Starter) -> None:
     one = start("virtd", "--verbose")
-    assert "daemons.lifecycle: ready" in one.end()
+    assert "daemons.runtime.lifecycle: ready" in one.end()
 
 
 def test_it_takes_all_the_descriptors_that_it_may_have(start: Starter) -> None:
@@ -288,8 +288,8 @@ def test_what_a_killed_daemon_left_does_not_keep_the_next_from_starting(start: S
 
 WITH_HOOK = """
 import asyncio, sys
-from daemons.kind import DaemonKind
-from daemons.lifecycle import run
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.lifecycle import run
 
 def wrong(*_):
     raise LookupError("a mistake of ours")
@@ -306,7 +306,7 @@ def test_a_mistake_in_a_callback_is_logged_and_the_daemon_goes_on(start: Starter
     one = start()
     assert ask_version(one.rundir / "virtd-admin-sock") > 0
     said = one.end()
-    assert "daemons.lifecycle: mistake" in said
+    assert "daemons.runtime.lifecycle: mistake" in said
     assert "LookupError: a mistake of ours" in said
 
 

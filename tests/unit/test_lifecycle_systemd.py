@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemons.log_settings import ENVIRONMENT
-from daemons.systemd import Notifier, passed_sockets
+from aiovirt.daemons.runtime.logging import ENVIRONMENT
+from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -56,7 +56,14 @@ class Activator:
         """Start virtd with all sockets opened so far and do not wait for it."""
         fds = [sock.fileno() for sock in self.sockets]
         environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT.values()}
-        daemon = [sys.executable, "-m", "daemons.virtd", "-v", "--rundir", f"{self.folder}/run"]
+        daemon = [
+            sys.executable,
+            "-m",
+            "aiovirt.daemons.virtd",
+            "-v",
+            "--rundir",
+            f"{self.folder}/run",
+        ]
         process = subprocess.Popen(
             [sys.executable, "-c", LIKE_SYSTEMD, str(len(fds)), names, *daemon],
             pass_fds=fds,

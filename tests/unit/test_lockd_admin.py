@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from admin import client as admin_client
-from admin.cli.commands import command_table
-from admin.cli.failure import CommandFailed
-from admin.cli.parser import LineWords, parse
-from admin.cli.session import Session
-from admin.cli.terminal import Terminal
-from admin.client import MissingProgram
-from daemons.lockd import admin_protocol, breaking
-from daemons.lockd.client import AcquireFlags, Fate, LockAdmin, Owner
-from daemons.lockd.protocol import NEW, RELEASE_RESOURCE, ResourceArgs, SpaceArgs
-from rpc.client import Connection
-from rpc.logs import LogControl
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.admin import client as admin_client
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.parser import LineWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.admin.client import MissingProgram
+from aiovirt.daemons.lockd import admin_protocol, breaking
+from aiovirt.daemons.lockd.client import AcquireFlags, Fate, LockAdmin, Owner
+from aiovirt.daemons.lockd.protocol import NEW, RELEASE_RESOURCE, ResourceArgs, SpaceArgs
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.logs import LogControl
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 from tests.unit.lock_house import LockHouse, open_lock_house
 from tests.unit.log_house import open_log_house
@@ -68,7 +68,7 @@ async def virtadm(house: LockHouse, line: str, *, json: bool = False) -> tuple[b
     terminal = Terminal("virtadm", out=out, err=err)
     terminal.json = json
     table = command_table()
-    session = Session(table, terminal, house.uri)
+    session = AdminSession(table, terminal, house.uri)
     try:
         async with asyncio.timeout(PATIENCE):
             await session.reconnect()

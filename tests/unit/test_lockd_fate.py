@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemons.lockd import fate
-from daemons.lockd.protocol import (
+from aiovirt.daemons.lockd import fate
+from aiovirt.daemons.lockd.protocol import (
     ACQUIRE_RESOURCE,
     LOCK_SPACE,
     REGISTER,
@@ -21,8 +21,8 @@ from daemons.lockd.protocol import (
     ResourceArgs,
     RestrictArgs,
 )
-from rpc.client import Connection
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually
 from tests.unit.lock_house import LockHouse, open_lock_house
 

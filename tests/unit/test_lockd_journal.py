@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.lockd.journal import Journal, Record, pack_owner, read
-from daemons.lockd.protocol import Owner
-from daemons.lockd.space import LockSpace
-from rpc.wire.errors import RpcError
+from aiovirt.daemons.lockd.journal import Journal, Record, pack_owner, read
+from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.rpc.wire.errors import RpcError
 
 _TEXTS = st.text(max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
 _RECORDS = st.builds(

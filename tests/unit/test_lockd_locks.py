@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from daemons.lockd.protocol import AcquireFlags, Owner
-from daemons.lockd.space import LockSpace
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 EXCLUSIVE = 0
 SHARED = int(AcquireFlags.SHARED)

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from admin import client as admin_client
-from admin.cli.commands import command_table
-from admin.cli.parser import LineWords, parse
-from admin.cli.session import Session
-from admin.cli.terminal import Terminal
-from admin.client import MissingProgram
-from daemons.logd import admin_protocol
-from daemons.logd.client import Followed, LogAdmin, Position
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.admin import client as admin_client
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.parser import LineWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.admin.client import MissingProgram
+from aiovirt.daemons.logd import admin_protocol
+from aiovirt.daemons.logd.client import Followed, LogAdmin, Position
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
 
@@ -43,7 +43,7 @@ async def virtadm(house: LogHouse, line: str, *, json: bool = False) -> tuple[bo
     terminal = Terminal("virtadm", out=out, err=err)
     terminal.json = json
     table = command_table()
-    session = Session(table, terminal, house.uri)
+    session = AdminSession(table, terminal, house.uri)
     try:
         async with asyncio.timeout(PATIENCE):
             await session.reconnect()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemons.logd.cleaning import stale_chains
-from daemons.logd.rotating import Rotation
-from daemons.logd.service import Ageing, LogService
-from rpc.server import Daemon
+from aiovirt.daemons.logd.cleaning import stale_chains
+from aiovirt.daemons.logd.dispatch import Ageing, LogManagerDispatch
+from aiovirt.daemons.logd.rotating import Rotation
+from aiovirt.rpc.server import Daemon
 from tests.unit.house import eventually
 
 DAY = 24 * 3600
@@ -55,8 +55,8 @@ def test_a_missing_folder_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert stale_chains(str(tmp_path / "nowhere"), 10) == {}
 
 
-async def _service(folder: Path, days: int) -> LogService:
-    service = LogService(Daemon("logd"), Rotation(0, 3), Ageing(str(folder), days))
+async def _service(folder: Path, days: int) -> LogManagerDispatch:
+    service = LogManagerDispatch(Daemon("logd"), Rotation(0, 3), Ageing(str(folder), days))
     service.start()
     return service
 
@@ -66,7 +66,7 @@ async def test_old_logs_go_at_the_start_but_open_ones_stay(tmp_path: Path) -> No
     used = tmp_path / "qemu" / "open.log"
     _file(old, 20)
     _file(used, 20)
-    service = LogService(Daemon("logd"), Rotation(0, 3), Ageing(str(tmp_path), 10))
+    service = LogManagerDispatch(Daemon("logd"), Rotation(0, 3), Ageing(str(tmp_path), 10))
     service.logs[str(used)] = None  # type: ignore[assignment]  # whatever it is, it is open
     service.start()
     await eventually(lambda: not old.exists())

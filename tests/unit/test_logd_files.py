@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.logd.protocol import Position
-from daemons.logd.reading import read_log
-from daemons.logd.rotating import RotatingFile, Rotation, WriteFailed, backups
+from aiovirt.daemons.logd.protocol import Position
+from aiovirt.daemons.logd.reading import read_log
+from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed, backups
 
 
 def _write(file: RotatingFile, *pieces: bytes) -> None:

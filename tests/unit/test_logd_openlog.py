@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from daemons.logd import openlog
-from daemons.logd.openlog import PIPE_SIZE, OpenLog, make_pipe
-from daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
+from aiovirt.daemons.logd import openlog
+from aiovirt.daemons.logd.openlog import PIPE_SIZE, OpenLog, make_pipe
+from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
 from tests.unit.house import eventually
 
 

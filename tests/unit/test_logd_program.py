@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from daemons.logd import protocol
-from daemons.logd.protocol import OpenFlags, Position
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.daemons.logd import protocol
+from aiovirt.daemons.logd.protocol import OpenFlags, Position
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
 

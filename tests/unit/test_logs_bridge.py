@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import LogControl, bridge_stdlib
+from aiovirt.rpc.logs import LogControl, bridge_stdlib
 
 
 @pytest.fixture

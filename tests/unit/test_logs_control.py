@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import LogControl, LogSettingError, Output, Places, get_logger
-from rpc.logs.sinks import Sink, open_sink
+from aiovirt.rpc.logs import LogControl, LogSettingError, Output, SinkPaths, get_logger
+from aiovirt.rpc.logs.sinks import Sink, open_sink
 
 _log = get_logger("test.control.main")
 _other = get_logger("test.other")
@@ -84,7 +84,7 @@ class TestSwitches:
         assert not get_logger("test.control.new").warning_on
 
     def test_a_bound_logger_is_forgotten_with_its_owner(self, make: MakeControl) -> None:
-        from rpc.logs.logger import SWITCHBOARD
+        from aiovirt.rpc.logs.logger import SWITCHBOARD
 
         gc.collect()
         before = len(SWITCHBOARD._loggers)
@@ -166,12 +166,12 @@ class TestSets:
         control = make(outputs=f"1:file:{tmp_path}/x")
         opening, let_go = threading.Event(), threading.Event()
 
-        def slow_open(output: Output, places: Places) -> Sink:
+        def slow_open(output: Output, paths: SinkPaths) -> Sink:
             opening.set()
             assert let_go.wait(10)
-            return open_sink(output, places)
+            return open_sink(output, paths)
 
-        monkeypatch.setattr("rpc.logs.control.open_sink", slow_open)
+        monkeypatch.setattr("aiovirt.rpc.logs.control.open_sink", slow_open)
         setter = threading.Thread(target=control.set_outputs, args=(f"2:file:{tmp_path}/y",))
         setter.start()
         assert opening.wait(10)
@@ -191,11 +191,11 @@ class TestSets:
         control = make(outputs=f"1:file:{tmp_path}/x")
         before = len(os.listdir("/proc/self/fd"))
 
-        def close_then_open(output: Output, places: Places) -> Sink:
+        def close_then_open(output: Output, paths: SinkPaths) -> Sink:
             control.close()
-            return open_sink(output, places)
+            return open_sink(output, paths)
 
-        monkeypatch.setattr("rpc.logs.control.open_sink", close_then_open)
+        monkeypatch.setattr("aiovirt.rpc.logs.control.open_sink", close_then_open)
         with pytest.raises(RuntimeError, match="closed"):
             control.set_outputs(f"2:file:{tmp_path}/y")
         assert control.outputs() == []
@@ -365,6 +365,6 @@ def test_a_control_with_places_of_its_own_writes_to_its_own_stderr(make: MakeCon
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     with open(reader, "rb") as read, open(writer, "wb") as written:
-        make(outputs="1:stderr", places=Places(stderr=written.fileno()))
+        make(outputs="1:stderr", paths=SinkPaths(stderr=written.fileno()))
         _log.error("here")
         assert b"test.control.main: here\n" in os.read(read.fileno(), 4096)

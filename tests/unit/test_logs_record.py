@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import LogControl, get_logger
+from aiovirt.rpc.logs import LogControl, get_logger
 
 _log = get_logger("test.record")
 
@@ -175,7 +175,8 @@ def test_a_value_that_logs_while_it_is_printed_gets_a_record_of_its_own(written:
 
 def test_importing_and_disabled_statements_do_not_load_structlog() -> None:
     program = (
-        "import sys; from rpc.logs import get_logger; log = get_logger('x'); log.info('off', a=1);"
+        "import sys; from aiovirt.rpc.logs import get_logger;"
+        "log = get_logger('x'); log.info('off', a=1);"
         "assert 'structlog' not in sys.modules; log.warning('on');"
         "assert 'structlog' in sys.modules"
     )
@@ -187,7 +188,7 @@ def test_importing_and_disabled_statements_do_not_load_structlog() -> None:
 
 def test_without_structlog_the_event_still_reaches_stderr() -> None:
     program = (
-        "import sys; sys.modules['structlog'] = None; from rpc.logs import get_logger;"
+        "import sys; sys.modules['structlog'] = None; from aiovirt.rpc.logs import get_logger;"
         "get_logger('x').error('no descriptors left')"
     )
     done = subprocess.run(

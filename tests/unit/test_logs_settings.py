@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import (
+from aiovirt.rpc.logs import (
     Destination,
     Filter,
     Level,
@@ -21,8 +21,8 @@ from rpc.logs import (
     parse_level,
     parse_outputs,
 )
-from rpc.logs import control as control_module
-from rpc.logs.settings import level_chooser
+from aiovirt.rpc.logs import control as control_module
+from aiovirt.rpc.logs.settings import level_chooser
 
 
 @pytest.mark.parametrize(

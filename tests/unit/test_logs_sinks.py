@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import LogControl, Places, get_logger
-from rpc.logs.sinks import PATIENCE, DatagramSink, Sink, StreamSink
+from aiovirt.rpc.logs import LogControl, SinkPaths, get_logger
+from aiovirt.rpc.logs.sinks import PATIENCE, DatagramSink, Sink, StreamSink
 
 _log = get_logger("test.sinks")
 
@@ -53,8 +53,8 @@ class Service:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(syslog=str(tmp_path / "syslog"), journal=str(tmp_path / "journal"))
+def paths(tmp_path: Path) -> SinkPaths:
+    return SinkPaths(syslog=str(tmp_path / "syslog"), journal=str(tmp_path / "journal"))
 
 
 @pytest.fixture
@@ -66,23 +66,23 @@ def services() -> Iterator[list[Service]]:
 
 
 @pytest.fixture
-def syslog(places: Places, services: list[Service]) -> Service:
-    services.append(Service(Path(places.syslog)))
+def syslog(paths: SinkPaths, services: list[Service]) -> Service:
+    services.append(Service(Path(paths.syslog)))
     return services[-1]
 
 
 @pytest.fixture
-def journal(places: Places, services: list[Service]) -> Service:
-    services.append(Service(Path(places.journal)))
+def journal(paths: SinkPaths, services: list[Service]) -> Service:
+    services.append(Service(Path(paths.journal)))
     return services[-1]
 
 
 @pytest.fixture
-def make(places: Places) -> Iterator[MakeControl]:
+def make(paths: SinkPaths) -> Iterator[MakeControl]:
     made: list[LogControl] = []
 
     def make(outputs: str, **settings: object) -> LogControl:
-        settings = {"level": 1, "places": places, **settings}
+        settings = {"level": 1, "paths": paths, **settings}
         control = LogControl("virtd", outputs=outputs, **settings)  # type: ignore[arg-type]
         made.append(control)
         return control
@@ -126,13 +126,13 @@ class TestSyslog:
         assert found == ["a:", "b:", "virtd:"]
 
     def test_a_restarted_service_gets_the_next_record(
-        self, make: MakeControl, syslog: Service, places: Places, services: list[Service]
+        self, make: MakeControl, syslog: Service, paths: SinkPaths, services: list[Service]
     ) -> None:
         make("1:syslog:me")
         _log.info("one")
         assert b"one" in syslog.receive()
         syslog.stop()
-        services.append(Service(Path(places.syslog)))
+        services.append(Service(Path(paths.syslog)))
         _log.info("two")
         assert services[-1].receive().endswith(b"test.sinks: two")
 
@@ -189,13 +189,13 @@ class TestJournal:
 
 class TestFailing:
     def test_a_failing_output_is_reported_once_through_the_others_and_again_when_it_works(
-        self, make: MakeControl, tmp_path: Path, places: Places, services: list[Service]
+        self, make: MakeControl, tmp_path: Path, paths: SinkPaths, services: list[Service]
     ) -> None:
         path = tmp_path / "x"
         make(f"1:syslog:me 1:file:{path}")
         _log.info("one")
         _log.info("two")
-        services.append(Service(Path(places.syslog)))
+        services.append(Service(Path(paths.syslog)))
         _log.info("three")
         events = [line.split(": ", 3)[3] for line in path.read_text().splitlines()]
         assert events == [
@@ -224,7 +224,7 @@ class TestFailing:
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "wb") as broken:
-            make(f"1:stderr 1:file:{tmp_path}/x", places=Places(stderr=broken.fileno()))
+            make(f"1:stderr 1:file:{tmp_path}/x", paths=SinkPaths(stderr=broken.fileno()))
             _log.info("one")
             _log.info("two")
         text = (tmp_path / "x").read_text()
@@ -244,7 +244,7 @@ class TestFailing:
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "wb") as broken:
-            make("1:stderr 1:file:/dev/full 1:journald", places=Places(stderr=broken.fileno()))
+            make("1:stderr 1:file:/dev/full 1:journald", paths=SinkPaths(stderr=broken.fileno()))
             _log.error("one")
 
 
@@ -270,7 +270,7 @@ class TestStuck:
                     waits.append(timeout)
                 return ready
 
-        monkeypatch.setattr("rpc.logs.sinks.select.poll", Poll)
+        monkeypatch.setattr("aiovirt.rpc.logs.sinks.select.poll", Poll)
         return waits
 
     @staticmethod

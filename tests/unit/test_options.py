@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from daemons.kind import DaemonKind
-from daemons.options import Options, parse
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.process.options import Options, parse
 
 KIND = DaemonKind("virtd", "A daemon for tests.")
 

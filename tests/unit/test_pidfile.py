@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemons.failure import Failure, StartError
-from daemons.pidfile import PidFile
+from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.daemons.runtime.process.pidfile import PidFile
 
 HOLD = """
 import sys
-from daemons.pidfile import PidFile
+from aiovirt.daemons.runtime.process.pidfile import PidFile
 PidFile.acquire(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography import x509
 
-from admin.cli.commands import command_table
-from admin.cli.parser import ArgumentWords, parse
-from admin.cli.session import Session
-from admin.cli.terminal import Terminal
-from rpc.security import pki
-from rpc.security.certificates import CertificateError, distinguished_name, load
+from aiovirt.admin import pki
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.parser import ArgumentWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.rpc.security.certificates import CertificateError, distinguished_name, load
 from tests.certificates_maker import CLIENT, GOOD, GOOD_CA, SERVER, key_pem, make, make_crl, pem
 
 TABLE = command_table()
@@ -45,7 +45,7 @@ async def virtadm(*words: str | Path, json: bool = False) -> Said:
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal("virtadm", out=out, err=err)
     terminal.json = json
-    session = Session(TABLE, terminal)
+    session = AdminSession(TABLE, terminal)
     try:
         succeeded = await session.run(parse(ArgumentWords([str(word) for word in words]), TABLE))
     finally:
@@ -460,8 +460,12 @@ async def test_warnings_and_chains_are_shown(tmp_path: Path) -> None:
 
 
 def test_other_commands_do_not_load_what_reads_certificates() -> None:
-    script = "import sys, admin.cli.commands as c; c.command_table(); print(*sys.modules)"
+    script = "import sys, aiovirt.admin.cli.commands as c; c.command_table(); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     loaded = ran.stdout.split()
-    assert "admin.cli.pki" in loaded
-    assert not [name for name in loaded if name.startswith(("cryptography", "rpc.security"))]
+    assert "aiovirt.admin.cli.pki" in loaded
+    assert not [
+        name
+        for name in loaded
+        if name.startswith(("cryptography", "aiovirt.rpc.security", "aiovirt.admin.pki"))
+    ]

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from admin.protocol import ADMIN
-from daemons.lockd.admin_protocol import LOCK_ADMIN
-from daemons.lockd.protocol import LOCK_SPACE
-from daemons.logd.admin_protocol import LOG_ADMIN
-from daemons.logd.protocol import LOG_MANAGER
-from daemons.reference import reference
-from daemons.virtd.remote_protocol import REMOTE
-from rpc.wire.program import Program
+from aiovirt.admin.protocol import ADMIN
+from aiovirt.daemons.lockd.admin_protocol import LOCK_ADMIN
+from aiovirt.daemons.lockd.protocol import LOCK_SPACE
+from aiovirt.daemons.logd.admin_protocol import LOG_ADMIN
+from aiovirt.daemons.logd.protocol import LOG_MANAGER
+from aiovirt.daemons.reference import reference
+from aiovirt.daemons.virtd.remote_protocol import REMOTE
+from aiovirt.rpc.wire.program import Program
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
 def test_the_protocol_reference_is_current() -> None:
     assert _DOCUMENT.read_text(encoding="utf-8") == reference(), (
-        "run `python -m daemons.reference write`"
+        "run `python -m aiovirt.daemons.reference write`"
     )
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from admin.cli.commands import command_table
-from admin.cli.parser import LineWords, parse
-from admin.cli.session import Session
-from admin.cli.terminal import Terminal
-from daemons.virtd import remote_protocol as remote
-from daemons.virtd.client import authenticate, open_driver
-from daemons.virtd.remote_service import RemoteService
-from daemons.virtd.sasl_service import SaslService
-from rpc.client import Connection, ConnectionLost
-from rpc.security.sasl import (
+from aiovirt.admin.cli.commands import command_table
+from aiovirt.admin.cli.parser import LineWords, parse
+from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.terminal import Terminal
+from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd.client import authenticate, open_driver
+from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.sasl import SaslDispatch
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.security.sasl import (
     MECHANISMS,
     ClientExchange,
     Passwords,
@@ -28,9 +28,9 @@ from rpc.security.sasl import (
     ServerExchange,
     Verifier,
 )
-from rpc.server import Daemon, ServerOptions
-from rpc.server import server as server_module
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import server as server_module
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 
 
@@ -206,8 +206,8 @@ class SaslHouse:
     def __init__(self, folder: Path, passwords: Path, allowed: tuple[str, ...] | None) -> None:
         self.daemon = Daemon("virtd", grace=5)
         self.server = self.daemon.add_server(ServerOptions("virtd"))
-        self.sasl = SaslService(str(passwords), allowed)
-        RemoteService(self.sasl).serve_on(self.server)
+        self.sasl = SaslDispatch(str(passwords), allowed)
+        RemoteDispatch(self.sasl).serve_on(self.server)
         self.socket = str(folder / "sock")
         self.server.listen_unix(self.socket, auth="sasl")
 
@@ -344,7 +344,7 @@ async def _virtadm(line: str, typed: str, monkeypatch: pytest.MonkeyPatch) -> tu
     out, err = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     table = command_table()
-    session = Session(table, Terminal("virtadm", out=out, err=err))
+    session = AdminSession(table, Terminal("virtadm", out=out, err=err))
     succeeded = await session.run(parse(LineWords(line), table))
     return succeeded, out.getvalue(), err.getvalue()
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rpc.server import run_blocking
-from rpc.wire.errors import ErrorCode
-from rpc.wire.keepalive import PING, PONG_FRAME
+from aiovirt.rpc.server import run_blocking
+from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.keepalive import PING, PONG_FRAME
 from tests.unit.house import (
     BLOCK,
     ECHO,

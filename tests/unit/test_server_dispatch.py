@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rpc.logs import LogControl
-from rpc.server import Client
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
-from rpc.wire.keepalive import KEEPALIVE, PING, PING_FRAME, PONG
-from rpc.wire.message import MAX_FDS, MAX_FRAME, Message, Status, Type, frame
+from aiovirt.rpc.logs import LogControl
+from aiovirt.rpc.server import Client
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
+from aiovirt.rpc.wire.keepalive import KEEPALIVE, PING, PING_FRAME, PONG
+from aiovirt.rpc.wire.message import MAX_FDS, MAX_FRAME, Message, Status, Type, frame
 from tests.unit.house import (
     ECHO,
     HOOK,

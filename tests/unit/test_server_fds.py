@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from rpc.server import Client, Daemon, Handlers, Server, ServerOptions, WithFds
-from rpc.wire import xdr
-from rpc.wire.message import Message, Type
-from rpc.wire.program import Program
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server, ServerOptions, WithFds
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.message import Message, Type
+from aiovirt.rpc.wire.program import Program
 
 GIVER = Program("giver", 0x2000BEEF, 1)
 

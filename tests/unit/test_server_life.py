@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rpc.server import Daemon, ServerOptions
-from rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import (
     BLOCK,
     ECHO,
@@ -185,7 +185,7 @@ class TestGracefulEnd:
     async def test_a_peer_that_does_not_read_cannot_hold_up_the_end(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("rpc.server.daemon._FLUSH_GRACE", 0.01)
+        monkeypatch.setattr("aiovirt.rpc.server.daemon._FLUSH_GRACE", 0.01)
         wire, client = await house.seat()
         await wire.send(call(LARGE, Number(4_000_000)))
         await eventually(lambda: client.unsent)
@@ -237,9 +237,9 @@ class TestAutomaticEnd:
 
     async def test_a_hold_calls_it_off_until_it_is_released(self, house: House) -> None:
         house.daemon.set_timeout(1000)
-        house.daemon.hold()
+        house.daemon.inhibit_shutdown()
         assert house.daemon._timer is None
-        house.daemon.release()
+        house.daemon.allow_shutdown()
         assert house.daemon._timer is not None
 
     async def test_the_longest_timeout_is_no_trouble(self, house: House) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rpc.server.client import READ_AHEAD
-from rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH
-from rpc.wire import xdr
-from rpc.wire.errors import RpcError
-from rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
-from rpc.wire.message import Message, Status, Type, frame
+from aiovirt.rpc.server.client import READ_AHEAD
+from aiovirt.rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME
+from aiovirt.rpc.wire.message import Message, Status, Type, frame
 from tests.unit.house import (
     ECHO,
     HOOK,
@@ -371,7 +371,7 @@ def test_out_of_descriptors_accepting_pauses_and_goes_on(tmp_path: Path) -> None
         import asyncio, os, resource, socket, sys
         sys.path.insert(0, {folder!r})
         from house import House, eventually, PING_FRAME
-        import rpc.server.service as service
+        import aiovirt.rpc.server.service as service
         service._RETRY_AFTER = 0.01
 
         async def main():

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from rpc.server import PoolStats, WorkerPool
-from rpc.server.workers import NOWHERE, ORDINARY, PRIORITY, QUEUED
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.server import PoolStats, WorkerPool
+from aiovirt.rpc.server.workers import NOWHERE, ORDINARY, PRIORITY, QUEUED
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import Job
 
 UINT_MAX = 0xFFFFFFFF

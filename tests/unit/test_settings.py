@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from daemons.settings import Loaded, SettingsError, load
-from daemons.settings.catalogue import DAEMONS, KNOWN_ELSEWHERE, SETTINGS, settings_of
-from daemons.settings.declaration import Live, Same
+from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
+from aiovirt.daemons.runtime.settings.catalogue import (
+    DAEMONS,
+    KNOWN_ELSEWHERE,
+    SETTINGS,
+    settings_of,
+)
+from aiovirt.daemons.runtime.settings.declaration import Live, Same
 
 LIBVIRT_FILES = {"virtd": "libvirtd", "lockd": "virtlockd", "logd": "virtlogd"}
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from daemons.settings import load
-from daemons.settings.catalogue import DAEMONS, settings_of
-from daemons.settings.reference import documents, stale, write
+from aiovirt.daemons.runtime.settings import load
+from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
+from aiovirt.daemons.runtime.settings.reference import documents, stale, write
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_documents_are_current() -> None:
-    assert stale(ROOT) == [], "run `python -m daemons.settings write`"
+    assert stale(ROOT) == [], "run `python -m aiovirt.daemons.runtime.settings write`"
 
 
 def test_a_document_that_was_edited_is_stale(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from daemons.log_settings import ENVIRONMENT, LogSettings
-from daemons.options import Options
-from daemons.reload import Reloader
-from daemons.settings import load
-from daemons.settings.live import Running, server_options
-from daemons.systemd import Notifier
-from rpc.logs import LogControl
-from rpc.server import Daemon, Server
+from aiovirt.daemons.runtime.logging import ENVIRONMENT, LogSettings
+from aiovirt.daemons.runtime.process.options import Options
+from aiovirt.daemons.runtime.process.systemd import Notifier
+from aiovirt.daemons.runtime.reload import Reloader
+from aiovirt.daemons.runtime.settings import load
+from aiovirt.daemons.runtime.settings.live import Running, server_options
+from aiovirt.rpc.logs import LogControl
+from aiovirt.rpc.server import Daemon, Server
 
 
 class Setup:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from rpc.client import Connection, ConnectionLost
-from rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithStream
-from rpc.server.streams import STREAMS_MAX, TAKE_HIGH
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.message import Status, Type, frame
-from rpc.wire.program import Program
-from rpc.wire.stream import PACKET_SIZE, Hole, hole_packet, parse_hole
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithStream
+from aiovirt.rpc.server.streams import STREAMS_MAX, TAKE_HIGH
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.stream import PACKET_SIZE, Hole, hole_packet, parse_hole
 from tests.unit.house import Wire, eventually, failure
 
 FLOW = Program("flow", 0x7E577E58, 1)

@@ -14,20 +14,20 @@ from typing import Annotated
 
 import pytest
 
-from admin import client as admin_client
-from admin import extension_server
-from admin import protocol as admin
-from admin import server as admin_server
-from rpc.client import Connection, ConnectionLost
-from rpc.client.tls import TlsConnection
-from rpc.security.certificates import CertificateError, TlsFiles
-from rpc.security.tls import ServerTls, TlsPolicy, client_context
-from rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithFds, WithStream
-from rpc.server.tls_client import TlsClient
-from rpc.wire import xdr
-from rpc.wire.errors import ErrorCode, RpcError
-from rpc.wire.program import Program
-from rpc.wire.typedparams import to_dict
+from aiovirt.admin import client as admin_client
+from aiovirt.admin import dispatch as admin_dispatch
+from aiovirt.admin import extension_dispatch
+from aiovirt.admin import protocol as admin
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.security.certificates import CertificateError, TlsFiles
+from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
+from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithFds, WithStream
+from aiovirt.rpc.server.tls_client import TlsClient
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.typedparams import to_dict
 from tests.certificates_maker import (
     CASES,
     GOOD,
@@ -100,8 +100,8 @@ class TlsHouse:
         (service,) = self.server.listen_tcp("127.0.0.1", 0, tls=True)
         self.port: int = service.sock.getsockname()[1]
         keeper = self.daemon.add_server(ServerOptions("admin"))
-        keeper.add_program(admin_server.handlers(self.daemon))
-        keeper.add_program(extension_server.handlers(self.daemon))
+        keeper.add_program(admin_dispatch.handlers(self.daemon))
+        keeper.add_program(extension_dispatch.handlers(self.daemon))
         self.admin_socket = str(folder / "admin-sock")
         keeper.listen_unix(self.admin_socket)
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from rpc.security.certificates import CertificateError, TlsFiles, load, peer_certificate
-from rpc.security.tls import ServerTls, TlsPolicy, client_context
-from rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.security.certificates import CertificateError, TlsFiles, load, peer_certificate
+from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
+from aiovirt.rpc.server import Daemon, ServerOptions
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
 from tests.fuzz.der import signed, split, value
 from tests.unit.house import PATIENCE, eventually

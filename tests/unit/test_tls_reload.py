@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rpc.client.tls import TlsConnection
-from rpc.wire.errors import RpcError
+from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.wire.errors import RpcError
 from tests.certificates_maker import GOOD, make, pem
 from tests.unit.house import PATIENCE
 from tests.unit.test_tls import ECHO, HOSTS, Data, Pki, _server_name, _update, open_house

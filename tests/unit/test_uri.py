@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from admin.uri import AdminUri, Directories, UriError, read_settings, resolve, settings_files
+from aiovirt.admin.uri import (
+    AdminUri,
+    Directories,
+    UriError,
+    read_settings,
+    resolve,
+    settings_files,
+)
 
 USER = Directories(False, "/home/u", "/run/user/7", "/home/u/.config", "/home/u/.cache")
 ROOT = Directories(True, "/root", "/run/user/0", "/root/.config", "/root/.cache")

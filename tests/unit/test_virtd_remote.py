@@ -16,15 +16,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemons.virtd import remote_protocol as protocol
-from daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs, OpenFlags
-from daemons.virtd.remote_service import RemoteService, find_driver
-from daemons.virtd.sasl_service import SaslService
-from daemons.virtd.state import RemoteState, restore, save
-from rpc.client import Connection, ConnectionLost
-from rpc.server import Client, Daemon, ServerOptions
-from rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from rpc.wire.program import Procedure
+from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd.dispatch import RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.remote_protocol import (
+    AuthType,
+    Feature,
+    FeatureArgs,
+    OpenArgs,
+    OpenFlags,
+)
+from aiovirt.daemons.virtd.sasl import SaslDispatch
+from aiovirt.daemons.virtd.state import RemoteState, restore, save
+from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.server import Client, Daemon, ServerOptions
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import eventually
 
 NEED_A_CONNECTION: list[tuple[Procedure[Any, Any], Any]] = [
@@ -46,7 +52,7 @@ class RemoteHouse:
     def __init__(self, folder: Path) -> None:
         self.daemon = Daemon("virtd")
         self.server = self.daemon.add_server(ServerOptions("virtd"))
-        self.service = RemoteService(SaslService(str(folder / "passwords"), None))
+        self.service = RemoteDispatch(SaslDispatch(str(folder / "passwords"), None))
         self.service.serve_on(self.server)
         self.socket, self.socket_ro, self.socket_sasl = (
             str(folder / name) for name in ("sock", "sock-ro", "sock-sasl")

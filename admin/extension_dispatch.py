@@ -1,0 +1,69 @@
+"""The extension program, as every daemon of ours serves it on its admin server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiovirt.admin import extension_protocol as protocol
+from aiovirt.admin.extension_protocol import CertificateInfo, RevocationInfo, TlsInfo
+from aiovirt.rpc.server import Client, Daemon, Handlers
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+
+def handlers(daemon: Daemon) -> Handlers:
+    """The program, for the servers of a daemon."""
+
+    def get_tls(client: Client, args: protocol.TlsArgs) -> TlsInfo:
+        server = daemon.server(args.server.name)
+        if args.flags:
+            raise RpcError(ErrorCode.INVALID_ARG, f"unsupported flags 0x{args.flags:x}")
+        security = server.tls
+        if security is None:
+            raise RpcError(ErrorCode.INTERNAL_ERROR, f"server {server.name} has no TLS service")
+        found, files = security.credentials, security.files
+        return TlsInfo(
+            cert_file=files.cert,
+            key_file=files.key,
+            ca_file=files.ca,
+            crl_file=files.crl,
+            loaded=int(security.loaded),
+            own=[_certificate(one) for one in found.chain[: protocol.CERTIFICATES]],
+            authorities=[_certificate(one) for one in found.ca[: protocol.CERTIFICATES]],
+            revocations=[_revocations(one) for one in found.crls[: protocol.CERTIFICATES]],
+            verify=security.policy.verify,
+            priority=security.policy.priority,
+        )
+
+    bound = Handlers(protocol.EXTENSION)
+    bound.bind(protocol.SERVER_GET_TLS, get_tls)
+    return bound
+
+
+def _certificate(found: x509.Certificate) -> CertificateInfo:
+    from cryptography.hazmat.primitives import hashes
+
+    from aiovirt.rpc.security.names import distinguished_name, name_text
+
+    return CertificateInfo(
+        subject=distinguished_name(found),
+        issuer=name_text(found.issuer),
+        serial=f"{found.serial_number:x}",
+        fingerprint=found.fingerprint(hashes.SHA256()).hex(),
+        not_before=int(found.not_valid_before_utc.timestamp()),
+        not_after=int(found.not_valid_after_utc.timestamp()),
+    )
+
+
+def _revocations(found: x509.CertificateRevocationList) -> RevocationInfo:
+    from aiovirt.rpc.security.names import name_text
+
+    due = found.next_update_utc
+    return RevocationInfo(
+        issuer=name_text(found.issuer),
+        revoked=len(found),
+        updated=int(found.last_update_utc.timestamp()),
+        due=int(due.timestamp()) if due is not None else 0,
+    )

@@ -1,0 +1,113 @@
+"""logd's administration: what logs are open, rotating one now, following one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.daemons.logd import admin_protocol as protocol
+from aiovirt.daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
+from aiovirt.daemons.logd.following import Follower
+from aiovirt.daemons.logd.openlog import OpenLog
+from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server import Client, Handlers, Server, WithStream
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.logd.dispatch import LogManagerDispatch
+
+_log = get_logger("daemons.logd.admin_dispatch")
+
+#: No file has this number: reading begins with the oldest one that there is.
+_OLDEST: Final = Position(0, 0)
+
+
+class LogAdminDispatch:
+    """Serves the administration program for the logs of a service."""
+
+    def __init__(self, service: LogManagerDispatch) -> None:
+        self._service = service
+
+    def serve_on(self, server: Server) -> None:
+        """Add the program to the admin server."""
+        bound = Handlers(protocol.LOG_ADMIN)
+        bound.bind(protocol.LOG_LIST, self.list)
+        bound.bind(protocol.LOG_ROTATE, self.rotate)
+        bound.bind(protocol.LOG_FOLLOW, self.follow)
+        server.add_program(bound)
+
+    def list(self, client: Client, args: protocol.ListArgs) -> protocol.ListRet:
+        _check_flags(args.flags)
+        paths = sorted(
+            path for path in self._service.logs if args.after is None or path > args.after
+        )
+        page = [_info(self._service.logs[path]) for path in paths[: protocol.PAGE]]
+        return protocol.ListRet(page, len(paths) > len(page))
+
+    async def rotate(self, client: Client, args: protocol.RotateArgs) -> protocol.PositionRet:
+        _check_flags(args.flags)
+        log = self._service.logs.get(args.path)
+        if log is None:
+            raise _refused(f"log {args.path} is not open")
+
+        def rotate() -> None:
+            log.drain()
+            log.file.rotate()
+
+        try:
+            await log.do(rotate)
+        except OSError as error:
+            raise RpcError(
+                ErrorCode.SYSTEM_ERROR,
+                f"log {args.path} cannot be rotated: {error.strerror}",
+                domain=ErrorDomain.LOGGING,
+            ) from error
+        log.grown()
+        _log.info("log rotated on request", path=args.path, client=client.id)
+        return protocol.PositionRet(_position(log))
+
+    def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[protocol.PositionRet]:
+        _check_flags(args.flags, int(FollowFlags.FROM_OLDEST))
+        log = self._service.logs.get(args.path)
+        position = args.position
+        if args.flags & FollowFlags.FROM_OLDEST:
+            if position is not None:
+                raise _refused("following begins at a position or with the oldest, not both")
+            position = _OLDEST
+        elif position is None:
+            if log is None:
+                raise _refused(f"log {args.path} is not open, so nothing comes")
+            position = _position(log)
+        follower = Follower(
+            args.path, self._service.rotation, log, position, fresh=position is _OLDEST
+        )
+        return WithStream(protocol.PositionRet(position), follower.serve)
+
+
+def _refused(text: str) -> RpcError:
+    return RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.LOGGING)
+
+
+def _check_flags(flags: int, supported: int = 0) -> None:
+    unsupported = flags & ~supported
+    if unsupported:
+        raise _refused(f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}")
+
+
+def _info(log: OpenLog) -> OpenLogInfo:
+    return OpenLogInfo(
+        path=log.path,
+        driver=log.driver,
+        domain=Domain(log.uuid, log.guest),
+        opened=int(log.opened),
+        position=_position(log),
+        received=log.received,
+        lost=log.lost,
+        rate=round(log.rate()),
+        rotations=log.file.rotations,
+        trouble=log.trouble or None,
+    )
+
+
+def _position(log: OpenLog) -> Position:
+    return Position(log.file.inode, log.file.position)

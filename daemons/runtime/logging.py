@@ -1,0 +1,150 @@
+"""Logging as settings, environment and command line want it together.
+
+The command line comes before the environment, which comes before the settings file; what the
+environment sets, a reload of the file does not change. libvirt: src/util/virdaemon.c,
+virDaemonSetupLogging.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiovirt import __version__
+from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.daemons.runtime.process.paths import default_log_file, make_folder
+from aiovirt.rpc.logs import Level, LogControl, LogSettingError, get_logger, parse_level
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.handover.document import LoggingState
+    from aiovirt.daemons.runtime.process.options import Options
+    from aiovirt.daemons.runtime.settings import Loaded, Value
+
+_log = get_logger("daemons.runtime.logging")
+
+_JOURNAL = "/run/systemd/journal/socket"
+
+ENVIRONMENT = {
+    "level": "LIBVIRT_DEBUG",
+    "filters": "LIBVIRT_LOG_FILTERS",
+    "outputs": "LIBVIRT_LOG_OUTPUTS",
+}
+"""What is set -> the variable that comes before the settings file."""
+
+
+class LogSettings:
+    """The logging of this daemon: opens it, and changes it when the settings change.
+
+    Raises StartError when the environment's or the file's wishes cannot be met.
+    """
+
+    def __init__(self, name: str, options: Options, settings: Loaded) -> None:
+        self._name = name
+        self._background = options.background
+        self._level_at_most = Level.INFO if options.verbose else Level.ERROR
+        self._pinned = {
+            what: variable for what, variable in ENVIRONMENT.items() if os.environ.get(variable)
+        }
+        self._default_in_force = not settings.text("log_outputs") and "outputs" not in self._pinned
+        wanted = {what: os.environ[variable] for what, variable in self._pinned.items()}
+        try:
+            level = self._level(wanted.get("level", settings.integer("log_level")))
+            self.control = LogControl(
+                name,
+                level=level,
+                filters=wanted.get("filters", settings.text("log_filters")),
+                outputs=wanted.get("outputs", settings.text("log_outputs")),
+                log_format=settings.text("log_format"),
+                default=self._default_outputs(level),
+                banner=(f"aiovirt version: {__version__}", f"hostname: {os.uname().nodename}"),
+            )
+        except LogSettingError as error:
+            raise StartError(Failure.SETTINGS, self._blame(str(error))) from error
+
+    def _blame(self, text: str) -> str:
+        return (
+            f"{text} (from the environment: {', '.join(self._pinned.values())})"
+            if self._pinned
+            else text
+        )
+
+    def _level(self, wanted: int | str) -> int:
+        """The level in force: 0 stands for the default, and --verbose for info at least."""
+        return min(parse_level(wanted or Level.WARNING), self._level_at_most)
+
+    def _default_outputs(self, level: int) -> str:
+        """Where lines go when nobody says so.
+
+        Unlike libvirt, which takes the journal whenever it exists and standard input is no
+        terminal, a daemon in the foreground takes it only when its standard error leads there: one
+        started by a test shows its errors to that test.
+        """
+        if self._background:
+            if os.access(_JOURNAL, os.W_OK):
+                return f"{max(level, Level.INFO)}:journald"
+            path = default_log_file(self._name)
+            make_folder(os.path.dirname(path))
+            return f"{level}:file:{path}"
+        if _stderr_is_the_journal():
+            return f"{max(level, Level.INFO)}:journald"
+        return f"{level}:stderr"
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Take over changed settings, keyed "level", "filters", "outputs", "log_format"; all or
+        none.
+
+        Raises LogSettingError.
+        """
+        wanted = dict(changes)
+        for what in self._pinned.keys() & wanted.keys():
+            _log.warning(
+                "setting has no effect", setting=f"log_{what}", overridden_by=self._pinned[what]
+            )
+            del wanted[what]
+        texts = {what: str(value) for what, value in wanted.items() if what != "level"}
+        level = (
+            self._level(int(str(wanted["level"] or 0))) if "level" in wanted else self.control.level
+        )
+        outputs = texts.pop("outputs", None)
+        default = self._default_in_force if outputs is None else not outputs
+        if outputs == "" or (default and level != self.control.level and self._untouched()):
+            outputs = self._default_outputs(level)
+        self.control.configure(
+            level=level,
+            outputs=outputs,
+            filters=texts.get("filters"),
+            log_format=texts.get("log_format"),
+        )
+        self._default_in_force = default
+
+    def save(self) -> LoggingState:
+        """Write down what is in force; `restore` reads it."""
+        from aiovirt.daemons.runtime.handover.document import LoggingState
+
+        control = self.control
+        # As they were asked for, without the stars that are put around every match.
+        filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
+        return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)
+
+    def restore(self, state: LoggingState) -> None:
+        """Log as an earlier program did. What cannot be opened any more is logged and left."""
+        outputs = None if state.outputs == self.control.outputs_text() else state.outputs
+        try:
+            self.control.configure(level=state.level, filters=state.filters, outputs=outputs)
+        except LogSettingError as error:
+            _log.error("logging is not as it was before the restart", because=str(error))
+        else:
+            self._default_in_force = state.is_default
+
+    def _untouched(self) -> bool:
+        """Whether the outputs are what we chose, and not what somebody asked for over the admin
+        socket."""
+        return self.control.outputs_text() == self._default_outputs(self.control.level)
+
+
+def _stderr_is_the_journal() -> bool:
+    """Whether systemd connected our standard error to the journal: systemd.exec(5),
+    $JOURNAL_STREAM."""
+    status = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

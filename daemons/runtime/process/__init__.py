@@ -1,0 +1,1 @@
+"""The process of a daemon: command line, paths, pid file, background, systemd, exit statuses."""

@@ -1,0 +1,104 @@
+"""The command line of a daemon, spelt as libvirt's daemons spell theirs.
+
+libvirt: src/remote/remote_daemon.c, main. Unlike virtlockd and virtlogd, which take them for
+nothing, all three refuse arguments that are not options, as libvirtd does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from aiovirt import __version__
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.process.failure import Failure
+from aiovirt.daemons.runtime.process.paths import default_run_directory, default_settings_file
+
+TIMEOUT_MAX = (2**31 - 1) // 1000
+"""Seconds; libvirt's bound, where it counts milliseconds in an int."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for; None where it did not say."""
+
+    config: str | None = None
+    background: bool = False
+    timeout: int = 0
+    pid_file: str | None = None
+    verbose: bool = False
+    rundir: str | None = None
+    socket: str | None = None
+    admin_socket: str | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Leave with libvirt's exit status for a wrong command line, which is not argparse's."""
+        self.print_usage(sys.stderr)
+        self.exit(Failure.USAGE, f"{self.prog}: {message}\n")
+
+
+def parse(kind: DaemonKind, arguments: Sequence[str]) -> Options:
+    """Read the command line.
+
+    Raises SystemExit: with 0 after --help and --version, with 1 after saying what is wrong.
+    """
+    found = _parser(kind).parse_args(arguments)
+    return Options(**vars(found))
+
+
+def _parser(kind: DaemonKind) -> _Parser:
+    parser = _Parser(
+        prog=kind.name,
+        description=kind.title,
+        epilog=_default_paths(kind),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = parser.add_argument
+    add("-v", "--verbose", action="store_true", help="log at level info")
+    add("-d", "--daemon", dest="background", action="store_true", help="go into the background")
+    add(
+        "-t",
+        "--timeout",
+        metavar="SECS",
+        type=_timeout,
+        help="end after SECS seconds without a client; 0, the default, never does",
+    )
+    add("-f", "--config", metavar="FILE", help="settings file; it has to exist")
+    add(
+        "-V",
+        "--version",
+        action="version",
+        version=f"{kind.name} (aiovirt) {__version__}",
+        help="say which version this is",
+    )
+    add("-p", "--pid-file", metavar="FILE", help="where to write and lock the process id")
+    add("--rundir", metavar="DIR", help="folder for the sockets and the pid file")
+    add("--socket", metavar="PATH", help="path of the daemon's own socket")
+    add("--admin-socket", metavar="PATH", help="path of the admin socket")
+    return parser
+
+
+def _timeout(text: str) -> int:
+    """Seconds before an automatic shutdown."""
+    if text.isascii() and text.isdigit() and int(text) <= TIMEOUT_MAX:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not possible: it has to be a number of seconds from 0 to {TIMEOUT_MAX}"
+    )
+
+
+def _default_paths(kind: DaemonKind) -> str:
+    name, rundir = kind.name, default_run_directory()
+    return (
+        "default paths:\n"
+        f"  settings      {default_settings_file(name)}\n"
+        f"  socket        {rundir}/{name}-sock\n"
+        f"  admin socket  {rundir}/{name}-admin-sock\n"
+        f"  pid file      {rundir}/{name}.pid\n"
+    )

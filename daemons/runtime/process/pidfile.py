@@ -1,0 +1,101 @@
+"""The pid file: one daemon per file, held by a lock that ends with the process.
+
+The lock is an fcntl lock on the file's first byte, as libvirt takes it, so their tools and ours see
+each other's. It belongs to the process that took it: take it after the last fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+
+from aiovirt.daemons.runtime.process.failure import Failure, StartError
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock on 64-bit Linux: type, whence, start, length, pid."""
+
+
+class PidFile:
+    """A pid file that this process holds, by a lock on `descriptor`. Made by `acquire`."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._owner = os.getpid()
+
+    @classmethod
+    def acquire(cls, path: str) -> PidFile:
+        """Lock `path` and write this process's id into it.
+
+        Raises StartError naming the process that holds it, or saying why it cannot be written.
+        libvirt: src/util/virpidfile.c, virPidFileAcquirePath.
+        """
+        while True:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                raise _refusal(path, error.strerror or str(error)) from error
+            try:
+                _lock(path, descriptor)
+                if _is_still_at(path, descriptor):
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                    return cls(path, descriptor)
+            except OSError as error:
+                os.close(descriptor)
+                raise _refusal(path, error.strerror or str(error)) from error
+            except StartError:
+                os.close(descriptor)
+                raise
+            # Its owner removed it between our open and our lock: what we hold has no name any more.
+            os.close(descriptor)
+
+    @classmethod
+    def take_over(cls, path: str, descriptor: int) -> PidFile:
+        """Take over what an earlier program of this very process acquired."""
+        os.set_inheritable(descriptor, False)
+        return cls(path, descriptor)
+
+    def release(self) -> None:
+        """Remove the file and give up the lock. Does nothing in a process that did not acquire
+        it."""
+        if self.descriptor < 0 or os.getpid() != self._owner:
+            return
+        # Unlink first: whoever waits for the lock must find that the name is gone.
+        if _is_still_at(self.path, self.descriptor):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+        os.close(self.descriptor)
+        self.descriptor = -1
+
+
+def _lock(path: str, descriptor: int) -> None:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        holder = _holder(descriptor)
+        who = f"process {holder}" if holder else "another process"
+        raise _refusal(path, f"{who} holds it and is running") from error
+
+
+def _holder(descriptor: int) -> int:
+    """The process that holds the lock, 0 if it has just gone. The kernel's word, not the file's."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+    lock, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    return 0 if lock == fcntl.F_UNLCK else int(pid)
+
+
+def _is_still_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _refusal(path: str, because: str) -> StartError:
+    return StartError(Failure.PIDFILE, f"the pid file {path} cannot be taken: {because}")

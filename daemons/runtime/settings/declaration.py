@@ -1,0 +1,230 @@
+"""What a setting is: its name, the values it takes, and what becomes of a change while the daemon
+runs.
+
+Nothing here knows any particular setting (`catalogue` does) or any file (`file` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Value = int | str | bool | tuple[str, ...] | None
+"""The value of a setting; `None` stands for "not set"."""
+
+UINT_MAX = 2**32 - 1
+INT_MAX = 2**31 - 1
+SIZE_MAX = 2**63 - 1
+
+
+class SettingsError(Exception):
+    """A settings file cannot be used; the text names the file, the line, the setting and what is
+    allowed."""
+
+
+class ValueKind(Protocol):
+    """A kind of value: says whether a value found in a file belongs to it."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, as the end of the sentence "it has to be ..."."""
+
+    def check(self, found: object) -> Value:
+        """The value as the daemon uses it. Raises ValueError when `found` is not of this kind."""
+
+    def show(self, value: Value) -> str:
+        """How a value is written in a settings file; the inverse of reading and `check`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number between two bounds, both included."""
+
+    lowest: int = 0
+    highest: int = UINT_MAX
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return f"a whole number from {self.lowest} to {self.highest}"
+
+    def check(self, found: object) -> int:
+        """See `ValueKind`. TOML's `true` is no number, though Python's `True` is an int."""
+        if type(found) is int and self.lowest <= found <= self.highest:
+            return found
+        raise ValueError
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no: 0 or 1 as in libvirt's files, or TOML's own false and true."""
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return "0 or 1 (false and true do as well)"
+
+    def check(self, found: object) -> bool:
+        """See `ValueKind`."""
+        if not isinstance(found, int) or found not in (0, 1):
+            raise ValueError
+        return bool(found)
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`."""
+        return "1" if value else "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string, which `verify` may look at more closely (it raises ValueError and says why)."""
+
+    what: str = "a string in quotes"
+    verify: Callable[[str], object] | None = None
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return self.what
+
+    def check(self, found: object) -> str:
+        """See `ValueKind`."""
+        if not isinstance(found, str):
+            raise ValueError  # noqa: TRY004  one exception for every kind, whatever is wrong
+        if self.verify is not None:
+            self.verify(found)
+        return found
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`. None of our strings has a character that TOML wants escaped."""
+        return f'"{value}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A list of strings."""
+
+    what: str = "a list of strings"
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return self.what
+
+    def check(self, found: object) -> tuple[str, ...]:
+        """See `ValueKind`. A tuple does as well: values travel as JSON at a restart."""
+        if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+            raise ValueError
+        return tuple(found)
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`."""
+        inside = ", ".join(f'"{one}"' for one in value) if isinstance(value, tuple) else ""
+        return f"[{inside}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return " or ".join(f'"{word}"' for word in self.words)
+
+    def check(self, found: object) -> str:
+        """See `ValueKind`."""
+        if not isinstance(found, str) or found not in self.words:
+            raise ValueError
+        return found
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`."""
+        return f'"{value}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """The mode of a socket file, in octal digits and in quotes, as libvirt writes it."""
+
+    @property
+    def allowed(self) -> str:
+        """See `ValueKind`."""
+        return 'octal digits in quotes, from "0" to "0777"'
+
+    def check(self, found: object) -> int:
+        """See `ValueKind`. The result is the number that chmod takes."""
+        if not isinstance(found, str) or not found or set(found) - set("01234567"):
+            raise ValueError
+        mode = int(found, 8)
+        if mode > 0o777:
+            raise ValueError
+        return mode
+
+    def show(self, value: Value) -> str:
+        """See `ValueKind`."""
+        return f'"{value or 0:04o}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A change takes effect at once: `where` names who takes it, `knob` what is turned there.
+
+    A knob "workers.minimum" is the argument `minimum` of `server.workers.set()`; a knob without a
+    dot is an attribute of the server. Knobs of one object are turned together, in one call, so that
+    two settings that bound each other can both move.
+    """
+
+    where: Literal["main", "admin", "log", "own"]
+    knob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A change waits for the next start; `why` ends the sentence "it cannot change while running:
+    ..."."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A default that is whatever another setting is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting.
+
+    `default` is a value, or a mapping from daemon name to value where daemons differ; a daemon that
+    is not in the mapping does not have the setting. `example` is shown in the files when there is
+    no default.
+    """
+
+    name: str
+    group: str
+    kind: ValueKind
+    default: Value | Mapping[str, Value | Same]
+    change: Live | Fixed
+    doc: str
+    example: str = ""
+    ours: bool = False
+    """True when libvirt's file for the same daemon has no such setting."""
+
+    def applies_to(self, daemon: str) -> bool:
+        """Whether the daemon of that name has this setting."""
+        return not isinstance(self.default, Mapping) or daemon in self.default
+
+    def default_for(self, daemon: str) -> Value | Same:
+        """The value in force when the file does not set it. Raises KeyError when the daemon lacks
+        it."""
+        return self.default[daemon] if isinstance(self.default, Mapping) else self.default
