@@ -238,9 +238,8 @@ class AdminDispatch:
         self._daemon.set_timeout(args.timeout)
 
     def daemon_shutdown(self, client: Client, args: protocol.FlagsArgs) -> None:
-        # Nothing runs behind these daemons that would have to be preserved or not.
         _check_flags(args.flags, protocol.ShutdownFlags.PRESERVE)
-        self._daemon.shutdown()
+        self._daemon.shutdown(preserve=bool(args.flags & protocol.ShutdownFlags.PRESERVE))
 
     def _server_for_admin(self, name: str) -> Server:
         """Some of libvirt's handlers report an unknown server themselves: the domain differs."""

@@ -11,18 +11,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiovirt.daemons.lockd import protocol
 from aiovirt.daemons.lockd.admin_protocol import REFUSALS
-from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, started_at
-from aiovirt.daemons.lockd.journal import Journal, pack_owner
+from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, may_end
+from aiovirt.daemons.lockd.holder import Holder, Holders
+from aiovirt.daemons.lockd.journal import pack_owner
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
-from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.daemons.lockd.space import LockSpace, LockTable
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.lockd.recovery import Inherited
+    from aiovirt.daemons.lockd.upkeep import Upkeep
 
 _log = get_logger("daemons.lockd.dispatch")
 
@@ -46,39 +52,54 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class LockSession:
-    """What is known of one client: its process, for whom it acts, when that one's process started.
+    """The state of one client: its process's number, and for which owner and process it acts.
 
     record: the owner as the journal takes it.
     """
 
     pid: int
-    start: int | None = None
+    holder: Holder | None = None
     owner: Owner | None = None
     restricted: bool = False
     record: bytes = b""
 
-    def register(self, owner: Owner, start: int | None) -> None:
-        """From now on it acts for `owner`, whose process started at `start`."""
+    def register(self, owner: Owner, holder: Holder, holders: Holders) -> None:
+        """Act for `owner`, whose process is `holder`, from now on."""
+        holder.sessions += 1
+        self.forget(holders)
         self.owner = owner
-        self.start = start
-        self.record = pack_owner(owner, start)
+        self.holder = holder
+        self.record = pack_owner(owner, holder.start)
+
+    def forget(self, holders: Holders) -> None:
+        """Act for nobody any more."""
+        former, self.holder = self.holder, None
+        if former is not None:
+            former.sessions -= 1
+            holders.let_go(former)
 
 
 class LockSpaceDispatch:
-    """All lockspaces of the daemon, and who acts for whom.
+    """All lockspaces of the daemon, and which client acts for whom.
 
-    sessions: by client id; endings: the sessions whose processes are being ended, by their tasks.
-    journal: where holdings are written down, once it is there. refusals: the latest, from old to new.
+    table: what the lockspaces have in common. sessions: by client id; endings: the processes that are
+    being ended, with their tasks. upkeep: keeps the journal, where there is one. inherited: what
+    `recovery.go_on` has to do after a restart. refusals: from old to new.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self.journal: Journal | None = None
-        self.default = LockSpace()
+        self.holders = Holders()
+        self.table = LockTable(
+            self.holders, on_first=daemon.inhibit_shutdown, on_last=daemon.allow_shutdown
+        )
+        self.default = LockSpace(None, self.table)
         self.spaces: dict[str, LockSpace] = {}
         self.sessions: dict[int, LockSession] = {}
-        self.endings: dict[asyncio.Task[None], LockSession] = {}
+        self.endings: dict[Holder, asyncio.Task[None]] = {}
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS)
+        self.upkeep: Upkeep | None = None
+        self.inherited: Inherited | None = None
         self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
@@ -96,6 +117,7 @@ class LockSpaceDispatch:
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)
+        self._daemon.before_preserving.append(self._may_preserve)
 
     # Procedures ----------------------------------------------------------------------------------
 
@@ -103,10 +125,21 @@ class LockSpaceDispatch:
         session = self._unrestricted(client, args.flags)
         if not args.owner.id:
             raise _invalid("an owner has an id other than 0")
-        session.register(args.owner, started_at(args.owner.pid))
+        owner = args.owner
+        try:
+            # The kernel knows which process is at the other end: its number may be another's by now.
+            peer = client.sock if owner.pid == session.pid else None
+            holder = self.holders.find(owner.pid, peer)
+        except OSError as error:
+            raise RpcError(
+                ErrorCode.SYSTEM_ERROR,
+                f"process {owner.pid} cannot be watched, so nothing can be locked for it:"
+                f" {error.strerror}",
+            ) from error
+        session.register(owner, holder, self.holders)
 
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
-        session, _ = self._owned(client, args.flags)
+        session = self._owned(client, args.flags)[0]
         session.restricted = True
 
     def new(self, client: Client, args: protocol.SpaceArgs) -> None:
@@ -115,7 +148,7 @@ class LockSpaceDispatch:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {args.path} exists already")
-        self.spaces[args.path] = LockSpace.at(args.path, self.journal)
+        self.spaces[args.path] = LockSpace.at(args.path, self.table)
 
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         self._owned(client, args.flags)
@@ -127,10 +160,10 @@ class LockSpaceDispatch:
 
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         flags = args.flags
-        session, owner = self._owned(client, flags, _ACQUIRE_FLAGS)
+        session, owner, holder = self._owned(client, flags, _ACQUIRE_FLAGS)
         space = self.space(args.path) if args.path else self.default
         try:
-            space.acquire(args.name, flags, owner, client.id, session.record, 0.0, session.start)
+            space.acquire(args.name, flags, owner, client.id, holder, session.record)
         except RpcError as error:
             if error.code == ErrorCode.RESOURCE_BUSY:
                 self._note_refusal(client, owner, args, error)
@@ -147,9 +180,9 @@ class LockSpaceDispatch:
             _log.info("lock refused", owner=owner.name, pid=owner.pid, because=because)
 
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        _, owner = self._owned(client, args.flags)
+        _, _, holder = self._owned(client, args.flags)
         space = self.space(args.path) if args.path else self.default
-        space.release(args.name, owner.pid)
+        space.release(args.name, holder)
 
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
         self._unrestricted(client, 0)
@@ -173,18 +206,21 @@ class LockSpaceDispatch:
             )
         return session
 
-    def _owned(self, client: Client, flags: int, supported: int = 0) -> tuple[LockSession, Owner]:
+    def _owned(
+        self, client: Client, flags: int, supported: int = 0
+    ) -> tuple[LockSession, Owner, Holder]:
         found = self.sessions.get(client.id)
         if (
             found is not None
             and found.owner is not None
+            and found.holder is not None
             and not (found.restricted or flags & ~supported)
         ):  # as nearly always: nothing else is to be looked at
-            return found, found.owner
+            return found, found.owner, found.holder
         session = self._unrestricted(client, flags, supported)
-        if session.owner is None:
+        if session.owner is None or session.holder is None:
             raise _invalid("this connection has registered no owner")
-        return session, session.owner
+        return session, session.owner, session.holder
 
     def space(self, path: str) -> LockSpace:
         """A lockspace by its directory, empty for the default one. Raises RpcError."""
@@ -193,34 +229,35 @@ class LockSpaceDispatch:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {path} does not exist")
         return space
 
-    # What outlives lockd -------------------------------------------------------------------------
+    def space_at(self, directory: str, *, make: bool = True) -> LockSpace:
+        """The lockspace in `directory`, the default one if it is empty.
 
-    def keep_journal(self, journal: Journal) -> None:
-        """Write down there what is held from now on."""
-        self.journal = journal
-        for space in self.all_spaces():
-            space.journal = journal
-
-    def space_at(self, directory: str) -> LockSpace:
-        """The lockspace in `directory`, made if it is not there; the default one if it is empty."""
+        make: whether its folder is made if it is missing. Raises RpcError when that cannot be done.
+        """
         if not directory:
             return self.default
         if directory not in self.spaces:
-            self.spaces[directory] = LockSpace.at(directory, self.journal)
+            kind: Callable[[str, LockTable], LockSpace] = LockSpace.at if make else LockSpace
+            self.spaces[directory] = kind(directory, self.table)
         return self.spaces[directory]
 
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
         session = self.sessions.pop(client.id, None)
-        if session is None or session.owner is None or session.owner.pid != session.pid:
-            return  # it acted for another process: that one's locks are not its to lose
-        if self.holds(session.pid):
-            self.end_holder(session, "its connection went while it held locks")
+        if session is None or session.holder is None:
+            return
+        holder = session.holder
+        # One that acted for another process may go: that one's locks are not its to lose. A lockd
+        # that preserves its locks leaves their holders to the next one.
+        if holder.pid == session.pid and holder.holdings and not self._preserves:
+            self.end_holder(holder, "its connection went while it held locks")
+        session.forget(self.holders)
+        self.holders.reserve.fill()
 
-    def holds(self, pid: int) -> bool:
-        """Whether the owner process `pid` holds anything."""
-        return any(space.holds(pid) for space in self.all_spaces())
+    @property
+    def _preserves(self) -> bool:
+        return self._daemon.preserves and self._daemon.is_ending
 
     def disconnect(self, client_id: int, reason: str) -> bool:
         """Close a client's connection; whether there was one."""
@@ -229,36 +266,57 @@ class LockSpaceDispatch:
             client.abort(reason)
         return client is not None
 
-    def end_holder(self, session: LockSession, because: str) -> asyncio.Task[None]:
-        """End the process of a session, then give its locks back; goes on by itself.
+    def end_holder(self, holder: Holder, because: str) -> asyncio.Task[None] | None:
+        """End a process, then give its locks back; goes on by itself.
 
-        because: for the log.
+        Returns what to wait for; None if the process has ended already, and all is done, or if it may
+        not be ended: then its locks are kept until it ends by itself. because: for the log.
         """
-        ending = asyncio.get_running_loop().create_task(self._end_holder(session, because))
-        self.endings[ending] = session
-        ending.add_done_callback(self.endings.pop)
-        return ending
+        if holder.has_ended():
+            self._give_all_back(holder)
+            return None
+        if not may_end(holder):
+            _log.error("refusing to terminate a lock holder", pid=holder.pid, because=because)
+            self.release_when_ended(holder)
+            return None
+        if holder not in self.endings:
+            ending = asyncio.get_running_loop().create_task(self._end_holder(holder, because))
+            self.endings[holder] = ending
+            ending.add_done_callback(lambda _: self.endings.pop(holder))
+        return self.endings[holder]
 
-    async def _end_holder(self, session: LockSession, because: str) -> None:
-        self._daemon.inhibit_shutdown()
-        try:
-            await end_process(session.pid, session.start, because)
-        finally:
-            for space in self.all_spaces():
-                while count := space.release_owner(session.pid):
-                    _log.info("locks released", pid=session.pid, count=count)
-            self._daemon.allow_shutdown()
+    async def _end_holder(self, holder: Holder, because: str) -> None:
+        await end_process(holder, because)
+        self._give_all_back(holder)
+
+    def release_when_ended(self, holder: Holder) -> None:
+        """Give the locks of a process back when it ends, where no connection of its will tell."""
+        holder.when_ended(lambda: self._give_all_back(holder))
+
+    def _give_all_back(self, holder: Holder) -> None:
+        count = self.table.give_all_back(holder)
+        if count:
+            _log.info("locks released", pid=holder.pid, count=count)
+        self.holders.let_go(holder)
+
+    def _may_preserve(self) -> None:
+        """Raise RpcError if the next lockd would not find what is held."""
+        if self.upkeep is not None:
+            self.upkeep.require_journal()
 
     async def finish(self) -> None:
-        """The daemon ends, and so do its locks: whoever held some is ended first, as by virtlockd."""
-        if self.endings:
-            await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
-        if self.journal is not None:
-            self.journal.close()
+        """The daemon ends, and so do its locks: their holders are ended first, as by virtlockd.
 
-    def all_spaces(self) -> list[LockSpace]:
-        """The default one first."""
-        return [self.default, *self.spaces.values()]
+        A holder that does not end in time, or has no connection that tells whose it is, may live on: its
+        locks stay in the journal, and the next lockd takes them again.
+        """
+        if self.endings:
+            await asyncio.wait(set(self.endings.values()), timeout=KILL_AFTER + REPORT_AFTER)
+        if self.upkeep is not None:
+            self.upkeep.finish()
+        for ending in self.endings.values():
+            ending.cancel()
+        self.holders.close()
 
 
 def _invalid(message: str) -> RpcError:

@@ -50,8 +50,8 @@ class LockKeeper:
 
     def restore(self, state: LocksState) -> None:
         """Hold it all again."""
-        from aiovirt.daemons.lockd.recovery import write_anew
+        from aiovirt.daemons.lockd.recovery import go_on
         from aiovirt.daemons.lockd.state import restore
 
-        restore(self._service, state)
-        write_anew(self._service, self._journal)
+        restore(self._service, state)  # touches nothing outside the process
+        go_on(self._service, self._journal)  # begins to act
