@@ -28,10 +28,17 @@ class LockKeeper:
         return LocksState
 
     def start(self) -> None:
-        """Take the locks again that a killed lockd left. Raises OSError, ValueError."""
-        from aiovirt.daemons.lockd.recovery import recover
+        """Take the locks again that a killed lockd left.
 
-        recover(self._service, self._journal)
+        Raises StartError when it cannot be known which: the run directory is of no use then.
+        """
+        from aiovirt.daemons.lockd.recovery import recover
+        from aiovirt.daemons.runtime.process.failure import Failure, StartError
+
+        try:
+            recover(self._service, self._journal)
+        except (OSError, ValueError) as error:
+            raise StartError(Failure.RUNDIR, str(error)) from error
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """There is nothing of its own to set."""

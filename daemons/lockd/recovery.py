@@ -40,11 +40,13 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
     found = find(path)
     journal, entries = (None, []) if found is None else found
     upkeep = service.upkeep = Upkeep(service.table, path)
+    service.holders.reserve.fill()
     for entry in entries:
         if not _take_again(service, entry) and journal is not None:
             journal.remove(entry.slot)
     upkeep.begin(journal)
     _watch_recovered(service)
+    service.holders.reserve.drain()  # however many locks there are, sockets can be opened
 
 
 def go_on(service: LockSpaceDispatch, path: str) -> None:

@@ -57,7 +57,8 @@ class Upkeep:
     def begin(self, journal: Journal | None) -> None:
         """Go on with a journal, or make one, and look after it from now on."""
         self._table.journal = journal
-        self.check()
+        self._check_journal()
+        self._check_later()
 
     def check(self) -> None:
         """Look whether everything is as it should be, and mend what can be mended."""
@@ -71,6 +72,9 @@ class Upkeep:
         for holder in self._table.holders:
             if holder.holdings:
                 holder.watch()
+        self._check_later()
+
+    def _check_later(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(CHECK_EVERY, self.check)
