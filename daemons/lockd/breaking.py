@@ -14,7 +14,8 @@ from uuid import UUID
 from aiovirt.daemons.lockd.admin_protocol import BreakArgs, BreakFlags, Fate
 from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, may_end
 from aiovirt.daemons.lockd.protocol import Owner
-from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource, holders
+from aiovirt.daemons.lockd.space import LockSpace, holders
+from aiovirt.daemons.lockd.table import Holding, Resource
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError

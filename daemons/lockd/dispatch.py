@@ -21,7 +21,8 @@ from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, ma
 from aiovirt.daemons.lockd.holder import Holder, Holders
 from aiovirt.daemons.lockd.journal import pack_owner
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
-from aiovirt.daemons.lockd.space import LockSpace, LockTable
+from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.lockd.dispatch")
 
+#: Seconds without any lock after which the daemon may end by itself (-t).
+SETTLED_AFTER: Final = 0.5
 #: Characters of a refusal's text that are remembered.
 _TEXT_MAX: Final = 1000
 
@@ -91,7 +94,7 @@ class LockSpaceDispatch:
         self._daemon = daemon
         self.holders = Holders()
         self.table = LockTable(
-            self.holders, on_first=daemon.inhibit_shutdown, on_last=daemon.allow_shutdown
+            self.holders, on_first=daemon.inhibit_shutdown, on_last=self._nothing_held
         )
         self.default = LockSpace(None, self.table)
         self.spaces: dict[str, LockSpace] = {}
@@ -101,6 +104,7 @@ class LockSpaceDispatch:
         self.upkeep: Upkeep | None = None
         self.inherited: Inherited | None = None
         self._server: Server | None = None
+        self._settling: asyncio.TimerHandle | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -240,6 +244,18 @@ class LockSpaceDispatch:
             kind: Callable[[str, LockTable], LockSpace] = LockSpace.at if make else LockSpace
             self.spaces[directory] = kind(directory, self.table)
         return self.spaces[directory]
+
+    def _nothing_held(self) -> None:
+        """Let the daemon end by itself again, unless the next lock comes soon, as mostly."""
+        if self._settling is None:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(SETTLED_AFTER, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        if not self.table.held:
+            self.table.is_quiet = True
+            self._daemon.allow_shutdown()
 
     # Ends ----------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.lockd.spare import Reserve
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.lockd.space import Holding
+    from aiovirt.daemons.lockd.table import Holding
 
 #: The start time of a number that no process had when it was registered.
 NO_PROCESS: Final = 0

@@ -14,7 +14,7 @@ import errno
 import fcntl
 import os
 import struct
-from typing import Final
+from typing import Final, NoReturn
 
 from aiovirt.rpc.logs import get_logger
 
@@ -25,6 +25,7 @@ _FLOCK: Final = struct.Struct("hhqqi4x")
 _FIRST_BYTE: Final = {
     kind: _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
 }
+_SET: Final = fcntl.F_OFD_SETLK
 READ: Final = fcntl.F_RDLCK
 WRITE: Final = fcntl.F_WRLCK
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
@@ -44,7 +45,10 @@ class AlreadyLocked(Exception):
 def lock_existing(path: str, kind: int) -> int:
     """Open and lock a file. Returns its descriptor. Raises OSError, AlreadyLocked."""
     descriptor = os.open(path, _OPEN)
-    _lock(descriptor, path, kind)
+    try:
+        fcntl.fcntl(descriptor, _SET, _FIRST_BYTE[kind])
+    except OSError as error:
+        _give_up(descriptor, path, error)
     return descriptor
 
 
@@ -55,7 +59,10 @@ def lock_made(path: str, kind: int) -> int:
     """
     for _ in range(_TRIES):
         descriptor = os.open(path, _OPEN | os.O_CREAT, 0o600)
-        _lock(descriptor, path, kind)
+        try:
+            fcntl.fcntl(descriptor, _SET, _FIRST_BYTE[kind])
+        except OSError as error:
+            _give_up(descriptor, path, error)
         try:
             if is_at(descriptor, path):
                 return descriptor
@@ -66,17 +73,14 @@ def lock_made(path: str, kind: int) -> int:
     raise OSError(errno.EBUSY, "another program replaces it again and again")
 
 
-def _lock(descriptor: int, path: str, kind: int) -> None:
-    """Lock the first byte, as libvirt does, or close the descriptor."""
+def _give_up(descriptor: int, path: str, error: OSError) -> NoReturn:
+    """Close a descriptor that could not be locked, and raise the reason."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE[kind])
-    except OSError as error:
-        try:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise AlreadyLocked(identity(descriptor), _locking_process(descriptor)) from None
-            raise
-        finally:
-            close(descriptor, path)
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise AlreadyLocked(identity(descriptor), _locking_process(descriptor)) from None
+        raise error
+    finally:
+        close(descriptor, path)
 
 
 def _locking_process(descriptor: int) -> int:

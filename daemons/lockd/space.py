@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol
+from typing import Final
 
 from aiovirt.daemons.lockd import kernel
-from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder, Holders
+from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
 from aiovirt.daemons.lockd.kernel import AlreadyLocked, lock_existing, lock_made
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.daemons.lockd.table import Holding, LockTable, Resource
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -26,122 +25,9 @@ _log = get_logger("daemons.lockd.space")
 
 _SHARED: Final = int(AcquireFlags.SHARED)
 _AUTOCREATE: Final = int(AcquireFlags.AUTOCREATE)
+_READ: Final = kernel.READ
+_WRITE: Final = kernel.WRITE
 _now = time.time
-
-
-class Ledger(Protocol):
-    """Where holdings are written down for the case that lockd is killed (`Journal`)."""
-
-    def add(self, directory: str, name: str, flags: int, owner: bytes, since: float) -> int: ...
-    def remove(self, slot: int) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Holding:
-    """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
-
-    client: 0 when that was a client of an earlier lockd. slot: where it is in the journal.
-    """
-
-    owner: Owner
-    client: int
-    since: float
-    slot: int
-    holder: Holder
-    resource: Resource
-
-
-@dataclass(slots=True, eq=False)
-class Resource:
-    """A locked file. holdings: one, or several that share it.
-
-    descriptor: -1 while the kernel's lock is wanting: an earlier lockd had it, and it could not be taken
-    again so far. Nobody else gets the resource meanwhile.
-    """
-
-    name: str
-    path: str
-    descriptor: int
-    flags: int
-    holdings: list[Holding]
-    space: LockSpace
-    _identity: tuple[int, int] | None = None
-
-    @property
-    def shared(self) -> bool:
-        """Whether others may join."""
-        return bool(self.flags & _SHARED)
-
-    def is_file(self, identity: tuple[int, int]) -> bool:
-        """Whether its file has this device and inode, by whatever name."""
-        if self._identity is None and self.descriptor >= 0:
-            try:
-                self._identity = kernel.identity(self.descriptor)
-            except OSError:
-                return False  # its file system has failed; it is only about the text of a refusal
-        return self._identity == identity
-
-
-@dataclass(slots=True, eq=False)
-class LockTable:
-    """What the lockspaces of a daemon have in common.
-
-    journal: None where nothing is written down. on_first, on_last: called when something is held, and
-    when nothing is held any more. held: how many holdings there are.
-    """
-
-    holders: Holders = field(default_factory=Holders)
-    journal: Ledger | None = None
-    spaces: list[LockSpace] = field(default_factory=list)
-    on_first: Callable[[], None] = lambda: None
-    on_last: Callable[[], None] = lambda: None
-    held: int = 0
-
-    def resources(self) -> Iterator[Resource]:
-        """All that are held, in all lockspaces."""
-        for space in self.spaces:
-            yield from space.resources.values()
-
-    def holdings(self) -> Iterator[Holding]:
-        """Each owner's share of each of them."""
-        for resource in self.resources():
-            yield from resource.holdings
-
-    def with_file(self, identity: tuple[int, int]) -> list[Resource]:
-        """The held resources whose file this is, under whatever names."""
-        return [resource for resource in self.resources() if resource.is_file(identity)]
-
-    def enter(self, holding: Holding) -> None:
-        """Count a holding in."""
-        holding.holder.holdings.add(holding)
-        if not self.held:
-            self.on_first()
-        self.held += 1
-
-    def give_back(self, holding: Holding) -> None:
-        """Give back one holding, unless that has been done already. Never fails."""
-        holder = holding.holder
-        if holding not in holder.holdings:
-            return
-        holder.holdings.discard(holding)
-        resource = holding.resource
-        resource.holdings.remove(holding)
-        if self.journal is not None:
-            self.journal.remove(holding.slot)
-        if not resource.holdings:
-            resource.space.drop(resource)
-        if not holder.holdings and not holder.sessions:
-            self.holders.let_go(holder)
-        self.held -= 1
-        if not self.held:
-            self.on_last()
-
-    def give_all_back(self, holder: Holder) -> int:
-        """Give back everything that a process holds. Returns how much that was."""
-        holdings = list(holder.holdings)
-        for holding in holdings:
-            self.give_back(holding)
-        return len(holdings)
 
 
 class LockSpace:
@@ -166,7 +52,7 @@ class LockSpace:
             try:
                 _make_folders(directory)
             except OSError as error:
-                _system_error(f"lockspace {directory} cannot be made", error)
+                raise _system_error(f"lockspace {directory} cannot be made", error) from error
         return cls(directory, table)
 
     def path_of(self, name: str) -> str:
@@ -181,7 +67,9 @@ class LockSpace:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             # libvirt's touch is a helper of its own, with a domain of its own: none.
-            _system_error(f"resource {path} cannot be made", error, ErrorDomain.NONE)
+            raise _system_error(
+                f"resource {path} cannot be made", error, ErrorDomain.NONE
+            ) from error
 
     def delete(self, name: str) -> None:
         """Remove the file of a resource. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR."""
@@ -196,7 +84,7 @@ class LockSpace:
         except FileNotFoundError:
             pass
         except OSError as error:
-            _system_error(f"resource {path} cannot be removed", error)
+            raise _system_error(f"resource {path} cannot be removed", error) from error
 
     def acquire(
         self,
@@ -223,37 +111,41 @@ class LockSpace:
         """
         since = _now()
         resource = self.resources.get(name)
-        if resource is not None:
-            if not (resource.flags & flags & _SHARED):
-                raise _busy(resource)
-            slot = self._write_down(name, flags, record, since)
-        else:
+        if resource is None:
             path = name if self.directory is None else self.path_of(name)
-            descriptor = self._lock(name, path, flags)
+            lock = _READ if flags & _SHARED else _WRITE
+            try:
+                descriptor = (
+                    lock_made(path, lock) if flags & _AUTOCREATE else lock_existing(path, lock)
+                )
+            except (OSError, AlreadyLocked) as error:
+                raise self._refusal(name, path, error) from error
             try:
                 slot = self._write_down(name, flags, record, since)
             except RpcError:
                 kernel.close(descriptor, path)
                 raise
-            resource = self.resources[name] = Resource(name, path, descriptor, flags, [], self)
+            resource = Resource(name, path, descriptor, flags, [], self)
+            self.resources[name] = resource
+        elif resource.flags & flags & _SHARED:
+            slot = self._write_down(name, flags, record, since)
+        else:
+            raise _busy(resource)
         holding = Holding(owner, client, since, slot, holder, resource)
         resource.holdings.append(holding)
         self.table.enter(holding)
 
-    def _lock(self, name: str, path: str, flags: int) -> int:
-        lock = kernel.READ if flags & _SHARED else kernel.WRITE
-        try:
-            return lock_made(path, lock) if flags & _AUTOCREATE else lock_existing(path, lock)
-        except OSError as error:
-            _system_error(f"resource {path} cannot be locked", error)
-        except AlreadyLocked as locked:
-            ours = self.table.with_file(locked.identity)
-            if ours:
-                raise _busy_alias(name, ours) from None
-            by = f", by process {locked.pid}" if locked.pid else ""
-            raise _error(
-                ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon{by}"
-            ) from None
+    def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
+        """What a client is told whose resource could not be locked."""
+        if isinstance(error, OSError):
+            return _system_error(f"resource {path} cannot be locked", error)
+        ours = self.table.with_file(error.identity)
+        if ours:
+            return _busy_alias(name, ours)
+        by = f", by process {error.pid}" if error.pid else ""
+        return _error(
+            ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon{by}"
+        )
 
     def _write_down(self, name: str, flags: int, record: bytes, since: float) -> int:
         """Put a holding into the journal, if there is one; its slot. Raises RpcError."""
@@ -301,8 +193,16 @@ class LockSpace:
 
     def lock_again(self, resource: Resource) -> None:
         """Take the kernel's lock of a resource that is held without it. Raises RpcError."""
+        path, lock = resource.path, _READ if resource.shared else _WRITE
         if resource.descriptor < 0:
-            resource.descriptor = self._lock(resource.name, resource.path, resource.flags)
+            try:
+                resource.descriptor = (
+                    lock_made(path, lock)
+                    if resource.flags & _AUTOCREATE
+                    else lock_existing(path, lock)
+                )
+            except (OSError, AlreadyLocked) as error:
+                raise self._refusal(resource.name, path, error) from error
 
     def release(self, name: str, holder: Holder) -> None:
         """Give back one holding of a process.
@@ -395,6 +295,5 @@ def _error(code: ErrorCode, message: str) -> RpcError:
     return RpcError(code, message, domain=ErrorDomain.LOCKSPACE)
 
 
-def _system_error(what: str, error: OSError, domain: int = ErrorDomain.LOCKSPACE) -> NoReturn:
-    message = f"{what}: {error.strerror}"
-    raise RpcError(ErrorCode.SYSTEM_ERROR, message, domain=domain) from error
+def _system_error(what: str, error: OSError, domain: int = ErrorDomain.LOCKSPACE) -> RpcError:
+    return RpcError(ErrorCode.SYSTEM_ERROR, f"{what}: {error.strerror}", domain=domain)

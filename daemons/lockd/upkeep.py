@@ -14,7 +14,8 @@ import errno
 from typing import Final, NoReturn
 
 from aiovirt.daemons.lockd.journal import Journal, pack_owner
-from aiovirt.daemons.lockd.space import LockTable, holders
+from aiovirt.daemons.lockd.space import holders
+from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -56,7 +57,7 @@ class Upkeep:
 
     def begin(self, journal: Journal | None) -> None:
         """Go on with a journal, or make one, and look after it from now on."""
-        self._table.journal = journal
+        self._use(journal)
         self._check_journal()
         self._check_later()
 
@@ -127,9 +128,14 @@ class Upkeep:
         for holding, slot in zip(self._table.holdings(), slots, strict=True):
             holding.slot = slot
         former = self.journal
-        self._table.journal = journal
+        self._use(journal)
         if former is not None:
             former.leave()
+
+    def _use(self, journal: Journal | None) -> None:
+        self._table.journal = journal
+        if journal is not None:
+            journal.defer = asyncio.get_running_loop().call_soon
 
     def require_journal(self) -> None:
         """Raise RpcError unless the next lockd will find what is held."""

@@ -150,6 +150,8 @@ async def test_what_could_not_be_struck_out_is_written_anew(
         with monkeypatch.context() as patch:
             patch.setattr(os, "pwrite", _fails(errno.EIO))
             house.service.table.give_back(holding)
+            assert house.upkeep.journal is not None
+            house.upkeep.journal.flush()
         house.upkeep.check()
         assert _names(house.journal) == ["b"]
 
@@ -174,6 +176,8 @@ async def _killed(house: Kept, *disks: str) -> None:
             await house.acquire(guest, disk)
         shutil.copy(house.journal, house.folder / "copy")
         house.service.table.give_all_back(house.service.holders.find(house.owner.pid))
+        assert house.upkeep.journal is not None
+        house.upkeep.journal.flush()
         shutil.copy(house.folder / "copy", house.journal)
 
 
@@ -359,7 +363,7 @@ async def test_a_held_lock_keeps_the_daemon_up(house: Kept) -> None:
     assert house.daemon._timer is None
     for resource in list(house.service.default.resources.values()):
         house.service.table.give_back(resource.holdings[0])
-    assert house.daemon._timer is not None
+    await eventually(lambda: house.daemon._timer is not None)
 
 
 def test_a_journal_is_not_published_when_it_cannot_be_filled(tmp_path: Path) -> None:
