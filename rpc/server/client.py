@@ -83,11 +83,6 @@ class Client(SocketLink):
     reply yet.
     """
 
-    #: Whether nobody between can read or change what it says.
-    is_encrypted = False
-    #: The name in its certificate, empty without one.
-    x509_name: str = ""
-
     __slots__ = (
         "_ahead",
         "_calls",
@@ -492,6 +487,16 @@ class Client(SocketLink):
             self._loop.call_soon(self._read_on)
 
     # Who it is -----------------------------------------------------------------------------------
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody between can read or change what it says."""
+        return self.filter is not None
+
+    @property
+    def x509_name(self) -> str:
+        """The name in its certificate, empty without one."""
+        return self.filter.peer_name if self.filter is not None else ""
 
     @property
     def is_local(self) -> bool:

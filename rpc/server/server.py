@@ -186,30 +186,24 @@ class Server:
             _log.info("new client lost", server=self.name, error=error.strerror)
             sock.close()
             return
-        client = self._new_client(service, sock)
+        client = Client(
+            self,
+            sock,
+            self.registry.next_id(),
+            authenticated=service.auth == "none" and not service.tls,
+            readonly=service.readonly,
+            auth=service.auth,
+        )
         self.registry.add(client)
         client.start()
+        if service.tls and self.tls is not None:
+            from aiovirt.rpc.server.encryption import encrypt
+
+            encrypt(client, self.tls)
         if not client.authenticated and not client.closed:
             client.expect_authentication(AUTHENTICATION_TIME)
         if _log.info_on:
             _log.info("client connected", server=self.name, client=client.id)
-
-    def _new_client(self, service: Service, sock: socket.socket) -> Client:
-        number = self.registry.next_id()
-        if service.tls and self.tls is not None:
-            from aiovirt.rpc.server.tls_client import TlsClient
-
-            return TlsClient(
-                self, sock, number, self.tls, readonly=service.readonly, auth=service.auth
-            )
-        return Client(
-            self,
-            sock,
-            number,
-            authenticated=service.auth == "none",
-            readonly=service.readonly,
-            auth=service.auth,
-        )
 
     def _may_enter(self, sock: socket.socket) -> bool:
         peer = PeerIdentity.of(sock)
