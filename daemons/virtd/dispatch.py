@@ -107,7 +107,7 @@ class RemoteDispatch:
     # Authentication ------------------------------------------------------------------------------
 
     def auth_list(self, client: Client, args: None) -> protocol.AuthListRet:
-        wanted = client.auth == "sasl" and not client.authenticated
+        wanted = client.access.auth == "sasl" and not client.authenticated
         return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
 
     def auth_polkit(self, client: Client, args: None) -> protocol.PolkitRet:

@@ -54,7 +54,7 @@ class SaslDispatch:
         self._failures.pop(client.id, None)
 
     def init(self, client: Client, args: None) -> protocol.SaslInitRet:
-        if client.auth != "sasl" or client.authenticated or client.id in self._exchanges:
+        if client.access.auth != "sasl" or client.authenticated or client.id in self._exchanges:
             raise self._refused(client, "an INIT out of order")
         from aiovirt.rpc.security.sasl import MECHANISMS, Passwords, ServerExchange
 

@@ -1,5 +1,6 @@
 """The serving side: daemon > server > service > client, with registry, workers and dispatch."""
 
+from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
 from aiovirt.rpc.server.handlers import Handlers, WithFds, WithStream
@@ -11,6 +12,8 @@ from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.server.workers import PoolStats, WorkerPool
 
 __all__ = [
+    "Access",
+    "Authentication",
     "Client",
     "Daemon",
     "Handlers",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security import PeerIdentity
 from aiovirt.rpc.server import replies
+from aiovirt.rpc.server.access import OPEN, Access
 from aiovirt.rpc.server.call import Call
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.server.streams import STREAMS_MAX, Streams
@@ -77,8 +78,8 @@ class Client(SocketLink):
     """A connection to a server.
 
     id: growing from 1, never used again on this server; timestamp: when it connected, seconds since
-    the epoch; authenticated: whether procedures that need it may be called; auth: how it gets there,
-    "none" or "sasl"; sasl_name: who it then is; readonly: whether it came through a read-only
+    the epoch; access: what its service asked of it; authenticated: whether procedures that need it
+    may be called; sasl_name: the name that it then has; readonly: whether it came through a read-only
     service, or asked to be taken so: it may call what only reads; in_flight: calls that have no
     reply yet.
     """
@@ -100,7 +101,7 @@ class Client(SocketLink):
         "_streams",
         "_tail",
         "_waits",
-        "auth",
+        "access",
         "authenticated",
         "id",
         "in_flight",
@@ -115,18 +116,17 @@ class Client(SocketLink):
         server: Server,
         sock: socket.socket,
         client_id: int,
+        access: Access = OPEN,
         *,
-        authenticated: bool,
-        readonly: bool,
-        auth: str = "none",
+        authenticated: bool | None = None,
     ) -> None:
         super().__init__(server.loop, sock)
         self.server = server
         self.id = client_id
         self.timestamp = int(time.time())
-        self.authenticated = authenticated
-        self.readonly = readonly
-        self.auth = auth
+        self.access = access
+        self.authenticated = access.is_open if authenticated is None else authenticated
+        self.readonly = access.readonly
         self.sasl_name = ""
         self.in_flight = 0
         self._calls: set[Call] | frozenset[Call] = _NO_CALLS

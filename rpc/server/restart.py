@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
 from aiovirt.rpc.server.server import Server
@@ -37,7 +38,7 @@ class ServiceState(msgspec.Struct):
     descriptor: int
     readonly: bool
     file: tuple[int, int] | None = None
-    auth: str = "none"
+    auth: Authentication = "none"
     tls: bool = False
 
 
@@ -57,7 +58,7 @@ class ClientState(msgspec.Struct):
     unsent_descriptors: list[tuple[int, int]] = []
     leaving: bool = False
     keepalive: bool = False
-    auth: str = "none"
+    auth: Authentication = "none"
     sasl_name: str = ""
 
 
@@ -126,10 +127,10 @@ def _save_server(server: Server, keep: Keep) -> ServerState:
         services=[
             ServiceState(
                 keep(service.sock.fileno()),
-                service.readonly,
+                service.access.readonly,
                 service.file,
-                service.auth,
-                service.tls,
+                service.access.auth,
+                service.access.tls,
             )
             for service in server.services
         ],
@@ -156,10 +157,8 @@ def _restore_server(server: Server, state: ServerState) -> None:
     for service in state.services:
         server.take_over(
             _socket(service.descriptor),
-            readonly=service.readonly,
-            file=service.file,
-            auth=service.auth,
-            tls=service.tls,
+            Access(service.readonly, service.auth, service.tls),
+            service.file,
         )
     for client in state.clients:
         _restore_client(server, client)
@@ -183,7 +182,7 @@ def _save_client(client: Client, keep: Keep) -> ClientState:
         ],
         leaving=client.leaving,
         keepalive=client.keeps_alive,
-        auth=client.auth,
+        auth=client.access.auth,
         sasl_name=client.sasl_name,
     )
 
@@ -193,9 +192,8 @@ def _restore_client(server: Server, state: ClientState) -> None:
         server,
         _socket(state.descriptor),
         state.id,
+        Access(state.readonly, state.auth),
         authenticated=state.authenticated,
-        readonly=state.readonly,
-        auth=state.auth,
     )
     client.sasl_name = state.sasl_name
     client.timestamp = state.timestamp

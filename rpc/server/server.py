@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security import PeerIdentity
+from aiovirt.rpc.server.access import OPEN, Access
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.handlers import Binding, Handlers
 from aiovirt.rpc.server.options import ServerOptions
@@ -74,71 +75,44 @@ class Server:
     # Services ------------------------------------------------------------------------------------
 
     def listen_unix(
-        self,
-        path: str,
-        *,
-        mode: int = 0o700,
-        group: int | None = None,
-        readonly: bool = False,
-        auth: str = "none",
+        self, path: str, *, mode: int = 0o700, group: int | None = None, access: Access = OPEN
     ) -> Service:
-        """Listen on a UNIX socket; see `service.listen_unix`. Raises OSError."""
-        sock = listen_unix(path, mode=mode, group=group)
-        return self._add_service(sock, readonly=readonly, file=file_of(sock), auth=auth)
+        """Listen on a UNIX socket; see `service.listen_unix`.
 
-    def listen_tcp(
-        self, host: str, port: int, *, auth: str = "none", tls: bool = False
-    ) -> list[Service]:
-        """Listen on TCP, on every address that `host` has. Raises OSError.
-
-        tls: clients speak TLS, as `self.tls` has it then.
+        Raises OSError, and ValueError for TLS.
         """
-        return [self._add_service(sock, auth=auth, tls=tls) for sock in listen_tcp(host, port)]
+        if access.tls:
+            raise ValueError(f"{path}: a UNIX socket has no TLS")
+        sock = listen_unix(path, mode=mode, group=group)
+        return self.take_over(sock, access, file_of(sock))
 
-    def adopt(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool = False,
-        auth: str = "none",
-        tls: bool = False,
-    ) -> Service:
+    def listen_tcp(self, host: str, port: int, *, access: Access = OPEN) -> list[Service]:
+        """Listen on TCP, on every address that `host` has.
+
+        Raises OSError, and ValueError for TLS on a server that has none.
+        """
+        return [self.adopt(sock, access) for sock in listen_tcp(host, port)]
+
+    def adopt(self, sock: socket.socket, access: Access = OPEN) -> Service:
         """Take over a socket that listens already (socket activation); its file is left alone."""
-        return self._add_service(sock, readonly=readonly, auth=auth, tls=tls)
+        return self.take_over(sock, access, None)
 
     def take_over(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool,
-        file: tuple[int, int] | None,
-        auth: str = "none",
-        tls: bool = False,
+        self, sock: socket.socket, access: Access, file: tuple[int, int] | None
     ) -> Service:
-        """Take over a service of this very server from an earlier process; see `Service`."""
-        return self._add_service(sock, readonly=readonly, file=file, auth=auth, tls=tls)
+        """Take over a socket that listens already, with its file.
 
-    def _add_service(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool = False,
-        file: tuple[int, int] | None = None,
-        auth: str = "none",
-        tls: bool = False,
-    ) -> Service:
-        if tls and self.tls is None:
+        Args:
+            sock: a listening socket.
+            access: what its clients have to do and may do; with TLS, as `self.tls` has it then.
+            file: device and inode of the socket's file, which goes with the service; None for none.
+
+        Raises:
+            ValueError: it is for TLS, which this server does not have.
+        """
+        if access.tls and self.tls is None:
             raise ValueError(f"server {self.name} has no TLS")
-        service = Service(
-            self.loop,
-            sock,
-            self._has_room,
-            self._accepted,
-            readonly=readonly,
-            file=file,
-            auth=auth,
-            tls=tls,
-        )
+        service = Service(self.loop, sock, self._has_room, self._accepted, access=access, file=file)
         self.services.append(service)
         return service
 
@@ -196,20 +170,11 @@ class Server:
 
     def _new_client(self, service: Service, sock: socket.socket) -> Client:
         number = self.registry.next_id()
-        if service.tls and self.tls is not None:
+        if service.access.tls and self.tls is not None:
             from aiovirt.rpc.server.tls_client import TlsClient
 
-            return TlsClient(
-                self, sock, number, self.tls, readonly=service.readonly, auth=service.auth
-            )
-        return Client(
-            self,
-            sock,
-            number,
-            authenticated=service.auth == "none",
-            readonly=service.readonly,
-            auth=service.auth,
-        )
+            return TlsClient(self, sock, number, self.tls, service.access)
+        return Client(self, sock, number, service.access)
 
     def _may_enter(self, sock: socket.socket) -> bool:
         peer = PeerIdentity.of(sock)

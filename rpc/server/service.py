@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.access import OPEN, Access
 
 _log = get_logger("rpc.server.service")
 
@@ -29,9 +30,9 @@ _OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 class Service:
     """One listening socket of a server.
 
-    has_room: asked before every accept; accepted: gets each new socket; readonly, auth ("none" or
-    "sasl") and tls belong to the clients that come through here; file: device and inode of the
-    socket's file, which is removed at the end, or None to leave it.
+    has_room: asked before every accept; accepted: gets each new socket; access: what the clients that
+    come through here have to do and may do; file: device and inode of the socket's file, which is
+    removed at the end, or None to leave it.
     """
 
     def __init__(
@@ -41,17 +42,13 @@ class Service:
         has_room: Callable[[], bool],
         accepted: Callable[[Service, socket.socket], None],
         *,
-        readonly: bool = False,
+        access: Access = OPEN,
         file: tuple[int, int] | None = None,
-        auth: str = "none",
-        tls: bool = False,
     ) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self.readonly = readonly
+        self.access = access
         self.file = file
-        self.auth = auth
-        self.tls = tls
         self._loop = loop
         self._has_room = has_room
         self._accepted = accepted

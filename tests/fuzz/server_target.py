@@ -63,7 +63,6 @@ class House:
             ours,
             server.registry.next_id(),
             authenticated=not options & _STRANGER,
-            readonly=False,
         )
         server.registry.add(client)
         client.start()

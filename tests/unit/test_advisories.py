@@ -31,7 +31,7 @@ from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.client import Connection, ConnectionLost
 from aiovirt.rpc.security.identity import root_or_self
 from aiovirt.rpc.security.tls import TlsPolicy
-from aiovirt.rpc.server import Client, Handlers, run_blocking
+from aiovirt.rpc.server import Access, Client, Handlers, run_blocking
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.keepalive import KEEPALIVE, PING_FRAME
@@ -215,7 +215,7 @@ async def test_what_a_stranger_says_is_not_looked_at(house: House, tmp_path: Pat
 
         binding.decode = spy
     house.path, usual = str(tmp_path / "asks"), house.path
-    house.server.listen_unix(house.path, auth="sasl").update()
+    house.server.listen_unix(house.path, access=Access(auth="sasl")).update()
     wire = await house.wire()
     house.path = usual
     for serial, procedure in enumerate((ECHO, HOOK_LATER)):
@@ -254,7 +254,7 @@ def test_what_may_be_called_by_a_reader_is_known() -> None:
 
 async def test_a_reader_calls_what_reads_and_nothing_else(house: House, tmp_path: Path) -> None:
     house.path, usual = str(tmp_path / "ro"), house.path
-    house.server.listen_unix(house.path, readonly=True).update()
+    house.server.listen_unix(house.path, access=Access(readonly=True)).update()
     wire, client = await house.seat()
     house.path = usual
     forbidden = [HOOK, HOOK_LATER, WAIT]

@@ -28,7 +28,7 @@ from aiovirt.rpc.security.sasl import (
     ServerExchange,
     Verifier,
 )
-from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.server import server as server_module
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
@@ -209,7 +209,7 @@ class SaslHouse:
         self.sasl = SaslDispatch(str(passwords), allowed)
         RemoteDispatch(self.sasl).serve_on(self.server)
         self.socket = str(folder / "sock")
-        self.server.listen_unix(self.socket, auth="sasl")
+        self.server.listen_unix(self.socket, access=Access(auth="sasl"))
 
     async def connect(self) -> Connection:
         return await Connection.open_unix(self.socket)

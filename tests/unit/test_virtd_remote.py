@@ -28,7 +28,7 @@ from aiovirt.daemons.virtd.remote_protocol import (
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.daemons.virtd.state import RemoteState, restore, save
 from aiovirt.rpc.client import Connection, ConnectionLost
-from aiovirt.rpc.server import Client, Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Client, Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import eventually
@@ -58,8 +58,8 @@ class RemoteHouse:
             str(folder / name) for name in ("sock", "sock-ro", "sock-sasl")
         )
         self.server.listen_unix(self.socket)
-        self.server.listen_unix(self.socket_ro, readonly=True)
-        self.server.listen_unix(self.socket_sasl, auth="sasl")
+        self.server.listen_unix(self.socket_ro, access=Access(readonly=True))
+        self.server.listen_unix(self.socket_sasl, access=Access(auth="sasl"))
 
     async def seat(self, path: str) -> tuple[Connection, Client]:
         """A connection, and the server's side of it."""
