@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security import PeerIdentity
-from aiovirt.rpc.server import replies
+from aiovirt.rpc.server import refusals, replies
 from aiovirt.rpc.server.access import OPEN, Access
 from aiovirt.rpc.server.call import Call
 from aiovirt.rpc.server.slices import SLICE
+from aiovirt.rpc.server.state import NO_STATE
 from aiovirt.rpc.server.streams import STREAMS_MAX, Streams
 from aiovirt.rpc.transport.keepalive import Keepalive
 from aiovirt.rpc.transport.link import (
@@ -81,7 +82,7 @@ class Client(SocketLink):
     the epoch; access: what its service asked of it; authenticated: whether procedures that need it
     may be called; sasl_name: the name that it then has; readonly: whether it came through a read-only
     service, or asked to be taken so: it may call what only reads; in_flight: calls that have no
-    reply yet.
+    reply yet; state: what programs know of it, see `ClientState`.
     """
 
     #: Whether nobody between can read or change what it says.
@@ -108,6 +109,7 @@ class Client(SocketLink):
         "readonly",
         "sasl_name",
         "server",
+        "state",
         "timestamp",
     )
 
@@ -129,6 +131,7 @@ class Client(SocketLink):
         self.readonly = access.readonly
         self.sasl_name = ""
         self.in_flight = 0
+        self.state = NO_STATE
         self._calls: set[Call] | frozenset[Call] = _NO_CALLS
         self._tail: bytearray | None = None  # bytes that are not consumed yet
         self._ahead = 0  # how many of them were searched for PINGs
@@ -308,9 +311,9 @@ class Client(SocketLink):
                 return True
             self._skip = count
             pos += 4
-        refusal = replies.refusal(self, key, status, binding)
+        refusal = refusals.refusal(self, key, status, binding)
         if binding is not None and binding.procedure.stream and self.streams >= STREAMS_MAX:
-            refusal = refusal or replies.too_many_streams(STREAMS_MAX)
+            refusal = refusal or refusals.too_many_streams(STREAMS_MAX)
         if refusal is not None or binding is None:
             if refusal is not None:
                 out.append(replies.error_reply(key, serial, refusal))
@@ -554,5 +557,6 @@ class Client(SocketLink):
                 tell(self)
             except Exception as error:  # one program's mistake must not keep others from knowing
                 _log.error("a program failed at a client's end", client=self.id, exc_info=error)
+        self.state = NO_STATE
         if _log.info_on:
             _log.info("client gone", server=self.server.name, client=self.id, reason=reason)

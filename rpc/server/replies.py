@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.transport.link import FrameWithFds, close_all
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
-from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame, split_key
+from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame
 from aiovirt.rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
@@ -117,27 +117,3 @@ def too_large(binding: Binding, serial: int, size: int) -> bytes:
         ErrorCode.RPC, f"the reply has {size} bytes, a message carries {MAX_PAYLOAD}"
     )
     return error_reply(binding.procedure.key, serial, refused)
-
-
-def refusal(client: Client, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
-    """Why a call cannot be made at all, or None. The order of the checks is libvirt's."""
-    program, version, procedure = split_key(key)
-    if not client.server.has_program(program, version):
-        return RpcError(
-            ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
-        )
-    if status != Status.OK:
-        return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
-    if binding is None:
-        return RpcError(ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here")
-    if binding.needs_auth and not client.authenticated:
-        return RpcError(ErrorCode.RPC, "authentication required")
-    if client.readonly and not binding.reads:
-        name = binding.procedure.name
-        return RpcError(ErrorCode.OPERATION_DENIED, f"{name} is not for a read-only connection")
-    return None
-
-
-def too_many_streams(limit: int) -> RpcError:
-    """Why one stream more cannot be opened."""
-    return RpcError(ErrorCode.RPC, f"this connection has {limit} open streams, which is the most")

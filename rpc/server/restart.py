@@ -42,7 +42,7 @@ class ServiceState(msgspec.Struct):
     tls: bool = False
 
 
-class ClientState(msgspec.Struct):
+class ConnectionState(msgspec.Struct):
     """A connection. received: bytes read but not consumed; skip: bytes to come that stand for
     unwanted descriptors; unsent: bytes that the kernel has not taken, with descriptors that go along
     at a position of theirs; leaving: it is closed once those are sent."""
@@ -76,7 +76,7 @@ class ServerState(msgspec.Struct):
     keepalive_interval: int
     keepalive_count: int
     services: list[ServiceState]
-    clients: list[ClientState]
+    clients: list[ConnectionState]
 
 
 class DaemonState(msgspec.Struct):
@@ -167,8 +167,8 @@ def _restore_server(server: Server, state: ServerState) -> None:
 # Client ------------------------------------------------------------------------------------------
 
 
-def _save_client(client: Client, keep: Keep) -> ClientState:
-    return ClientState(
+def _save_client(client: Client, keep: Keep) -> ConnectionState:
+    return ConnectionState(
         id=client.id,
         descriptor=keep(client.sock.fileno()),
         timestamp=client.timestamp,
@@ -187,7 +187,7 @@ def _save_client(client: Client, keep: Keep) -> ClientState:
     )
 
 
-def _restore_client(server: Server, state: ClientState) -> None:
+def _restore_client(server: Server, state: ConnectionState) -> None:
     client = Client(
         server,
         _socket(state.descriptor),

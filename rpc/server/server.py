@@ -35,7 +35,8 @@ class Server:
     admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
     services with TLS use for clients to come; None without any.
-    table: procedure key to handler, read by every call. draining: no more calls are taken.
+    programs: the handlers of each, by its number and version. table: procedure key to handler, read by
+    every call. draining: no more calls are taken.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
@@ -53,24 +54,22 @@ class Server:
         self.on_client_gone: list[Callable[[Client], None]] = []
         self.services: list[Service] = []
         self.tls: ServerTls | None = None
+        self.programs: dict[tuple[int, int], Handlers] = {}
         self.table: dict[bytes, Binding] = {}
         self.calls_served = 0
         self.draining = False
-        self._programs: set[tuple[int, int]] = set()
 
     # Programs ------------------------------------------------------------------------------------
 
     def add_program(self, handlers: Handlers) -> None:
         """Serve a program here. Raises ValueError when it is served already."""
         program = handlers.program
-        if self.has_program(program.number, program.version):
+        known = program.number, program.version
+        if known in self.programs:
             raise ValueError(f"server {self.name} serves {program!r} already")
-        self._programs.add((program.number, program.version))
-        self.table.update(handlers)
-
-    def has_program(self, number: int, version: int) -> bool:
-        """Whether a program is served here."""
-        return (number, version) in self._programs
+        self.programs[known] = handlers
+        for binding in handlers.bindings():
+            self.table[binding.procedure.key] = binding
 
     # Services ------------------------------------------------------------------------------------
 

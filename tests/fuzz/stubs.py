@@ -56,7 +56,8 @@ class Stubs:
     def _bound(self, program: Program) -> Handlers:
         bound = Handlers(program)
         for procedure in program:
-            bound.bind(procedure, self._handler(procedure))
+            if not procedure.event:
+                bound.bind(procedure, self._handler(procedure))
         return bound
 
     def _handler(self, procedure: Procedure[Any, Any]) -> Callable[[Client, Any], Any]:

@@ -31,7 +31,7 @@ from aiovirt.rpc.security.sasl import (
 from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.server import server as server_module
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from tests.unit.house import PATIENCE, eventually
+from tests.unit.house import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +315,6 @@ async def test_steps_out_of_order(house: SaslHouse) -> None:
             await connection.call(remote.AUTH_SASL_INIT, None)
         with pytest.raises(RpcError, match="authentication failed"):
             await connection.call(remote.AUTH_SASL_STEP, step)
-    await eventually(lambda: not house.sasl._exchanges)
 
 
 async def test_a_new_password_counts_at_once(
