@@ -2,7 +2,9 @@
 
 from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.server.counts import Counts
 from aiovirt.rpc.server.daemon import Daemon
+from aiovirt.rpc.server.events import broadcast
 from aiovirt.rpc.server.handlers import CallWithFds, Handlers, WithFds, WithStream, serves
 from aiovirt.rpc.server.options import ServerOptions
 from aiovirt.rpc.server.refusals import check_flags
@@ -19,6 +21,7 @@ __all__ = [
     "CallWithFds",
     "Client",
     "ClientState",
+    "Counts",
     "Daemon",
     "Handlers",
     "PoolStats",
@@ -29,6 +32,7 @@ __all__ = [
     "WithFds",
     "WithStream",
     "WorkerPool",
+    "broadcast",
     "check_flags",
     "run_blocking",
     "serves",

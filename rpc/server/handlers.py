@@ -22,6 +22,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, overload
 
+from aiovirt.rpc.server.counts import Tally
 from aiovirt.rpc.server.refusals import check_flags
 from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.message import MAX_FDS
@@ -253,7 +254,7 @@ def _name(handler: Callable[..., Any]) -> str:
     return getattr(handler, "__qualname__", repr(handler))
 
 
-class Binding:
+class Binding(Tally):
     """One procedure with its handler on one server, flattened for the dispatcher."""
 
     __slots__ = (
@@ -278,6 +279,7 @@ class Binding:
         *,
         checks_flags: bool = False,
     ) -> None:
+        super().__init__()
         self.procedure = procedure
         self.inline = not inspect.iscoroutinefunction(handler)
         # Whether it is fit for the hot path.

@@ -25,7 +25,7 @@ FAILURES: Final = (Exception, asyncio.CancelledError)
 
 
 class FrameWithStream(bytes):
-    """A reply behind which a stream begins."""
+    """A reply after which a stream begins."""
 
     stream: WithStream[Any]
 
@@ -62,28 +62,33 @@ def run_inline(client: Client, binding: Binding, serial: int, args: Any) -> byte
     try:
         return reply(binding, serial, binding.handler(client, args))
     except FAILURES as error:  # whatever it is, it becomes this call's reply
-        return failure_reply(binding, serial, error)
+        return failure_reply(client, binding, serial, error)
 
 
 def error_reply(key: bytes, serial: int, error: RpcError) -> bytes:
     """The frame that carries an error."""
-    if _log.debug_on:
-        _log.debug("call refused", serial=serial, error=error.message[:200])
     try:
         payload = encode(error.to_wire())
     except XdrError as problem:
-        _log.error("an error cannot be sent", error=repr(error)[:200])
+        _log.error("an error cannot be sent", serial=serial, reason=repr(error)[:200])
         code = ErrorCode.INTERNAL_ERROR
         payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
     return frame(key, Type.REPLY, serial, Status.ERROR, payload)
 
 
-def failure_reply(binding: Binding, serial: int, error: BaseException) -> bytes:
-    """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
+def failure_reply(client: Client, binding: Binding, serial: int, error: BaseException) -> bytes:
+    """The frame for what a handler raised; what is not an RpcError is logged with its origin."""
     if isinstance(error, RpcError):
         answer = error
     else:
-        _log.error("a handler failed", procedure=binding.procedure.name, exc_info=error)
+        _log.error(
+            "a handler failed",
+            server=client.server.name,
+            client=client.id,
+            procedure=binding.procedure.name,
+            serial=serial,
+            exc_info=error,
+        )
         answer = RpcError(
             ErrorCode.INTERNAL_ERROR,
             f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
@@ -93,22 +98,26 @@ def failure_reply(binding: Binding, serial: int, error: BaseException) -> bytes:
 
 
 def inline_failure(
-    binding: Binding, serial: int, error: BaseException, data: bytearray, pos: int, after: int
+    client: Client,
+    binding: Binding,
+    serial: int,
+    error: BaseException,
+    data: bytearray,
+    pos: int,
+    after: int,
 ) -> bytes:
     """The same where arguments and result share one `try`: an XdrError may be the peer's fault."""
     if isinstance(error, XdrError):
         try:
             binding.decode(data, pos, after)
         except XdrError:
-            return undecodable(binding, serial, error)
-    return failure_reply(binding, serial, error)
+            return error_reply(binding.procedure.key, serial, undecodable(binding, error))
+    return failure_reply(client, binding, serial, error)
 
 
-def undecodable(binding: Binding, serial: int, error: XdrError) -> bytes:
-    """The frame for arguments that are not what the table says."""
-    name = binding.procedure.name
-    refused = RpcError(ErrorCode.RPC, f"{name}: the arguments don't decode: {error}")
-    return error_reply(binding.procedure.key, serial, refused)
+def undecodable(binding: Binding, error: XdrError) -> RpcError:
+    """Why arguments that are not what the table says are refused."""
+    return RpcError(ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}")
 
 
 def too_large(binding: Binding, serial: int, size: int) -> bytes:

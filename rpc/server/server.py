@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security import PeerIdentity
 from aiovirt.rpc.server.access import OPEN, Access
 from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.server.counts import Counts, Tally
 from aiovirt.rpc.server.handlers import Binding, Handlers
 from aiovirt.rpc.server.options import ServerOptions
 from aiovirt.rpc.server.registry import ClientRegistry
@@ -18,10 +19,12 @@ from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from aiovirt.rpc.server.workers import QUEUED, WorkerPool
 from aiovirt.rpc.transport.link import PAUSE_SHUTDOWN
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.message import split_key
 
 if TYPE_CHECKING:
     from aiovirt.rpc.security.tls import ServerTls
     from aiovirt.rpc.server.daemon import Daemon
+    from aiovirt.rpc.wire.program import Procedure
 
 _log = get_logger("rpc.server.server")
 
@@ -36,7 +39,8 @@ class Server:
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
     services with TLS use for clients to come; None without any.
     programs: the handlers of each, by its number and version. table: procedure key to handler, read by
-    every call. draining: no more calls are taken.
+    every call. takes_descriptors: whether a procedure takes descriptors with its call, so that those
+    of clients on UNIX sockets are kept. draining: no more calls are taken.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
@@ -56,8 +60,10 @@ class Server:
         self.tls: ServerTls | None = None
         self.programs: dict[tuple[int, int], Handlers] = {}
         self.table: dict[bytes, Binding] = {}
-        self.calls_served = 0
+        self.takes_descriptors = False
         self.draining = False
+        self._unserved: dict[Procedure[Any, Any], Tally] = {}
+        self._unknown = Tally()
 
     # Programs ------------------------------------------------------------------------------------
 
@@ -70,6 +76,41 @@ class Server:
         self.programs[known] = handlers
         for binding in handlers.bindings():
             self.table[binding.procedure.key] = binding
+            if binding.procedure.call_fds:
+                self.takes_descriptors = True
+
+    # Counts --------------------------------------------------------------------------------------
+
+    def tally(self, key: bytes) -> Tally:
+        """What counts the calls of a procedure, one that nobody serves or knows among them."""
+        binding = self.table.get(key)
+        if binding is not None:
+            return binding
+        number, version, which = split_key(key)
+        handlers = self.programs.get((number, version))
+        procedure = handlers.program.get(which) if handlers is not None else None
+        if procedure is None or procedure.event:
+            return self._unknown
+        return self._unserved.setdefault(procedure, Tally())
+
+    def counts(self) -> dict[Procedure[Any, Any], Counts]:
+        """What every procedure has counted that was called at all, since the server was made.
+
+        Calls are counted when they are answered, or when their client goes.
+        """
+        found = {binding.procedure: binding.counts for binding in self.table.values()}
+        found.update((procedure, tally.counts) for procedure, tally in self._unserved.items())
+        return {procedure: counts for procedure, counts in found.items() if counts.calls}
+
+    @property
+    def unknown_calls(self) -> Counts:
+        """The calls of procedures or programs that this server does not know."""
+        return self._unknown.counts
+
+    @property
+    def calls_served(self) -> int:
+        """The calls that were answered by a handler or in its name, since the server was made."""
+        return sum(binding.calls for binding in self.table.values())
 
     # Services ------------------------------------------------------------------------------------
 
@@ -162,6 +203,8 @@ class Server:
         client = self._new_client(service, sock)
         self.registry.add(client)
         client.start()
+        if self.takes_descriptors and client.is_local and not client.closed:
+            client.accept_descriptors()
         if not client.authenticated and not client.closed:
             client.expect_authentication(AUTHENTICATION_TIME)
         if _log.info_on:

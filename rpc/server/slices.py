@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.hot_path import HotPath
 
 #: Frames of one client that are handled in a row. More are hardly faster; fewer make floods dearer.
 SLICE: Final = 64
@@ -23,9 +23,9 @@ class Slices:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[Client] = deque()
+        self._waiting: deque[HotPath] = deque()
 
-    def wait(self, client: Client) -> None:
+    def wait(self, client: HotPath) -> None:
         """Let a client have a turn when it is its."""
         self._waiting.append(client)
         if len(self._waiting) == 1:
