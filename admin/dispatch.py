@@ -221,7 +221,12 @@ class AdminDispatch:
             await run_blocking(server.tls.reload)
         except ValueError as error:
             raise RpcError(ErrorCode.SYSTEM_ERROR, str(error)) from error
-        _log.info("TLS files read again", server=server.name, client=client.id)
+        _log.info(
+            "TLS files read again",
+            server=client.server.name,
+            client=client.id,
+            target=server.name,
+        )
 
     @serves(protocol.CONNECT_SET_DAEMON_TIMEOUT)
     def set_daemon_timeout(self, client: Client, args: protocol.SetTimeoutArgs) -> None:

@@ -142,12 +142,19 @@ class LockSpaceDispatch:
     def _note_refusal(
         self, client: Client, owner: Owner, args: protocol.ResourceArgs, error: RpcError
     ) -> None:
-        because = error.message[:_TEXT_MAX]
+        reason = error.message[:_TEXT_MAX]
         self.refusals.append(
-            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, because)
+            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, reason)
         )
         if _log.info_on:
-            _log.info("lock refused", owner=owner.name, pid=owner.pid, because=because)
+            _log.info(
+                "lock refused",
+                server=client.server.name,
+                client=client.id,
+                owner=owner.name,
+                pid=owner.pid,
+                reason=reason,
+            )
 
     @serves(protocol.RELEASE_RESOURCE, checks_flags=True)
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
@@ -236,20 +243,20 @@ class LockSpaceDispatch:
             client.abort(reason)
         return client is not None
 
-    def end_holder(self, session: LockSession, because: str) -> asyncio.Task[None]:
+    def end_holder(self, session: LockSession, reason: str) -> asyncio.Task[None]:
         """End the process of a session, then give its locks back; goes on by itself.
 
-        because: for the log.
+        reason: for the log.
         """
-        ending = asyncio.get_running_loop().create_task(self._end_holder(session, because))
+        ending = asyncio.get_running_loop().create_task(self._end_holder(session, reason))
         self.endings[ending] = session
         ending.add_done_callback(self.endings.pop)
         return ending
 
-    async def _end_holder(self, session: LockSession, because: str) -> None:
+    async def _end_holder(self, session: LockSession, reason: str) -> None:
         self._daemon.inhibit_shutdown()
         try:
-            await end_process(session.pid, session.start, because)
+            await end_process(session.pid, session.start, reason)
         finally:
             for space in self.all_spaces():
                 while count := space.release_owner(session.pid):

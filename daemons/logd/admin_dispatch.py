@@ -59,7 +59,12 @@ class LogAdminDispatch:
                 domain=ErrorDomain.LOGGING,
             ) from error
         log.grown()
-        _log.info("log rotated on request", path=args.path, client=client.id)
+        _log.info(
+            "log rotated on request",
+            server=client.server.name,
+            client=client.id,
+            path=args.path,
+        )
         return protocol.PositionRet(_position(log))
 
     @serves(protocol.LOG_FOLLOW)

@@ -106,7 +106,14 @@ class LogManagerDispatch:
             on_close=self.closed,
         )
         self.keep(log)
-        _log.info("log opened", path=path, guest=log.guest, driver=log.driver)
+        _log.info(
+            "log opened",
+            server=client.server.name,
+            client=client.id,
+            path=path,
+            guest=log.guest,
+            driver=log.driver,
+        )
         return WithFds(protocol.PositionRet(Position(file.inode, file.position)), [writing])
 
     @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)

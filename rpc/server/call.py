@@ -72,7 +72,7 @@ class Call:
             if self._over:
                 return  # whoever cancelled it has done the rest
             error = RpcError(ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran")
-            reply = replies.error_reply(self.binding.procedure.key, self.serial, error)
+            reply = replies.error_reply(client, self.binding.procedure.key, self.serial, error)
         except Exception as error:
             reply = replies.failure_reply(client, self.binding, self.serial, error)
         self._finish(reply)
@@ -105,7 +105,8 @@ class Call:
 
     def abort(self, error: RpcError) -> None:
         """Answer with `error` now and stop the work, whether it has begun, and heeds it, or not."""
-        self._finish(replies.error_reply(self.binding.procedure.key, self.serial, error))
+        key = self.binding.procedure.key
+        self._finish(replies.error_reply(self.client, key, self.serial, error))
         if self._task is not None:
             self._task.cancel()
         self._close_descriptors()

@@ -202,7 +202,7 @@ class Daemon:
             server.abort_streams(error)
         deadline = self._loop.time() + self.grace
         if not await self._wait(lambda: not self._in_flight(), deadline):
-            _log.warning("calls cancelled", calls=self._in_flight(), because=f"the daemon {what}")
+            _log.warning("calls cancelled", calls=self._in_flight(), reason=f"the daemon {what}")
             error = RpcError(
                 ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}: the call was cancelled"
             )

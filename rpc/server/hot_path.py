@@ -184,7 +184,7 @@ class HotPath(SocketLink):
                 if run is not None:
                     if len(out[-1]) > MAX_FRAME:
                         made -= len(out[-1])
-                        out[-1] = replies.too_large(run, serial, len(out[-1]) - MIN_FRAME)
+                        out[-1] = replies.too_large(self, run, serial, len(out[-1]) - MIN_FRAME)
                         made += len(out[-1])
                         run.errors += 1
                     run.count_run(len(out) - run_out, pos - run_pos, made - run_made)

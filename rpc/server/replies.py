@@ -17,6 +17,7 @@ from aiovirt.rpc.wire.xdr import XdrError, encode
 if TYPE_CHECKING:
     from aiovirt.rpc.server.client import Client
     from aiovirt.rpc.server.handlers import Binding, WithStream
+    from aiovirt.rpc.server.hot_path import HotPath
 
 _log = get_logger("rpc.server.replies")
 
@@ -65,12 +66,18 @@ def run_inline(client: Client, binding: Binding, serial: int, args: Any) -> byte
         return failure_reply(client, binding, serial, error)
 
 
-def error_reply(key: bytes, serial: int, error: RpcError) -> bytes:
+def error_reply(client: HotPath, key: bytes, serial: int, error: RpcError) -> bytes:
     """The frame that carries an error."""
     try:
         payload = encode(error.to_wire())
     except XdrError as problem:
-        _log.error("an error cannot be sent", serial=serial, reason=repr(error)[:200])
+        _log.error(
+            "an error cannot be sent",
+            server=client.server.name,
+            client=client.id,
+            serial=serial,
+            reason=repr(error)[:200],
+        )
         code = ErrorCode.INTERNAL_ERROR
         payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
     return frame(key, Type.REPLY, serial, Status.ERROR, payload)
@@ -94,7 +101,7 @@ def failure_reply(client: Client, binding: Binding, serial: int, error: BaseExce
             f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
             "its log has the details",
         )
-    return error_reply(binding.procedure.key, serial, answer)
+    return error_reply(client, binding.procedure.key, serial, answer)
 
 
 def inline_failure(
@@ -111,7 +118,8 @@ def inline_failure(
         try:
             binding.decode(data, pos, after)
         except XdrError:
-            return error_reply(binding.procedure.key, serial, undecodable(binding, error))
+            refused = undecodable(binding, error)
+            return error_reply(client, binding.procedure.key, serial, refused)
     return failure_reply(client, binding, serial, error)
 
 
@@ -120,9 +128,9 @@ def undecodable(binding: Binding, error: XdrError) -> RpcError:
     return RpcError(ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}")
 
 
-def too_large(binding: Binding, serial: int, size: int) -> bytes:
+def too_large(client: HotPath, binding: Binding, serial: int, size: int) -> bytes:
     """The frame for a result of `size` bytes, which is more than a message carries."""
     refused = RpcError(
         ErrorCode.RPC, f"the reply has {size} bytes, a message carries {MAX_PAYLOAD}"
     )
-    return error_reply(binding.procedure.key, serial, refused)
+    return error_reply(client, binding.procedure.key, serial, refused)

@@ -152,7 +152,15 @@ class Server:
         """
         if access.tls and self.tls is None:
             raise ValueError(f"server {self.name} has no TLS")
-        service = Service(self.loop, sock, self._has_room, self._accepted, access=access, file=file)
+        service = Service(
+            self.name,
+            self.loop,
+            sock,
+            self._has_room,
+            self._accepted,
+            access=access,
+            file=file,
+        )
         self.services.append(service)
         return service
 
@@ -197,7 +205,7 @@ class Server:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:  # it went before we looked at it
-            _log.info("new client lost", server=self.name, error=error.strerror)
+            _log.info("new client lost", server=self.name, reason=error.strerror)
             sock.close()
             return
         client = self._new_client(service, sock)
@@ -222,7 +230,13 @@ class Server:
         peer = PeerIdentity.of(sock)
         if self.admit is None or self.admit(peer):
             return True
-        _log.error("client refused", server=self.name, pid=peer.pid, uid=peer.uid)
+        _log.error(
+            "client refused",
+            server=self.name,
+            pid=peer.pid,
+            uid=peer.uid,
+            reason="its user may not connect here",
+        )
         return False
 
     # Ending --------------------------------------------------------------------------------------

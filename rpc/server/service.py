@@ -30,13 +30,14 @@ _OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 class Service:
     """One listening socket of a server.
 
-    has_room: asked before every accept; accepted: gets each new socket; access: what the clients that
-    come through here have to do and may do; file: device and inode of the socket's file, which is
-    removed at the end, or None to leave it.
+    server: its server's name, for the log; has_room: asked before every accept; accepted: gets each new
+    socket; access: what the clients that come through here have to do and may do; file: device and
+    inode of the socket's file, which is removed at the end, or None to leave it.
     """
 
     def __init__(
         self,
+        server: str,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         has_room: Callable[[], bool],
@@ -46,6 +47,7 @@ class Service:
         file: tuple[int, int] | None = None,
     ) -> None:
         sock.setblocking(False)
+        self._server = server
         self.sock = sock
         self.access = access
         self.file = file
@@ -75,7 +77,11 @@ class Service:
         else:
             self._loop.remove_reader(self.sock.fileno())
         if _log.info_on:
-            _log.info("accepting" if wanted else "accepting paused", service=self.name)
+            _log.info(
+                "accepting" if wanted else "accepting paused",
+                server=self._server,
+                service=self.name,
+            )
 
     def _acceptable(self) -> None:
         for _ in range(_ACCEPT_BATCH):
@@ -95,10 +101,14 @@ class Service:
 
     def _accept_failed(self, error: OSError) -> None:
         if error.errno not in _OUT_OF_RESOURCES:
-            _log.error("accept failed", service=self.name, error=error.strerror)
+            _log.error(
+                "accept failed", server=self._server, service=self.name, reason=error.strerror
+            )
             return
         if self._retry is None:
-            _log.warning("accepting paused", service=self.name, error=error.strerror)
+            _log.warning(
+                "accepting paused", server=self._server, service=self.name, reason=error.strerror
+            )
             self._retry = self._loop.call_later(_RETRY_AFTER, self._try_again)
             self.update()
 
@@ -183,4 +193,4 @@ def _unlink(path: str, identity: tuple[int, int]) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:  # no reason to leave the rest of the daemon's end undone
-        _log.warning("socket file left behind", path=path, error=error.strerror)
+        _log.warning("socket file not removed", path=path, reason=error.strerror)

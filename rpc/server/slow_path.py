@@ -154,7 +154,7 @@ def _queued(client: Client, binding: Binding, arrived: _Arrived, args: Any) -> C
 
 def _refuse(client: Client, arrived: _Arrived, error: RpcError, out: list[bytes]) -> None:
     close_all(arrived.descriptors)
-    reply = replies.error_reply(arrived.key, arrived.serial, error)
+    reply = replies.error_reply(client, arrived.key, arrived.serial, error)
     out.append(reply)
     counts.answered(client, arrived.key, arrived.serial, arrived.size, reply, arrived.started)
 

@@ -1,6 +1,6 @@
 """Streams of one client, as the serving side has them.
 
-A stream begins behind the reply to its call and ends in one of these ways:
+A stream begins after the reply to its call and ends in one of these ways:
 
 - `serve` returns: the client is told that there is no more, finishes, and is answered.
 - `serve` raises: the client gets the error.
@@ -182,7 +182,7 @@ class Stream:
         except RpcError as error:
             self.fail(error)
         except Exception as error:
-            _log.error("a stream failed", serial=self.serial, exc_info=error)
+            _log.error("a stream failed", **self._named(), exc_info=error)
             text = f"the stream failed inside the daemon: {type(error).__name__}"
             self.fail(RpcError(ErrorCode.INTERNAL_ERROR, text))
         else:
@@ -252,7 +252,7 @@ class Stream:
         if self._over:
             return
         if _log.info_on:
-            _log.info("stream ended", serial=self.serial, because=error.message[:200])
+            _log.info("stream ended", **self._named(), reason=error.message[:200])
         if error.domain == ErrorDomain.NONE:
             error = RpcError(error.code, error.message, domain=ErrorDomain.STREAMS)
         payload = encode(error.to_wire())
@@ -273,6 +273,11 @@ class Stream:
         self._over = True
         if self._task is not None:
             self._task.cancel()  # even if it is what runs now: its own packet may find the client gone
+
+    def _named(self) -> dict[str, object]:
+        """What a log line about this stream has in it."""
+        client = self.client
+        return {"server": client.server.name, "client": client.id, "serial": self.serial}
 
     def _packet(self, status: int) -> None:
         self.client.write(frame(self.key, Type.STREAM, self.serial, status, b""))

@@ -52,7 +52,9 @@ class TlsClient(TlsLink, Client):
         try:
             self.x509_name = self._security.admit(certificate)
         except ValueError as error:
-            _log.warning("client refused", client=self.id, because=str(error))
+            _log.warning(
+                "client refused", server=self.server.name, client=self.id, reason=str(error)
+            )
             raise
         self.handshake_ended()
         self.write(CONFIRMATION)
@@ -62,5 +64,10 @@ class TlsClient(TlsLink, Client):
     def ended(self, reason: str) -> None:
         """See `Client`."""
         if not self.tls.done and _log.info_on:
-            _log.info("client lost before it was let in", client=self.id, because=reason)
+            _log.info(
+                "client lost before it was let in",
+                server=self.server.name,
+                client=self.id,
+                reason=reason,
+            )
         super().ended(reason)
