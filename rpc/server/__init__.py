@@ -10,6 +10,7 @@ from aiovirt.rpc.server.options import ServerOptions
 from aiovirt.rpc.server.refusals import check_flags
 from aiovirt.rpc.server.server import Server
 from aiovirt.rpc.server.service import Service
+from aiovirt.rpc.server.serving import serve
 from aiovirt.rpc.server.state import ClientState
 from aiovirt.rpc.server.streams import Stream
 from aiovirt.rpc.server.threads import run_blocking
@@ -35,5 +36,6 @@ __all__ = [
     "broadcast",
     "check_flags",
     "run_blocking",
+    "serve",
     "serves",
 ]
