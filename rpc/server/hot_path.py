@@ -39,7 +39,6 @@ from aiovirt.rpc.wire.message import (
     LENGTH_SIZE,
     MAX_FRAME,
     MIN_FRAME,
-    Type,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class HotPath(SocketLink):
         self.in_flight = 0
         self._tail: bytearray | None = None  # bytes that are not consumed yet
         self._ahead = 0  # how many of them were searched for PINGs
-        self._need = 0  # how many of them make the next message whole
+        self._need = 0  # how many of them make the next frame whole
         self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
         self._waits = False  # for its turn: it has sent more than is handled at once
         self._heard = True
@@ -231,9 +230,6 @@ class HotPath(SocketLink):
                 self._end(f"a frame of {length} bytes is impossible")
                 return
             self._need = length
-            if left >= length > MIN_FRAME and _unpack(data, pos)[2] == Type.CALL_WITH_FDS:
-                count = data[pos + MIN_FRAME : pos + MIN_FRAME + LENGTH_SIZE]
-                self._need += int.from_bytes(count, "big")
         if data is self._tail:
             del data[:pos]
         else:

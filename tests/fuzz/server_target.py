@@ -16,7 +16,7 @@ from aiovirt.rpc.wire.stream import hole_packet
 from tests.fuzz import pairs
 from tests.fuzz.encodings import examples
 from tests.fuzz.mutation import WORDS
-from tests.fuzz.stubs import FUZZ, SEND, TAKE, Stubs
+from tests.fuzz.stubs import FUZZ, GIVEN, GIVEN_LATER, SEND, TAKE, Stubs
 from tests.fuzz.target import Target, expect
 
 #: Bits of the first byte, above two for the request limit.
@@ -50,6 +50,7 @@ class House:
         for handlers in self.stubs.all():
             self.server.add_program(handlers)
         self.null = os.open(os.devnull, os.O_RDONLY)
+        self.opened = len(os.listdir("/proc/self/fd"))
 
     async def visit(self, data: bytes) -> None:
         """One client, from its coming to its going."""
@@ -66,6 +67,7 @@ class House:
         )
         server.registry.add(client)
         client.start()
+        client.accept_descriptors()
         answers = bytearray()
         for piece in pairs.pieces(data):
             if not pairs.send(theirs, piece, [self.null] if options & _DESCRIPTORS else []):
@@ -108,6 +110,8 @@ class House:
         expect(len(self.server.registry) == 0, "a client that went is not listed")
         expect(stats.free == stats.current, "every worker is free again")
         expect(stats.queue_depth == 0, "no call waits for a worker")
+        opened = len(os.listdir("/proc/self/fd"))
+        expect(opened == self.opened, "every descriptor that came is closed again")
 
     def check_answers(self, answers: bytearray, sent: int) -> None:
         """Whatever was sent, what comes back are whole messages that decode."""
@@ -156,8 +160,9 @@ def frames() -> list[bytes]:
         for example in examples(procedure.args)
     ]
     with_descriptors = [
-        frame(SEND.key, Type.CALL_WITH_FDS, 2, Status.OK, bytes((0, 0, 0, count)) + bytes(4))
+        frame(procedure.key, Type.CALL_WITH_FDS, 2, Status.OK, bytes((0, 0, 0, count)) + bytes(4))
         + bytes(count)
+        for procedure in (SEND, GIVEN, GIVEN_LATER)
         for count in (0, 1, 32)
     ]
     packets = [

@@ -118,6 +118,13 @@ async def test_a_client_that_reads_gets_any_number(house: House) -> None:
     assert await reading == 4_000_000
 
 
+async def test_events_that_were_taken_at_once_do_not_count(house: House) -> None:
+    wire, client = await house.seat()
+    for _ in range(2 * UNREAD_MAX // 50_000):
+        assert client.send_event(NEWS, Text("x" * 50_000))
+        assert len(news(await wire.receive()).text) == 50_000
+
+
 async def test_a_long_reply_that_is_still_unread_does_not_count(house: House) -> None:
     wire, client = await house.seat()
     await wire.send(call(LARGE, Number(4 * UNREAD_MAX)))
