@@ -49,7 +49,7 @@ class LockAdminDispatch:
         size = 0
         now = time.time()
         last = None
-        for at, resource in self._resources_behind(args.after):
+        for at, resource in self._resources_after(args.after):
             for number, holding in enumerate(resource.holdings[at.holds :], at.holds + 1):
                 if len(page) == protocol.PAGE or size > _FULL:
                     return protocol.LockListRet(page, last)
@@ -68,7 +68,7 @@ class LockAdminDispatch:
                 last = Cursor(at.directory, resource.name, number)
         return protocol.LockListRet(page, None)
 
-    def _resources_behind(self, after: Cursor | None) -> Iterator[tuple[Cursor, Resource]]:
+    def _resources_after(self, after: Cursor | None) -> Iterator[tuple[Cursor, Resource]]:
         """Resources in order, each with where it begins, from a cursor on."""
         place = (after.directory, after.name) if after is not None else None
         for directory, space in self._sorted_spaces():

@@ -34,7 +34,7 @@ _NOT_TO_ACQUIRE: Final = ~int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
 
 
 class Refusal(NamedTuple):
-    """Somebody was refused a lock. time: epoch seconds; because: what it was told."""
+    """A refused lock. time: epoch seconds; because: the text of the refusal."""
 
     time: float
     directory: str
@@ -264,7 +264,7 @@ class LockSpaceDispatch:
             self._daemon.allow_shutdown()
 
     async def finish(self) -> None:
-        """The daemon ends, and so do its locks: whoever held some is ended first, as by virtlockd."""
+        """Wait at the daemon's end for the processes that are being ended, as virtlockd does."""
         if self.endings:
             await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
         if self.journal is not None:

@@ -45,7 +45,7 @@ _log = get_logger("daemons.logd.dispatch")
 #: Seconds that logs on a slow disk have at the daemon's end.
 _FINISH: Final = 3.0
 #: A string of this protocol ends at a NUL byte, so one in a log is shown as SUBSTITUTE instead: the
-#: rest is not lost, and the position behind it stays right.
+#: rest is not lost, and the position after it stays right.
 _NUL: Final = b"\0"
 _SUBSTITUTE: Final = b"\x1a"
 

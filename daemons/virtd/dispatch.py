@@ -1,7 +1,7 @@
 """The front door of the remote program: who a client is, what it opens, and what it asks first.
 
-No hypervisor is behind it. What a client opens is a driver by its URI, `qemu` or `test`, and what it is
-told of that is what libvirt's own would say.
+It has no hypervisor. A client opens a driver by its URI, `qemu` or `test`, and gets the answers that
+libvirt's own driver would give.
 
 Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code and domain.
 """

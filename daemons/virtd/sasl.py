@@ -1,6 +1,6 @@
 """Authentication by SASL, as the remote program has it.
 
-Every refusal says the same, so that nobody learns from it what was wrong; the log says more.
+Every refusal has the same text, so that it tells an attacker nothing; the log has the reason.
 
 Source: libvirt's src/remote/remote_daemon_dispatch.c (remoteDispatchAuthSasl*).
 """

@@ -51,7 +51,7 @@ class Call:
         self._over = False  # it is answered, or nobody is left to be answered
 
     def start(self) -> None:
-        """A worker is free for this call: run it (the pool calls this)."""
+        """Run it, since a worker is free for it (the pool calls this)."""
         if self.binding.inline:
             args = self._taken_args()
             self._finish(replies.run_inline(self.client, self.binding, self.serial, args))
@@ -70,7 +70,7 @@ class Call:
             reply = replies.reply(self.binding, self.serial, result)
         except asyncio.CancelledError:
             if self._over:
-                return  # whoever cancelled it has done the rest
+                return  # `abandon` or `abort` has done the rest
             error = RpcError(ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran")
             reply = replies.error_reply(client, self.binding.procedure.key, self.serial, error)
         except Exception as error:
@@ -89,7 +89,7 @@ class Call:
         client.server.workers.release(self)
 
     def abandon(self) -> None:
-        """The client is gone: free the worker at once and stop the work; there is no reply."""
+        """Free the worker at once and stop the work, without a reply: the client is gone."""
         self._over = True
         self.client.server.workers.release(self)
         if self._task is not None:
@@ -97,7 +97,7 @@ class Call:
         self.drop()
 
     def drop(self) -> None:
-        """Nobody is left to be answered."""
+        """End it unanswered: its client is gone."""
         self._over = True
         self._close_descriptors()
         key = self.binding.procedure.key
@@ -112,6 +112,6 @@ class Call:
         self._close_descriptors()
 
     def _close_descriptors(self) -> None:
-        """A handler that has not begun, and never will, takes none of them."""
+        """Close the descriptors of a call whose handler has not begun, and never will."""
         if isinstance(self._args, CallWithFds):
             self._taken_args().close()

@@ -1,6 +1,6 @@
-"""One connected client: who it is, what may run for it, what goes back, and how it ends.
+"""One connected client: its identity, its calls, its replies and events, and its end.
 
-What arrives from it is read in `hot_path` and `slow_path`; `restart` says what of it survives one.
+The modules `hot_path` and `slow_path` read what arrives from it; `restart` hands it over.
 
 - Memory of one client is bounded: see `hot_path` for what it sends and what it is answered, and
   `events` for what it is told unasked.
@@ -149,7 +149,7 @@ class Client(HotPath):
             if isinstance(reply, replies.FrameWithStream) and not self.closed:
                 self._begin_stream(call, reply.stream)
         if self._stopped:
-            # A good-bye that had to wait for a worker; or calls in flight behind one, which go too.
+            # A CLOSE that had to wait for a worker; calls that were in flight after it end, too.
             self._tail = None
             self.end_when_sent("closed by the client")
         if self.server.draining:
@@ -175,10 +175,10 @@ class Client(HotPath):
 
     @property
     def is_congested(self) -> bool:
-        """Whether so much is unsent that nothing should be sent that can wait.
+        """Whether so much is unsent that data which can wait should wait.
 
-        That is less than what stops its calls from being read: a stream alone never does that, or its
-        client could not abort it.
+        The bound is lower than the one at which calls are not read any more: a stream alone never
+        reaches that one, or its client could not abort it.
         """
         return self.unsent > WRITE_LOW
 
@@ -253,7 +253,7 @@ class Client(HotPath):
 
     @property
     def unconsumed(self) -> bytes:
-        """What was read and not consumed; it begins with a frame."""
+        """The bytes that were read and not consumed; they begin with a frame."""
         return bytes(self._tail or b"")
 
     @property
@@ -272,7 +272,7 @@ class Client(HotPath):
         self._stopped = True
         self.end_when_sent("closed by the client")
 
-    # Who it is -----------------------------------------------------------------------------------
+    # Identity -----------------------------------------------------------------------------------
 
     @property
     def is_local(self) -> bool:
@@ -280,7 +280,7 @@ class Client(HotPath):
         return self.sock.family == socket.AF_UNIX
 
     def identity(self) -> PeerIdentity:
-        """Who connected, by the kernel's word. Raises OSError unless `is_local`."""
+        """Return the peer's process, user and group by the kernel's word. Raises OSError for TCP."""
         return PeerIdentity.of(self.sock)
 
     def address(self) -> str:

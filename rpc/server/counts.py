@@ -1,4 +1,4 @@
-"""What every procedure of every server counts, and the line that a call leaves at debug level.
+"""The counts of every procedure of every server, and the line that a call leaves at debug level.
 
 The hot path counts by runs of calls of one procedure (see `hot_path`); every other call comes through
 `answered` or `abandoned`, once. No clock is read unless the line is written.
@@ -20,7 +20,7 @@ CALLS: Final = get_logger("rpc.server.call")
 
 
 class Counts(NamedTuple):
-    """What has been counted since the server was made.
+    """Calls since the server was made.
 
     calls: those that were answered, in whatever way, or whose client went before; errors: those among
     them that were not answered with a result; bytes_in, bytes_out: of their frames.
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def counts(self) -> Counts:
-        """What has been counted until now."""
+        """The counts until now."""
         return Counts(self.calls, self.errors, self.bytes_in, self.bytes_out)
 
     def count_run(self, calls: int, bytes_in: int, bodies: int) -> None:

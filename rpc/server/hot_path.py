@@ -1,4 +1,4 @@
-"""The hot path: from bytes to calls of plain functions, and from their results to one write.
+"""The hot path: bytes become calls of plain functions, and their results become one write.
 
 Rules of this file:
 
@@ -57,7 +57,7 @@ _NOTHING: Final[dict[bytes, Binding]] = {}
 
 
 class HotPath(SocketLink):
-    """What a client has of its reading; see `Client`."""
+    """The reading half of a `Client`."""
 
     __slots__ = (
         "_ahead",
@@ -91,8 +91,10 @@ class HotPath(SocketLink):
         self._tail: bytearray | None = None  # bytes that are not consumed yet
         self._ahead = 0  # how many of them were searched for PINGs
         self._need = 0  # how many of them make the next frame whole
-        self._stopped = False  # nothing more is taken: it is closed, or closes after its last reply
-        self._waits = False  # for its turn: it has sent more than is handled at once
+        self._stopped = (
+            False  # nothing more is taken: it is closed, or will be after its last reply
+        )
+        self._waits = False  # for its slice: it has sent more than is handled at once
         self._heard = True
 
     def received(self, data: bytearray, size: int) -> None:
@@ -191,7 +193,7 @@ class HotPath(SocketLink):
                 self.write(b"".join(out))
                 out.clear()
                 made = 0
-                # What is left waits until the peer has read these, or for the next turn.
+                # What is left waits until the peer has read these, or for the next slice.
                 self._waits = pos < size and not self._paused & PAUSE_WRITE
                 break
             if self._stopped:
@@ -212,7 +214,7 @@ class HotPath(SocketLink):
             else:
                 self._keep(data, pos, size)
                 if self._waits:
-                    # Not even its end is looked for: what it sent before has its turn first.
+                    # Its end is not looked for, either: what it sent before is handled first.
                     self.pause(PAUSE_SLICE)
                     server.daemon.slices.wait(self)
         elif not self.closed:
@@ -283,13 +285,13 @@ class HotPath(SocketLink):
             self.resume(PAUSE_LIMIT)
 
     def take_slice(self) -> None:
-        """Go on with what waited for the others to have their turns."""
+        """Go on with what waited while other clients had their slices."""
         self._waits = False
         self._read_on()
         if not self._waits:
             self.resume(PAUSE_SLICE)
 
     def unsendable(self, reason: str) -> None:
-        """The peer takes no replies any more; what it sent before has its turn all the same."""
+        """End the connection, which takes no replies any more, after what was sent before."""
         if not self._waits:
             self._end(reason)

@@ -1,4 +1,4 @@
-"""What a client sends while it is at its request limit: it waits, but for PINGs.
+"""Reading ahead: the calls of a client that is at its request limit wait, but its PINGs are answered.
 
 A keepalive takes no worker and counts as no request, so it is answered wherever it stands among the
 calls that wait. No I/O here.
@@ -31,10 +31,10 @@ def take_pings(tail: bytearray, pos: int) -> tuple[int, int]:
     while len(tail) - pos >= MIN_FRAME:
         length, key, kind, *_ = _unpack(tail, pos)
         if not MIN_FRAME <= length <= MAX_FRAME:
-            break  # it ends the connection when its turn comes
+            break  # it ends the connection when it is handled
         after = pos + length
         if kind == Type.CALL_WITH_FDS:
-            # Its descriptors' bytes follow it; a bad count ends the connection in its turn.
+            # Its descriptors' bytes follow it; a bad count ends the connection later.
             after += int.from_bytes(tail[pos + MIN_FRAME : pos + MIN_FRAME + 4], "big")
         if after > len(tail):
             break

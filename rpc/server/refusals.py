@@ -1,4 +1,4 @@
-"""Why a call is refused before its handler has done anything.
+"""Refusals: calls that end before their handler has done anything.
 
 Source: libvirt's src/rpc/virnetserverprogram.c (virNetServerProgramDispatchCall), and the macros
 virCheckFlags and virReportUnsupportedError.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def refusal(client: Client, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
-    """Why a call cannot be made at all, or None. The order of the checks is libvirt's."""
+    """Return the reason why a call cannot be made, or None. The order of the checks is libvirt's."""
     number, version, which = split_key(key)
     handlers = client.server.programs.get((number, version))
     if handlers is None:
@@ -41,7 +41,7 @@ def refusal(client: Client, key: bytes, status: int, binding: Binding | None) ->
 
 
 def unsupported(procedure: Procedure[Any, Any], domain: int) -> RpcError:
-    """Why a procedure that the table has cannot be called here: nothing serves it."""
+    """Make the error for a procedure that the table has and nothing serves."""
     return RpcError(
         ErrorCode.NO_SUPPORT,
         f"this function is not supported by the connection driver: {procedure.function}",
@@ -50,7 +50,7 @@ def unsupported(procedure: Procedure[Any, Any], domain: int) -> RpcError:
 
 
 def too_many_streams(limit: int) -> RpcError:
-    """Why one stream more cannot be opened."""
+    """Make the error for one stream more than the limit."""
     return RpcError(ErrorCode.RPC, f"this connection has {limit} open streams, which is the most")
 
 

@@ -1,4 +1,4 @@
-"""What goes back to a client: results, refusals and failures, as frames.
+"""Replies: results, refusals and failures, as frames.
 
 Source: libvirt's src/rpc/virnetserverprogram.c.
 """
@@ -124,7 +124,7 @@ def inline_failure(
 
 
 def undecodable(binding: Binding, error: XdrError) -> RpcError:
-    """Why arguments that are not what the table says are refused."""
+    """Make the error for arguments that are not of the table's type."""
     return RpcError(ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}")
 
 

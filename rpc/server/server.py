@@ -35,9 +35,9 @@ AUTHENTICATION_TIME: Final = 60.0
 class Server:
     """One of a daemon's servers (virNetServer).
 
-    admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
+    admit: asked for every new UNIX client, which is let in when it returns True; None lets all in.
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
-    services with TLS use for clients to come; None without any.
+    services with TLS use for new clients; None without any.
     programs: the handlers of each, by its number and version. table: procedure key to handler, read by
     every call. takes_descriptors: whether a procedure takes descriptors with its call, so that those
     of clients on UNIX sockets are kept. draining: no more calls are taken.
@@ -82,7 +82,7 @@ class Server:
     # Counts --------------------------------------------------------------------------------------
 
     def tally(self, key: bytes) -> Tally:
-        """What counts the calls of a procedure, one that nobody serves or knows among them."""
+        """Return the counter for a procedure, which need not be served, nor exist."""
         binding = self.table.get(key)
         if binding is not None:
             return binding
@@ -94,7 +94,7 @@ class Server:
         return self._unserved.setdefault(procedure, Tally())
 
     def counts(self) -> dict[Procedure[Any, Any], Counts]:
-        """What every procedure has counted that was called at all, since the server was made.
+        """Return the counts of every procedure that was called since the server was made.
 
         Calls are counted when they are answered, or when their client goes.
         """
@@ -131,6 +131,7 @@ class Server:
 
         Raises OSError, and ValueError for TLS on a server that has none.
         """
+        self._check_tls(access)
         return [self.adopt(sock, access) for sock in listen_tcp(host, port)]
 
     def adopt(self, sock: socket.socket, access: Access = OPEN) -> Service:
@@ -150,8 +151,7 @@ class Server:
         Raises:
             ValueError: it is for TLS, which this server does not have.
         """
-        if access.tls and self.tls is None:
-            raise ValueError(f"server {self.name} has no TLS")
+        self._check_tls(access)
         service = Service(
             self.name,
             self.loop,
@@ -163,6 +163,10 @@ class Server:
         )
         self.services.append(service)
         return service
+
+    def _check_tls(self, access: Access) -> None:
+        if access.tls and self.tls is None:
+            raise ValueError(f"server {self.name} has no TLS")
 
     def start(self) -> None:
         """Begin to accept."""
@@ -270,7 +274,7 @@ class Server:
             client.limit_changed()
 
     def call_drained(self) -> None:
-        """A call in flight has ended while the daemon shuts down."""
+        """Note that a call has ended while the daemon shuts down."""
         self.daemon.call_drained()
 
     def abort_calls(self, error: RpcError) -> None:
@@ -286,6 +290,6 @@ class Server:
             client.abort_streams(error)
 
     def close(self) -> None:
-        """Disconnect everybody."""
+        """Disconnect all clients."""
         for client in self.registry:
             client.abort("the daemon ends")

@@ -1,4 +1,4 @@
-"""A server in a few lines, for a program that is no daemon of ours.
+"""A server in a few lines, for a process that is not a daemon of this package.
 
     async with serve(Handlers.of(GreeterDispatch()), path="/run/greeter.sock"):
         await asyncio.Event().wait()

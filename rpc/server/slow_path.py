@@ -1,4 +1,4 @@
-"""Everything that arrives and is not a good call of a plain function with a free worker.
+"""The slow path: all that arrives, except a good call of a plain function with a free worker.
 
 Keepalives are answered, packets go to their streams, calls that cannot be made are refused, and those
 that may wait, or carry descriptors, or open a stream, become a `Call` that takes a worker. A keepalive
@@ -160,7 +160,7 @@ def _refuse(client: Client, arrived: _Arrived, error: RpcError, out: list[bytes]
 
 
 def _stream_packet(client: Client, data: bytearray, pos: int, after: int, out: list[bytes]) -> None:
-    """Give a packet to its stream; anything else, and what comes too late, is dropped."""
+    """Give a packet to its stream; drop one that is late, and every other message."""
     _, key, kind, serial, status = _unpack(data, pos)
     if client.streams and kind in (Type.STREAM, Type.STREAM_HOLE):
         if out:  # replies that were made before come before what the stream answers

@@ -1,4 +1,4 @@
-"""What a program knows of each client, kept where it ends together with the client."""
+"""The state that a program keeps for each client; it ends together with the client."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The state of a client of which nothing is known: shared by all such clients, never written to.
+#: The state of a client without any: shared by all such clients, and never written to.
 NO_STATE: Final[dict[ClientState[Any], Any]] = {}
 
 
 class ClientState(Generic[T]):
     """A place on every client for one thing that a program knows of it.
 
-    Declared once, as a constant; `name` is for people who read a debugger's output. What is in it goes
+    It is declared once, as a constant; `name` is for people who read a debugger's output. The value goes
     with the client, after the functions in `Server.on_client_gone` have been called.
 
         _SESSION: Final = ClientState[LockSession]("lockd session")
@@ -32,18 +32,18 @@ class ClientState(Generic[T]):
         return f"<ClientState {self.name}>"
 
     def get(self, client: Client) -> T | None:
-        """What is known of `client`, or None."""
+        """Return the value for `client`, or None."""
         found: T | None = client.state.get(self)  # no cast: locks are taken through here
         return found
 
     def set(self, client: Client, value: T) -> T:
-        """Keep `value` for `client`, instead of what was kept before, and return it."""
+        """Keep `value` for `client`, in the place of any earlier one, and return it."""
         if client.state is NO_STATE:
             client.state = {}
         client.state[self] = value
         return value
 
     def pop(self, client: Client) -> T | None:
-        """Forget what is known of `client`, and return it, or None."""
+        """Forget the value for `client`, and return it, or None."""
         found: T | None = client.state.pop(self, None)
         return found

@@ -58,7 +58,7 @@ class Streams:
         return len(self._open)
 
     def begin(self, key: bytes, serial: int, wanted: WithStream[Any]) -> None:
-        """Begin a stream; its call has been answered. One that has the same serial still is dropped."""
+        """Begin a stream, whose call has been answered; an open one with the same serial is dropped."""
         older = self._open.get((key, serial))
         if older is not None:
             older.drop()
@@ -67,7 +67,7 @@ class Streams:
         stream.start(wanted)
 
     def take(self, key: bytes, serial: int, kind: int, status: int, payload: bytes) -> bool:
-        """Give a packet to its stream; False when there is none: a late one, of no interest."""
+        """Give a packet to its stream; False when the stream does not exist (any more)."""
         stream = self._open.get((key, serial))
         if stream is None:
             return False
@@ -75,7 +75,7 @@ class Streams:
         return True
 
     def drained(self) -> None:
-        """The client has read what was sent."""
+        """Go on sending: the client has read what was sent."""
         for stream in list(self._open.values()):
             stream.drained()
 
@@ -85,17 +85,17 @@ class Streams:
             stream.fail(error)
 
     def drop(self) -> None:
-        """The connection is gone."""
+        """End all without a word: the connection is gone."""
         for stream in list(self._open.values()):
             stream.drop()
 
     def ended(self, stream: Stream) -> None:
-        """A stream is over."""
+        """Forget a stream that is over."""
         self._open.pop((stream.key, stream.serial), None)
         self.update_pause()
 
     def update_pause(self) -> None:
-        """Read the client, or do not, as the fullest of its streams wants it."""
+        """Read the client, or pause it, by the fullest of its streams."""
         fullest = max((stream.waiting for stream in self._open.values()), default=0)
         if fullest > TAKE_HIGH:
             self._client.pause(PAUSE_STREAM)
@@ -145,7 +145,7 @@ class Stream:
         await self._write(hole_packet(self.key, self.serial, length))
 
     async def receive(self) -> bytes | Hole | None:
-        """What the client sent next, or None when it has finished. Only if `serve` receives."""
+        """Return what the client sent next; None when it has finished. Only if `serve` receives."""
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -201,7 +201,7 @@ class Stream:
             self._packet(Status.CONTINUE)
 
     def take(self, kind: int, status: int, payload: bytes) -> None:
-        """A packet came from the client."""
+        """Take a packet that came from the client."""
         if status == Status.OK and kind == Type.STREAM:
             self._client_finished()
         elif status == Status.CONTINUE:
@@ -242,7 +242,7 @@ class Stream:
             self._streams.update_pause()
 
     def drained(self) -> None:
-        """The client has read what was sent."""
+        """Go on sending: the client has read what was sent."""
         self._writable.set()
 
     # Ends ----------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ class Stream:
             self._task.cancel()  # even if it is what runs now: its own packet may find the client gone
 
     def _named(self) -> dict[str, object]:
-        """What a log line about this stream has in it."""
+        """Return the fields of a log line about this stream."""
         client = self.client
         return {"server": client.server.name, "client": client.id, "serial": self.serial}
 

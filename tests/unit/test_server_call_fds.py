@@ -204,3 +204,17 @@ async def test_descriptors_that_wait_survive_a_restart(
     restore(heir.daemon, document)
     await send(wire, b"", ["b"])
     assert result(COUNT, await wire.receive()).text == "1:a,b"
+
+
+async def test_bytes_that_an_earlier_version_still_wanted_to_skip_are_skipped(
+    house: House, make_house: xdr.Any
+) -> None:
+    wire, client = await house.seat()
+    document: DaemonState = save(house.daemon, os.dup)
+    document.servers[0].clients[0].skip = 2
+    client.abort()
+    heir = await make_house()
+    restore(heir.daemon, document)
+    await wire.send(b"\0")
+    await wire.send(b"\0" + call(ECHO, Text("next")))
+    assert result(ECHO, await wire.receive()) == Text("next")
