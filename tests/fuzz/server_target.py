@@ -50,7 +50,6 @@ class House:
         for handlers in self.stubs.all():
             self.server.add_program(handlers)
         self.null = os.open(os.devnull, os.O_RDONLY)
-        self.opened = len(os.listdir("/proc/self/fd"))
 
     async def visit(self, data: bytes) -> None:
         """One client, from its coming to its going."""
@@ -58,6 +57,7 @@ class House:
         server = self.server
         server.request_limit = 1 + (options & 3)
         self.stubs.gate.clear()
+        opened = len(os.listdir("/proc/self/fd"))
         ours, theirs = pairs.pair()
         client = _Watched(
             server,
@@ -83,6 +83,8 @@ class House:
         await pairs.until(lambda: client.closed, "a server notices that a client is gone")
         self.check_answers(answers, len(data))
         await self.is_empty()
+        still = len(os.listdir("/proc/self/fd"))
+        expect(still == opened, "every descriptor that came is closed again")
 
     async def settled(self, client: Client, read: Callable[[], bytes], answers: bytearray) -> None:
         """Wait until calls that were let go have been answered, and what waited behind them."""
@@ -110,8 +112,6 @@ class House:
         expect(len(self.server.registry) == 0, "a client that went is not listed")
         expect(stats.free == stats.current, "every worker is free again")
         expect(stats.queue_depth == 0, "no call waits for a worker")
-        opened = len(os.listdir("/proc/self/fd"))
-        expect(opened == self.opened, "every descriptor that came is closed again")
 
     def check_answers(self, answers: bytearray, sent: int) -> None:
         """Whatever was sent, what comes back are whole messages that decode."""
