@@ -31,10 +31,10 @@ def encrypt(client: Client, security: ServerTls) -> None:
             name = security.admit(certificate)
         except ValueError as error:
             _log.warning(
-                "client refused", server=client.server.name, client=client.id, because=str(error)
+                "client refused", server=client.server.name, client=client.id, reason=str(error)
             )
             raise
-        if client.auth == "none":
+        if client.access.auth == "none":
             client.server.registry.authenticated(client)
         return name
 

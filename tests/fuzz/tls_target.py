@@ -16,7 +16,7 @@ from random import Random
 from typing import Final
 
 from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy, client_context
-from aiovirt.rpc.server import Client
+from aiovirt.rpc.server import Access, Client
 from aiovirt.rpc.server.encryption import encrypt
 from aiovirt.rpc.transport.tls import CONFIRMATION, TlsFilter
 from aiovirt.rpc.wire.keepalive import PING_FRAME
@@ -158,14 +158,7 @@ class _TlsHouse:
         self.house.stubs.gate.clear()
         ours, theirs = pairs.pair()
         auth = "sasl" if options & _SASL else "none"
-        client = _Watched(
-            server,
-            ours,
-            server.registry.next_id(),
-            authenticated=False,
-            readonly=False,
-            auth=auth,
-        )
+        client = _Watched(server, ours, server.registry.next_id(), Access(auth=auth, tls=True))
         client.taken = bytearray()
         server.registry.add(client)
         client.start()
