@@ -18,7 +18,8 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.rpc.client.connection import Connection, ConnectionLost
+from aiovirt.rpc.client.connection import Connection
+from aiovirt.rpc.client.receiving import ConnectionLost
 
 if TYPE_CHECKING:
     import ssl

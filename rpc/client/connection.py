@@ -18,75 +18,43 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from aiovirt.rpc.client.events import Subscribers
+from aiovirt.rpc.client.receiving import ConnectionLost, Receiving
 from aiovirt.rpc.client.streams import Stream
-from aiovirt.rpc.transport import Keepalive, SocketLink
-from aiovirt.rpc.transport.link import (
-    PAUSE_STREAM,
-    WRITE_HIGH,
-    FrameWithFds,
-    close_all,
-)
-from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import RemoteError, RpcError
-from aiovirt.rpc.wire.framing import Framer, descriptor_count
-from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
-from aiovirt.rpc.wire.message import (
-    MAX_FDS,
-    MIN_FRAME,
-    FramingError,
-    Status,
-    Type,
-    frame,
-)
+from aiovirt.rpc.transport import Keepalive
+from aiovirt.rpc.transport.link import PAUSE_STREAM, FrameWithFds, close_all
+from aiovirt.rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.wire.message import MAX_FDS, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 
 _SERIAL_MAX: Final = 0xFFFFFFFF
-#: Compared with a plain `==`: what almost every message is.
-_REPLY: Final = Type.REPLY.value
 
 
-class ConnectionLost(ConnectionError):
-    """The connection is gone; whether a call that was in flight took effect is not known."""
-
-
-class Connection(SocketLink):
+class Connection(Receiving):
     """One connection, from its making to `close`. peer: whom it reaches, a path or host:port."""
 
     __slots__ = (
         "_closing",
         "_ended",
-        "_events",
         "_flushing",
-        "_framer",
-        "_heard",
         "_keepalive",
         "_outgoing",
         "_reason",
         "_serial",
-        "_streams",
-        "_waiting",
-        "peer",
     )
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         """Take over a connected, non-blocking socket; `peer` names it in errors."""
-        super().__init__(asyncio.get_running_loop(), sock)
-        self.peer = peer
+        super().__init__(asyncio.get_running_loop(), sock, peer)
         self._serial = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
-        self._events: dict[bytes, Subscribers] = {}
         self._outgoing: list[bytes] = []
         self._flushing = False
-        self._framer = Framer()
-        self._heard = True
         self._keepalive: Keepalive | None = None
         self._reason = ""
         self._closing = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._streams: dict[int, Stream[Any]] = {}
         self.start()
 
     def __repr__(self) -> str:
@@ -278,7 +246,7 @@ class Connection(SocketLink):
         if outgoing and not self.closed:
             self.write(b"".join(outgoing))
 
-    # Receiving -----------------------------------------------------------------------------------
+    # Reading -------------------------------------------------------------------------------------
 
     def pause(self, why: int) -> None:
         """Read on, whatever it is: a server that waits for us to read its replies reads no calls.
@@ -286,116 +254,6 @@ class Connection(SocketLink):
         Only the calls that the program itself makes can fill our memory. (Streams can: see
         `streams_taken`.)
         """
-
-    @property
-    def unconsumed(self) -> bytes:
-        """What was received of a message that is not complete yet."""
-        return self._framer.tail
-
-    def received(self, data: bytearray, size: int) -> None:
-        """Take whole messages; the framer keeps the tail of what is incomplete."""
-        self._heard = True
-        calls = self._waiting
-        try:
-            for buffer, pos, after, key, kind, serial, status in self._framer.frames(data, size):
-                if kind != _REPLY:
-                    self._other_message(buffer, pos, after, key, kind, serial, status)
-                elif (waiting := calls.get(serial)) is not None:
-                    future, procedure = waiting
-                    if procedure.key != key:
-                        self._end(f"the reply to {procedure.name} names another procedure")
-                    elif procedure.reply_fds and status == Status.OK:
-                        self._end(f"the reply to {procedure.name} came without descriptors")
-                    else:
-                        del calls[serial]
-                        if not future.done():
-                            self._settle(future, procedure, status, buffer, pos + MIN_FRAME, after)
-                        elif procedure.stream and status == Status.OK:
-                            self._break_off(key, serial)
-                # else it is the late reply to a call that was given up
-                if self.closed:
-                    return
-        except FramingError as error:
-            self._end(f"the peer broke the protocol: {error}")
-
-    def _other_message(
-        self,
-        data: bytes | bytearray,
-        pos: int,
-        after: int,
-        key: bytes,
-        kind: int,
-        serial: int,
-        status: int,
-    ) -> None:
-        if kind == Type.REPLY_WITH_FDS:
-            self._reply_with_descriptors(data, pos, after, key, serial, status)
-        elif kind == Type.CALL_WITH_FDS:
-            close_all(self._take_if_accepted(descriptor_count(data, pos, after)))
-        elif kind in (Type.STREAM, Type.STREAM_HOLE):
-            stream = self._streams.get(serial)
-            if stream is not None and stream.key == key:
-                stream.take(kind, status, bytes(data[pos + MIN_FRAME : after]))
-        elif kind == Type.MESSAGE:
-            if key == PING.key:
-                if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
-                    self._send(PONG_FRAME)
-            elif key in self._events:
-                subscribers = self._events[key]
-                try:
-                    args, _ = subscribers.event.decode_args(data, pos + MIN_FRAME, after)
-                except xdr.XdrError as error:
-                    self._end(f"event {subscribers.event.name} does not decode: {error}")
-                    return
-                self._loop.call_soon(subscribers.tell, args)
-
-    def _reply_with_descriptors(
-        self, data: bytes | bytearray, pos: int, after: int, key: bytes, serial: int, status: int
-    ) -> None:
-        future, procedure = self._waiting.get(serial, (None, None))
-        if future is None or procedure is None or not procedure.reply_fds or procedure.key != key:
-            self._end("the peer sent descriptors that nobody asked for")
-            return
-        descriptors = self.take_descriptors(descriptor_count(data, pos, after))
-        try:
-            if status != Status.OK:
-                raise xdr.XdrError(f"descriptors came with status {status}")
-            result, _ = procedure.decode_result(data, pos + MIN_FRAME + 4, after)
-        except xdr.XdrError as error:
-            close_all(descriptors)
-            self._end(f"the reply to {procedure.name} does not decode: {error}")
-            return
-        del self._waiting[serial]
-        if future.done():
-            close_all(descriptors)  # nobody waits for them any more
-        else:
-            future.set_result((result, list(descriptors)))
-
-    def _take_if_accepted(self, count: int) -> tuple[int, ...]:
-        return self.take_descriptors(count) if self.accepts_descriptors else ()
-
-    def _settle(
-        self,
-        future: asyncio.Future[Any],
-        procedure: Procedure[Any, Any],
-        status: int,
-        data: bytes | bytearray,
-        pos: int,
-        after: int,
-    ) -> None:
-        """Give a call its result or its error; what does not decode ends the connection."""
-        try:
-            if status == Status.OK:
-                future.set_result(procedure.decode_result(data, pos, after)[0])
-            elif status == Status.ERROR:
-                payload, _ = xdr.decoder_of(RemoteError)(data, pos, after)
-                future.set_exception(RpcError.from_wire(payload))
-            else:
-                raise xdr.XdrError(f"a reply has status OK or ERROR, not {status}")
-        except xdr.XdrError as error:
-            problem = f"the reply to {procedure.name} does not decode: {error}"
-            future.set_exception(ConnectionLost(f"{self.peer}: {problem}"))
-            self._end(problem)
 
     # Keepalive -----------------------------------------------------------------------------------
 
