@@ -11,6 +11,7 @@ from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
 from aiovirt.rpc.wire.typedparams import TypedParam
 
@@ -205,51 +206,55 @@ class SetTimeoutArgs:
     flags: xdr.UInt
 
 
-ADMIN: Final = Program("admin", 0x06900690, 1)
+ADMIN: Final = Program("admin", 0x06900690, 1, domain=ErrorDomain.ADMIN, prefix="virAdm")
 
-CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void)
+CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void, flags=0)
 CONNECT_CLOSE: Final = ADMIN.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void)
 CONNECT_GET_LIB_VERSION: Final = ADMIN.procedure(3, "CONNECT_GET_LIB_VERSION", xdr.Void, LibVersion)
 CONNECT_LIST_SERVERS: Final = ADMIN.procedure(
-    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList
+    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList, flags=0
 )
 CONNECT_LOOKUP_SERVER: Final = ADMIN.procedure(
     5, "CONNECT_LOOKUP_SERVER", LookupServerArgs, LookupServerResult
 )
 SERVER_GET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    6, "SERVER_GET_THREADPOOL_PARAMETERS", ServerArgs, Params
+    6, "SERVER_GET_THREADPOOL_PARAMETERS", ServerArgs, Params, flags=0
 )
 SERVER_SET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    7, "SERVER_SET_THREADPOOL_PARAMETERS", ServerParamsArgs, xdr.Void
+    7, "SERVER_SET_THREADPOOL_PARAMETERS", ServerParamsArgs, xdr.Void, flags=0
 )
-SERVER_LIST_CLIENTS: Final = ADMIN.procedure(8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList)
+SERVER_LIST_CLIENTS: Final = ADMIN.procedure(
+    8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList, flags=0
+)
 SERVER_LOOKUP_CLIENT: Final = ADMIN.procedure(
-    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult
+    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult, flags=0
 )
-CLIENT_GET_INFO: Final = ADMIN.procedure(10, "CLIENT_GET_INFO", ClientArgs, ClientInfo)
-CLIENT_CLOSE: Final = ADMIN.procedure(11, "CLIENT_CLOSE", ClientArgs, xdr.Void)
+CLIENT_GET_INFO: Final = ADMIN.procedure(10, "CLIENT_GET_INFO", ClientArgs, ClientInfo, flags=0)
+CLIENT_CLOSE: Final = ADMIN.procedure(11, "CLIENT_CLOSE", ClientArgs, xdr.Void, flags=0)
 SERVER_GET_CLIENT_LIMITS: Final = ADMIN.procedure(
-    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params
+    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params, flags=0
 )
 SERVER_SET_CLIENT_LIMITS: Final = ADMIN.procedure(
-    13, "SERVER_SET_CLIENT_LIMITS", ServerParamsArgs, xdr.Void
+    13, "SERVER_SET_CLIENT_LIMITS", ServerParamsArgs, xdr.Void, flags=0
 )
 CONNECT_GET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
-    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs
+    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs, flags=0
 )
 CONNECT_GET_LOGGING_FILTERS: Final = ADMIN.procedure(
-    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters
+    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters, flags=0
 )
 CONNECT_SET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
-    16, "CONNECT_SET_LOGGING_OUTPUTS", SetLoggingArgs, xdr.Void
+    16, "CONNECT_SET_LOGGING_OUTPUTS", SetLoggingArgs, xdr.Void, flags=0
 )
 CONNECT_SET_LOGGING_FILTERS: Final = ADMIN.procedure(
-    17, "CONNECT_SET_LOGGING_FILTERS", SetLoggingArgs, xdr.Void
+    17, "CONNECT_SET_LOGGING_FILTERS", SetLoggingArgs, xdr.Void, flags=0
 )
 SERVER_UPDATE_TLS_FILES: Final = ADMIN.procedure(
-    18, "SERVER_UPDATE_TLS_FILES", ServerArgs, xdr.Void
+    18, "SERVER_UPDATE_TLS_FILES", ServerArgs, xdr.Void, flags=0
 )
 CONNECT_SET_DAEMON_TIMEOUT: Final = ADMIN.procedure(
-    19, "CONNECT_SET_DAEMON_TIMEOUT", SetTimeoutArgs, xdr.Void
+    19, "CONNECT_SET_DAEMON_TIMEOUT", SetTimeoutArgs, xdr.Void, flags=0
 )
-CONNECT_DAEMON_SHUTDOWN: Final = ADMIN.procedure(20, "CONNECT_DAEMON_SHUTDOWN", FlagsArgs, xdr.Void)
+CONNECT_DAEMON_SHUTDOWN: Final = ADMIN.procedure(
+    20, "CONNECT_DAEMON_SHUTDOWN", FlagsArgs, xdr.Void, flags=ShutdownFlags
+)
