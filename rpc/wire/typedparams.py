@@ -53,7 +53,7 @@ _ARMS: Final[Mapping[int, Any]] = {
 
 @xdr.struct
 class TypedParam:
-    """One named, typed value. Make one with `uint("maxWorkers", 20)` and its kin."""
+    """One named, typed value; `uint("maxWorkers", 20)` and its kin make one."""
 
     field: xdr.Str
     value: Annotated[ParamValue, xdr.Union(_ARMS, _make)]
