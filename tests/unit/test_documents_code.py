@@ -70,6 +70,22 @@ def test_the_python_code_of_a_document_compiles(path: Path) -> None:
         compile("\n" * (line - 1) + code, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
+def test_readme_lists_every_document() -> None:
+    listed = re.findall(r"^\| \[(docs/[\w.]+)\]", DOCUMENTS[0].read_text(), re.MULTILINE)
+    assert sorted(listed) == [f"docs/{path.name}" for path in DOCUMENTS[1:]]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_links_of_a_document_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        found = path.parent / target if target else path
+        assert found.exists(), target
+        headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
+        assert not anchor or anchor in anchors, f"{target}#{anchor}"
+
+
 # docs/api.md -------------------------------------------------------------------------------------
 
 

@@ -245,7 +245,9 @@ def test_ordinary_sentences_break_no_rule(text: str) -> None:
 
 
 def test_code_is_not_judged_and_a_long_cell_is_found() -> None:
-    text = "```\nWhat is this\n```\n\n    Who knows\n\nA `that there is` in code.\n\n- one\n  more\n- two"
+    text = (
+        "```\nWhat is\n```\n\n    Who knows\n\nA `that there is` in code.\n\n- one\n  more\n- two"
+    )
     assert [plain(one) for _, one in paragraphs(text)] == ["A CODE in code.", "one more", "two"]
     assert cells("| `a\\|b` | c |") == ["`a\\|b`", "c"]
     assert cells("|---|:-:|") == []
