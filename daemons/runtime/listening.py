@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.settings.catalogue import settings_of
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.access import Access
 
 _log = get_logger("daemons.runtime.listening")
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings import Loaded
     from aiovirt.rpc.security.tls import ServerTls
     from aiovirt.rpc.server import Server
+    from aiovirt.rpc.server.access import Authentication
 
 
 def open_sockets(main: Server, admin: Server, settings: Loaded, paths: Paths) -> None:
@@ -51,20 +53,19 @@ def open_sockets(main: Server, admin: Server, settings: Loaded, paths: Paths) ->
                 path,
                 mode=settings.integer(permissions),
                 group=group,
-                readonly=how == "auth_unix_ro",
-                auth=auth.get(how, "none"),
+                access=Access(how == "auth_unix_ro", auth.get(how, "none")),
             )
         except OSError as error:
             raise StartError(
                 Failure.NETWORK, f"the socket {path} cannot be opened: {error.strerror or error}"
             ) from error
     if settings.values.get("listen_tcp"):
-        _listen_tcp(main, settings, "tcp_port", auth["auth_tcp"])
+        _listen_tcp(main, settings, "tcp_port", Access(auth=auth["auth_tcp"]))
     if settings.values.get("listen_tls"):
-        _listen_tcp(main, settings, "tls_port", auth["auth_tls"], tls=True)
+        _listen_tcp(main, settings, "tls_port", Access(auth=auth["auth_tls"], tls=True))
 
 
-def authentication(settings: Loaded) -> dict[str, str]:
+def authentication(settings: Loaded) -> dict[str, Authentication]:
     """How the clients of each kind of socket authenticate, by the settings' names.
 
     Raises StartError for what is not to be had.
@@ -83,7 +84,7 @@ def authentication(settings: Loaded) -> dict[str, str]:
             'auth_tcp = "sasl": without TLS nothing protects what follows; use listen_tls and'
             ' auth_tls = "sasl"',
         )
-    return found
+    return {name: "sasl" if how == "sasl" else "none" for name, how in found.items()}
 
 
 def prepare_tls(main: Server, settings: Loaded, passed: Iterable[PassedSocket]) -> None:
@@ -133,14 +134,12 @@ def _group(name: str) -> int | None:
         ) from error
 
 
-def _listen_tcp(
-    server: Server, settings: Loaded, setting: str, auth: str, *, tls: bool = False
-) -> None:
+def _listen_tcp(server: Server, settings: Loaded, setting: str, access: Access) -> None:
     address, port = settings.text("listen_addr"), settings.text(setting)
     where = f"{address or 'any address'}, port {port}"
     try:
         number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        server.listen_tcp(address, number, auth=auth, tls=tls)
+        server.listen_tcp(address, number, access=access)
     except OSError as error:  # also a service or a host that is not known
         raise StartError(
             Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
@@ -197,9 +196,7 @@ def adopt_sockets(
         how = _authentication_of(main.name, one) if server is main else ""
         server.adopt(
             one.sock,
-            tls=how == "auth_tls",
-            readonly=how == "auth_unix_ro",
-            auth=auth.get(how, "none"),
+            Access(how == "auth_unix_ro", auth.get(how, "none"), tls=how == "auth_tls"),
         )
 
 

@@ -15,6 +15,7 @@ from aiovirt.rpc.transport.tls import CONFIRMATION, TlsLink, TlsSession
 
 if TYPE_CHECKING:
     from aiovirt.rpc.security.tls import ServerTls
+    from aiovirt.rpc.server.access import Access
     from aiovirt.rpc.server.server import Server
 
 _log = get_logger("rpc.server.tls_client")
@@ -33,11 +34,9 @@ class TlsClient(TlsLink, Client):
         sock: socket.socket,
         client_id: int,
         security: ServerTls,
-        *,
-        readonly: bool,
-        auth: str,
+        access: Access,
     ) -> None:
-        super().__init__(server, sock, client_id, authenticated=False, readonly=readonly, auth=auth)
+        super().__init__(server, sock, client_id, access)
         self.tls = TlsSession(security.context, server=True)
         self.x509_name = ""
         self._security = security
@@ -53,15 +52,22 @@ class TlsClient(TlsLink, Client):
         try:
             self.x509_name = self._security.admit(certificate)
         except ValueError as error:
-            _log.warning("client refused", client=self.id, because=str(error))
+            _log.warning(
+                "client refused", server=self.server.name, client=self.id, reason=str(error)
+            )
             raise
         self.handshake_ended()
         self.write(CONFIRMATION)
-        if self.auth == "none":
+        if self.access.auth == "none":
             self.server.registry.authenticated(self)
 
     def ended(self, reason: str) -> None:
         """See `Client`."""
         if not self.tls.done and _log.info_on:
-            _log.info("client lost before it was let in", client=self.id, because=reason)
+            _log.info(
+                "client lost before it was let in",
+                server=self.server.name,
+                client=self.id,
+                reason=reason,
+            )
         super().ended(reason)

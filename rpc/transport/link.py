@@ -16,6 +16,8 @@ import socket
 from collections.abc import Iterable
 from typing import Final
 
+from aiovirt.rpc.wire.message import FramingError
+
 #: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
 #: the next one, so only the tail of an incomplete frame is ever copied. Larger reads are no faster.
 READ_SIZE: Final = 64 * 1024
@@ -71,7 +73,17 @@ class SocketLink:
     A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
-    __slots__ = ("_alive", "_end_when_sent", "_fds", "_loop", "_out", "_paused", "closed", "sock")
+    __slots__ = (
+        "_alive",
+        "_end_when_sent",
+        "_fds",
+        "_inbox",
+        "_loop",
+        "_out",
+        "_paused",
+        "closed",
+        "sock",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -80,6 +92,7 @@ class SocketLink:
         self._alive = True  # the last write since the last read went through
         self._out: bytearray | None = None
         self._fds: list[tuple[int, int]] | None = None  # where in `_out` a descriptor goes along
+        self._inbox: list[int] | None = None  # descriptors that came and are not taken
         self._paused = 0
         self._end_when_sent = False
 
@@ -112,7 +125,11 @@ class SocketLink:
         # followed by a successful write, which a dead peer fails, is followed by another read.
         for _ in range(_READS_IN_A_ROW):
             try:
-                size = self.sock.recv_into(SHARED_BUFFER)
+                size = (
+                    self.sock.recv_into(SHARED_BUFFER)
+                    if self._inbox is None
+                    else self._receive_with_descriptors(self._inbox)
+                )
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -126,6 +143,40 @@ class SocketLink:
             if self._alive or self._paused or self.closed:
                 return
         self._loop.call_soon(self._read_again)
+
+    def _receive_with_descriptors(self, inbox: list[int]) -> int:
+        size, ancillary, _, _ = self.sock.recvmsg_into(
+            [SHARED_BUFFER], socket.CMSG_SPACE(32 * 4), socket.MSG_CMSG_CLOEXEC
+        )
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                inbox.extend(memoryview(content[: len(content) & ~3]).cast("i"))
+        return size
+
+    def accept_descriptors(self, waiting: Iterable[int] = ()) -> None:
+        """Keep the descriptors that arrive from now on. Does nothing unless it is a UNIX socket."""
+        if self.sock.family == socket.AF_UNIX and not self.closed:
+            self._inbox = list(waiting)
+            for descriptor in self._inbox:
+                os.set_inheritable(descriptor, False)
+
+    def take_descriptors(self, count: int) -> tuple[int, ...]:
+        """Take the descriptors of the next `count` bytes; raises FramingError if they are not here."""
+        inbox = self._inbox if self._inbox is not None else []
+        if len(inbox) < count:
+            raise FramingError(f"{count} descriptors were announced, {len(inbox)} came")
+        taken, inbox[:count] = tuple(inbox[:count]), []
+        return taken
+
+    @property
+    def accepts_descriptors(self) -> bool:
+        """Whether descriptors that arrive are kept."""
+        return self._inbox is not None
+
+    @property
+    def waiting_descriptors(self) -> list[int]:
+        """The descriptors that have come and are not taken, in their order."""
+        return list(self._inbox or ())
 
     def _read_again(self) -> None:
         if not self.closed and not self._paused:
@@ -277,6 +328,9 @@ class SocketLink:
         if self.closed:
             return
         self.closed = True
+        if self._inbox is not None:
+            close_all(self._inbox)
+            self._inbox = []
         descriptor = self.sock.fileno()
         if not self._paused:
             self._loop.remove_reader(descriptor)

@@ -42,7 +42,7 @@ def record(cls: type[T]) -> type[T]:
 
 def names_of(cls: type) -> tuple[str, ...]:
     """The names of the fields of a record class, in the order of their declaration."""
-    names: tuple[str, ...] = cls.__dict__["__match_args__"]
+    names: tuple[str, ...] = cls.__dict__.get("__match_args__", ())
     return names
 
 

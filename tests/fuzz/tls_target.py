@@ -16,6 +16,7 @@ from random import Random
 from typing import Final
 
 from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy, client_context
+from aiovirt.rpc.server.access import Access
 from aiovirt.rpc.server.tls_client import TlsClient
 from aiovirt.rpc.transport.tls import CONFIRMATION
 from aiovirt.rpc.wire.keepalive import PING_FRAME
@@ -152,7 +153,7 @@ class _TlsHouse:
         ours, theirs = pairs.pair()
         auth = "sasl" if options & _SASL else "none"
         client = _Watched(
-            server, ours, server.registry.next_id(), security, readonly=False, auth=auth
+            server, ours, server.registry.next_id(), security, Access(auth=auth, tls=True)
         )
         client.taken = bytearray()
         server.registry.add(client)

@@ -55,7 +55,7 @@ LARGE = TEST.procedure(10, "LARGE", Number, Text)
 HOOK_LATER = TEST.procedure(11, "HOOK_LATER", Number, Number)
 ECHO_URGENT = TEST.procedure(12, "ECHO_URGENT", Text, Text, priority=True)
 UNBOUND = TEST.procedure(13, "UNBOUND", xdr.Void, xdr.Void)
-NEWS = TEST.procedure(50, "NEWS", Text, xdr.Void)
+NEWS = TEST.event(50, "NEWS", Text)
 
 
 async def eventually(thing: Callable[[], Any], what: str = "") -> None:

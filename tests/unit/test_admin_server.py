@@ -451,7 +451,7 @@ class TestDaemon:
 
 
 async def test_every_procedure_of_the_table_has_a_handler(office: Office) -> None:
-    bound = {binding.procedure for _, binding in admin_dispatch.handlers(office.daemon)}
+    bound = {binding.procedure for binding in admin_dispatch.handlers(office.daemon).bindings()}
     assert bound == set(protocol.ADMIN)
     assert sorted(procedure.number for procedure in bound) == list(range(1, 21))
 

@@ -85,7 +85,7 @@ class TestCalls:
         connection = await house.connect()
         with pytest.raises(RpcError) as caught:
             await connection.call(UNBOUND, None)
-        assert caught.value.code == ErrorCode.RPC
+        assert caught.value.code == ErrorCode.NO_SUPPORT
         assert await connection.call(ECHO, Text("still here")) == Text("still here")
 
     async def test_arguments_that_do_not_fit_are_refused_here(self, house: House) -> None:

@@ -44,7 +44,7 @@ async def _let_go(house: LockHouse, process: asyncio.subprocess.Process) -> None
     """Have the holder close its connection, and wait until that was noticed."""
     assert process.stdin is not None
     process.stdin.write(b"\n")
-    await eventually(lambda: not house.service.sessions)
+    await eventually(lambda: not house.service.sessions())
 
 
 async def test_a_holder_whose_connection_went_is_ended(house: LockHouse) -> None:

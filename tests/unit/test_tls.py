@@ -22,7 +22,16 @@ from aiovirt.rpc.client import Connection, ConnectionLost
 from aiovirt.rpc.client.tls import TlsConnection
 from aiovirt.rpc.security.certificates import CertificateError, TlsFiles
 from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
-from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithFds, WithStream
+from aiovirt.rpc.server import (
+    Access,
+    Client,
+    Daemon,
+    Handlers,
+    ServerOptions,
+    Stream,
+    WithFds,
+    WithStream,
+)
 from aiovirt.rpc.server.tls_client import TlsClient
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -97,7 +106,7 @@ class TlsHouse:
         bound.bind(SENDS, self._sends)
         bound.bind(LENDS, lambda client, args: WithFds(args, [os.open(os.devnull, os.O_RDONLY)]))
         self.server.add_program(bound)
-        (service,) = self.server.listen_tcp("127.0.0.1", 0, tls=True)
+        (service,) = self.server.listen_tcp("127.0.0.1", 0, access=Access(tls=True))
         self.port: int = service.sock.getsockname()[1]
         keeper = self.daemon.add_server(ServerOptions("admin"))
         keeper.add_program(admin_dispatch.handlers(self.daemon))

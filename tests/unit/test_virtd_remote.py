@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from aiovirt.daemons.virtd import remote_protocol as protocol
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
 from aiovirt.daemons.virtd.remote_protocol import (
     AuthType,
     Feature,
@@ -28,7 +28,7 @@ from aiovirt.daemons.virtd.remote_protocol import (
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.daemons.virtd.state import RemoteState, restore, save
 from aiovirt.rpc.client import Connection, ConnectionLost
-from aiovirt.rpc.server import Client, Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Client, Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import eventually
@@ -58,8 +58,8 @@ class RemoteHouse:
             str(folder / name) for name in ("sock", "sock-ro", "sock-sasl")
         )
         self.server.listen_unix(self.socket)
-        self.server.listen_unix(self.socket_ro, readonly=True)
-        self.server.listen_unix(self.socket_sasl, auth="sasl")
+        self.server.listen_unix(self.socket_ro, access=Access(readonly=True))
+        self.server.listen_unix(self.socket_sasl, access=Access(auth="sasl"))
 
     async def seat(self, path: str) -> tuple[Connection, Client]:
         """A connection, and the server's side of it."""
@@ -79,7 +79,6 @@ async def house(tmp_path: Path) -> AsyncIterator[RemoteHouse]:
     yield house
     house.daemon.shutdown()
     await serving
-    assert not house.service.opened
 
 
 @pytest.fixture
@@ -245,15 +244,15 @@ async def test_a_good_bye_is_answered_and_ends_it(house: RemoteHouse, name: str 
     await connection.call(protocol.CONNECT_CLOSE, None)
     with pytest.raises(ConnectionLost):
         await connection.call(protocol.CONNECT_GET_TYPE, None)
-    await eventually(lambda: not house.service.opened)
+    await eventually(lambda: not len(house.server.registry))
 
 
 async def test_who_goes_without_a_word_is_forgotten(house: RemoteHouse) -> None:
-    connection, _ = await house.seat(house.socket)
+    connection, client = await house.seat(house.socket)
     await _open(connection, "test:///default")
-    assert house.service.opened
+    assert OPENED.get(client)
     connection.abort()
-    await eventually(lambda: not house.service.opened)
+    await eventually(lambda: OPENED.get(client) is None)
 
 
 async def test_features(house: RemoteHouse) -> None:
@@ -341,7 +340,6 @@ async def test_what_is_open_is_written_down_and_read_back(house: RemoteHouse) ->
     async with connection:
         await _open(connection, "test:///default?%ff=1#x", OpenFlags.READONLY)
         document = msgspec.json.encode(save(house.service))
-        before = dict(house.service.opened)
-        house.service.opened.clear()
+        before = OPENED.pop(client)
         restore(house.service, msgspec.json.decode(document, type=RemoteState))
-        assert house.service.opened == before == {client.id: find_driver("test:///default?%ff=1#x")}
+        assert OPENED.get(client) == before == find_driver("test:///default?%ff=1#x")
