@@ -213,7 +213,7 @@ class _Reader(Partial):
     def _command(self, name: str) -> None:
         self.command = self._table.find(name)
         if self.command is None:
-            raise CommandSyntaxError(f"unknown command: '{name}'")
+            raise CommandSyntaxError(f"unknown command: '{name}'", *self._table.problems)
 
     def _option(self, command: Command, word: str) -> None:
         name, equals, rest = word[2:].partition("=")

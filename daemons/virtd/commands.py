@@ -1,4 +1,4 @@
-"""What virtadm offers for virtd: an entry point of the group `aiovirt.virtadm`."""
+"""What virtadm offers for virtd."""
 
 from __future__ import annotations
 
