@@ -18,12 +18,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from aiovirt.admin.plugins import own_daemons
+from aiovirt.daemons.discovery import kinds
 
 SUN_PATH: Final = 107
 """Bytes that the path of a UNIX socket may have: sun_path in <sys/un.h>, less its final zero."""
@@ -38,13 +37,6 @@ class Problem(Exception):
     """A daemon cannot be started or ended. The text is for the user of make."""
 
 
-def daemons() -> list[str]:
-    """The names of all daemons of this package: the subpackages that declare a `KIND`."""
-    return [
-        name for name in own_daemons() if hasattr(import_module(f"aiovirt.daemons.{name}"), "KIND")
-    ]
-
-
 class Playground:
     """The daemons under one folder.
 
@@ -55,7 +47,7 @@ class Playground:
 
     def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
         self.folder = folder
-        self.names = daemons() if names is None else list(names)
+        self.names = [kind.name for kind in kinds()] if names is None else list(names)
 
     def start(self) -> None:
         """Start each daemon that does not run, and show all of them.

@@ -7,23 +7,35 @@ own commands in its module `commands`, a package of somebody else by an entry po
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from aiovirt.admin import plugins
 from aiovirt.admin.cli import itself, manage, monitor
 from aiovirt.admin.cli.table import CommandTable, Group
 
+_CORE: Final = (itself.GROUP, monitor.GROUP, manage.GROUP)
+
 
 def command_table() -> CommandTable:
     """The table of this program, with what daemons and other packages add to it."""
-    return CommandTable((itself.GROUP, monitor.GROUP, manage.GROUP), _more_groups())
+    return CommandTable(_CORE, _more_groups())
 
 
-def _more_groups() -> Iterator[Group | plugins.PluginError]:
-    # Asked last for a command that is not above, so that those above need not wait for the import.
+def own_table() -> CommandTable:
+    """The table without what other packages add to it: what the manual describes."""
+    return CommandTable(_CORE, _own_groups())
+
+
+def _own_groups() -> Iterator[Group]:
+    # Imported when a command is not found in the core, so that the core's need not wait for it.
     from aiovirt.admin.cli import pki
 
     yield pki.GROUP
     yield from plugins.own_commands()
+
+
+def _more_groups() -> Iterator[Group | plugins.PluginError]:
+    yield from _own_groups()
     for entry in plugins.entry_points(plugins.COMMANDS):
         try:
             group = plugins.load(entry)

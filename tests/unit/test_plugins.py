@@ -76,7 +76,7 @@ def mined(site: Site) -> Site:
 
 
 def test_our_daemons_are_the_subpackages_but_for_the_one_they_are_built_on() -> None:
-    packages = {path.parent.name for path in (ROOT / "daemons").glob("*/__init__.py")}
+    packages = {path.parent.name for path in (ROOT / "src/aiovirt/daemons").glob("*/__init__.py")}
     assert set(plugins.own_daemons()) == packages - {"runtime"}
 
 

@@ -47,11 +47,12 @@ def parse(kind: DaemonKind, arguments: Sequence[str]) -> Options:
 
     Raises SystemExit: with 0 after --help and --version, with 1 after saying what is wrong.
     """
-    found = _parser(kind).parse_args(arguments)
+    found = parser_of(kind).parse_args(arguments)
     return Options(**vars(found))
 
 
-def _parser(kind: DaemonKind) -> _Parser:
+def parser_of(kind: DaemonKind) -> argparse.ArgumentParser:
+    """The declaration of the options, from which `--help` and the manual page are made."""
     parser = _Parser(
         prog=kind.name,
         description=kind.title,
