@@ -129,7 +129,10 @@ def test_an_sdist_has_everything_once(packages: Packages) -> None:
     assert {"src", "tests", "docs", "conf", "Makefile", "LICENSE", ".ci"} <= tops
     assert not {"rpc", "admin", "daemons", ".venv", "run"} & tops
     for folder in ("rpc", "admin", "daemons"):
-        ours = {f"src/aiovirt/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
+        ours = {
+            str(path.relative_to(ROOT)) for path in (ROOT / "src/aiovirt" / folder).rglob("*.py")
+        }
+        assert ours
         assert ours <= set(names)
 
 
@@ -221,7 +224,7 @@ def test_an_editable_installation_is_the_checkout_itself(
     environment.pip("install", "--no-deps", "--editable", str(packages.checkout))
     ask = "import aiovirt.rpc as package; print(package.__path__[0])"
     place = Path(environment.run("python", "-c", ask).strip())
-    assert place.resolve() == packages.checkout / "rpc"
+    assert place.resolve() == (packages.checkout / "src/aiovirt/rpc").resolve()
     assert environment.run("lockd", "--version") == f"lockd (aiovirt) {__version__}\n"
     environment.pip("uninstall", "--yes", "aiovirt")
     assert environment.contents() == before
