@@ -8,11 +8,12 @@ Source of what is asked how: libvirt's tools/bash-completion/vsh.in.
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterable
 from typing import Final
 
 from aiovirt.admin.cli.manual import OPTIONS
 from aiovirt.daemons.runtime.kind import DaemonKind
-from aiovirt.daemons.runtime.process.options import parser_of
 
 _HEAD: Final = """\
 # bash completion for {name}. Written by `python -m aiovirt.daemons.manual write`.
@@ -148,14 +149,13 @@ def virtadm(daemons: list[DaemonKind]) -> str:
     return (_HEAD + _WORDS).format(name="virtadm") + body
 
 
-def daemon(kind: DaemonKind) -> str:
-    """The script for a daemon."""
+def daemon(name: str, declared: Iterable[argparse.Action]) -> str:
+    """The script for a daemon. declared: its options."""
     files: list[str] = []
     folders: list[str] = []
     others: list[str] = []
     options: list[str] = []
-    # argparse has no public list of what was declared.
-    for action in parser_of(kind)._actions:
+    for action in declared:
         options += action.option_strings
         match action.metavar:
             case "FILE" | "PATH":
@@ -166,7 +166,6 @@ def daemon(kind: DaemonKind) -> str:
                 others += action.option_strings
             case _:
                 pass
-    name = kind.name
     return (_HEAD + _WORDS + _DAEMON).format(
         name=name,
         files="|".join(files),

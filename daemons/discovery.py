@@ -1,15 +1,20 @@
-"""The daemons of this package, found by looking: the subpackages that declare a `KIND`."""
+"""The daemons of this package: the subpackages here that declare a `KIND`. Nothing else lists them."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
+import pkgutil
 
-from aiovirt.admin.plugins import own_daemons
+from aiovirt import daemons
 from aiovirt.daemons.runtime.kind import DaemonKind
 
 
 def kinds() -> list[DaemonKind]:
-    """The declarations of all daemons here, in alphabetical order of their names."""
-    packages = (import_module(f"aiovirt.daemons.{name}") for name in own_daemons())
-    found = (getattr(package, "KIND", None) for package in packages)
-    return [kind for kind in found if isinstance(kind, DaemonKind)]
+    """The declarations of all daemons, sorted by name."""
+    found = []
+    for module in pkgutil.iter_modules(daemons.__path__, f"{daemons.__name__}."):
+        if module.ispkg:
+            kind = getattr(importlib.import_module(module.name), "KIND", None)
+            if isinstance(kind, DaemonKind):
+                found.append(kind)
+    return sorted(found, key=lambda kind: kind.name)

@@ -24,9 +24,9 @@ from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.roff import Page
 from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.process.failure import Failure
-from aiovirt.daemons.runtime.process.options import parser_of
+from aiovirt.daemons.runtime.process.options import _parser
 from aiovirt.daemons.runtime.settings.catalogue import settings_of
-from aiovirt.daemons.runtime.settings.declaration import Live, Same, Setting
+from aiovirt.daemons.runtime.settings.declaration import Live, Same, Setting, Value
 
 COMMAND: Final = "python -m aiovirt.daemons.manual write"
 
@@ -71,7 +71,7 @@ def documents() -> dict[str, str]:
         pages += [_daemon(kind), _settings(kind)]
     files = {f"conf/man/{page.file}": str(page) for page in pages}
     scripts = {"virtadm": completion.virtadm(daemons)}
-    scripts |= {kind.name: completion.daemon(kind) for kind in daemons}
+    scripts |= {kind.name: completion.daemon(kind.name, _options_of(kind)) for kind in daemons}
     return files | {f"conf/completion/{name}": text for name, text in scripts.items()}
 
 
@@ -201,8 +201,7 @@ def _daemon(kind: DaemonKind) -> Page:
         f" are in `{name}.conf`(5)."
     )
     page.section("Options")
-    # argparse has no public list of what was declared.
-    for action in parser_of(kind)._actions:
+    for action in _options_of(kind):
         spelling = ", ".join(action.option_strings)
         if isinstance(action.metavar, str):
             spelling += f" {action.metavar}"
@@ -216,6 +215,17 @@ def _daemon(kind: DaemonKind) -> Page:
     _daemon_places(page, name)
     page.see_also((f"{name}.conf", 5), ("virtadm", 1), ("virt-admin", 1))
     return page
+
+
+def _options_of(kind: DaemonKind) -> list[argparse.Action]:
+    """The options as they are declared; argparse has no public list of them."""
+    return _parser(kind)._actions
+
+
+def _settings_of(kind: DaemonKind) -> list[tuple[Setting, Value | Same]]:
+    """The daemon's settings, each with its default."""
+    settings = settings_of(kind.name).values()
+    return [(setting, setting.default_for(kind.name)) for setting in settings]
 
 
 def _about(kind: DaemonKind) -> str:
@@ -262,7 +272,7 @@ def _settings(kind: DaemonKind) -> Page:
         " is TOML: one `name = value` on a line. SIGHUP makes a running daemon read the file again."
     )
     group = ""
-    for setting in settings_of(name).values():
+    for setting, default in _settings_of(kind):
         if setting.group != group:
             group = setting.group
             page.section(group)
@@ -271,15 +281,14 @@ def _settings(kind: DaemonKind) -> Page:
         page.tagged(
             setting.name,
             setting.doc,
-            f"Allowed: {setting.kind.allowed}. Default: {_default(setting, name)}. A change takes"
+            f"Allowed: {setting.kind.allowed}. Default: {_default(setting, default)}. A change takes"
             f" effect {when}.",
         )
     page.see_also((name, 8), ("virtadm", 1))
     return page
 
 
-def _default(setting: Setting, daemon: str) -> str:
-    value = setting.default_for(daemon)
+def _default(setting: Setting, value: Value | Same) -> str:
     if isinstance(value, Same):
         return f"that of `{value.name}`"
     return "not set" if value in (None, "") else f"`{setting.kind.show(value)}`"

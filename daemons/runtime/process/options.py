@@ -47,12 +47,11 @@ def parse(kind: DaemonKind, arguments: Sequence[str]) -> Options:
 
     Raises SystemExit: with 0 after --help and --version, with 1 after saying what is wrong.
     """
-    found = parser_of(kind).parse_args(arguments)
+    found = _parser(kind).parse_args(arguments)
     return Options(**vars(found))
 
 
-def parser_of(kind: DaemonKind) -> argparse.ArgumentParser:
-    """The declaration of the options, from which `--help` and the manual page are made."""
+def _parser(kind: DaemonKind) -> _Parser:
     parser = _Parser(
         prog=kind.name,
         description=kind.title,
