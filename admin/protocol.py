@@ -22,9 +22,6 @@ PARAMS_MAX: Final = 32
 #: The most parameters that describe one client.
 CLIENT_INFO_MAX: Final = 64
 
-#: The version of libvirt whose behaviour this project follows: major*1000000 + minor*1000 + release.
-LIBVIRT_VERSION: Final = 9_000_000
-
 
 class Transport(IntEnum):
     """How a client is connected (virClientTransport)."""

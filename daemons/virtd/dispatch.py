@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import remote_protocol as protocol
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, OpenFlags
