@@ -25,7 +25,6 @@ from aiovirt.daemons.roff import Page
 from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.process.failure import Failure
 from aiovirt.daemons.runtime.process.options import _parser
-from aiovirt.daemons.runtime.settings.catalogue import settings_of
 from aiovirt.daemons.runtime.settings.declaration import Live, Same, Setting, Value
 
 COMMAND: Final = "python -m aiovirt.daemons.manual write"
@@ -219,13 +218,12 @@ def _daemon(kind: DaemonKind) -> Page:
 
 def _options_of(kind: DaemonKind) -> list[argparse.Action]:
     """The options as they are declared; argparse has no public list of them."""
-    return _parser(kind)._actions
+    return _parser(kind.name, kind.title, str)._actions
 
 
 def _settings_of(kind: DaemonKind) -> list[tuple[Setting, Value | Same]]:
     """The daemon's settings, each with its default."""
-    settings = settings_of(kind.name).values()
-    return [(setting, setting.default_for(kind.name)) for setting in settings]
+    return [(setting, setting.default) for setting in kind.settings().values()]
 
 
 def _about(kind: DaemonKind) -> str:

@@ -24,7 +24,7 @@ import pytest
 
 from aiovirt.admin import dispatch as admin_dispatch
 from aiovirt.admin import protocol as admin
-from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
+from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.virtd import remote_protocol as remote
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
@@ -181,11 +181,12 @@ def test_no_socket_is_open_to_others_unless_somebody_says_so() -> None:
         section.read(unit)
         if section["Socket"]["ListenStream"].startswith("/"):
             modes[unit.name] = int(section["Socket"].get("SocketMode", "0666"), 8)
-    for name in DAEMONS:
+    for kind in kinds():
+        name = kind.name
         assert {f"{name}.socket", f"{name}-admin.socket"} <= set(modes)
-        for setting, declared in settings_of(name).items():
+        for setting, declared in kind.settings().items():
             if setting.startswith("unix_sock_") and setting.endswith("_perms"):
-                default = declared.default_for(name)
+                default = declared.default
                 assert isinstance(default, int)
                 modes[f"{name}: {setting}"] = default
     assert {where for where, mode in modes.items() if mode & 0o077} == set()
