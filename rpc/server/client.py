@@ -59,11 +59,6 @@ class Client(HotPath):
     reply yet; state: what programs know of it, see `ClientState`.
     """
 
-    #: Whether nobody between can read or change what it says.
-    is_encrypted = False
-    #: The name in its certificate, empty without one.
-    x509_name: str = ""
-
     __slots__ = (
         "_calls",
         "_deadline",
@@ -273,6 +268,16 @@ class Client(HotPath):
         self.end_when_sent("closed by the client")
 
     # Identity -----------------------------------------------------------------------------------
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody between can read or change what it says."""
+        return self.filter is not None
+
+    @property
+    def x509_name(self) -> str:
+        """The name in its certificate, empty without one."""
+        return self.filter.peer_name if self.filter is not None else ""
 
     @property
     def is_local(self) -> bool:

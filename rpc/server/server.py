@@ -212,23 +212,19 @@ class Server:
             _log.info("new client lost", server=self.name, reason=error.strerror)
             sock.close()
             return
-        client = self._new_client(service, sock)
+        client = Client(self, sock, self.registry.next_id(), service.access)
         self.registry.add(client)
         client.start()
-        if self.takes_descriptors and client.is_local and not client.closed:
+        if service.access.tls and self.tls is not None:
+            from aiovirt.rpc.server.encryption import encrypt
+
+            encrypt(client, self.tls)
+        elif self.takes_descriptors and client.is_local and not client.closed:
             client.accept_descriptors()
         if not client.authenticated and not client.closed:
             client.expect_authentication(AUTHENTICATION_TIME)
         if _log.info_on:
             _log.info("client connected", server=self.name, client=client.id)
-
-    def _new_client(self, service: Service, sock: socket.socket) -> Client:
-        number = self.registry.next_id()
-        if service.access.tls and self.tls is not None:
-            from aiovirt.rpc.server.tls_client import TlsClient
-
-            return TlsClient(self, sock, number, self.tls, service.access)
-        return Client(self, sock, number, service.access)
 
     def _may_enter(self, sock: socket.socket) -> bool:
         peer = PeerIdentity.of(sock)

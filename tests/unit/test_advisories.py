@@ -28,14 +28,15 @@ from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.virtd import remote_protocol as remote
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import ConnectionLost, connect_unix
 from aiovirt.rpc.security.identity import root_or_self
 from aiovirt.rpc.security.tls import TlsPolicy
 from aiovirt.rpc.server import Access, Client, Handlers, run_blocking
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.framing import Framer
 from aiovirt.rpc.wire.keepalive import KEEPALIVE, PING_FRAME
-from aiovirt.rpc.wire.message import Framer, Message
+from aiovirt.rpc.wire.message import Message
 from aiovirt.rpc.wire.program import Program
 from aiovirt.rpc.wire.typedparams import uint
 from tests.conftest import StartDaemon
@@ -462,7 +463,7 @@ async def test_calls_that_are_refused_keep_no_descriptor(tmp_path: Path) -> None
         return len(os.listdir("/proc/self/fd"))
 
     async with open_log_house(tmp_path) as house:
-        async with await Connection.open_unix(house.socket):
+        async with connect_unix(house.socket):
             pass
         await eventually(lambda: not len(house.server.registry))
         before = descriptors()

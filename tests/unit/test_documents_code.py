@@ -146,14 +146,9 @@ def test_the_example_of_a_remote_connection_runs(
 
 # docs/rpc.md -------------------------------------------------------------------------------------
 
-#: Until the pieces that the document describes are in one place: ImportError is all that may be wrong.
-_being_built = pytest.mark.xfail(
-    raises=ImportError, strict=False, reason="the public face of the core is still being built"
-)
 _HEARD: Final = ["HELLO ADA", "HELLO ADA", "again", "again", "hello Bob"]
 
 
-@_being_built
 def test_the_example_of_a_server_and_a_client_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +169,6 @@ def test_the_example_of_a_server_and_a_client_runs(
     assert sorted(asyncio.run(run())) == sorted(_HEARD)
 
 
-@_being_built
 def test_the_example_of_a_daemon_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = run_blocks("rpc.md", monkeypatch)
     program, settings = tmp_path / "greeter.py", tmp_path / "greeterd.conf"

@@ -19,7 +19,7 @@ from aiovirt.daemons.virtd import remote_protocol as remote
 from aiovirt.daemons.virtd.client import authenticate, open_driver
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
 from aiovirt.rpc.security.sasl import (
     MECHANISMS,
     ClientExchange,
@@ -212,7 +212,7 @@ class SaslHouse:
         self.server.listen_unix(self.socket, access=Access(auth="sasl"))
 
     async def connect(self) -> Connection:
-        return await Connection.open_unix(self.socket)
+        return await connect_unix(self.socket)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.server import Access, ServerOptions, serve
 from tests.unit.house import ECHO, WAIT, Number, Stage, Text, eventually
 
@@ -24,7 +24,7 @@ async def test_a_program_is_served_on_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "sock"
     async with serve(Stage().handlers(), path=str(path), mode=0o600) as server:
         assert path.stat().st_mode & 0o777 == 0o600
-        async with await Connection.open_unix(str(path)) as connection:
+        async with connect_unix(str(path)) as connection:
             assert await connection.call(ECHO, Text("here")) == Text("here")
         assert server.name == "main"
     assert not path.exists()
@@ -45,7 +45,7 @@ async def test_and_on_tcp_at_the_same_time(tmp_path: Path) -> None:
 async def test_calls_in_flight_are_finished_at_the_end(tmp_path: Path) -> None:
     stage = Stage()
     async with serve(stage.handlers(), path=f"{tmp_path}/sock"):
-        connection = await Connection.open_unix(f"{tmp_path}/sock")
+        connection = await connect_unix(f"{tmp_path}/sock")
         call = asyncio.create_task(connection.call(WAIT, Number(5)))
         await eventually(lambda: stage.started == [5])
         asyncio.get_running_loop().call_soon(stage.release, 5)
@@ -88,7 +88,7 @@ async def test_the_example_serves_and_ends_in_good_order(tmp_path: Path) -> None
     try:
         await eventually(path.exists)
         await eventually(lambda: path.stat().st_mode & 0o700)
-        async with await Connection.open_unix(str(path)) as connection:
+        async with connect_unix(str(path)) as connection:
             answer = await connection.call(example.GREET, example.GreetArgs("you"))
         assert answer == example.GreetRet("hello, you")
         process.send_signal(signal.SIGINT)
