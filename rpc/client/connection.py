@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from aiovirt.rpc.client.events import Subscribers
 from aiovirt.rpc.client.streams import Stream
 from aiovirt.rpc.transport import Keepalive, SocketLink
 from aiovirt.rpc.transport.link import (
@@ -51,28 +52,6 @@ class ConnectionLost(ConnectionError):
     """The connection is gone; whether a call that was in flight took effect is not known."""
 
 
-class _Subscribers:
-    """Everybody who wants to hear of one event."""
-
-    __slots__ = ("callbacks", "event")
-
-    def __init__(self, event: Procedure[Any, Any]) -> None:
-        self.event = event
-        self.callbacks: list[Callable[[Any], None]] = []
-
-    def tell(self, args: Any) -> None:
-        """Call all of them; one that raises harms nobody else."""
-        for callback in tuple(self.callbacks):
-            try:
-                callback(args)
-            except Exception:
-                import logging  # here, since a command that ends at once needs no logging
-
-                logging.getLogger("rpc.client.connection").exception(
-                    "a callback for event %s failed", self.event.name
-                )
-
-
 class Connection(SocketLink):
     """One connection, from its making to `close`. peer: whom it reaches, a path or host:port."""
 
@@ -98,7 +77,7 @@ class Connection(SocketLink):
         self.peer = peer
         self._serial = 0
         self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
-        self._events: dict[bytes, _Subscribers] = {}
+        self._events: dict[bytes, Subscribers] = {}
         self._outgoing: list[bytes] = []
         self._flushing = False
         self._framer = Framer()
@@ -270,7 +249,7 @@ class Connection(SocketLink):
         An event may have several callbacks, called in the order in which they were given here. One that
         raises is logged. Returns a function that takes the callback back.
         """
-        subscribers = self._events.setdefault(procedure.key, _Subscribers(procedure))
+        subscribers = self._events.setdefault(procedure.key, Subscribers(procedure))
         subscribers.callbacks.append(callback)
 
         def take_back() -> None:

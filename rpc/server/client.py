@@ -26,6 +26,7 @@ from aiovirt.rpc.server.state import NO_STATE
 from aiovirt.rpc.server.streams import Streams
 from aiovirt.rpc.transport.keepalive import Keepalive
 from aiovirt.rpc.transport.link import (
+    PAUSE_DESCRIPTORS,
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
     PAUSE_SLICE,
@@ -236,7 +237,7 @@ class Client(HotPath):
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
         # What it sends while we do not read is not heard; that silence is ours.
-        ours = PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM | PAUSE_SLICE
+        ours = PAUSE_LIMIT | PAUSE_SHUTDOWN | PAUSE_STREAM | PAUSE_SLICE | PAUSE_DESCRIPTORS
         return heard or bool(self._paused & ours)
 
     def ping(self) -> None:

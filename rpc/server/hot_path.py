@@ -5,7 +5,7 @@ Rules of this file:
 - `received` is the hot path. What it does for a good call of a plain function is written out in one
   place, without a helper call that is not needed; everything else leaves it through `slow_path`.
 - `aiovirt.rpc.wire.framing.Framer` is the one cutter of frames. The frames here are cut by hand, since
-  that is the fastest way, and a test holds the two against each other.
+  that is the fastest way; tests/property/test_framing_paths.py holds the two against each other.
 - Replies made while one read is parsed are joined and written once.
 - Calls are counted by runs. Of the calls of one procedure that come one after the other only the first
   costs more than a test; what they were is taken from lengths when the run ends.
@@ -225,7 +225,7 @@ class HotPath(SocketLink):
         """Remember what is left, and end the connection when it cannot become a message."""
         left = size - pos
         self._ahead = 0
-        self._need = MIN_FRAME
+        self._need = LENGTH_SIZE
         if left >= LENGTH_SIZE:
             length = int.from_bytes(data[pos : pos + LENGTH_SIZE], "big")
             if not MIN_FRAME <= length <= (MAX_FRAME if self.authenticated else ANONYMOUS_FRAME):

@@ -158,8 +158,12 @@ class SocketLink:
             passage = self._passage
             if passage is None:
                 break
+            inbox = passage.inbox
             try:
-                size = passage.read(self.sock)
+                if inbox is None:
+                    size = self.sock.recv_into(SHARED_BUFFER)
+                else:
+                    size = inbox.read_into(self.sock, SHARED_BUFFER)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -172,8 +176,11 @@ class SocketLink:
                 self._end("the peer closed the connection")
                 return
             self._alive = False
-            passage.incoming(self, size)
-            if passage.has_many_waiting(self):
+            if passage.filter is not None:
+                passage.filter.incoming(self, size)
+            else:
+                self.deliver(SHARED_BUFFER, size)
+            if inbox is not None and passage.has_many_waiting(self):
                 self.pause(PAUSE_DESCRIPTORS)
             if self._alive or self._paused or self.closed:
                 return
@@ -188,9 +195,13 @@ class SocketLink:
             self._readable_through()
 
     def deliver(self, data: bytearray, size: int) -> None:
-        """Give the owner what came through a filter."""
-        if self._passage is not None:
-            self._passage.deliver(self, data, size)
+        """Give the owner what came, after the taps have seen it."""
+        passage = self._passage
+        if passage is not None and passage.taps is not None:
+            passage.taps.received(data, size)
+            if self.closed:
+                return
+        self.received(data, size)
 
     @property
     def is_paused(self) -> bool:

@@ -38,11 +38,8 @@ class Passable(Protocol):
     def is_paused(self) -> bool:
         """Whether it is not read now."""
 
-    def received(self, data: bytearray, size: int) -> None:
-        """Take bytes for the owner."""
-
     def deliver(self, data: bytearray, size: int) -> None:
-        """Give the owner what came through a filter, by way of the taps."""
+        """Give the owner what came, after the taps have seen it."""
 
     def write(self, data: bytes, *, raw: bool = ...) -> None:
         """Send bytes."""
@@ -95,28 +92,7 @@ class Passage:
         """Whether there is nothing to pass."""
         return self.filter is None and self.taps is None and self.inbox is None
 
-    # In ------------------------------------------------------------------------------------------
-
-    def read(self, sock: socket.socket) -> int:
-        """Read into SHARED_BUFFER. Raises OSError, and FramingError for too many descriptors."""
-        if self.inbox is not None:
-            return self.inbox.read_into(sock, SHARED_BUFFER)
-        return sock.recv_into(SHARED_BUFFER)
-
-    def incoming(self, link: Passable, size: int) -> None:
-        """Take what was read to the owner."""
-        if self.filter is not None:
-            self.filter.incoming(link, size)
-        else:
-            self.deliver(link, SHARED_BUFFER, size)
-
-    def deliver(self, link: Passable, data: bytearray, size: int) -> None:
-        """Give the owner what came through the filter, after the taps have seen it."""
-        if self.taps is not None:
-            self.taps.received(data, size)
-            if link.closed:
-                return
-        link.received(data, size)
+    # In and out ----------------------------------------------------------------------------------
 
     def has_many_waiting(self, link: Passable) -> bool:
         """Whether so many descriptors wait that the link should not be read.
@@ -129,8 +105,6 @@ class Passage:
         if waiting > announced_descriptors(link.unconsumed):
             link.abort("the peer sent descriptors that it had not announced")
         return waiting > WAITING_HIGH and not link.closed
-
-    # Out -----------------------------------------------------------------------------------------
 
     def outgoing(self, link: Passable, data: bytes) -> None:
         """Take what the owner writes to the socket."""

@@ -190,7 +190,7 @@ class TlsFilter:
                     self._take_confirmation(link, size)
             if reason:
                 link.abort(reason)
-            if link.closed or link.is_paused or size < READ_SIZE:
+            if size < READ_SIZE or link.closed or link.is_paused:
                 return
 
     def resumed(self, link: Passable) -> None:
