@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from aiovirt.daemons.lockd import space
 from aiovirt.daemons.lockd.recovery import recover, watch_recovered, write_anew
-from aiovirt.daemons.lockd.state import LocksState, restore, save
 from aiovirt.daemons.runtime.component import Component, Keep
 from aiovirt.rpc.logs import get_logger
 
 if TYPE_CHECKING:
     from aiovirt.daemons.lockd.dispatch import LockSession, LockSpaceDispatch
+    from aiovirt.daemons.lockd.state import LocksState
 
 _log = get_logger("daemons.lockd.component")
 
@@ -25,7 +25,13 @@ class LocksComponent(Component):
     """
 
     name = "locks"
-    state_type = LocksState
+
+    @property
+    def state_type(self) -> type[LocksState]:
+        """See `Component`."""
+        from aiovirt.daemons.lockd.state import LocksState
+
+        return LocksState
 
     def __init__(self, dispatch: LockSpaceDispatch, journal: str) -> None:
         self._dispatch = dispatch
@@ -39,6 +45,8 @@ class LocksComponent(Component):
 
     def save(self, keep: Keep) -> LocksState:
         """See `Component`. Until `rehearsed`, closing a descriptor does not release its lock."""
+        from aiovirt.daemons.lockd.state import save
+
         space.shares_descriptors = True
         return save(self._dispatch, keep)
 
@@ -48,6 +56,8 @@ class LocksComponent(Component):
 
     def restore(self, state: LocksState) -> None:
         """See `Component`."""
+        from aiovirt.daemons.lockd.state import restore
+
         self._to_end = restore(self._dispatch, state)
         self._restored = True
 

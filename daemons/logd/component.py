@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiovirt.daemons.logd.state import LogsState, restore, save
 from aiovirt.daemons.runtime.component import Component, Keep
 from aiovirt.rpc.server import run_blocking
 
 if TYPE_CHECKING:
     from aiovirt.daemons.logd.dispatch import LogManagerDispatch
     from aiovirt.daemons.logd.openlog import OpenLog
+    from aiovirt.daemons.logd.state import LogsState
     from aiovirt.daemons.runtime.settings.declaration import Value
 
 #: Seconds in which all logs have to be paused.
@@ -35,7 +35,13 @@ class LogsComponent(Component):
     """The open logs of a dispatch. Old logs are removed at once and every day, if there is an age."""
 
     name = "logs"
-    state_type = LogsState
+
+    @property
+    def state_type(self) -> type[LogsState]:
+        """See `Component`."""
+        from aiovirt.daemons.logd.state import LogsState
+
+        return LogsState
 
     def __init__(self, dispatch: LogManagerDispatch, ageing: Ageing) -> None:
         self._dispatch = dispatch
@@ -63,10 +69,14 @@ class LogsComponent(Component):
 
     def save(self, keep: Keep) -> LogsState:
         """See `Component`."""
+        from aiovirt.daemons.logd.state import save
+
         return save(self._dispatch, keep)
 
     def restore(self, state: LogsState) -> None:
         """See `Component`."""
+        from aiovirt.daemons.logd.state import restore
+
         self._resting = restore(self._dispatch, state)
 
     def resume(self) -> None:

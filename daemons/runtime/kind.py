@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from aiovirt.rpc.server import Daemon, Server
 
 
-@dataclass(frozen=True, slots=True)
-class UnixSocket:
+class UnixSocket(NamedTuple):
     """A UNIX socket of the daemon's own server.
 
     suffix: follows the path of the daemon's socket, and its name in that of the systemd unit
@@ -29,8 +28,7 @@ class UnixSocket:
     readonly: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TcpSocket:
+class TcpSocket(NamedTuple):
     """TCP sockets of the daemon's own server, one for each address.
 
     suffix: as for `UnixSocket`, for the unit only. enabled, address, port, auth: settings by name.

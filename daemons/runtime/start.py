@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.handover.document import Document
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings import Loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What a daemon starts with.
 
     settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.

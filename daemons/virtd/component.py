@@ -6,29 +6,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.component import Component, Keep
-from aiovirt.daemons.virtd.state import RemoteState, restore, save
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
     from aiovirt.daemons.virtd.dispatch import RemoteDispatch
     from aiovirt.daemons.virtd.sasl import SaslDispatch
+    from aiovirt.daemons.virtd.state import RemoteState
 
 
 class RemoteComponent(Component):
     """The connections that clients have opened."""
 
     name = "remote"
-    state_type = RemoteState
+
+    @property
+    def state_type(self) -> type[RemoteState]:
+        """See `Component`."""
+        from aiovirt.daemons.virtd.state import RemoteState
+
+        return RemoteState
 
     def __init__(self, dispatch: RemoteDispatch) -> None:
         self._dispatch = dispatch
 
     def save(self, keep: Keep) -> RemoteState:
         """See `Component`."""
+        from aiovirt.daemons.virtd.state import save
+
         return save(self._dispatch)
 
     def restore(self, state: RemoteState) -> None:
         """See `Component`."""
+        from aiovirt.daemons.virtd.state import restore
+
         restore(self._dispatch, state)
 
 

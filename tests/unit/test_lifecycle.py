@@ -379,6 +379,17 @@ def test_sighup_turns_to_a_rotated_log(start: Starter) -> None:
     assert "ended" in log.read_text()
 
 
+def test_the_end_does_not_wait_for_a_reload_that_is_stuck(start: Starter) -> None:
+    one = start()
+    start.config.unlink()
+    os.mkfifo(start.config)
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_for("RELOADING=1")
+    assert ask_version(one.rundir / "virtd-admin-sock") > 0
+    assert one.end() == ""
+    assert one.process.returncode == 0
+
+
 # TCP ---------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +19,12 @@ from aiovirt.daemons.runtime.process.options import Options
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.daemons.runtime.reload import Reloader
 from aiovirt.daemons.runtime.settings import load
+from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
+from aiovirt.daemons.runtime.settings.declaration import Live
 from aiovirt.daemons.runtime.settings.live import Running, server_options
 from aiovirt.rpc.logs import LogControl
 from aiovirt.rpc.server import Daemon, Server
+from tests.unit.house import PATIENCE, eventually
 
 SETTINGS = {kind.name: kind.settings() for kind in kinds()}
 
@@ -225,3 +234,76 @@ async def test_the_default_output_follows_the_level_unless_somebody_chose_anothe
     one.control.set_outputs("2:stderr")
     await one.reload("log_level = 3")
     assert one.control.outputs_text() == "2:stderr"
+
+
+# Off the loop ------------------------------------------------------------------------------------
+
+
+def _put(fifo: Path, text: str) -> None:
+    """Give a text to the reader of a FIFO, once there is one. Blocks, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads"
+    with open(descriptor, "w") as file:
+        file.write(text)
+
+
+def _fifo_for_settings(one: Setup) -> None:
+    """Make the settings file one whose reading waits until `_put`."""
+    one.file.unlink()
+    os.mkfifo(one.file)
+
+
+async def test_a_settings_file_that_cannot_be_read_at_once_holds_up_nobody(setup: Make) -> None:
+    one = setup()
+    _fifo_for_settings(one)
+    one.reloader.request()
+    for _ in range(100):
+        await asyncio.sleep(0)  # the loop goes on
+    assert one.main.registry.max_clients == 5000
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    await eventually(lambda: one.main.registry.max_clients == 60)
+
+
+async def test_a_request_during_a_reload_is_done_once_more_afterwards(setup: Make) -> None:
+    one = setup()
+    _fifo_for_settings(one)
+    one.reloader.request()
+    await asyncio.sleep(0)  # it begins; what is asked before that, it answers, too
+    one.reloader.request()
+    one.reloader.request()
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    await eventually(lambda: one.main.registry.max_clients == 60)
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 61\n")
+    await eventually(lambda: one.main.registry.max_clients == 61)
+    await eventually(lambda: one.reloader._task is None)
+
+
+async def test_a_log_file_that_cannot_be_opened_at_once_holds_up_nobody(
+    setup: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = setup()
+    threads = []
+    configure = LogControl.configure
+
+    def note(control: LogControl, **wanted: Any) -> None:
+        threads.append(threading.current_thread())
+        configure(control, **wanted)
+
+    monkeypatch.setattr(LogControl, "configure", note)
+    await one.reload("log_level = 1")
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+async def test_a_receiver_that_the_daemon_has_not_is_a_mistake_in_the_declaration(
+    setup: Make,
+) -> None:
+    one = setup()
+    settings = daemon_settings(replace(COMMON["log_level"], name="x", change=Live("nobody", "x")))
+    with pytest.raises(ValueError, match="setting x is for 'nobody'"):
+        Running(one.main, one.admin, {"log": one.log}).check(load(settings, None))

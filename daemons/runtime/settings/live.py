@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from aiovirt.daemons.runtime.settings.declaration import Fixed, Live, Value
 from aiovirt.daemons.runtime.settings.file import Loaded, changed
@@ -84,8 +84,7 @@ def _split(change: Live) -> tuple[str, str]:
     return part, knob
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """The changed settings of one object: its receiver, its name there, and knob -> setting."""
 
     where: str
