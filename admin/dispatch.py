@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiovirt.admin import protocol
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.rpc.logs import LogControl, LogSettingError, get_logger
 from aiovirt.rpc.security.identity import selinux_context
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server, check_flags, run_blocking, serves
@@ -29,7 +30,7 @@ from aiovirt.rpc.wire.typedparams import (
 
 _log = get_logger("admin.dispatch")
 
-_LIB_VERSION = protocol.LibVersion(protocol.LIBVIRT_VERSION)
+_LIB_VERSION = protocol.LibVersion(LIBVIRT_VERSION)
 _POOL_SETTABLE = {
     "minWorkers": ParamType.UINT,
     "maxWorkers": ParamType.UINT,

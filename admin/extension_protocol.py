@@ -75,6 +75,6 @@ class TlsArgs:
     flags: xdr.UInt
 
 
-EXTENSION: Final = Program("admin extension", 0x06900691, 1, domain=ErrorDomain.ADMIN)
+EXTENSION: Final = Program("admin extension", 0x06900691, 1, domain=ErrorDomain.ADMIN, prefix="")
 
 SERVER_GET_TLS: Final = EXTENSION.procedure(1, "SERVER_GET_TLS", TlsArgs, TlsInfo, flags=0)

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
-from aiovirt.rpc.wire.typedparams import TypedParam
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
 #: The most servers and clients that one list carries (ADMIN_SERVER_LIST_MAX, ADMIN_CLIENT_LIST_MAX).
 LIST_MAX: Final = 16384
@@ -21,9 +21,6 @@ LIST_MAX: Final = 16384
 PARAMS_MAX: Final = 32
 #: The most parameters that describe one client.
 CLIENT_INFO_MAX: Final = 64
-
-#: The version of libvirt whose behaviour this project follows: major*1000000 + minor*1000 + release.
-LIBVIRT_VERSION: Final = 9_000_000
 
 
 class Transport(IntEnum):
@@ -206,7 +203,49 @@ class SetTimeoutArgs:
     flags: xdr.UInt
 
 
-ADMIN: Final = Program("admin", 0x06900690, 1, domain=ErrorDomain.ADMIN, prefix="virAdm")
+#: The typed parameters of a server's worker pool; the first three can be set.
+THREADPOOL_PARAMS: Final = {
+    "minWorkers": ParamType.UINT,
+    "maxWorkers": ParamType.UINT,
+    "prioWorkers": ParamType.UINT,
+    "nWorkers": ParamType.UINT,
+    "freeWorkers": ParamType.UINT,
+    "jobQueueDepth": ParamType.UINT,
+}
+#: The typed parameters of a server's client limits; the first two can be set.
+CLIENT_LIMITS_PARAMS: Final = {
+    "nclients_max": ParamType.UINT,
+    "nclients_unauth_max": ParamType.UINT,
+    "nclients": ParamType.UINT,
+    "nclients_unauth": ParamType.UINT,
+}
+#: The typed parameters that describe a client.
+CLIENT_INFO_PARAMS: Final = {
+    "readonly": ParamType.BOOLEAN,
+    "sasl_user_name": ParamType.STRING,
+    "unix_user_id": ParamType.INT,
+    "unix_user_name": ParamType.STRING,
+    "unix_group_id": ParamType.INT,
+    "unix_group_name": ParamType.STRING,
+    "unix_process_id": ParamType.INT,
+    "sock_addr": ParamType.STRING,
+    "tls_x509_dname": ParamType.STRING,
+    "selinux_context": ParamType.STRING,
+}
+
+ADMIN: Final = Program(
+    "admin",
+    0x06900690,
+    1,
+    domain=ErrorDomain.ADMIN,
+    prefix="virAdm",
+    enums=(Transport,),
+    params={
+        "a worker pool": THREADPOOL_PARAMS,
+        "client limits": CLIENT_LIMITS_PARAMS,
+        "a client": CLIENT_INFO_PARAMS,
+    },
+)
 
 CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void, flags=0)
 CONNECT_CLOSE: Final = ADMIN.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void)
@@ -218,10 +257,20 @@ CONNECT_LOOKUP_SERVER: Final = ADMIN.procedure(
     5, "CONNECT_LOOKUP_SERVER", LookupServerArgs, LookupServerResult
 )
 SERVER_GET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    6, "SERVER_GET_THREADPOOL_PARAMETERS", ServerArgs, Params, flags=0
+    6,
+    "SERVER_GET_THREADPOOL_PARAMETERS",
+    ServerArgs,
+    Params,
+    flags=0,
+    function="virAdmServerGetThreadPoolParameters",
 )
 SERVER_SET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    7, "SERVER_SET_THREADPOOL_PARAMETERS", ServerParamsArgs, xdr.Void, flags=0
+    7,
+    "SERVER_SET_THREADPOOL_PARAMETERS",
+    ServerParamsArgs,
+    xdr.Void,
+    flags=0,
+    function="virAdmServerSetThreadPoolParameters",
 )
 SERVER_LIST_CLIENTS: Final = ADMIN.procedure(
     8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList, flags=0

@@ -161,7 +161,14 @@ class BreakRet:
     fate: xdr.UInt
 
 
-LOCK_ADMIN: Final = Program("lock administration", 0x06900692, 1, domain=ErrorDomain.LOCKSPACE)
+LOCK_ADMIN: Final = Program(
+    "lock administration",
+    0x06900692,
+    1,
+    domain=ErrorDomain.LOCKSPACE,
+    prefix="",
+    enums=(Fate,),
+)
 
 LOCKSPACE_LIST: Final = LOCK_ADMIN.procedure(
     1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet, flags=0

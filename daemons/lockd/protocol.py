@@ -73,7 +73,7 @@ class CreateLockspaceArgs:
     path: ShortStr
 
 
-LOCK_SPACE: Final = Program("lockspace", 0x0EA7BEEF, 1)
+LOCK_SPACE: Final = Program("lockspace", 0x0EA7BEEF, 1, prefix="virLockSpaceProtocolDispatch")
 
 REGISTER: Final = LOCK_SPACE.procedure(1, "REGISTER", RegisterArgs, xdr.Void, flags=0)
 RESTRICT: Final = LOCK_SPACE.procedure(2, "RESTRICT", RestrictArgs, xdr.Void, flags=0)

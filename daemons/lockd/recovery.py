@@ -7,6 +7,7 @@ in the journal. A holder whose process is gone holds nothing any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -36,7 +37,21 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
 
 
 def write_anew(service: LockSpaceDispatch, path: str) -> None:
-    """Keep a journal of what is held already."""
+    """Keep a journal of all that is held already.
+
+    Raises OSError, and what mmap raises for a full disk; then there is no journal, not even the old one,
+    which would soon be wrong.
+    """
+    try:
+        _write_anew(service, path)
+    except BaseException:
+        for stale in (path, f"{path}.new"):
+            with contextlib.suppress(OSError):
+                os.unlink(stale)
+        raise
+
+
+def _write_anew(service: LockSpaceDispatch, path: str) -> None:
     journal = Journal(path)
     for space in service.all_spaces():
         for resource in space.resources.values():
@@ -48,8 +63,12 @@ def write_anew(service: LockSpaceDispatch, path: str) -> None:
                     pack_owner(holding.owner, holding.start),
                     holding.since,
                 )
-    service.keep_journal(journal)
     journal.publish()
+    service.keep_journal(journal)
+
+
+def watch_recovered(service: LockSpaceDispatch) -> None:
+    """Watch the owners of all recovered locks again: those whose client was one of a killed lockd."""
     for pid in {holding.owner.pid for holding in _holdings(service) if not holding.client}:
         _watch(service, pid)
 

@@ -30,11 +30,16 @@ _FLOCK: Final = struct.Struct("hhqqi4x")
 _FIRST_BYTE: Final = {
     kind: _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
 }
+_UNLOCKED: Final = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 _READ: Final = fcntl.F_RDLCK
 _WRITE: Final = fcntl.F_WRLCK
 _SHARED: Final = int(AcquireFlags.SHARED)
 _AUTOCREATE: Final = int(AcquireFlags.AUTOCREATE)
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
+
+#: Whether another process has our descriptors, too (the rehearsal of a restart). Then a lock is not
+#: released by closing its descriptor.
+shares_descriptors = False
 
 
 @dataclass(slots=True)
@@ -221,6 +226,8 @@ class LockSpace:
             if resource.flags & _AUTOCREATE:
                 _remove_unshared(resource)
         finally:
+            if shares_descriptors:
+                fcntl.fcntl(resource.descriptor, fcntl.F_OFD_SETLK, _UNLOCKED)
             os.close(resource.descriptor)
 
     def _refuse_if_locked(self, name: str) -> None:

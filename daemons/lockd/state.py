@@ -93,8 +93,12 @@ def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     return LocksState([_save_space(space, keep) for space in spaces], sessions, refusals)
 
 
-def restore(service: LockSpaceDispatch, state: LocksState) -> None:
-    """Hold everything again that `save` wrote down."""
+def restore(service: LockSpaceDispatch, state: LocksState) -> list[LockSession]:
+    """Hold everything again that `save` wrote down, in memory only.
+
+    Returns the sessions of clients that are gone, whose processes are still to be ended.
+    """
+    to_end = []
     for saved in state.spaces:
         space = _restore_space(saved)
         if space.directory is None:
@@ -108,7 +112,8 @@ def restore(service: LockSpaceDispatch, state: LocksState) -> None:
         if client is not None:
             SESSION.set(client, session)
         elif not one.client:
-            service.end_holder(session, "it was to end before the restart")
+            to_end.append(session)
+    return to_end
 
 
 def _save_space(space: LockSpace, keep: Keep) -> SpaceState:

@@ -99,7 +99,14 @@ class FollowRecord:
     data: Annotated[bytes, xdr.VarOpaque(RECORD_MAX)]
 
 
-LOG_ADMIN: Final = Program("log administration", 0x06900693, 1, domain=ErrorDomain.LOGGING)
+LOG_ADMIN: Final = Program(
+    "log administration",
+    0x06900693,
+    1,
+    domain=ErrorDomain.LOGGING,
+    prefix="",
+    records=(FollowRecord,),
+)
 
 LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet, flags=0)
 LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet, flags=0)

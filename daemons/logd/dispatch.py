@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiovirt.daemons.logd import protocol
 from aiovirt.daemons.logd.openlog import OpenLog, make_pipe
@@ -35,11 +33,6 @@ from aiovirt.rpc.server import (
 )
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
-if TYPE_CHECKING:
-    from aiovirt.daemons.logd.state import LogsState
-    from aiovirt.daemons.runtime.settings.declaration import Value
-    from aiovirt.rpc.server.restart import Keep
-
 _log = get_logger("daemons.logd.dispatch")
 
 #: Seconds that logs on a slow disk have at the daemon's end.
@@ -50,24 +43,13 @@ _NUL: Final = b"\0"
 _SUBSTITUTE: Final = b"\x1a"
 
 
-@dataclass(slots=True)
-class Ageing:
-    """Which logs are too old. log_root: the folder above the drivers' folders; max_age_days: 0 for
-    never."""
-
-    log_root: str
-    max_age_days: int
-
-
 class LogManagerDispatch:
     """All open logs of the daemon, by path."""
 
-    def __init__(self, daemon: Daemon, rotation: Rotation, ageing: Ageing | None = None) -> None:
+    def __init__(self, daemon: Daemon, rotation: Rotation) -> None:
         self._daemon = daemon
         self.rotation = rotation
         self.logs: dict[str, OpenLog] = {}
-        self._ageing = ageing or Ageing("", 0)
-        self._cleaning: asyncio.Task[None] | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -106,6 +88,7 @@ class LogManagerDispatch:
             on_close=self.closed,
         )
         self.keep(log)
+        log.start()
         _log.info(
             "log opened",
             server=client.server.name,
@@ -171,10 +154,9 @@ class LogManagerDispatch:
     # Logs ----------------------------------------------------------------------------------------
 
     def keep(self, log: OpenLog) -> None:
-        """Take a log among the open ones and begin to move its bytes."""
+        """Take a log, which does not move any bytes yet, among the open ones."""
         self.logs[log.path] = log
         self._daemon.inhibit_shutdown()  # an automatic end would break the guest's pipe
-        log.start()
 
     def closed(self, log: OpenLog) -> None:
         """A log was closed."""
@@ -182,72 +164,10 @@ class LogManagerDispatch:
         self._daemon.allow_shutdown()
         _log.info("log closed", path=log.path, guest=log.guest)
 
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings; they count from the next write on, for open logs, too."""
-        for name, value in changes.items():
-            setattr(self.rotation if hasattr(self.rotation, name) else self._ageing, name, value)
-        self._clean()
-
-    # Old logs ------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """A killed logd leaves nothing: its pipes broke when it ended."""
-        self._clean()
-
-    def _clean(self) -> None:
-        """Remove old logs now and every day, if there is an age for that."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
-            self._cleaning = None
-        if self._ageing.max_age_days and self._ageing.log_root:
-            self._cleaning = asyncio.get_running_loop().create_task(self._keep_clean())
-
-    async def _keep_clean(self) -> None:
-        from aiovirt.daemons.logd.cleaning import EVERY, remove_chain, stale_chains
-
-        while True:
-            ageing = self._ageing
-            stale = await run_blocking(stale_chains, ageing.log_root, ageing.max_age_days)
-            for path, files in stale.items():
-                if path not in self.logs:
-                    remove_chain(path, files)
-            await asyncio.sleep(EVERY)
-
-    # Restart -------------------------------------------------------------------------------------
-
-    @property
-    def state_type(self) -> type[LogsState]:
-        """See `daemons.runtime.kind.Own`, as for the four that follow."""
-        from aiovirt.daemons.logd.state import LogsState
-
-        return LogsState
-
-    async def pause(self) -> None:
-        async with asyncio.timeout(_FINISH):
-            for log in self.logs.values():
-                await log.pause()
-
-    def resume(self) -> None:
-        for log in self.logs.values():
-            log.start()
-
-    def save(self, keep: Keep) -> LogsState:
-        from aiovirt.daemons.logd.state import save
-
-        return save(self, keep)
-
-    def restore(self, state: LogsState) -> None:
-        from aiovirt.daemons.logd.state import restore
-
-        restore(self, state)
-        self._clean()
-
     # The end -------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
         if self.logs:
             endings = [asyncio.create_task(log.finish()) for log in list(self.logs.values())]
             await asyncio.wait(endings, timeout=_FINISH)

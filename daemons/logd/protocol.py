@@ -98,7 +98,14 @@ class AppendRet:
     result: xdr.Int
 
 
-LOG_MANAGER: Final = Program("log manager", 0x87539319, 1, domain=ErrorDomain.LOGGING)
+LOG_MANAGER: Final = Program(
+    "log manager",
+    0x87539319,
+    1,
+    domain=ErrorDomain.LOGGING,
+    prefix="virLogManagerProtocolDispatch",
+    enums=(OpenFlags,),
+)
 
 DOMAIN_OPEN_LOG_FILE: Final = LOG_MANAGER.procedure(
     1, "DOMAIN_OPEN_LOG_FILE", OpenArgs, PositionRet, reply_fds=True

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import remote_protocol as protocol
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, OpenFlags
@@ -24,10 +24,7 @@ from aiovirt.rpc.server import Client, ClientState, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.settings.declaration import Value
     from aiovirt.daemons.virtd.sasl import SaslDispatch
-    from aiovirt.daemons.virtd.state import RemoteState
-    from aiovirt.rpc.server.restart import Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,40 +173,6 @@ class RemoteDispatch:
         if found is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "hypervisor connection not open")
         return found
-
-    # See `daemons.runtime.kind.Own` ---------------------------------------------------------
-
-    @property
-    def state_type(self) -> type[RemoteState]:
-        """What is written down at a restart."""
-        from aiovirt.daemons.virtd.state import RemoteState
-
-        return RemoteState
-
-    def start(self) -> None:
-        """Nothing is to be done."""
-
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings."""
-        self._sasl.set(changes)
-
-    async def pause(self) -> None:
-        """It stands still by itself."""
-
-    def resume(self) -> None:
-        """It was not stopped."""
-
-    def save(self, keep: Keep) -> RemoteState:
-        """Write down who has opened what."""
-        from aiovirt.daemons.virtd.state import save
-
-        return save(self)
-
-    def restore(self, state: RemoteState) -> None:
-        """Have it all opened again."""
-        from aiovirt.daemons.virtd.state import restore
-
-        restore(self, state)
 
 
 def find_driver(uri: str) -> Opened:

@@ -17,7 +17,6 @@ look at something else first says so, and checks them itself: `@serves(X, checks
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, overload
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, over
 from aiovirt.rpc.server.counts import Tally
 from aiovirt.rpc.server.refusals import check_flags
 from aiovirt.rpc.transport.link import close_all
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.message import MAX_FDS
 from aiovirt.rpc.wire.program import Procedure, Program
 
@@ -309,7 +309,7 @@ def _flags_checked(
     procedure: Procedure[Any, Any], supported: int, handler: Callable[..., Any]
 ) -> Callable[..., Any]:
     """The handler, with the call's flags looked at before it runs."""
-    if "flags" not in (field.name for field in dataclasses.fields(procedure.args)):
+    if "flags" not in xdr.names_of(procedure.args):
         raise ValueError(f"{procedure!r} declares flags, but its arguments have none")
     unsupported = ~supported
 
