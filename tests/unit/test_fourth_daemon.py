@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def protocol(folder: Path) -> ModuleType:
+def protocol(folder: Path) -> Iterator[ModuleType]:
     """The example's package, in this process: its program is there."""
     spec = importlib.util.spec_from_file_location("noted", folder / "noted" / "__init__.py")
     assert spec is not None
@@ -39,8 +39,8 @@ def protocol(folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["noted"] = module
     spec.loader.exec_module(module)
-    del sys.modules["noted"]
-    return module
+    yield module
+    del sys.modules["noted"]  # not before: codecs are compiled at their first use, from its names
 
 
 def _command(*options: str) -> list[str]:
