@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,17 +37,22 @@ class Gated(Restarted):
     @asynccontextmanager
     async def rehearsing(self) -> AsyncIterator[None]:
         """For its length a rehearsal has read back everything and has not left yet."""
-        gate = self.folder / "gate"
-        os.mkfifo(gate)
-        self.signal()
-        opened = await asyncio.wait_for(asyncio.to_thread(os.open, gate, os.O_WRONLY), 30)
-        gate.unlink()
+        opened = await self.reach_gate()
         try:
             yield
         finally:
             os.close(opened)
         self.times += 1
         await self.wait_for(lambda: self.said.count("took over") == self.times)
+
+    async def reach_gate(self) -> int:
+        """Ask for a restart; a descriptor that keeps its rehearsal at the gate until it is closed."""
+        gate = self.folder / "gate"
+        os.mkfifo(gate)
+        self.signal()
+        opened = await asyncio.wait_for(asyncio.to_thread(os.open, gate, os.O_WRONLY), 30)
+        gate.unlink()
+        return opened
 
     async def is_refused(self) -> str:
         """Ask for a restart and return the reason of its refusal."""
@@ -256,3 +262,24 @@ async def test_a_journal_that_cannot_be_written_costs_only_the_journal(
         (daemon.folder / "lockd.journal.new").rmdir()
         await daemon.restart()
         assert (daemon.folder / "lockd.journal").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_rehearsal_ends_with_its_daemon(
+    gated: Start, tmp_path: Path, how: signal.Signals
+) -> None:
+    daemon = gated("lockd")
+    disks = tmp_path / "disks"
+    disks.mkdir()
+    (disks / "a").touch()
+    owner = locks.Owner(b"\1" * 16, "guest", 1, 0x7000_0001)
+    async with await Connection.open_unix(daemon.daemon.socket) as holder:
+        await holder.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
+        await holder.call(locks.ACQUIRE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
+        gate = await daemon.reach_gate()
+        assert await asyncio.to_thread(locked, disks) == {"a"}
+        await asyncio.to_thread(daemon.daemon.kill, how)
+        async with asyncio.timeout(harness.PATIENCE):
+            while await asyncio.to_thread(locked, disks):
+                pass
+        os.close(gate)
