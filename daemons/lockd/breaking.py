@@ -80,7 +80,7 @@ class Breaker:
 
         Not one that others use, and not one that holds more: its end would be the holder's.
         """
-        session = self._service.sessions.get(holding.client)
+        session = self._service.sessions().get(holding.client)
         pid = holding.owner.pid
         if session is None or session.pid != pid or self._service.holds(pid):
             return False

@@ -21,7 +21,7 @@ from aiovirt.daemons.lockd.journal import Journal, pack_owner
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
 from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server
+from aiovirt.rpc.server import Client, ClientState, Daemon, Handlers, Server, check_flags, serves
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 _log = get_logger("daemons.lockd.dispatch")
@@ -29,11 +29,12 @@ _log = get_logger("daemons.lockd.dispatch")
 #: Characters of a refusal's text that are remembered.
 _TEXT_MAX: Final = 1000
 
-_ACQUIRE_FLAGS: Final = int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
+#: What a client that acquires must not ask for; looked at here, since nothing may make this slower.
+_NOT_TO_ACQUIRE: Final = ~int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
 
 
 class Refusal(NamedTuple):
-    """Somebody was refused a lock. time: epoch seconds; because: what it was told."""
+    """A refused lock. time: epoch seconds; because: the text of the refusal."""
 
     time: float
     directory: str
@@ -64,10 +65,14 @@ class LockSession:
         self.record = pack_owner(owner, start)
 
 
-class LockSpaceDispatch:
-    """All lockspaces of the daemon, and who acts for whom.
+#: The session of a client that has registered an owner, or tried to.
+SESSION: Final = ClientState[LockSession]("lockd session")
 
-    sessions: by client id; endings: the sessions whose processes are being ended, by their tasks.
+
+class LockSpaceDispatch:
+    """All lockspaces of the daemon, and for whom its clients act.
+
+    endings: the sessions whose processes are being ended, by their tasks.
     journal: where holdings are written down, once it is there. refusals: the latest, from old to new.
     """
 
@@ -76,58 +81,56 @@ class LockSpaceDispatch:
         self.journal: Journal | None = None
         self.default = LockSpace()
         self.spaces: dict[str, LockSpace] = {}
-        self.sessions: dict[int, LockSession] = {}
         self.endings: dict[asyncio.Task[None], LockSession] = {}
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS)
         self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        bound = Handlers(protocol.LOCK_SPACE)
-        bound.bind(protocol.REGISTER, self.register)
-        bound.bind(protocol.RESTRICT, self.restrict)
-        bound.bind(protocol.NEW, self.new)
-        bound.bind(protocol.CREATE_RESOURCE, self.create_resource)
-        bound.bind(protocol.DELETE_RESOURCE, self.delete_resource)
-        bound.bind(protocol.ACQUIRE_RESOURCE, self.acquire_resource)
-        bound.bind(protocol.RELEASE_RESOURCE, self.release_resource)
-        bound.bind(protocol.CREATE_LOCKSPACE, self.create_lockspace)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)
 
     # Procedures ----------------------------------------------------------------------------------
 
+    @serves(protocol.REGISTER)
     def register(self, client: Client, args: protocol.RegisterArgs) -> None:
-        session = self._unrestricted(client, args.flags)
+        session = self._unrestricted(client)
         if not args.owner.id:
             raise _invalid("an owner has an id other than 0")
         session.register(args.owner, started_at(args.owner.pid))
 
+    @serves(protocol.RESTRICT)
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
-        session, _ = self._owned(client, args.flags)
+        session, _ = self._owned(client)
         session.restricted = True
 
+    @serves(protocol.NEW)
     def new(self, client: Client, args: protocol.SpaceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         if not args.path:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {args.path} exists already")
         self.spaces[args.path] = LockSpace.at(args.path, self.journal)
 
+    @serves(protocol.CREATE_RESOURCE)
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         self.space(args.path).create(args.name)
 
+    @serves(protocol.DELETE_RESOURCE)
     def delete_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         self.space(args.path).delete(args.name)
 
+    @serves(protocol.ACQUIRE_RESOURCE, checks_flags=True)
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         flags = args.flags
-        session, owner = self._owned(client, flags, _ACQUIRE_FLAGS)
+        if flags & _NOT_TO_ACQUIRE:
+            check_flags(protocol.ACQUIRE_RESOURCE, flags)
+        session, owner = self._owned(client)
         space = self.space(args.path) if args.path else self.default
         try:
             space.acquire(args.name, flags, owner, client.id, session.record, 0.0, session.start)
@@ -139,49 +142,50 @@ class LockSpaceDispatch:
     def _note_refusal(
         self, client: Client, owner: Owner, args: protocol.ResourceArgs, error: RpcError
     ) -> None:
-        because = error.message[:_TEXT_MAX]
+        reason = error.message[:_TEXT_MAX]
         self.refusals.append(
-            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, because)
+            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, reason)
         )
         if _log.info_on:
-            _log.info("lock refused", owner=owner.name, pid=owner.pid, because=because)
+            _log.info(
+                "lock refused",
+                server=client.server.name,
+                client=client.id,
+                owner=owner.name,
+                pid=owner.pid,
+                reason=reason,
+            )
 
+    @serves(protocol.RELEASE_RESOURCE, checks_flags=True)
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        _, owner = self._owned(client, args.flags)
+        if args.flags:
+            check_flags(protocol.RELEASE_RESOURCE, args.flags)
+        _, owner = self._owned(client)
         space = self.space(args.path) if args.path else self.default
         space.release(args.name, owner.pid)
 
+    @serves(protocol.CREATE_LOCKSPACE)
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
-        self._unrestricted(client, 0)
+        self._unrestricted(client)
         self.space_at(args.path)
 
     # Checks, in libvirt's order ------------------------------------------------------------------
 
-    def _unrestricted(self, client: Client, flags: int, supported: int = 0) -> LockSession:
-        unsupported = flags & ~supported
-        if unsupported:
-            raise RpcError(
-                ErrorCode.INVALID_ARG,
-                f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
-            )
-        session = self.sessions.get(client.id)
+    def _unrestricted(self, client: Client) -> LockSession:
+        session = SESSION.get(client)
         if session is None:
-            session = self.sessions[client.id] = LockSession(client.identity().pid)
+            session = SESSION.set(client, LockSession(client.identity().pid))
         if session.restricted:
             raise RpcError(
                 ErrorCode.OPERATION_DENIED, "this connection has been restricted to what it holds"
             )
         return session
 
-    def _owned(self, client: Client, flags: int, supported: int = 0) -> tuple[LockSession, Owner]:
-        found = self.sessions.get(client.id)
-        if (
-            found is not None
-            and found.owner is not None
-            and not (found.restricted or flags & ~supported)
-        ):  # as nearly always: nothing else is to be looked at
-            return found, found.owner
-        session = self._unrestricted(client, flags, supported)
+    def _owned(self, client: Client) -> tuple[LockSession, Owner]:
+        found = SESSION.get(client)
+        if found is not None and found.owner is not None and not found.restricted:
+            return found, found.owner  # as nearly always: nothing else is to be looked at
+        session = self._unrestricted(client)
         if session.owner is None:
             raise _invalid("this connection has registered no owner")
         return session, session.owner
@@ -212,11 +216,21 @@ class LockSpaceDispatch:
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
-        session = self.sessions.pop(client.id, None)
+        session = SESSION.get(client)
         if session is None or session.owner is None or session.owner.pid != session.pid:
             return  # it acted for another process: that one's locks are not its to lose
         if self.holds(session.pid):
             self.end_holder(session, "its connection went while it held locks")
+
+    def sessions(self) -> dict[int, LockSession]:
+        """The sessions of the connected clients, by client id."""
+        clients = self._server.registry if self._server is not None else ()
+        found = {client.id: SESSION.get(client) for client in clients}
+        return {number: session for number, session in found.items() if session is not None}
+
+    def client(self, client_id: int) -> Client | None:
+        """The connected client with this id, or None."""
+        return self._server.registry.get(client_id) if self._server is not None else None
 
     def holds(self, pid: int) -> bool:
         """Whether the owner process `pid` holds anything."""
@@ -224,25 +238,25 @@ class LockSpaceDispatch:
 
     def disconnect(self, client_id: int, reason: str) -> bool:
         """Close a client's connection; whether there was one."""
-        client = self._server.registry.get(client_id) if self._server is not None else None
+        client = self.client(client_id)
         if client is not None:
             client.abort(reason)
         return client is not None
 
-    def end_holder(self, session: LockSession, because: str) -> asyncio.Task[None]:
+    def end_holder(self, session: LockSession, reason: str) -> asyncio.Task[None]:
         """End the process of a session, then give its locks back; goes on by itself.
 
-        because: for the log.
+        reason: for the log.
         """
-        ending = asyncio.get_running_loop().create_task(self._end_holder(session, because))
+        ending = asyncio.get_running_loop().create_task(self._end_holder(session, reason))
         self.endings[ending] = session
         ending.add_done_callback(self.endings.pop)
         return ending
 
-    async def _end_holder(self, session: LockSession, because: str) -> None:
+    async def _end_holder(self, session: LockSession, reason: str) -> None:
         self._daemon.inhibit_shutdown()
         try:
-            await end_process(session.pid, session.start, because)
+            await end_process(session.pid, session.start, reason)
         finally:
             for space in self.all_spaces():
                 while count := space.release_owner(session.pid):
@@ -250,7 +264,7 @@ class LockSpaceDispatch:
             self._daemon.allow_shutdown()
 
     async def finish(self) -> None:
-        """The daemon ends, and so do its locks: whoever held some is ended first, as by virtlockd."""
+        """Wait at the daemon's end for the processes that are being ended, as virtlockd does."""
         if self.endings:
             await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
         if self.journal is not None:

@@ -10,7 +10,7 @@ import os
 
 import msgspec
 
-from aiovirt.daemons.lockd.dispatch import LockSession, LockSpaceDispatch, Refusal
+from aiovirt.daemons.lockd.dispatch import SESSION, LockSession, LockSpaceDispatch, Refusal
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource
 from aiovirt.rpc.server.restart import Keep
@@ -87,7 +87,7 @@ class LocksState(msgspec.Struct):
 def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     """Write down who holds what."""
     spaces = [service.default, *service.spaces.values()]
-    sessions = [_save_session(client, one) for client, one in service.sessions.items()]
+    sessions = [_save_session(client, one) for client, one in service.sessions().items()]
     sessions += [_save_session(0, one) for one in service.endings.values()]
     refusals = [_save_refusal(one) for one in service.refusals]
     return LocksState([_save_space(space, keep) for space in spaces], sessions, refusals)
@@ -108,9 +108,10 @@ def restore(service: LockSpaceDispatch, state: LocksState) -> list[LockSession]:
     service.refusals.extend(map(_restore_refusal, state.refusals))
     for one in state.sessions:
         session = _restore_session(one)
-        if one.client:
-            service.sessions[one.client] = session
-        else:
+        client = service.client(one.client)
+        if client is not None:
+            SESSION.set(client, session)
+        elif not one.client:
             to_end.append(session)
     return to_end
 

@@ -21,7 +21,16 @@ from aiovirt.daemons.logd.protocol import OpenFlags, Position
 from aiovirt.daemons.logd.reading import read_log
 from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds, run_blocking
+from aiovirt.rpc.server import (
+    Client,
+    Daemon,
+    Handlers,
+    Server,
+    WithFds,
+    check_flags,
+    run_blocking,
+    serves,
+)
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _log = get_logger("daemons.logd.dispatch")
@@ -29,7 +38,7 @@ _log = get_logger("daemons.logd.dispatch")
 #: Seconds that logs on a slow disk have at the daemon's end.
 _FINISH: Final = 3.0
 #: A string of this protocol ends at a NUL byte, so one in a log is shown as SUBSTITUTE instead: the
-#: rest is not lost, and the position behind it stays right.
+#: rest is not lost, and the position after it stays right.
 _NUL: Final = b"\0"
 _SUBSTITUTE: Final = b"\x1a"
 
@@ -44,16 +53,12 @@ class LogManagerDispatch:
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        bound = Handlers(protocol.LOG_MANAGER)
-        bound.bind(protocol.DOMAIN_OPEN_LOG_FILE, self.open)
-        bound.bind(protocol.DOMAIN_GET_LOG_FILE_POSITION, self.position)
-        bound.bind(protocol.DOMAIN_READ_LOG_FILE, self.read)
-        bound.bind(protocol.DOMAIN_APPEND_LOG_FILE, self.append)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
         self._daemon.on_ending.append(self.finish)
 
     # Procedures ----------------------------------------------------------------------------------
 
+    @serves(protocol.DOMAIN_OPEN_LOG_FILE)
     def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         path = args.path
         if path in self.logs:
@@ -84,11 +89,18 @@ class LogManagerDispatch:
         )
         self.keep(log)
         log.start()
-        _log.info("log opened", path=path, guest=log.guest, driver=log.driver)
+        _log.info(
+            "log opened",
+            server=client.server.name,
+            client=client.id,
+            path=path,
+            guest=log.guest,
+            driver=log.driver,
+        )
         return WithFds(protocol.PositionRet(Position(file.inode, file.position)), [writing])
 
+    @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)
     async def position(self, client: Client, args: protocol.PositionArgs) -> protocol.PositionRet:
-        _no_flags(args.flags)
         log = self.logs.get(args.path)
         if log is None:
             raise RpcError(
@@ -99,13 +111,14 @@ class LogManagerDispatch:
         await log.do(log.drain)
         return protocol.PositionRet(Position(log.file.inode, log.file.position))
 
+    @serves(protocol.DOMAIN_READ_LOG_FILE, checks_flags=True)
     async def read(self, client: Client, args: protocol.ReadArgs) -> protocol.ReadRet:
         if args.maxlen > protocol.READ_MAX:
             raise RpcError(
                 ErrorCode.INTERNAL_ERROR,
                 f"{args.maxlen} bytes are too many for one reply: {protocol.READ_MAX} at most",
             )
-        _no_flags(args.flags)
+        check_flags(protocol.DOMAIN_READ_LOG_FILE, args.flags)
         try:
             piece = await run_blocking(
                 read_log, args.path, self.rotation.max_backups, args.position, args.maxlen
@@ -115,8 +128,8 @@ class LogManagerDispatch:
         text = piece.data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
         return protocol.ReadRet(text)
 
+    @serves(protocol.DOMAIN_APPEND_LOG_FILE)
     async def append(self, client: Client, args: protocol.AppendArgs) -> protocol.AppendRet:
-        _no_flags(args.flags)
         message = memoryview(args.message.encode(errors="surrogateescape"))
         log = self.logs.get(args.path)
         try:
@@ -158,15 +171,6 @@ class LogManagerDispatch:
         if self.logs:
             endings = [asyncio.create_task(log.finish()) for log in list(self.logs.values())]
             await asyncio.wait(endings, timeout=_FINISH)
-
-
-def _no_flags(flags: int) -> None:
-    if flags:
-        raise RpcError(
-            ErrorCode.INVALID_ARG,
-            f"unsupported flags 0x{flags:x}; none are supported",
-            domain=ErrorDomain.LOGGING,
-        )
 
 
 def _system_error(what: str, error: OSError) -> RpcError:

@@ -1,4 +1,4 @@
-"""How clients come in: what a listening socket asks of them and allows them."""
+"""Access: the demands of a listening socket on its clients, and their rights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AUTHENTICATIONS: Final = get_args(Authentication)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the clients of one service have to do, and may do.
+    """The duties and rights of the clients of one service.
 
     Attributes:
         readonly: they may call only what changes nothing.

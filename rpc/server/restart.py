@@ -25,7 +25,10 @@ from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
 from aiovirt.rpc.server.server import Server
+from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.keepalive import PONG
+from aiovirt.rpc.wire.message import KEYED_HEADER, MIN_FRAME, Type
 
 #: Notes a descriptor that has to survive, and returns it.
 Keep = Callable[[int], int]
@@ -42,10 +45,14 @@ class ServiceState(msgspec.Struct):
     tls: bool = False
 
 
-class ClientState(msgspec.Struct):
-    """A connection. received: bytes read but not consumed; skip: bytes to come that stand for
-    unwanted descriptors; unsent: bytes that the kernel has not taken, with descriptors that go along
-    at a position of theirs; leaving: it is closed once those are sent."""
+class ConnectionState(msgspec.Struct):
+    """A connection.
+
+    received: bytes read but not consumed, which begin with a frame; skip: bytes to come before the next
+    frame, for an earlier version's sake; descriptors: those that came with what was received; unsent:
+    bytes that the kernel has not taken, with descriptors that go along at a position of theirs;
+    leaving: it is closed once those are sent.
+    """
 
     id: int
     descriptor: int
@@ -60,6 +67,7 @@ class ClientState(msgspec.Struct):
     keepalive: bool = False
     auth: Authentication = "none"
     sasl_name: str = ""
+    descriptors: list[int] = []
 
 
 class ServerState(msgspec.Struct):
@@ -76,7 +84,7 @@ class ServerState(msgspec.Struct):
     keepalive_interval: int
     keepalive_count: int
     services: list[ServiceState]
-    clients: list[ClientState]
+    clients: list[ConnectionState]
 
 
 class DaemonState(msgspec.Struct):
@@ -167,15 +175,14 @@ def _restore_server(server: Server, state: ServerState) -> None:
 # Client ------------------------------------------------------------------------------------------
 
 
-def _save_client(client: Client, keep: Keep) -> ClientState:
-    return ClientState(
+def _save_client(client: Client, keep: Keep) -> ConnectionState:
+    return ConnectionState(
         id=client.id,
         descriptor=keep(client.sock.fileno()),
         timestamp=client.timestamp,
         authenticated=client.authenticated,
         readonly=client.readonly,
         received=client.unconsumed,
-        skip=client.skip,
         unsent=client.unsent_bytes,
         unsent_descriptors=[
             (position, keep(descriptor)) for position, descriptor in client.unsent_descriptors
@@ -184,10 +191,11 @@ def _save_client(client: Client, keep: Keep) -> ClientState:
         keepalive=client.keeps_alive,
         auth=client.access.auth,
         sasl_name=client.sasl_name,
+        descriptors=[keep(descriptor) for descriptor in client.waiting_descriptors],
     )
 
 
-def _restore_client(server: Server, state: ClientState) -> None:
+def _restore_client(server: Server, state: ConnectionState) -> None:
     client = Client(
         server,
         _socket(state.descriptor),
@@ -201,7 +209,21 @@ def _restore_client(server: Server, state: ClientState) -> None:
     for _, descriptor in state.unsent_descriptors:
         os.set_inheritable(descriptor, False)
     client.take_over(state.unsent, state.unsent_descriptors)
-    client.restore(state.received, state.skip, leaving=state.leaving, keepalive=state.keepalive)
+    if server.takes_descriptors:
+        client.accept_descriptors(state.descriptors)
+    else:
+        close_all(state.descriptors)
+    if state.keepalive:
+        client.start_keepalive()
+    if state.leaving:
+        client.leave()
+    elif state.received or state.skip:
+        client.read_later(_to_skip(state.skip) + state.received)
+
+
+def _to_skip(size: int) -> bytes:
+    """The beginning of a message that is dropped, and takes so many bytes to come with it."""
+    return KEYED_HEADER.pack(MIN_FRAME + size, PONG.key, Type.MESSAGE, 0, 0) if size else b""
 
 
 def _socket(descriptor: int) -> socket.socket:

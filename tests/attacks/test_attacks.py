@@ -21,7 +21,7 @@ from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.server import server as server_module
-from aiovirt.rpc.server.client import ANONYMOUS_FRAME
+from aiovirt.rpc.server.hot_path import ANONYMOUS_FRAME
 from aiovirt.rpc.wire.message import MAX_FRAME
 from tests import harness
 from tests.attacks.bystander import Bystander

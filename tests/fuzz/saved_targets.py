@@ -33,7 +33,7 @@ from aiovirt.daemons.runtime.handover.document import (
 from aiovirt.daemons.runtime.logging import LoggingState
 from aiovirt.daemons.runtime.process.failure import StartError
 from aiovirt.daemons.virtd.state import RemoteState
-from aiovirt.rpc.server.restart import ClientState, DaemonState, ServerState, ServiceState
+from aiovirt.rpc.server.restart import ConnectionState, DaemonState, ServerState, ServiceState
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import number
 from tests.fuzz.scratch import file_with
@@ -74,7 +74,9 @@ def _document_seeds() -> Iterator[bytes]:
     logs = LogsState([LogState(b"/x", 1, 2, b"qemu", bytes(16), b"guest", 1.5, 2, 3, 4, b"left")])
     states = ({"locks": locks}, {"logs": logs}, {"remote": RemoteState({"1": "test:///default"})})
     for daemon, own in zip(("lockd", "logd", "virtd"), states, strict=True):
-        client = ClientState(1, 5, 2, True, False, b"received", 3, b"unsent", [(1, 8)], True, True)
+        client = ConnectionState(
+            1, 5, 2, True, False, b"received", 3, b"unsent", [(1, 8)], True, True
+        )
         server = ServerState(
             daemon, 2, 1, 2, 3, 4, 5, 6, 7, 8, [ServiceState(3, False, (1, 2))], [client]
         )

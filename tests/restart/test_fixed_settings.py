@@ -19,7 +19,7 @@ from aiovirt.admin import protocol as admin
 from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.settings.declaration import Choice, Fixed, Flag, Permissions, Setting
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
 from tests.unit.test_lifecycle_systemd import LIKE_SYSTEMD
@@ -59,7 +59,7 @@ async def test_tls_goes_on_when_the_file_says_that_it_should_not(certificates: P
     settings = {**SETTINGS, **_tls_settings(certificates, port)}
     with harness.running("virtd", settings) as daemon:  # type: ignore[arg-type]  # values fit
         virtd = Restarted(daemon)
-        async with await Connection.open_unix(daemon.admin_socket) as connection:
+        async with connect_unix(daemon.admin_socket) as connection:
             await connection.call(VERSION, None)
             assert await asyncio.to_thread(_let_in, certificates, port)
             harness.write_settings(daemon.conf, {**settings, "listen_tls": 0})  # type: ignore[dict-item]
@@ -108,7 +108,7 @@ async def test_a_tls_socket_from_systemd_goes_on_whatever_listen_tls_says(
     passed: tuple[Restarted, int], certificates: Path
 ) -> None:
     virtd, port = passed
-    async with await Connection.open_unix(virtd.daemon.admin_socket) as connection:
+    async with connect_unix(virtd.daemon.admin_socket) as connection:
         assert await asyncio.to_thread(_let_in, certificates, port)
         for _ in range(2):
             await virtd.restart()
@@ -144,8 +144,8 @@ async def test_every_setting_that_waits_for_the_next_start_waits_through_a_resta
         }
         assert len(fixed) >= 4
         async with (
-            await Connection.open_unix(daemon.admin_socket) as one,
-            await Connection.open_unix(daemon.socket) as two,
+            connect_unix(daemon.admin_socket) as one,
+            connect_unix(daemon.socket) as two,
         ):
             harness.write_settings(daemon.conf, {**settings, **fixed})  # type: ignore[dict-item]
             for times in (1, 2):

@@ -18,7 +18,7 @@ import pytest
 
 from aiovirt.admin import protocol as admin
 from aiovirt.daemons.lockd import protocol as locks
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.message import Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
@@ -190,7 +190,7 @@ async def test_frames_that_come_during_a_rehearsal_are_served_by_the_old_program
         async with daemon.rehearsing():
             await loop.sock_sendall(link, rest)
             assert await _reply(link) == 77
-            async with await Connection.open_unix(daemon.daemon.admin_socket) as other:
+            async with connect_unix(daemon.daemon.admin_socket) as other:
                 await other.call(VERSION, None, timeout=harness.PATIENCE)
             with _link() as second:
                 second.setblocking(False)
@@ -228,7 +228,7 @@ async def test_a_lock_that_is_given_back_during_a_rehearsal_is_free_at_once(
     for name in ("kept", "released"):
         (disks / name).touch()
     owner = locks.Owner(b"\1" * 16, "guest", 1, 0x7000_0001)
-    async with await Connection.open_unix(daemon.daemon.socket) as holder:
+    async with connect_unix(daemon.daemon.socket) as holder:
         await holder.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
         for name in ("kept", "released"):
             await holder.call(locks.ACQUIRE_RESOURCE, locks.ResourceArgs("", str(disks / name), 0))
@@ -253,7 +253,7 @@ async def test_a_journal_that_cannot_be_written_costs_only_the_journal(
     disk = tmp_path / "disk"
     disk.touch()
     owner = locks.Owner(b"\1" * 16, "guest", 1, 0x7000_0001)
-    async with await Connection.open_unix(daemon.daemon.socket) as holder:
+    async with connect_unix(daemon.daemon.socket) as holder:
         await holder.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
         args = locks.ResourceArgs("", str(disk), 0)
         await holder.call(locks.ACQUIRE_RESOURCE, args)
@@ -277,7 +277,7 @@ async def test_a_rehearsal_ends_with_its_daemon(
     disks.mkdir()
     (disks / "a").touch()
     owner = locks.Owner(b"\1" * 16, "guest", 1, 0x7000_0001)
-    async with await Connection.open_unix(daemon.daemon.socket) as holder:
+    async with connect_unix(daemon.daemon.socket) as holder:
         await holder.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
         await holder.call(locks.ACQUIRE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
         gate = await daemon.reach_gate()

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.conftest import Restarted
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def protocol(folder: Path) -> ModuleType:
+def protocol(folder: Path) -> Iterator[ModuleType]:
     """The example's package, in this process: its program is there."""
     spec = importlib.util.spec_from_file_location("noted", folder / "noted" / "__init__.py")
     assert spec is not None
@@ -39,8 +39,8 @@ def protocol(folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["noted"] = module
     spec.loader.exec_module(module)
+    yield module
     del sys.modules["noted"]
-    return module
 
 
 def _command(*options: str) -> list[str]:
@@ -87,7 +87,7 @@ def test_it_uses_only_public_names() -> None:
 async def test_it_serves_and_its_notes_and_clients_survive_a_restart(
     noted: Restarted, protocol: ModuleType
 ) -> None:
-    async with await Connection.open_unix(noted.daemon.socket) as connection:
+    async with connect_unix(noted.daemon.socket) as connection:
         added = await connection.call(protocol.ADD, protocol.Note("milk"))
         assert added.number == 1
         for _ in range(2):
@@ -101,7 +101,7 @@ async def test_it_serves_and_its_notes_and_clients_survive_a_restart(
 async def test_sighup_changes_its_setting_while_it_runs(
     noted: Restarted, protocol: ModuleType
 ) -> None:
-    async with await Connection.open_unix(noted.daemon.socket) as connection:
+    async with connect_unix(noted.daemon.socket) as connection:
         for text in ("milk", "bread"):
             await connection.call(protocol.ADD, protocol.Note(text))
         with pytest.raises(RpcError, match="2 notes already") as refusal:
@@ -125,7 +125,7 @@ async def test_libvirts_virt_admin_administers_it(noted: Restarted) -> None:
     servers = await asyncio.to_thread(ask, "srv-list")
     assert [line.split()[-1] for line in servers.splitlines()[2:] if line] == ["admin", "noted"]
     assert "nclients_max" in await asyncio.to_thread(ask, "srv-clients-info", "noted")
-    async with await Connection.open_unix(noted.daemon.socket):
+    async with connect_unix(noted.daemon.socket):
         clients = await asyncio.to_thread(ask, "client-list", "noted")
         assert "unix" in clients
 

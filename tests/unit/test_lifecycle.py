@@ -396,7 +396,7 @@ def test_the_end_does_not_wait_for_a_reload_that_is_stuck(start: Starter) -> Non
 def test_virtd_listens_on_tcp_when_it_is_told_to(start: Starter) -> None:
     start.config.write_text('listen_tcp = 1\nlisten_addr = "127.0.0.1"\ntcp_port = "0"\n')
     one = start("virtd", "-v")
-    assert re.search(r"accepting service=127\.0\.0\.1:[1-9]\d*\n", one.end())
+    assert re.search(r"accepting server=virtd service=127\.0\.0\.1:[1-9]\d*\n", one.end())
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from aiovirt.daemons.lockd.protocol import (
     ResourceArgs,
     RestrictArgs,
 )
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually
 from tests.unit.lock_house import LockHouse, open_lock_house
@@ -44,7 +44,7 @@ async def _let_go(house: LockHouse, process: asyncio.subprocess.Process) -> None
     """Have the holder close its connection, and wait until that was noticed."""
     assert process.stdin is not None
     process.stdin.write(b"\n")
-    await eventually(lambda: not house.service.sessions)
+    await eventually(lambda: not house.service.sessions())
 
 
 async def test_a_holder_whose_connection_went_is_ended(house: LockHouse) -> None:
@@ -87,7 +87,7 @@ async def test_neither_init_nor_the_daemon_itself_is_ended() -> None:
 
 
 async def test_a_restricted_connection_can_do_nothing_more(house: LockHouse) -> None:
-    async with await Connection.open_unix(house.socket) as connection:
+    async with connect_unix(house.socket) as connection:
         with pytest.raises(RpcError) as refusal:
             await connection.call(RESTRICT, RestrictArgs(0))
         assert refusal.value.code == ErrorCode.OPERATION_INVALID
