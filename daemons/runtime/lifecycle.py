@@ -85,8 +85,8 @@ class _Process:
 
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
-        settings = self._read_settings()
         inheritance = inherited()
+        settings = self._read_settings()
         if inheritance is not None:
             self._take_over(settings, inheritance)
             return

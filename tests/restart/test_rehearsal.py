@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ import pytest
 from aiovirt.admin import protocol as admin
 from aiovirt.daemons.lockd import protocol as locks
 from aiovirt.rpc.client import connect_unix
-from aiovirt.rpc.wire.message import Framer, Message, Type, frame
+from aiovirt.rpc.wire.message import Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
 from tests.restart.kernel import locked
@@ -36,17 +38,22 @@ class Gated(Restarted):
     @asynccontextmanager
     async def rehearsing(self) -> AsyncIterator[None]:
         """For its length a rehearsal has read back everything and has not left yet."""
-        gate = self.folder / "gate"
-        os.mkfifo(gate)
-        self.signal()
-        opened = await asyncio.wait_for(asyncio.to_thread(os.open, gate, os.O_WRONLY), 30)
-        gate.unlink()
+        opened = await self.reach_gate()
         try:
             yield
         finally:
             os.close(opened)
         self.times += 1
         await self.wait_for(lambda: self.said.count("took over") == self.times)
+
+    async def reach_gate(self) -> int:
+        """Ask for a restart; a descriptor that keeps its rehearsal at the gate until it is closed."""
+        gate = self.folder / "gate"
+        os.mkfifo(gate)
+        self.signal()
+        opened = await asyncio.wait_for(asyncio.to_thread(os.open, gate, os.O_WRONLY), 30)
+        gate.unlink()
+        return opened
 
     async def is_refused(self) -> str:
         """Ask for a restart and return the reason of its refusal."""
@@ -102,14 +109,17 @@ async def _half_a_call(link: socket.socket, path: str) -> bytes:
     return call[13:]
 
 
-async def _reply(link: socket.socket) -> Message:
-    framer, found = Framer(), []
-    while not found:
+async def _reply(link: socket.socket) -> int:
+    """The serial number of the next reply, which is of VERSION."""
+    reply = b""
+    while len(reply) < 36:
         async with asyncio.timeout(harness.PATIENCE):
-            data = await asyncio.get_running_loop().sock_recv(link, 65536)
+            data = await asyncio.get_running_loop().sock_recv(link, 36 - len(reply))
         assert data, "cut off"
-        found += framer.feed(data)
-    return found[0]
+        reply += data
+    size, _, _, _, kind, serial, status = struct.unpack_from(">IIIIiIi", reply)
+    assert (size, kind, status) == (36, Type.REPLY, 0)
+    return int(serial)
 
 
 def _link() -> socket.socket:
@@ -134,13 +144,13 @@ async def test_a_component_that_fails_to_restore_refuses_the_restart_in_one_line
         assert sorted(path.name for path in daemon.folder.iterdir()) == before
         assert (daemon.folder / f"{name}.pid").stat() == pid_file
         await asyncio.get_running_loop().sock_sendall(link, rest)
-        assert (await _reply(link)).serial == 77
+        assert await _reply(link) == 77
         (daemon.folder / "fails").unlink()
         await daemon.restart()
         await asyncio.get_running_loop().sock_sendall(
             link, frame(VERSION.key, Type.CALL, 78, 0, b"")
         )
-        assert (await _reply(link)).serial == 78
+        assert await _reply(link) == 78
 
 
 async def test_a_component_that_the_new_program_has_not_refuses_the_restart(
@@ -179,7 +189,7 @@ async def test_frames_that_come_during_a_rehearsal_are_served_by_the_old_program
         rest = await _half_a_call(link, daemon.daemon.admin_socket)
         async with daemon.rehearsing():
             await loop.sock_sendall(link, rest)
-            assert (await _reply(link)).serial == 77
+            assert await _reply(link) == 77
             async with connect_unix(daemon.daemon.admin_socket) as other:
                 await other.call(VERSION, None, timeout=harness.PATIENCE)
             with _link() as second:
@@ -188,7 +198,7 @@ async def test_frames_that_come_during_a_rehearsal_are_served_by_the_old_program
             half = frame(VERSION.key, Type.CALL, 78, 0, b"")
             await loop.sock_sendall(link, half[:20])
         await loop.sock_sendall(link, half[20:])
-        assert (await _reply(link)).serial == 78
+        assert await _reply(link) == 78
 
 
 async def test_what_a_guest_writes_during_a_rehearsal_is_in_its_log_once(
@@ -256,3 +266,24 @@ async def test_a_journal_that_cannot_be_written_costs_only_the_journal(
         (daemon.folder / "lockd.journal.new").rmdir()
         await daemon.restart()
         assert (daemon.folder / "lockd.journal").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_rehearsal_ends_with_its_daemon(
+    gated: Start, tmp_path: Path, how: signal.Signals
+) -> None:
+    daemon = gated("lockd")
+    disks = tmp_path / "disks"
+    disks.mkdir()
+    (disks / "a").touch()
+    owner = locks.Owner(b"\1" * 16, "guest", 1, 0x7000_0001)
+    async with connect_unix(daemon.daemon.socket) as holder:
+        await holder.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
+        await holder.call(locks.ACQUIRE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
+        gate = await daemon.reach_gate()
+        assert await asyncio.to_thread(locked, disks) == {"a"}
+        await asyncio.to_thread(daemon.daemon.kill, how)
+        async with asyncio.timeout(harness.PATIENCE / 3):  # a rehearsal may take longer by itself
+            while await asyncio.to_thread(locked, disks):
+                pass
+        os.close(gate)

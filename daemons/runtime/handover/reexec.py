@@ -19,6 +19,7 @@ src/logging/log_daemon.c (PreExecRestart, PostExecRestart); the rehearsal is our
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ _REHEARSE: Final = "rehearse"
 
 #: Seconds that a rehearsal may take.
 _REHEARSAL_PATIENCE: Final = 30.0
+#: Of prctl(2): the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG: Final = 1
 #: Signals that wait while nobody is there to take them.
 _HELD_BACK: Final = {signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
 
@@ -89,6 +92,8 @@ def inherited() -> Inheritance | None:
     what, _, number = said.partition(":")
     if what not in (_TAKE_OVER, _REHEARSE) or not number.isdigit():
         raise StartError(Failure.INIT, f"{ENVIRONMENT}={said} is not what we would have left")
+    if what == _REHEARSE:
+        _end_with_parent()
     try:
         with open(int(number), "rb") as file:
             file.seek(0)
@@ -97,6 +102,18 @@ def inherited() -> Inheritance | None:
         raise StartError(
             Failure.INIT, f"{ENVIRONMENT}={said}: nothing to read there: {error.strerror}"
         ) from error
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when its parent ends, and after the time of a rehearsal anyhow.
+
+    A rehearsal has the daemon's descriptors: as long as it runs, no lock and no socket among them is
+    free, even if the daemon was killed.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.alarm(math.ceil(_REHEARSAL_PATIENCE))
 
 
 def take_signals() -> None:
@@ -180,6 +197,9 @@ class Restart:
             raise RestartRefused(
                 f"the new program was not done with its rehearsal in {_REHEARSAL_PATIENCE:g} s"
             ) from None
+        except asyncio.CancelledError:  # the daemon ends
+            child.kill()
+            raise
         if child.returncode:
             last = said.decode(errors="replace").strip().splitlines()[-1:]
             reason = last[0] if last else f"its rehearsal ended with {child.returncode}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from aiovirt.daemons import runtime
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server, serves
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.program import Program
@@ -41,18 +41,14 @@ class Notes(runtime.Component):
         self._notes: list[str] = []
         self._most = most
 
-    def serve_on(self, server: Server) -> None:
-        handlers = Handlers(NOTES)
-        handlers.bind(ADD, self.add)
-        handlers.bind(READ, self.read)
-        server.add_program(handlers)
-
+    @serves(ADD)
     def add(self, client: Client, note: Note) -> Number:
         if len(self._notes) >= self._most:
             raise RpcError(ErrorCode.OPERATION_DENIED, f"there are {self._most} notes already")
         self._notes.append(note.text)
         return Number(len(self._notes))
 
+    @serves(READ)
     def read(self, client: Client, which: Number) -> Note:
         if not 1 <= which.number <= len(self._notes):
             raise RpcError(ErrorCode.INVALID_ARG, f"{which.number} is not the number of a note")
@@ -70,7 +66,7 @@ class Notes(runtime.Component):
 
 def _build(daemon: Daemon, main: Server, admin: Server, start: runtime.Start) -> list[Notes]:
     notes = Notes(start.settings.integer("max_notes"))
-    notes.serve_on(main)
+    main.add_program(Handlers.of(notes))
     return [notes]
 
 
