@@ -21,7 +21,7 @@ from aiovirt.daemons.runtime.reload import Reloader
 from aiovirt.daemons.runtime.settings import load
 from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import Live
-from aiovirt.daemons.runtime.settings.live import Running, server_options
+from aiovirt.daemons.runtime.settings.live import Change, Running, server_options
 from aiovirt.rpc.logs import LogControl
 from aiovirt.rpc.server import Daemon, Server
 from tests.unit.house import PATIENCE, eventually
@@ -298,6 +298,24 @@ async def test_a_log_file_that_cannot_be_opened_at_once_holds_up_nobody(
     await one.reload("log_level = 1")
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_tls_files_are_loaded_and_log_files_opened_away_from_the_loop_and_nothing_else(
+    setup: Make,
+) -> None:
+    one = setup()
+    running = Running(one.main, one.admin, {"log": one.log})
+    old = load(SETTINGS["virtd"], None)
+    one.write('log_level = 1\nkey_file = "/x"\nmax_clients = 60\nadmin_max_workers = 7\n')
+    change = Change(old, load(SETTINGS["virtd"], str(one.file)), running)
+    blocking = {name: step.may_block for step in change.steps() for name in step.knobs.values()}
+    assert blocking == {
+        "log_level": True,
+        "log_outputs": True,
+        "key_file": True,
+        "max_clients": False,
+        "admin_max_workers": False,
+    }
 
 
 async def test_a_receiver_that_the_daemon_has_not_is_a_mistake_in_the_declaration(

@@ -78,7 +78,7 @@ LOGGING = (
         change=Live("log", "log_format"),
         ours=True,
         doc='Layout of log lines: "text" is libvirt\'s layout, "json" is one object on each line.'
-        ' Exceptions for a destination follow: "text file=json" or "json syslog:virtd=text". The'
+        ' Exceptions for a destination follow: "text file=json" or "json syslog:aiovirt=text". The'
         " journal takes fields and has no format.",
     ),
 )
