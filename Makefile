@@ -14,11 +14,11 @@ READY := .venv/.ready
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-run: $(READY)  ## start the three daemons under ./run and show what to try
-	@$(BIN)/python -m tests.playground start
+run: $(READY)  ## start the daemons under ./run and show what to try
+	@$(BIN)/python -m aiovirt.daemons.playground start
 
 stop:  ## end what `make run` started
-	@test ! -x $(BIN)/python || $(BIN)/python -m tests.playground stop
+	@test ! -x $(BIN)/python || $(BIN)/python -m aiovirt.daemons.playground stop
 
 venv: $(READY)  ## set up .venv with all that is needed here
 
@@ -50,6 +50,6 @@ fuzz: $(READY)  ## millions of broken inputs for all that reads bytes; RUNS=1000
 		$(TARGETS) $(ARGS)
 
 clean: stop  ## end the daemons and remove what was made here, except .venv
-	rm -rf run build dist *.egg-info .coverage
+	rm -rf run build dist src/*.egg-info *.egg-info .coverage
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -27,7 +27,7 @@ from aiovirt.admin.extension_protocol import TlsInfo
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.uri import AdminUri, UriError, resolve
 from aiovirt.rpc.client import Connection as RpcConnection
-from aiovirt.rpc.client import Stream
+from aiovirt.rpc.client import Stream, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.typedparams import TypedParam, to_dict, uint
@@ -87,7 +87,7 @@ class ThreadPoolParameters:
     free_workers: int | None
     prio_workers: int | None
     job_queue_depth: int | None
-    received: tuple[TypedParam, ...]
+    received: tuple[TypedParam, ...] = field(repr=False)
 
     @classmethod
     def from_params(cls, params: Sequence[TypedParam]) -> ThreadPoolParameters:
@@ -116,7 +116,7 @@ class ClientLimits:
     clients: int | None
     max_unauth_clients: int | None
     unauth_clients: int | None
-    received: tuple[TypedParam, ...]
+    received: tuple[TypedParam, ...] = field(repr=False)
 
     @classmethod
     def from_params(cls, params: Sequence[TypedParam]) -> ClientLimits:
@@ -150,7 +150,7 @@ class ClientInfo:
     sasl_user_name: str | None
     x509_dname: str | None
     selinux_context: str | None
-    received: tuple[TypedParam, ...]
+    received: tuple[TypedParam, ...] = field(repr=False)
 
     @classmethod
     def from_params(cls, params: Sequence[TypedParam]) -> ClientInfo:
@@ -170,6 +170,9 @@ class Connection:
     def __init__(self, uri: AdminUri, rpc: RpcConnection) -> None:
         self.uri = uri
         self.rpc = rpc
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.uri}{'' if self.alive else ' ended'}>"
 
     @property
     def alive(self) -> bool:
@@ -425,7 +428,7 @@ class connect:
         uri = self._uri if isinstance(self._uri, AdminUri) else resolve(self._uri)
         path = uri.socket_path()
         try:
-            rpc = await RpcConnection.open_unix(path)
+            rpc = await connect_unix(path)
         except OSError as error:
             raise ConnectFailed(path, error) from error
         try:

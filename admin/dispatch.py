@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiovirt.admin import protocol
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.rpc.logs import LogControl, LogSettingError, get_logger
 from aiovirt.rpc.security.identity import selinux_context
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server, run_blocking
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server, check_flags, run_blocking, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import (
     ParamType,
@@ -27,7 +28,9 @@ from aiovirt.rpc.wire.typedparams import (
     validate,
 )
 
-_LIB_VERSION = protocol.LibVersion(protocol.LIBVIRT_VERSION)
+_log = get_logger("admin.dispatch")
+
+_LIB_VERSION = protocol.LibVersion(LIBVIRT_VERSION)
 _POOL_SETTABLE = {
     "minWorkers": ParamType.UINT,
     "maxWorkers": ParamType.UINT,
@@ -38,32 +41,7 @@ _LIMITS_SETTABLE = {"nclients_max": ParamType.UINT, "nclients_unauth_max": Param
 
 def handlers(daemon: Daemon) -> Handlers:
     """The admin program of `daemon`, to be added to its server `admin`."""
-    service = AdminDispatch(daemon)
-    bound = Handlers(protocol.ADMIN)
-    bound.bind(protocol.CONNECT_OPEN, service.connect_open)
-    bound.bind(protocol.CONNECT_CLOSE, service.connect_close)
-    bound.bind(protocol.CONNECT_GET_LIB_VERSION, service.get_lib_version)
-    bound.bind(protocol.CONNECT_LIST_SERVERS, service.list_servers)
-    bound.bind(protocol.CONNECT_LOOKUP_SERVER, service.lookup_server)
-    bound.bind(protocol.SERVER_GET_THREADPOOL_PARAMETERS, service.get_threadpool_parameters)
-    bound.bind(protocol.SERVER_SET_THREADPOOL_PARAMETERS, service.set_threadpool_parameters)
-    bound.bind(protocol.SERVER_LIST_CLIENTS, service.list_clients)
-    bound.bind(protocol.SERVER_LOOKUP_CLIENT, service.lookup_client)
-    bound.bind(protocol.CLIENT_GET_INFO, service.client_get_info)
-    bound.bind(protocol.CLIENT_CLOSE, service.client_close)
-    bound.bind(protocol.SERVER_GET_CLIENT_LIMITS, service.get_client_limits)
-    bound.bind(protocol.SERVER_SET_CLIENT_LIMITS, service.set_client_limits)
-    bound.bind(protocol.CONNECT_GET_LOGGING_OUTPUTS, service.get_logging_outputs)
-    bound.bind(protocol.CONNECT_GET_LOGGING_FILTERS, service.get_logging_filters)
-    bound.bind(protocol.CONNECT_SET_LOGGING_OUTPUTS, service.set_logging_outputs)
-    bound.bind(protocol.CONNECT_SET_LOGGING_FILTERS, service.set_logging_filters)
-    bound.bind(protocol.SERVER_UPDATE_TLS_FILES, service.update_tls_files)
-    bound.bind(protocol.CONNECT_SET_DAEMON_TIMEOUT, service.set_daemon_timeout)
-    bound.bind(protocol.CONNECT_DAEMON_SHUTDOWN, service.daemon_shutdown)
-    return bound
-
-
-_log = get_logger("admin.dispatch")
+    return Handlers.of(AdminDispatch(daemon))
 
 
 class AdminDispatch:
@@ -72,21 +50,25 @@ class AdminDispatch:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
+    @serves(protocol.CONNECT_OPEN)
     def connect_open(self, client: Client, args: protocol.FlagsArgs) -> None:
-        _check_flags(args.flags)
+        """Nothing is left to be opened: the client is connected."""
 
+    @serves(protocol.CONNECT_CLOSE)
     def connect_close(self, client: Client, args: None) -> None:
         client.close_after_reply()
 
+    @serves(protocol.CONNECT_GET_LIB_VERSION)
     def get_lib_version(self, client: Client, args: None) -> protocol.LibVersion:
         return _LIB_VERSION
 
+    @serves(protocol.CONNECT_LIST_SERVERS)
     def list_servers(self, client: Client, args: protocol.ListServersArgs) -> protocol.ServerList:
-        _check_flags(args.flags)
         names = sorted(self._daemon.servers)
         listed = [protocol.ServerRef(name) for name in names] if args.need_results else []
         return protocol.ServerList(listed, len(names))
 
+    @serves(protocol.CONNECT_LOOKUP_SERVER)
     def lookup_server(
         self, client: Client, args: protocol.LookupServerArgs
     ) -> protocol.LookupServerResult:
@@ -94,11 +76,12 @@ class AdminDispatch:
         server = self._daemon.server(args.name)
         return protocol.LookupServerResult(protocol.ServerRef(server.name))
 
+    @serves(protocol.SERVER_GET_THREADPOOL_PARAMETERS, checks_flags=True)
     def get_threadpool_parameters(
         self, client: Client, args: protocol.ServerArgs
     ) -> protocol.Params:
         server = self._daemon.server(args.server.name)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_GET_THREADPOOL_PARAMETERS, args.flags)
         # This very call occupies a worker of the server that it came through.
         stats = server.workers.stats(running_inline=int(server is client.server))
         return protocol.Params(
@@ -112,10 +95,11 @@ class AdminDispatch:
             ]
         )
 
+    @serves(protocol.SERVER_SET_THREADPOOL_PARAMETERS, checks_flags=True)
     def set_threadpool_parameters(self, client: Client, args: protocol.ServerParamsArgs) -> None:
         server = self._server_for_admin(args.server.name)
         check_names(args.params)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_SET_THREADPOOL_PARAMETERS, args.flags)
         values = validate(args.params, _POOL_SETTABLE)
         server.workers.set(
             minimum=values.get("minWorkers"),
@@ -123,9 +107,10 @@ class AdminDispatch:
             priority=values.get("prioWorkers"),
         )
 
+    @serves(protocol.SERVER_LIST_CLIENTS, checks_flags=True)
     def list_clients(self, client: Client, args: protocol.ListClientsArgs) -> protocol.ClientList:
         server = self._daemon.server(args.server.name)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_LIST_CLIENTS, args.flags)
         count = len(server.registry)
         if not args.need_results:
             return protocol.ClientList([], count)
@@ -138,19 +123,21 @@ class AdminDispatch:
             )
         return protocol.ClientList([_client_ref(each) for each in server.registry], count)
 
+    @serves(protocol.SERVER_LOOKUP_CLIENT, checks_flags=True)
     def lookup_client(
         self, client: Client, args: protocol.LookupClientArgs
     ) -> protocol.LookupClientResult:
         server = self._daemon.server(args.server.name)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_LOOKUP_CLIENT, args.flags)
         return protocol.LookupClientResult(_client_ref(_find(server, args.id)))
 
+    @serves(protocol.CLIENT_GET_INFO, checks_flags=True)
     async def client_get_info(
         self, client: Client, args: protocol.ClientArgs
     ) -> protocol.ClientInfo:
         server = self._server_for_admin(args.client.server.name)
         subject = _find(server, args.client.id, domain=ErrorDomain.ADMIN)
-        _check_flags(args.flags)
+        check_flags(protocol.CLIENT_GET_INFO, args.flags)
         params = [boolean("readonly", subject.readonly)]
         if subject.sasl_name:
             params.append(string("sasl_user_name", subject.sasl_name))
@@ -165,15 +152,17 @@ class AdminDispatch:
             raise _no_client(server, args.client.id, ErrorDomain.ADMIN) from None
         return protocol.ClientInfo(params)
 
+    @serves(protocol.CLIENT_CLOSE, checks_flags=True)
     def client_close(self, client: Client, args: protocol.ClientArgs) -> None:
         server = self._daemon.server(args.client.server.name)
         subject = _find(server, args.client.id)
-        _check_flags(args.flags)
+        check_flags(protocol.CLIENT_CLOSE, args.flags)
         subject.abort("disconnected by the administrator")
 
+    @serves(protocol.SERVER_GET_CLIENT_LIMITS, checks_flags=True)
     def get_client_limits(self, client: Client, args: protocol.ServerArgs) -> protocol.Params:
         server = self._daemon.server(args.server.name)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_GET_CLIENT_LIMITS, args.flags)
         registry = server.registry
         return protocol.Params(
             [
@@ -184,44 +173,46 @@ class AdminDispatch:
             ]
         )
 
+    @serves(protocol.SERVER_SET_CLIENT_LIMITS, checks_flags=True)
     def set_client_limits(self, client: Client, args: protocol.ServerParamsArgs) -> None:
         server = self._server_for_admin(args.server.name)
         check_names(args.params)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_SET_CLIENT_LIMITS, args.flags)
         values = validate(args.params, _LIMITS_SETTABLE)
         server.registry.set(
             max_clients=values.get("nclients_max"),
             max_anonymous_clients=values.get("nclients_unauth_max"),
         )
 
+    @serves(protocol.CONNECT_GET_LOGGING_OUTPUTS)
     def get_logging_outputs(
         self, client: Client, args: protocol.FlagsArgs
     ) -> protocol.LoggingOutputs:
-        _check_flags(args.flags)
         logs = self._logs()
         return protocol.LoggingOutputs(logs.outputs_text(), len(logs.outputs()))
 
+    @serves(protocol.CONNECT_GET_LOGGING_FILTERS)
     def get_logging_filters(
         self, client: Client, args: protocol.FlagsArgs
     ) -> protocol.LoggingFilters:
-        _check_flags(args.flags)
         logs = self._logs()
         return protocol.LoggingFilters(logs.filters_text() or None, len(logs.filters()))
 
+    @serves(protocol.CONNECT_SET_LOGGING_OUTPUTS)
     async def set_logging_outputs(self, client: Client, args: protocol.SetLoggingArgs) -> None:
-        _check_flags(args.flags)
         # Opening a file can block, on a dead file system for ever: not on the loop.
         with _log_setting_errors():
             await run_blocking(self._logs().set_outputs, args.text or "")
 
+    @serves(protocol.CONNECT_SET_LOGGING_FILTERS)
     def set_logging_filters(self, client: Client, args: protocol.SetLoggingArgs) -> None:
-        _check_flags(args.flags)
         with _log_setting_errors():
             self._logs().set_filters(args.text or "")
 
+    @serves(protocol.SERVER_UPDATE_TLS_FILES, checks_flags=True)
     async def update_tls_files(self, client: Client, args: protocol.ServerArgs) -> None:
         server = self._daemon.server(args.server.name)
-        _check_flags(args.flags)
+        check_flags(protocol.SERVER_UPDATE_TLS_FILES, args.flags)
         if server.tls is None:
             raise RpcError(
                 ErrorCode.INTERNAL_ERROR,
@@ -231,14 +222,19 @@ class AdminDispatch:
             await run_blocking(server.tls.reload)
         except ValueError as error:
             raise RpcError(ErrorCode.SYSTEM_ERROR, str(error)) from error
-        _log.info("TLS files read again", server=server.name, client=client.id)
+        _log.info(
+            "TLS files read again",
+            server=client.server.name,
+            client=client.id,
+            target=server.name,
+        )
 
+    @serves(protocol.CONNECT_SET_DAEMON_TIMEOUT)
     def set_daemon_timeout(self, client: Client, args: protocol.SetTimeoutArgs) -> None:
-        _check_flags(args.flags)
         self._daemon.set_timeout(args.timeout)
 
+    @serves(protocol.CONNECT_DAEMON_SHUTDOWN)
     def daemon_shutdown(self, client: Client, args: protocol.FlagsArgs) -> None:
-        _check_flags(args.flags, protocol.ShutdownFlags.PRESERVE)
         self._daemon.shutdown(preserve=bool(args.flags & protocol.ShutdownFlags.PRESERVE))
 
     def _server_for_admin(self, name: str) -> Server:
@@ -267,16 +263,6 @@ def _log_setting_errors() -> Iterator[None]:
     except LogSettingError as error:
         code = ErrorCode[error.code_name]
         raise RpcError(code, str(error), domain=ErrorDomain.NONE) from None
-
-
-def _check_flags(flags: int, supported: int = 0) -> None:
-    unsupported = flags & ~int(supported)  # an IntFlag would drop the bits that it has no name for
-    if unsupported:
-        raise RpcError(
-            ErrorCode.INVALID_ARG,
-            f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
-            domain=ErrorDomain.ADMIN,
-        )
 
 
 def _find(server: Server, client_id: int, domain: int = ErrorDomain.RPC) -> Client:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiovirt.admin import extension_protocol as protocol
 from aiovirt.admin.extension_protocol import CertificateInfo, RevocationInfo, TlsInfo
-from aiovirt.rpc.server import Client, Daemon, Handlers
+from aiovirt.rpc.server import Client, Daemon, Handlers, check_flags, serves
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -15,11 +15,19 @@ if TYPE_CHECKING:
 
 def handlers(daemon: Daemon) -> Handlers:
     """The program, for the servers of a daemon."""
+    return Handlers.of(ExtensionDispatch(daemon))
 
-    def get_tls(client: Client, args: protocol.TlsArgs) -> TlsInfo:
-        server = daemon.server(args.server.name)
-        if args.flags:
-            raise RpcError(ErrorCode.INVALID_ARG, f"unsupported flags 0x{args.flags:x}")
+
+class ExtensionDispatch:
+    """Serves the program for the servers of a daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    @serves(protocol.SERVER_GET_TLS, checks_flags=True)
+    def get_tls(self, client: Client, args: protocol.TlsArgs) -> TlsInfo:
+        server = self._daemon.server(args.server.name)
+        check_flags(protocol.SERVER_GET_TLS, args.flags)
         security = server.tls
         if security is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"server {server.name} has no TLS service")
@@ -36,10 +44,6 @@ def handlers(daemon: Daemon) -> Handlers:
             verify=security.policy.verify,
             priority=security.policy.priority,
         )
-
-    bound = Handlers(protocol.EXTENSION)
-    bound.bind(protocol.SERVER_GET_TLS, get_tls)
-    return bound
 
 
 def _certificate(found: x509.Certificate) -> CertificateInfo:

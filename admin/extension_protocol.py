@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from aiovirt.admin.protocol import ServerRef
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
 
 #: The most certificates, or revocation lists, that one answer has of a kind.
@@ -74,6 +75,6 @@ class TlsArgs:
     flags: xdr.UInt
 
 
-EXTENSION: Final = Program("admin extension", 0x06900691, 1)
+EXTENSION: Final = Program("admin extension", 0x06900691, 1, domain=ErrorDomain.ADMIN, prefix="")
 
-SERVER_GET_TLS: Final = EXTENSION.procedure(1, "SERVER_GET_TLS", TlsArgs, TlsInfo)
+SERVER_GET_TLS: Final = EXTENSION.procedure(1, "SERVER_GET_TLS", TlsArgs, TlsInfo, flags=0)

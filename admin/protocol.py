@@ -11,8 +11,9 @@ from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
-from aiovirt.rpc.wire.typedparams import TypedParam
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
 #: The most servers and clients that one list carries (ADMIN_SERVER_LIST_MAX, ADMIN_CLIENT_LIST_MAX).
 LIST_MAX: Final = 16384
@@ -20,9 +21,6 @@ LIST_MAX: Final = 16384
 PARAMS_MAX: Final = 32
 #: The most parameters that describe one client.
 CLIENT_INFO_MAX: Final = 64
-
-#: The version of libvirt whose behaviour this project follows: major*1000000 + minor*1000 + release.
-LIBVIRT_VERSION: Final = 9_000_000
 
 
 class Transport(IntEnum):
@@ -205,51 +203,107 @@ class SetTimeoutArgs:
     flags: xdr.UInt
 
 
-ADMIN: Final = Program("admin", 0x06900690, 1)
+#: The typed parameters of a server's worker pool; the first three can be set.
+THREADPOOL_PARAMS: Final = {
+    "minWorkers": ParamType.UINT,
+    "maxWorkers": ParamType.UINT,
+    "prioWorkers": ParamType.UINT,
+    "nWorkers": ParamType.UINT,
+    "freeWorkers": ParamType.UINT,
+    "jobQueueDepth": ParamType.UINT,
+}
+#: The typed parameters of a server's client limits; the first two can be set.
+CLIENT_LIMITS_PARAMS: Final = {
+    "nclients_max": ParamType.UINT,
+    "nclients_unauth_max": ParamType.UINT,
+    "nclients": ParamType.UINT,
+    "nclients_unauth": ParamType.UINT,
+}
+#: The typed parameters that describe a client.
+CLIENT_INFO_PARAMS: Final = {
+    "readonly": ParamType.BOOLEAN,
+    "sasl_user_name": ParamType.STRING,
+    "unix_user_id": ParamType.INT,
+    "unix_user_name": ParamType.STRING,
+    "unix_group_id": ParamType.INT,
+    "unix_group_name": ParamType.STRING,
+    "unix_process_id": ParamType.INT,
+    "sock_addr": ParamType.STRING,
+    "tls_x509_dname": ParamType.STRING,
+    "selinux_context": ParamType.STRING,
+}
 
-CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void)
+ADMIN: Final = Program(
+    "admin",
+    0x06900690,
+    1,
+    domain=ErrorDomain.ADMIN,
+    prefix="virAdm",
+    enums=(Transport,),
+    params={
+        "a worker pool": THREADPOOL_PARAMS,
+        "client limits": CLIENT_LIMITS_PARAMS,
+        "a client": CLIENT_INFO_PARAMS,
+    },
+)
+
+CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void, flags=0)
 CONNECT_CLOSE: Final = ADMIN.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void)
 CONNECT_GET_LIB_VERSION: Final = ADMIN.procedure(3, "CONNECT_GET_LIB_VERSION", xdr.Void, LibVersion)
 CONNECT_LIST_SERVERS: Final = ADMIN.procedure(
-    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList
+    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList, flags=0
 )
 CONNECT_LOOKUP_SERVER: Final = ADMIN.procedure(
     5, "CONNECT_LOOKUP_SERVER", LookupServerArgs, LookupServerResult
 )
 SERVER_GET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    6, "SERVER_GET_THREADPOOL_PARAMETERS", ServerArgs, Params
+    6,
+    "SERVER_GET_THREADPOOL_PARAMETERS",
+    ServerArgs,
+    Params,
+    flags=0,
+    function="virAdmServerGetThreadPoolParameters",
 )
 SERVER_SET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
-    7, "SERVER_SET_THREADPOOL_PARAMETERS", ServerParamsArgs, xdr.Void
+    7,
+    "SERVER_SET_THREADPOOL_PARAMETERS",
+    ServerParamsArgs,
+    xdr.Void,
+    flags=0,
+    function="virAdmServerSetThreadPoolParameters",
 )
-SERVER_LIST_CLIENTS: Final = ADMIN.procedure(8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList)
+SERVER_LIST_CLIENTS: Final = ADMIN.procedure(
+    8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList, flags=0
+)
 SERVER_LOOKUP_CLIENT: Final = ADMIN.procedure(
-    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult
+    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult, flags=0
 )
-CLIENT_GET_INFO: Final = ADMIN.procedure(10, "CLIENT_GET_INFO", ClientArgs, ClientInfo)
-CLIENT_CLOSE: Final = ADMIN.procedure(11, "CLIENT_CLOSE", ClientArgs, xdr.Void)
+CLIENT_GET_INFO: Final = ADMIN.procedure(10, "CLIENT_GET_INFO", ClientArgs, ClientInfo, flags=0)
+CLIENT_CLOSE: Final = ADMIN.procedure(11, "CLIENT_CLOSE", ClientArgs, xdr.Void, flags=0)
 SERVER_GET_CLIENT_LIMITS: Final = ADMIN.procedure(
-    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params
+    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params, flags=0
 )
 SERVER_SET_CLIENT_LIMITS: Final = ADMIN.procedure(
-    13, "SERVER_SET_CLIENT_LIMITS", ServerParamsArgs, xdr.Void
+    13, "SERVER_SET_CLIENT_LIMITS", ServerParamsArgs, xdr.Void, flags=0
 )
 CONNECT_GET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
-    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs
+    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs, flags=0
 )
 CONNECT_GET_LOGGING_FILTERS: Final = ADMIN.procedure(
-    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters
+    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters, flags=0
 )
 CONNECT_SET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
-    16, "CONNECT_SET_LOGGING_OUTPUTS", SetLoggingArgs, xdr.Void
+    16, "CONNECT_SET_LOGGING_OUTPUTS", SetLoggingArgs, xdr.Void, flags=0
 )
 CONNECT_SET_LOGGING_FILTERS: Final = ADMIN.procedure(
-    17, "CONNECT_SET_LOGGING_FILTERS", SetLoggingArgs, xdr.Void
+    17, "CONNECT_SET_LOGGING_FILTERS", SetLoggingArgs, xdr.Void, flags=0
 )
 SERVER_UPDATE_TLS_FILES: Final = ADMIN.procedure(
-    18, "SERVER_UPDATE_TLS_FILES", ServerArgs, xdr.Void
+    18, "SERVER_UPDATE_TLS_FILES", ServerArgs, xdr.Void, flags=0
 )
 CONNECT_SET_DAEMON_TIMEOUT: Final = ADMIN.procedure(
-    19, "CONNECT_SET_DAEMON_TIMEOUT", SetTimeoutArgs, xdr.Void
+    19, "CONNECT_SET_DAEMON_TIMEOUT", SetTimeoutArgs, xdr.Void, flags=0
 )
-CONNECT_DAEMON_SHUTDOWN: Final = ADMIN.procedure(20, "CONNECT_DAEMON_SHUTDOWN", FlagsArgs, xdr.Void)
+CONNECT_DAEMON_SHUTDOWN: Final = ADMIN.procedure(
+    20, "CONNECT_DAEMON_SHUTDOWN", FlagsArgs, xdr.Void, flags=ShutdownFlags
+)

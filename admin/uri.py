@@ -5,8 +5,9 @@
     virtd:/// lockd:/// logd:///       ours: aiovirt/NAME-admin-sock, under /run for root, else as above
     ANY:///?socket=PATH                the socket at PATH
 
-Nothing is connected or looked for here, and nothing is read but settings files. Which URI stands when
-none is named, and what an alias means, is in `resolve`.
+Which daemons are ours, and which other packages add to them, `plugins` knows. Nothing is connected or
+looked for here, and nothing is read but settings files. Which URI stands when none is named, and what
+an alias means, is in `resolve`.
 
 Source: libvirt's src/admin/libvirt-admin.c (getSocketPath, virAdmGetDefaultURI) and src/util/viruri.c.
 """
@@ -18,8 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-#: The daemons of this project: their sockets are in aiovirt/, not in libvirt/.
-OUR_DAEMONS: Final = ("virtd", "lockd", "logd")
+from aiovirt.admin import plugins
 
 _ALIAS: Final = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -138,22 +138,31 @@ class AdminUri(NamedTuple):
                 "No URI scheme specified; a URI looks like libvirtd:///system, an alias needs an "
                 "entry in uri_aliases"
             )
-        if self.scheme in OUR_DAEMONS:
-            folder, name, brief = "aiovirt", self.scheme, self.path in ("", "/")
-        elif self.scheme == "libvirtd":
+        if self.scheme == "libvirtd":
             folder, name, brief = "libvirt", "libvirt", False
-        elif self.scheme.startswith("virt"):
-            folder, name, brief = "libvirt", self.scheme, False
+        elif self._leads_to_ours(self.scheme):
+            folder, name, brief = "aiovirt", self.scheme, self.path in ("", "/")
         else:
-            raise _unsupported(
-                f"Unsupported URI scheme '{self.scheme}', it must be libvirtd, virtNAME (a daemon of "
-                f"libvirt) or one of {', '.join(OUR_DAEMONS)}"
-            )
+            folder, name, brief = "libvirt", self.scheme, False
         if self.path == "/system" or (brief and where.root):
             return f"/run/{folder}/{name}-admin-sock"
         if self.path == "/session" or brief:
             return f"{where.runtime}/{folder}/{name}-admin-sock"
         raise _unsupported(f"Invalid URI path '{self.path}', try '/system' or '/session'")
+
+    @staticmethod
+    def _leads_to_ours(scheme: str) -> bool:
+        """Whether the daemon's sockets are in aiovirt/, not in libvirt/. Raises UriError for neither."""
+        if scheme in plugins.own_daemons():
+            return True
+        if scheme.startswith("virt"):
+            return False
+        if plugins.is_daemon(scheme):
+            return True
+        raise _unsupported(
+            f"Unsupported URI scheme '{scheme}', it must be libvirtd, virtNAME (a daemon of libvirt) "
+            f"or one of {', '.join(plugins.daemon_names())}"
+        )
 
 
 class Settings(NamedTuple):

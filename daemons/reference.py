@@ -1,150 +1,178 @@
 """The protocol reference, made from the program tables.
 
 `python -m aiovirt.daemons.reference write|check`, run at the top of the source tree. `check` exits
-with 1 when docs/protocol.md is stale.
+with 1 when docs/protocol.md is stale. The tables are found, not listed: every module whose name ends
+with `protocol`.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any
 
-from aiovirt.admin.extension_protocol import EXTENSION
-from aiovirt.admin.protocol import ADMIN
-from aiovirt.daemons.lockd import admin_protocol as lock_admin
-from aiovirt.daemons.lockd import protocol as lock_space
-from aiovirt.daemons.logd import admin_protocol as log_admin
-from aiovirt.daemons.logd import protocol as log_manager
-from aiovirt.daemons.virtd import remote_protocol as remote
+import aiovirt
+from aiovirt.daemons.reference_text import HEAD, SESSION
 from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import RemoteError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError
 from aiovirt.rpc.wire.keepalive import KEEPALIVE
-from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
 _PLACE = Path("docs") / "protocol.md"
-_PROGRAMS = (
-    KEEPALIVE,
-    ADMIN,
-    EXTENSION,
-    lock_space.LOCK_SPACE,
-    log_manager.LOG_MANAGER,
-    remote.REMOTE,
-    lock_admin.LOCK_ADMIN,
-    log_admin.LOG_ADMIN,
-)
-#: What streams are made of, where that is more than bytes.
-_STREAMED = (log_admin.FollowRecord,)
-_ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
-    remote.AuthType,
-    remote.OpenFlags,
-    remote.Feature,
-    lock_space.AcquireFlags,
-    log_manager.OpenFlags,
-    lock_admin.BreakFlags,
-    lock_admin.Fate,
-    log_admin.FollowFlags,
-)
 _SCALARS = {"i": "int", "I": "unsigned", "q": "hyper", "Q": "unsigned hyper", "d": "double"}
+#: Characters that a table's cell may have; a longer list of fields is given as a type.
+_CELL = 110
 
-_HEAD = """\
-# Protocol reference
 
-Made from the program tables by `python -m aiovirt.daemons.reference write`.
-
-All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
-`program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
-the payload. A frame has 28 to 33554436 bytes.
-
-Types: 0 CALL, 1 REPLY, 2 MESSAGE, 3 STREAM, 4 CALL_WITH_FDS, 5 REPLY_WITH_FDS, 6 STREAM_HOLE.
-Statuses: 0 OK, 1 ERROR, 2 CONTINUE. A reply repeats program, version, procedure and serial of its call;
-one with status ERROR carries an `Error`.
-
-`+ fds` means that the reply has type REPLY_WITH_FDS: the number of descriptors (unsigned) stands before
-the result, and each descriptor comes behind the frame, along with one byte of its own. `+ stream` means
-that a stream begins behind the reply, see [streams.md](streams.md).
-
-`T?` is an optional value, `T<N>` a list or string of at most N, `[N]` exactly N bytes.
-"""
+def programs() -> list[Program]:
+    """All program tables of this package: libvirt's own first, by number."""
+    found = {KEEPALIVE}
+    for info in pkgutil.walk_packages(aiovirt.__path__, "aiovirt."):
+        if info.name.endswith("protocol"):
+            found.update(
+                value
+                for value in vars(importlib.import_module(info.name)).values()
+                if isinstance(value, Program)
+            )
+    return sorted(
+        found, key=lambda program: (0x06900691 <= program.number <= 0x069006FF, program.name)
+    )
 
 
 def reference() -> str:
     """The text of docs/protocol.md."""
-    seen: dict[str, type] = {record.__name__: record for record in _STREAMED}
-    parts = [_HEAD, "## Error\n", _fields_text(RemoteError, seen) + "\n"]
-    for program in _PROGRAMS:
-        parts += _program_lines(program, seen)
-    parts.append("## Types\n")
-    for cls in _closure(seen):
-        parts.append(f"**{_name(cls)}**: {_fields_text(cls, seen)}. {_summary(cls)}\n")
-    for enum in _ENUMS:
-        values = ", ".join(f"{member.value} {member.name}" for member in enum)
-        parts.append(f"**{_name(enum)}**: {values}. {_summary(enum)}\n")
+    types = _Types()
+    error = types.fields(RemoteError)
+    listed = list(types.listed("the core", [TypedParam]))
+    parts = [HEAD, SESSION]
+    parts.append(f"## Errors\n\nA reply with status ERROR carries an `Error`: {error}.\n")
+    parts.append(f"Codes: {_numbers(ErrorCode)}.\n\nDomains: {_numbers(ErrorDomain)}.\n")
     kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in ParamType)
-    parts.append(f"The kinds of a typed parameter's value: {kinds}.\n")
+    parts.append(f"## Types of every program\n\nThe kinds of a typed parameter's value: {kinds}.\n")
+    parts += listed
+    for program in programs():
+        parts += _program(program, types)
     return "\n".join(parts)
 
 
-def _program_lines(program: Program, seen: dict[str, type]) -> Iterator[str]:
+def _program(program: Program, types: _Types) -> Iterator[str]:
     yield f"## Program `{program.name}`: 0x{program.number:08x} version {program.version}\n"
-    yield "| # | procedure | takes | gives |"
-    yield "|---|---|---|---|"
+    events = [procedure for procedure in program if procedure.event]
+    yield "| # | procedure | takes | gives | |"
+    yield "|---|---|---|---|---|"
     for procedure in program:
-        takes, gives = (_fields_text(cls, seen) for cls in (procedure.args, procedure.result))
-        more = ["+ fds"] * procedure.reply_fds + ["+ stream"] * procedure.stream
-        gives = " ".join(filter(None, [gives, *more]))
-        yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} |"
+        if not procedure.event:
+            takes, gives = types.cell(procedure.args), types.cell(procedure.result)
+            marks = " ".join(_marks(procedure))
+            yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} | {marks} |"
     yield ""
+    if events:
+        yield "| # | event | carries |\n|---|---|---|"
+        for event in events:
+            yield f"| {event.number} | {event.name} | {types.cell(event.args)} |"
+        yield ""
+    yield from types.listed(program.name, program.records)
+    flags = [procedure.flag_names for procedure in program if procedure.flag_names is not None]
+    for enum in dict.fromkeys((*program.enums, *flags)):
+        yield f"**{enum.__name__}**: {_numbers(enum)}. {_summary(enum)}\n"
+    for what, params in program.params.items():
+        fields = ", ".join(f"`{name}` {kind.name.lower()}" for name, kind in params.items())
+        yield f"Typed parameters of {what}: {fields}.\n"
 
 
-def _fields_text(cls: type, seen: dict[str, type]) -> str:
-    return ", ".join(f"{name} {_type_text(codec, seen)}" for name, codec in xdr.fields_of(cls))
+def _marks(procedure: Procedure[Any, Any]) -> Iterator[str]:
+    """What a procedure is besides its types, in the words of the document's head."""
+    if procedure.flag_names is not None:
+        yield procedure.flag_names.__name__
+    for name, mark in (
+        ("reads", "R"),
+        ("priority", "P"),
+        ("call_fds", "fds in"),
+        ("reply_fds", "fds out"),
+        ("stream", "stream"),
+    ):
+        if getattr(procedure, name):
+            yield mark
+    if not procedure.needs_auth:
+        yield "A"
 
 
-def _type_text(codec: Any, seen: dict[str, type]) -> str:
-    match codec:
-        case xdr.Scalar():
-            return "bool" if codec.convert is bool else _SCALARS[codec.format]
-        case xdr.String():
-            return "string" if codec.maximum == xdr.STRING_MAX else f"string<{codec.maximum}>"
-        case xdr.Opaque():
-            return f"opaque[{codec.size}]"
-        case xdr.VarOpaque():
-            return f"opaque<{codec.maximum}>"
-        case xdr.Optional():
-            return _type_text(xdr.codec_of(codec.item), seen) + "?"
-        case xdr.Array():
-            return f"{_type_text(xdr.codec_of(codec.item), seen)}<{codec.maximum}>"
-        case xdr.Struct():
-            if seen.setdefault(codec.cls.__name__, codec.cls) is not codec.cls:
-                raise TypeError(f"{codec.cls!r}: another type has its name")
-            return _name(codec.cls)
-        case xdr.Union():
-            arms = (_type_text(xdr.codec_of(arm), seen) for arm in codec.arms.values())
-            return f"union of {', '.join(dict.fromkeys(arms))} by kind int"
-    raise TypeError(f"{codec!r} has no name in the reference")
+def _numbers(enum: type[IntEnum | IntFlag]) -> str:
+    return ", ".join(f"{member.value} {member.name}" for member in enum)
 
 
-def _closure(seen: dict[str, type]) -> Iterator[type]:
-    """The struct classes met so far and those met inside them, each once."""
-    done: set[str] = set()
-    seen.setdefault(TypedParam.__name__, TypedParam)
-    while missing := [name for name in seen if name not in done]:
-        for name in missing:
-            done.add(name)
-            yield seen[name]
+class _Types:
+    """The struct types met so far: where each is listed, and which are still to be."""
 
+    def __init__(self) -> None:
+        self._home: dict[type, str] = {}
+        self._met: dict[str, type] = {}
 
-def _name(cls: type) -> str:
-    return cls.__name__.lstrip("_")
+    def cell(self, cls: type) -> str:
+        """What a table's cell says of arguments or a result."""
+        text = self.fields(cls)
+        return text if len(text) <= _CELL else self._name(cls)
+
+    def fields(self, cls: type) -> str:
+        """The fields of a struct, in words."""
+        return ", ".join(f"{name} {self._type(codec)}" for name, codec in xdr.fields_of(cls))
+
+    def listed(self, program: str, more: Iterable[type]) -> Iterator[str]:
+        """Entries for the types met since the last program, and those met within them."""
+        for cls in more:
+            self._name(cls)
+        done: set[str] = set()
+        elsewhere: dict[str, list[str]] = {}
+        while missing := [name for name in self._met if name not in done]:
+            for name in missing:
+                done.add(name)
+                cls = self._met[name]
+                home = self._home.setdefault(cls, program)
+                if home == program:
+                    yield f"**{name}**: {self.fields(cls)}. {_summary(cls)}\n"
+                else:
+                    elsewhere.setdefault(home, []).append(name)
+        self._met.clear()
+        for home, names in elsewhere.items():
+            if home != "the core":
+                yield f"{', '.join(names)}: see program `{home}`.\n"
+
+    def _name(self, cls: type) -> str:
+        name = cls.__name__.lstrip("_")
+        if self._met.setdefault(name, cls) is not cls:
+            raise TypeError(f"two types of one program have the name {name}")
+        return name
+
+    def _type(self, codec: Any) -> str:
+        match codec:
+            case xdr.Scalar():
+                return "bool" if codec.convert is bool else _SCALARS[codec.format]
+            case xdr.String():
+                return "string" if codec.maximum == xdr.STRING_MAX else f"string<{codec.maximum}>"
+            case xdr.Opaque():
+                return f"opaque[{codec.size}]"
+            case xdr.VarOpaque():
+                return f"opaque<{codec.maximum}>"
+            case xdr.Optional():
+                return self._type(xdr.codec_of(codec.item)) + "?"
+            case xdr.Array():
+                return f"{self._type(xdr.codec_of(codec.item))}<{codec.maximum}>"
+            case xdr.Struct():
+                return self._name(codec.cls)
+            case xdr.Union():
+                arms = (self._type(xdr.codec_of(arm)) for arm in codec.arms.values())
+                return f"union of {', '.join(dict.fromkeys(arms))} by kind int"
+        raise TypeError(f"{codec!r} has no name in the reference")
 
 
 def _summary(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
+    return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ Source: libvirt's tools/virt-admin.c and vsh.c.
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
@@ -27,10 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run virtadm with these words (default: those of the process); its exit status."""
     words = list(sys.argv if argv is None else argv)
     progname = os.path.basename(words[0]) if words else ""
-    # What was no UTF-8 on the way in leaves as it came.
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
+    # What was no UTF-8 on the way in leaves as it came; what the locale cannot write leaves as UTF-8.
+    codecs.register_error("aiovirt.virtadm", _as_it_came)
+    for stream, errors in (
+        (sys.stdin, "surrogateescape"),
+        (sys.stdout, "aiovirt.virtadm"),
+        (sys.stderr, "aiovirt.virtadm"),
+    ):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="surrogateescape")
+            stream.reconfigure(errors=errors)
     terminal = Terminal("virtadm" if progname in ("", "__main__.py") else progname)
     try:
         return _guarded(words[1:], terminal)
@@ -40,6 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _output_gone(gone)
     finally:
         terminal.close_log()
+
+
+def _as_it_came(error: UnicodeError) -> tuple[bytes, int]:
+    """Handle a codec's error: the bytes of what a stream's encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return text.encode("utf-8", "surrogateescape"), error.end
 
 
 def _guarded(words: Sequence[str], terminal: Terminal) -> int:

@@ -15,7 +15,7 @@ from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.manual import command_help, command_list, group_list
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
-from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.compatibility import LIBVIRT_VERSION, version_text
 from aiovirt.admin.uri import Directories
 
 _XML: Final = {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
@@ -78,6 +78,8 @@ async def _help(session: AdminSession, command: Invocation) -> None:
         session.terminal.write(group_list(group))
     else:
         raise CommandFailed(f"command or command group '{name}' doesn't exist")
+    for problem in session.table.problems:
+        session.terminal.error(problem)
 
 
 async def _pwd(session: AdminSession, command: Invocation) -> None:
@@ -144,19 +146,15 @@ async def _uri(session: AdminSession, command: Invocation) -> None:
 
 
 async def _version(session: AdminSession, command: Invocation) -> None:
-    ours = _dotted(LIBVIRT_VERSION)
+    ours = version_text(LIBVIRT_VERSION)
     session.terminal.notice(
         f"Compiled against library: libvirt {ours}\nUsing library: libvirt {ours}\n"
     )
     with explained("failed to get the daemon version"):
-        daemon = _dotted(await session.connection.lib_version())
+        daemon = version_text(await session.connection.lib_version())
     session.terminal.answer(
         {"library": ours, "daemon": daemon}, f"Running against daemon: {daemon}\n"
     )
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1000000}.{version // 1000 % 1000}.{version % 1000}"
 
 
 async def _connect(session: AdminSession, command: Invocation) -> None:

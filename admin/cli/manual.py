@@ -5,25 +5,34 @@ Source of the layout: libvirt's tools/vsh.c (cmdHelp, vshCmddefHelp, vshCmdGrpHe
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
+
+#: The program's own options (`startup` reads them): short, long, help.
+OPTIONS: Final = (
+    (
+        "-c",
+        "--connect=URI",
+        "the daemon to administer; given more than once, all of them at the same time",
+    ),
+    ("-d", "--debug=NUM", "debug level [0-4]"),
+    ("-h", "--help", "this help"),
+    ("-l", "--log=FILE", "log what is said to a file"),
+    ("-o", "--output=FORMAT", "form of answers: text or json"),
+    ("-q", "--quiet", "answers only"),
+    ("-v", "", "short version"),
+    ("-V", "", "long version"),
+    ("", "--version[=TYPE]", "version, TYPE is short or long (default short)"),
+)
 
 _USAGE: Final = """
 {0} [options]... [<command_string>]
 {0} [options]... <command> [args...]
 
   options:
-    -c | --connect=URI      the daemon to administer; given more than once, all of
-                            them at the same time
-    -d | --debug=NUM        debug level [0-4]
-    -h | --help             this help
-    -l | --log=FILE         log what is said to a file
-    -o | --output=FORMAT    form of answers: text or json
-    -q | --quiet            answers only
-    -v                      short version
-    -V                      long version
-         --version[=TYPE]   version, TYPE is short or long (default short)
+{1}
   commands (non interactive mode):
 
 """
@@ -39,7 +48,15 @@ _USAGE_END: Final = """
 def usage(table: CommandTable, progname: str) -> str:
     """What `--help` prints."""
     groups = "".join(f"{group_list(group, end='')}\n" for group in table.groups())
-    return _USAGE.format(progname) + groups + _USAGE_END
+    options = "\n".join(_in_usage(*option) for option in OPTIONS)
+    return _USAGE.format(progname, options) + groups + _USAGE_END
+
+
+def _in_usage(short: str, long: str, text: str) -> str:
+    spelling = f"{short:2} | {long}" if short and long else f"{short:5}{long}"
+    return textwrap.fill(
+        text, 83, initial_indent=f"    {spelling:<23} ", subsequent_indent=" " * 28
+    )
 
 
 def command_list(table: CommandTable) -> str:
@@ -57,17 +74,36 @@ def group_list(group: Group, end: str = ":") -> str:
 
 def command_help(command: Command) -> str:
     """What `help COMMAND` prints."""
-    options = [option for option in command.options if option.kind is not OptionKind.ALIAS]
-    # The list of the remaining words shows its name where others can be given by position.
-    brief = any(each.positional and each.kind is not OptionKind.REST for each in options)
-    synopsis = " ".join([command.name, *(_in_synopsis(option, brief) for option in options)])
-    text = f"  NAME\n    {command.name} - {command.help}\n\n  SYNOPSIS\n    {synopsis}\n"
+    text = f"  NAME\n    {command.name} - {command.help}\n\n  SYNOPSIS\n    {synopsis(command)}\n"
     if command.description:
         text += f"\n  DESCRIPTION\n    {command.description}\n"
-    if options:
+    if rows := option_rows(command):
         text += "\n  OPTIONS\n"
-        text += "".join(f"    {_in_list(each, brief):<15}  {each.help}\n" for each in options)
+        text += "".join(f"    {spelling:<15}  {help_text}\n" for spelling, help_text in rows)
     return text + "\n"
+
+
+def synopsis(command: Command) -> str:
+    """A command and its options on one line."""
+    options = _shown(command)
+    brief = _is_brief(options)
+    return " ".join([command.name, *(_in_synopsis(option, brief) for option in options)])
+
+
+def option_rows(command: Command) -> list[tuple[str, str]]:
+    """The options of a command: how each is given, and its help."""
+    options = _shown(command)
+    brief = _is_brief(options)
+    return [(_in_list(option, brief), option.help) for option in options]
+
+
+def _shown(command: Command) -> list[Option]:
+    return [option for option in command.options if option.kind is not OptionKind.ALIAS]
+
+
+def _is_brief(options: list[Option]) -> bool:
+    # The list of the remaining words shows its name where others can be given by position.
+    return any(each.positional and each.kind is not OptionKind.REST for each in options)
 
 
 def _in_synopsis(option: Option, brief: bool) -> str:

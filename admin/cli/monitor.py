@@ -6,7 +6,6 @@ Source of what they print: libvirt's tools/virt-admin.c.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Final
 
 from aiovirt.admin.cli.complete import client_ids, server_names
@@ -16,6 +15,7 @@ from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 from aiovirt.admin.cli.tabular import columns, table, value_text, when
 from aiovirt.admin.client import Transport
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.typedparams import TypedParam, to_dict
 
 
@@ -60,9 +60,9 @@ async def _server_tls_info(session: AdminSession, command: Invocation) -> None:
             "loaded": info.loaded,
             "verify": info.verify,
             "priority": info.priority,
-            "own": [asdict(one) for one in info.own],
-            "authorities": [asdict(one) for one in info.authorities],
-            "revocations": [asdict(one) for one in info.revocations],
+            "own": [xdr.as_dict(one) for one in info.own],
+            "authorities": [xdr.as_dict(one) for one in info.authorities],
+            "revocations": [xdr.as_dict(one) for one in info.revocations],
         },
         table(
             ("OptionKind", "Name", "From", "Until"),

@@ -180,6 +180,8 @@ class _Reader(Partial):
                         pass
                     return mark is Mark.SEPARATOR
                 self._command(word)
+            elif word == "-h" and not options_over and self._asks_for_help(self.command):
+                self._take(self.command, HELP_OPTION, None)
             elif options_over or not word.startswith("--"):
                 self._data(self.command, word)
             elif word == "--":
@@ -213,7 +215,14 @@ class _Reader(Partial):
     def _command(self, name: str) -> None:
         self.command = self._table.find(name)
         if self.command is None:
-            raise CommandSyntaxError(f"unknown command: '{name}'")
+            raise CommandSyntaxError(
+                f"unknown command: '{name}'", *_similar(name, self._table), *self._table.problems
+            )
+
+    def _asks_for_help(self, command: Command) -> bool:
+        """Whether a -h here means --help: as the first word, unless the command takes any words."""
+        first = next((option for option in command.options if option.positional), None)
+        return not self.values and (first is None or first.kind is not OptionKind.REST)
 
     def _option(self, command: Command, word: str) -> None:
         name, equals, rest = word[2:].partition("=")
@@ -270,3 +279,12 @@ class _Reader(Partial):
         self.values.append(Value(option, text, self._words.ends_here()))
         kind, shown = ("bool", "(none)") if option.kind is OptionKind.FLAG else ("optdata", text)
         self._trace(f"{command.name}: {option.name}({kind}): {shown}\n")
+
+
+def _similar(name: str, table: CommandTable) -> list[str]:
+    """A line that names the commands which a mistyped name is close to, or nothing."""
+    from difflib import get_close_matches  # needed for a mistyped name only
+
+    found = get_close_matches(name, [command.name for command in table.listed()], cutoff=0.75)
+    names = " or ".join(f"'{one}'" for one in found)
+    return [f"did you mean {names}?"] if found else []

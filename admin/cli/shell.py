@@ -98,6 +98,11 @@ def _serve(loop: _LoopThread, session: AdminSession, lines: _Lines) -> None:
     terminal.write("\n")
 
 
+def _at_terminal() -> bool:
+    """Whether a person types the input; it is None when a caller has closed it."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 class _LoopThread:
     """An event loop in a thread of its own, for as long as the block lasts."""
 
@@ -134,7 +139,7 @@ class _Lines:
         self._loop = loop
         self._session = session
         self._matches: list[str] = []
-        self._typed = sys.stdin.isatty()
+        self._typed = _at_terminal()
 
     def __enter__(self) -> Self:
         if self._typed and readline is not None:
@@ -162,10 +167,10 @@ class _Lines:
             except EOFError:
                 return None
         terminal.write(PROMPT)
-        line = sys.stdin.readline()
+        line = sys.stdin.readline() if sys.stdin is not None else ""
         if not line:
             return None
-        line = line.removesuffix("\n")
+        line = line.removesuffix("\n").removesuffix("\r")  # scripts written elsewhere end lines so
         terminal.write(f"{line}\n")  # as if it had been typed: so a script's log can be read
         return line
 
@@ -192,7 +197,7 @@ class _History:
 
     def __enter__(self) -> Self:
         length = _history_length(self._terminal)
-        if readline is not None and sys.stdin.isatty():
+        if readline is not None and _at_terminal():
             readline.set_history_length(length)
             with suppress(OSError):  # the first session has none to read
                 readline.read_history_file(self._file)
@@ -204,7 +209,7 @@ class _History:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if readline is not None and sys.stdin.isatty():
+        if readline is not None and _at_terminal():
             try:
                 os.makedirs(self._folder, mode=0o755, exist_ok=True)
                 readline.write_history_file(self._file)

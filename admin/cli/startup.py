@@ -18,12 +18,12 @@ from aiovirt import __version__
 from aiovirt.admin.cli.failure import Leave
 from aiovirt.admin.cli.invocation import to_integer, to_number
 from aiovirt.admin.cli.terminal import Level, Terminal
-from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.compatibility import LIBVIRT_VERSION, version_text
 
 #: virt-admin's own prefix, so that its users' environment works here as well.
 ENVIRONMENT: Final = "VIRT_ADMIN"
 
-_LIBVIRT: Final = ".".join(str(LIBVIRT_VERSION // unit % 1000) for unit in (1_000_000, 1_000, 1))
+_LIBVIRT: Final = version_text(LIBVIRT_VERSION)
 
 _VERSION: Final = f"""\
 Virtadm command line tool of aiovirt {__version__}, speaking for virt-admin of libvirt {_LIBVIRT}
@@ -148,7 +148,10 @@ def _apply(startup: Startup, terminal: Terminal, letter: str, name: str, value: 
             from aiovirt.admin.cli.commands import command_table
             from aiovirt.admin.cli.manual import usage
 
-            terminal.write(usage(command_table(), terminal.progname))
+            table = command_table()
+            terminal.write(usage(table, terminal.progname))
+            for problem in table.problems:
+                terminal.error(problem)
             raise Leave(0)
         case "l":
             terminal.open_log(text)

@@ -1,7 +1,7 @@
 """The shape of the command table, from which parsing, help and completion are made.
 
-Groups hold commands, commands hold options, all declared once, in `commands`. Commands of other
-packages join by an entry point (see `CommandTable.with_extensions`).
+Groups hold commands, commands hold options, all declared once, in `commands`. Commands of the daemons
+and of other packages join when they are asked for (see `CommandTable`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiovirt.admin.plugins import PluginError
+
 if TYPE_CHECKING:
     from aiovirt.admin.cli.invocation import Invocation
     from aiovirt.admin.cli.session import AdminSession
-
-#: What a package that brings commands of its own declares: NAME = "module:GROUP", GROUP a `Group`.
-ENTRY_POINTS: Final = "aiovirt.virtadm"
 
 
 class OptionKind(Enum):
@@ -84,28 +83,37 @@ class Group(NamedTuple):
 
 
 class CommandTable:
-    """All commands, by name and by group."""
+    """All commands, by name and by group.
+
+    problems: why extensions could not be used, one line each; known once they were asked.
+    """
 
     def __init__(
-        self, groups: Iterable[Group], extensions: Callable[[], Iterable[Group]] | None = None
+        self, groups: Iterable[Group], extensions: Iterable[Group | PluginError] = ()
     ) -> None:
-        """Take these groups. `extensions` gives more when something is asked that these can't answer."""
+        """Take these groups.
+
+        Args:
+            groups: what is always there.
+            extensions: more groups, or the reasons why there are none. One after the other is asked
+                for a command that is not known yet, and all of them for a list.
+
+        Raises:
+            ValueError: two of `groups` have a command of the same name.
+        """
+        self.problems: list[str] = []
         self._groups: list[Group] = []
         self._by_name: dict[str, Command] = {}
-        self._extensions = extensions
+        self._extensions = iter(extensions)
         for group in groups:
             self._add(group)
 
-    @classmethod
-    def with_extensions(cls, groups: Iterable[Group]) -> CommandTable:
-        """A table that other packages add to, by entry points named `aiovirt.virtadm`."""
-        return cls(groups, _installed_groups)
-
     def find(self, name: str) -> Command | None:
         """The command of this name or alias."""
-        if name not in self._by_name:
-            self._extend()
-        return self._by_name.get(name)
+        while name not in self._by_name:
+            if not self._extend():
+                return None
+        return self._by_name[name]
 
     def find_group(self, name: str) -> Group | None:
         """The group of this title or keyword."""
@@ -113,7 +121,8 @@ class CommandTable:
 
     def groups(self) -> list[Group]:
         """All groups, in the order of their declaration."""
-        self._extend()
+        while self._extend():
+            pass
         return self._groups
 
     def listed(self) -> Iterator[Command]:
@@ -121,24 +130,26 @@ class CommandTable:
         return (each for group in self.groups() for each in group.commands if not each.hidden)
 
     def _add(self, group: Group) -> None:
-        self._groups.append(group)
+        added: dict[str, Command] = {}
         for command in group.commands:
             for name in (command.name, *command.aliases):
-                if name in self._by_name:
+                if name in self._by_name or name in added:
                     raise ValueError(f"command '{name}' of group '{group.title}' exists already")
-                self._by_name[name] = command
+                added[name] = command
+        self._groups.append(group)
+        self._by_name.update(added)
 
-    def _extend(self) -> None:
-        extensions, self._extensions = self._extensions, None
-        for group in extensions() if extensions else ():
-            self._add(group)
-
-
-def _installed_groups() -> Iterator[Group]:
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=ENTRY_POINTS):
-        group = entry.load()
-        if not isinstance(group, Group):
-            raise TypeError(f"entry point {entry.name} of {ENTRY_POINTS}: {group!r} is no Group")
-        yield group
+    def _extend(self) -> bool:
+        """Take the next extension; whether there was one."""
+        try:
+            found = next(self._extensions)
+        except StopIteration:
+            return False
+        if isinstance(found, PluginError):
+            self.problems.append(str(found))
+            return True
+        try:
+            self._add(found)
+        except ValueError as error:
+            self.problems.append(str(error))
+        return True

@@ -9,24 +9,28 @@ from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Start
-    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
+def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
     from aiovirt.daemons.lockd.admin_dispatch import LockAdminDispatch
+    from aiovirt.daemons.lockd.component import LocksComponent
     from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
-    from aiovirt.daemons.lockd.keeper import LockKeeper
 
-    service = LockSpaceDispatch(daemon)
-    service.serve_on(main)
-    LockAdminDispatch(service).serve_on(admin)
-    return LockKeeper(service, f"{os.path.dirname(start.paths.pid_file)}/lockd.journal")
+    dispatch = LockSpaceDispatch(daemon)
+    dispatch.serve_on(main)
+    LockAdminDispatch(dispatch).serve_on(admin)
+    return [LocksComponent(dispatch, f"{os.path.dirname(start.paths.pid_file)}/lockd.journal")]
 
 
 KIND = DaemonKind(
-    "lockd", "Lock manager for the disks of virtual machines.", _programs, admit=root_or_self
+    "lockd",
+    "Lock manager for the disks of virtual machines.",
+    _build,
+    admit=root_or_self,
+    counterpart="virtlockd",
 )
 
 

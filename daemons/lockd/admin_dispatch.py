@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.lockd import admin_protocol as protocol
 from aiovirt.daemons.lockd.admin_protocol import Cursor, LockInfo, RefusalInfo, SpaceInfo
 from aiovirt.daemons.lockd.breaking import Breaker
-from aiovirt.rpc.server import Client, Handlers, Server
-from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.server import Client, Handlers, Server, serves
 
 if TYPE_CHECKING:
     from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
-    from aiovirt.daemons.lockd.space import LockSpace, Resource
+    from aiovirt.daemons.lockd.space import LockSpace
+    from aiovirt.daemons.lockd.table import Resource
 
 #: Characters of names after which an answer is full: whatever they are, it fits into one frame.
 _FULL: Final = 4 * 1024 * 1024
@@ -29,15 +29,10 @@ class LockAdminDispatch:
 
     def serve_on(self, server: Server) -> None:
         """Add the program to the admin server."""
-        bound = Handlers(protocol.LOCK_ADMIN)
-        bound.bind(protocol.LOCKSPACE_LIST, self.spaces)
-        bound.bind(protocol.LOCK_LIST, self.locks)
-        bound.bind(protocol.REFUSAL_LIST, self.refusals)
-        bound.bind(protocol.LOCK_BREAK, self.break_lock)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
 
+    @serves(protocol.LOCKSPACE_LIST)
     def spaces(self, client: Client, args: protocol.SpaceListArgs) -> protocol.SpaceListRet:
-        _check_flags(args.flags)
         page: list[SpaceInfo] = []
         size = 0
         for directory, space in self._sorted_spaces():
@@ -49,13 +44,13 @@ class LockAdminDispatch:
             size += len(directory)
         return protocol.SpaceListRet(page, more=False)
 
+    @serves(protocol.LOCK_LIST)
     def locks(self, client: Client, args: protocol.LockListArgs) -> protocol.LockListRet:
-        _check_flags(args.flags)
         page: list[LockInfo] = []
         size = 0
         now = time.time()
         last = None
-        for at, resource in self._resources_behind(args.after):
+        for at, resource in self._resources_after(args.after):
             for number, holding in enumerate(resource.holdings[at.holds :], at.holds + 1):
                 if len(page) == protocol.PAGE or size > _FULL:
                     return protocol.LockListRet(page, last)
@@ -74,7 +69,7 @@ class LockAdminDispatch:
                 last = Cursor(at.directory, resource.name, number)
         return protocol.LockListRet(page, None)
 
-    def _resources_behind(self, after: Cursor | None) -> Iterator[tuple[Cursor, Resource]]:
+    def _resources_after(self, after: Cursor | None) -> Iterator[tuple[Cursor, Resource]]:
         """Resources in order, each with where it begins, from a cursor on."""
         place = (after.directory, after.name) if after is not None else None
         for directory, space in self._sorted_spaces():
@@ -92,8 +87,8 @@ class LockAdminDispatch:
     def _sorted_spaces(self) -> list[tuple[str, LockSpace]]:
         return [("", self._service.default), *sorted(self._service.spaces.items())]
 
+    @serves(protocol.REFUSAL_LIST)
     def refusals(self, client: Client, args: protocol.RefusalListArgs) -> protocol.RefusalListRet:
-        _check_flags(args.flags)
         return protocol.RefusalListRet(
             [
                 RefusalInfo(
@@ -109,17 +104,7 @@ class LockAdminDispatch:
             ]
         )
 
+    @serves(protocol.LOCK_BREAK)
     async def break_lock(self, client: Client, args: protocol.BreakArgs) -> protocol.BreakRet:
-        _check_flags(args.flags, int(protocol.BreakFlags.FORCE | protocol.BreakFlags.KEEP_HOLDER))
         owner, fate = await self._breaker.break_lock(client, args)
         return protocol.BreakRet(owner, fate)
-
-
-def _check_flags(flags: int, supported: int = 0) -> None:
-    unsupported = flags & ~supported
-    if unsupported:
-        raise RpcError(
-            ErrorCode.INVALID_ARG,
-            f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
-            domain=ErrorDomain.LOCKSPACE,
-        )

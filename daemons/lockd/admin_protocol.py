@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from aiovirt.daemons.lockd.protocol import Owner, ShortStr
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
 
 #: The most rows of one answer; the next ones are asked for with `after`.
@@ -160,9 +161,20 @@ class BreakRet:
     fate: xdr.UInt
 
 
-LOCK_ADMIN: Final = Program("lock administration", 0x06900692, 1)
+LOCK_ADMIN: Final = Program(
+    "lock administration",
+    0x06900692,
+    1,
+    domain=ErrorDomain.LOCKSPACE,
+    prefix="",
+    enums=(Fate,),
+)
 
-LOCKSPACE_LIST: Final = LOCK_ADMIN.procedure(1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet)
-LOCK_LIST: Final = LOCK_ADMIN.procedure(2, "LOCK_LIST", LockListArgs, LockListRet)
-REFUSAL_LIST: Final = LOCK_ADMIN.procedure(3, "REFUSAL_LIST", RefusalListArgs, RefusalListRet)
-LOCK_BREAK: Final = LOCK_ADMIN.procedure(4, "LOCK_BREAK", BreakArgs, BreakRet)
+LOCKSPACE_LIST: Final = LOCK_ADMIN.procedure(
+    1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet, flags=0
+)
+LOCK_LIST: Final = LOCK_ADMIN.procedure(2, "LOCK_LIST", LockListArgs, LockListRet, flags=0)
+REFUSAL_LIST: Final = LOCK_ADMIN.procedure(
+    3, "REFUSAL_LIST", RefusalListArgs, RefusalListRet, flags=0
+)
+LOCK_BREAK: Final = LOCK_ADMIN.procedure(4, "LOCK_BREAK", BreakArgs, BreakRet, flags=BreakFlags)

@@ -77,7 +77,7 @@ class Breaker:
 
         Not one that others use, and not one that holds more: its end would be the holder's.
         """
-        session = self._service.sessions.get(holding.client)
+        session = self._service.sessions().get(holding.client)
         holder = holding.holder
         if session is None or session.holder is not holder or session.pid != holder.pid:
             return False

@@ -1,4 +1,4 @@
-"""What virtadm offers for lockd: an entry point of the group `aiovirt.virtadm`."""
+"""What virtadm offers for lockd."""
 
 from __future__ import annotations
 

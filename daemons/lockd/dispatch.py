@@ -24,7 +24,7 @@ from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
 from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server
+from aiovirt.rpc.server import Client, ClientState, Daemon, Handlers, Server, check_flags, serves
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -38,11 +38,12 @@ SETTLED_AFTER: Final = 0.5
 #: Characters of a refusal's text that are remembered.
 _TEXT_MAX: Final = 1000
 
-_ACQUIRE_FLAGS: Final = int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
+#: What a client that acquires must not ask for; looked at here, since nothing may make this slower.
+_NOT_TO_ACQUIRE: Final = ~int(AcquireFlags.SHARED | AcquireFlags.AUTOCREATE)
 
 
 class Refusal(NamedTuple):
-    """Somebody was refused a lock. time: epoch seconds; because: what it was told."""
+    """A refused lock. time: epoch seconds; because: the text of the refusal."""
 
     time: float
     directory: str
@@ -82,12 +83,16 @@ class LockSession:
             holders.let_go(former)
 
 
-class LockSpaceDispatch:
-    """All lockspaces of the daemon, and which client acts for whom.
+#: The session of a client that has registered an owner, or tried to.
+SESSION: Final = ClientState[LockSession]("lockd session")
 
-    table: what the lockspaces have in common. sessions: by client id; endings: the processes that are
-    being ended, with their tasks. upkeep: keeps the journal, where there is one. inherited: what
-    `recovery.go_on` has to do after a restart. refusals: from old to new.
+
+class LockSpaceDispatch:
+    """All lockspaces of the daemon, and for whom its clients act.
+
+    table: what the lockspaces have in common. endings: the processes that are being ended, with their
+    tasks. upkeep: keeps the journal, where there is one. inherited: what `recovery.go_on` has to do
+    after a restart. refusals: from old to new.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -98,7 +103,6 @@ class LockSpaceDispatch:
         )
         self.default = LockSpace(None, self.table)
         self.spaces: dict[str, LockSpace] = {}
-        self.sessions: dict[int, LockSession] = {}
         self.endings: dict[Holder, asyncio.Task[None]] = {}
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS)
         self.upkeep: Upkeep | None = None
@@ -108,16 +112,7 @@ class LockSpaceDispatch:
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        bound = Handlers(protocol.LOCK_SPACE)
-        bound.bind(protocol.REGISTER, self.register)
-        bound.bind(protocol.RESTRICT, self.restrict)
-        bound.bind(protocol.NEW, self.new)
-        bound.bind(protocol.CREATE_RESOURCE, self.create_resource)
-        bound.bind(protocol.DELETE_RESOURCE, self.delete_resource)
-        bound.bind(protocol.ACQUIRE_RESOURCE, self.acquire_resource)
-        bound.bind(protocol.RELEASE_RESOURCE, self.release_resource)
-        bound.bind(protocol.CREATE_LOCKSPACE, self.create_lockspace)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)
@@ -125,8 +120,9 @@ class LockSpaceDispatch:
 
     # Procedures ----------------------------------------------------------------------------------
 
+    @serves(protocol.REGISTER)
     def register(self, client: Client, args: protocol.RegisterArgs) -> None:
-        session = self._unrestricted(client, args.flags)
+        session = self._unrestricted(client)
         if not args.owner.id:
             raise _invalid("an owner has an id other than 0")
         owner = args.owner
@@ -142,29 +138,36 @@ class LockSpaceDispatch:
             ) from error
         session.register(owner, holder, self.holders)
 
+    @serves(protocol.RESTRICT)
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
-        session = self._owned(client, args.flags)[0]
+        session = self._owned(client)[0]
         session.restricted = True
 
+    @serves(protocol.NEW)
     def new(self, client: Client, args: protocol.SpaceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         if not args.path:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {args.path} exists already")
         self.spaces[args.path] = LockSpace.at(args.path, self.table)
 
+    @serves(protocol.CREATE_RESOURCE)
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         self.space(args.path).create(args.name)
 
+    @serves(protocol.DELETE_RESOURCE)
     def delete_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client, args.flags)
+        self._owned(client)
         self.space(args.path).delete(args.name)
 
+    @serves(protocol.ACQUIRE_RESOURCE, checks_flags=True)
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         flags = args.flags
-        session, owner, holder = self._owned(client, flags, _ACQUIRE_FLAGS)
+        if flags & _NOT_TO_ACQUIRE:
+            check_flags(protocol.ACQUIRE_RESOURCE, flags)
+        session, owner, holder = self._owned(client)
         space = self.space(args.path) if args.path else self.default
         try:
             space.acquire(args.name, flags, owner, client.id, holder, session.record)
@@ -176,52 +179,55 @@ class LockSpaceDispatch:
     def _note_refusal(
         self, client: Client, owner: Owner, args: protocol.ResourceArgs, error: RpcError
     ) -> None:
-        because = error.message[:_TEXT_MAX]
+        reason = error.message[:_TEXT_MAX]
         self.refusals.append(
-            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, because)
+            Refusal(time.time(), args.path, args.name, args.flags, owner, client.id, reason)
         )
         if _log.info_on:
-            _log.info("lock refused", owner=owner.name, pid=owner.pid, because=because)
+            _log.info(
+                "lock refused",
+                server=client.server.name,
+                client=client.id,
+                owner=owner.name,
+                pid=owner.pid,
+                reason=reason,
+            )
 
+    @serves(protocol.RELEASE_RESOURCE, checks_flags=True)
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        _, _, holder = self._owned(client, args.flags)
+        if args.flags:
+            check_flags(protocol.RELEASE_RESOURCE, args.flags)
+        _, _, holder = self._owned(client)
         space = self.space(args.path) if args.path else self.default
         space.release(args.name, holder)
 
+    @serves(protocol.CREATE_LOCKSPACE)
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
-        self._unrestricted(client, 0)
+        self._unrestricted(client)
         self.space_at(args.path)
 
     # Checks, in libvirt's order ------------------------------------------------------------------
 
-    def _unrestricted(self, client: Client, flags: int, supported: int = 0) -> LockSession:
-        unsupported = flags & ~supported
-        if unsupported:
-            raise RpcError(
-                ErrorCode.INVALID_ARG,
-                f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}",
-            )
-        session = self.sessions.get(client.id)
+    def _unrestricted(self, client: Client) -> LockSession:
+        session = SESSION.get(client)
         if session is None:
-            session = self.sessions[client.id] = LockSession(client.identity().pid)
+            session = SESSION.set(client, LockSession(client.identity().pid))
         if session.restricted:
             raise RpcError(
                 ErrorCode.OPERATION_DENIED, "this connection has been restricted to what it holds"
             )
         return session
 
-    def _owned(
-        self, client: Client, flags: int, supported: int = 0
-    ) -> tuple[LockSession, Owner, Holder]:
-        found = self.sessions.get(client.id)
+    def _owned(self, client: Client) -> tuple[LockSession, Owner, Holder]:
+        found = SESSION.get(client)
         if (
             found is not None
             and found.owner is not None
             and found.holder is not None
-            and not (found.restricted or flags & ~supported)
+            and not found.restricted
         ):  # as nearly always: nothing else is to be looked at
             return found, found.owner, found.holder
-        session = self._unrestricted(client, flags, supported)
+        session = self._unrestricted(client)
         if session.owner is None or session.holder is None:
             raise _invalid("this connection has registered no owner")
         return session, session.owner, session.holder
@@ -260,7 +266,7 @@ class LockSpaceDispatch:
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
-        session = self.sessions.pop(client.id, None)
+        session = SESSION.get(client)
         if session is None or session.holder is None:
             return
         holder = session.holder
@@ -275,34 +281,44 @@ class LockSpaceDispatch:
     def _preserves(self) -> bool:
         return self._daemon.preserves and self._daemon.is_ending
 
+    def sessions(self) -> dict[int, LockSession]:
+        """The sessions of the connected clients, by client id."""
+        clients = self._server.registry if self._server is not None else ()
+        found = {client.id: SESSION.get(client) for client in clients}
+        return {number: session for number, session in found.items() if session is not None}
+
+    def client(self, client_id: int) -> Client | None:
+        """The connected client with this id, or None."""
+        return self._server.registry.get(client_id) if self._server is not None else None
+
     def disconnect(self, client_id: int, reason: str) -> bool:
         """Close a client's connection; whether there was one."""
-        client = self._server.registry.get(client_id) if self._server is not None else None
+        client = self.client(client_id)
         if client is not None:
             client.abort(reason)
         return client is not None
 
-    def end_holder(self, holder: Holder, because: str) -> asyncio.Task[None] | None:
+    def end_holder(self, holder: Holder, reason: str) -> asyncio.Task[None] | None:
         """End a process, then give its locks back; goes on by itself.
 
         Returns what to wait for; None if the process has ended already, and all is done, or if it may
-        not be ended: then its locks are kept until it ends by itself. because: for the log.
+        not be ended: then its locks are kept until it ends by itself. reason: for the log.
         """
         if holder.has_ended():
             self._give_all_back(holder)
             return None
         if not may_end(holder):
-            _log.error("refusing to terminate a lock holder", pid=holder.pid, because=because)
+            _log.error("refusing to terminate a lock holder", pid=holder.pid, reason=reason)
             self.release_when_ended(holder)
             return None
         if holder not in self.endings:
-            ending = asyncio.get_running_loop().create_task(self._end_holder(holder, because))
+            ending = asyncio.get_running_loop().create_task(self._end_holder(holder, reason))
             self.endings[holder] = ending
             ending.add_done_callback(lambda _: self.endings.pop(holder))
         return self.endings[holder]
 
-    async def _end_holder(self, holder: Holder, because: str) -> None:
-        await end_process(holder, because)
+    async def _end_holder(self, holder: Holder, reason: str) -> None:
+        await end_process(holder, reason)
         self._give_all_back(holder)
 
     def release_when_ended(self, holder: Holder) -> None:

@@ -33,17 +33,17 @@ def may_end(holder: Holder) -> bool:
     return holder.pid not in (1, os.getpid())
 
 
-async def end_process(holder: Holder, because: str) -> None:
+async def end_process(holder: Holder, reason: str) -> None:
     """End a process, which `may_end` allows, and return when it is known that it has ended.
 
-    because: for the log.
+    reason: for the log.
     """
     if holder.has_ended():
         return
     ended = asyncio.Event()
     holder.when_ended(ended.set)
     await _watched(holder, ended)
-    _log.warning("a lock holder is ended", pid=holder.pid, because=because)
+    _log.warning("a lock holder is ended", pid=holder.pid, reason=reason)
     if await _end(holder, ended):
         return
     _log.error("a lock holder does not end; its locks are kept until it does", pid=holder.pid)

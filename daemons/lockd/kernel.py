@@ -25,6 +25,7 @@ _FLOCK: Final = struct.Struct("hhqqi4x")
 _FIRST_BYTE: Final = {
     kind: _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
 }
+_UNLOCKED: Final = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 _SET: Final = fcntl.F_OFD_SETLK
 READ: Final = fcntl.F_RDLCK
 WRITE: Final = fcntl.F_WRLCK
@@ -93,6 +94,14 @@ def _locking_process(descriptor: int) -> int:
 def lock_alone(descriptor: int) -> None:
     """Make a shared lock an exclusive one. Raises OSError when others share it."""
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE[WRITE])
+
+
+def unlock(descriptor: int, path: str) -> None:
+    """Release a lock whose descriptor other processes have, too; an error is logged."""
+    try:
+        fcntl.fcntl(descriptor, _SET, _UNLOCKED)
+    except OSError as error:
+        _log.error("a file failed to unlock", path=path, error=error.strerror)
 
 
 def identity(descriptor: int) -> tuple[int, int]:

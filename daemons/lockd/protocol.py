@@ -73,13 +73,17 @@ class CreateLockspaceArgs:
     path: ShortStr
 
 
-LOCK_SPACE: Final = Program("lockspace", 0x0EA7BEEF, 1)
+LOCK_SPACE: Final = Program("lockspace", 0x0EA7BEEF, 1, prefix="virLockSpaceProtocolDispatch")
 
-REGISTER: Final = LOCK_SPACE.procedure(1, "REGISTER", RegisterArgs, xdr.Void)
-RESTRICT: Final = LOCK_SPACE.procedure(2, "RESTRICT", RestrictArgs, xdr.Void)
-NEW: Final = LOCK_SPACE.procedure(3, "NEW", SpaceArgs, xdr.Void)
-CREATE_RESOURCE: Final = LOCK_SPACE.procedure(4, "CREATE_RESOURCE", ResourceArgs, xdr.Void)
-DELETE_RESOURCE: Final = LOCK_SPACE.procedure(5, "DELETE_RESOURCE", ResourceArgs, xdr.Void)
-ACQUIRE_RESOURCE: Final = LOCK_SPACE.procedure(6, "ACQUIRE_RESOURCE", ResourceArgs, xdr.Void)
-RELEASE_RESOURCE: Final = LOCK_SPACE.procedure(7, "RELEASE_RESOURCE", ResourceArgs, xdr.Void)
+REGISTER: Final = LOCK_SPACE.procedure(1, "REGISTER", RegisterArgs, xdr.Void, flags=0)
+RESTRICT: Final = LOCK_SPACE.procedure(2, "RESTRICT", RestrictArgs, xdr.Void, flags=0)
+NEW: Final = LOCK_SPACE.procedure(3, "NEW", SpaceArgs, xdr.Void, flags=0)
+CREATE_RESOURCE: Final = LOCK_SPACE.procedure(4, "CREATE_RESOURCE", ResourceArgs, xdr.Void, flags=0)
+DELETE_RESOURCE: Final = LOCK_SPACE.procedure(5, "DELETE_RESOURCE", ResourceArgs, xdr.Void, flags=0)
+ACQUIRE_RESOURCE: Final = LOCK_SPACE.procedure(
+    6, "ACQUIRE_RESOURCE", ResourceArgs, xdr.Void, flags=AcquireFlags
+)
+RELEASE_RESOURCE: Final = LOCK_SPACE.procedure(
+    7, "RELEASE_RESOURCE", ResourceArgs, xdr.Void, flags=0
+)
 CREATE_LOCKSPACE: Final = LOCK_SPACE.procedure(8, "CREATE_LOCKSPACE", CreateLockspaceArgs, xdr.Void)

@@ -114,7 +114,7 @@ def _take_again(service: LockSpaceDispatch, entry: Entry) -> bool:
             "lock not recovered; it is kept from others and tried again",
             resource=where,
             owner=owner.name,
-            because=error.message,
+            reason=error.message,
         )
     else:
         _log.warning("lock recovered", resource=where, owner=owner.name, pid=owner.pid)

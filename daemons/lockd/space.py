@@ -233,6 +233,8 @@ class LockSpace:
             return
         if resource.flags & _AUTOCREATE:
             _remove_unshared(resource, descriptor)
+        if self.table.shares_descriptors:
+            kernel.unlock(descriptor, resource.path)
         try:
             os.close(descriptor)
         except (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aiovirt.daemons.lockd.dispatch import LockSession, LockSpaceDispatch, Refusal
+from aiovirt.daemons.lockd.dispatch import SESSION, LockSession, LockSpaceDispatch, Refusal
 from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.recovery import Inherited
@@ -101,7 +101,7 @@ class LocksState(msgspec.Struct):
 
 def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     """Write down who holds what."""
-    sessions = [_save_session(client, one) for client, one in service.sessions.items()]
+    sessions = [_save_session(client, one) for client, one in service.sessions().items()]
     sessions += [SessionState(0, one.pid, one.start, None, False) for one in service.endings]
     journal = service.upkeep.journal if service.upkeep is not None else None
     return LocksState(
@@ -129,9 +129,10 @@ def restore(service: LockSpaceDispatch, state: LocksState) -> None:
     service.refusals.extend(map(_restore_refusal, state.refusals))
     endings = []
     for session in state.sessions:
-        if session.client:
-            service.sessions[session.client] = _restore_session(service, session)
-        else:
+        client = service.client(session.client)
+        if client is not None:
+            SESSION.set(client, _restore_session(service, session))
+        elif not session.client:
             endings.append(_holder(service, session.pid, session.start))
     service.inherited = Inherited(state.journal, endings)
 

@@ -78,6 +78,8 @@ class LockTable:
 
     journal: None where nothing is written down. held: how many holdings there are. on_last: called when
     nothing is held any more. is_quiet: set it then, and on_first will be called when something is held.
+    shares_descriptors: whether another process has our descriptors, too (the rehearsal of a restart);
+    then a lock is not released by closing its descriptor.
     """
 
     holders: Holders = field(default_factory=Holders)
@@ -87,6 +89,7 @@ class LockTable:
     on_last: Callable[[], None] = lambda: None
     held: int = 0
     is_quiet: bool = True
+    shares_descriptors: bool = False
 
     def resources(self) -> Iterator[Resource]:
         """All that are held, in all lockspaces."""

@@ -8,27 +8,40 @@ from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Start
-    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.settings.declaration import Settings
+    from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
+def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
     from aiovirt.daemons.logd.admin_dispatch import LogAdminDispatch
-    from aiovirt.daemons.logd.dispatch import Ageing, LogManagerDispatch
+    from aiovirt.daemons.logd.component import Ageing, LogsComponent
+    from aiovirt.daemons.logd.dispatch import LogManagerDispatch
     from aiovirt.daemons.logd.rotating import Rotation
 
     settings = start.settings
     rotation = Rotation(settings.integer("max_size"), settings.integer("max_backups"))
     ageing = Ageing(settings.text("log_root"), settings.integer("max_age_days"))
-    service = LogManagerDispatch(daemon, rotation, ageing)
-    service.serve_on(main)
-    LogAdminDispatch(service).serve_on(admin)
-    return service
+    dispatch = LogManagerDispatch(daemon, rotation)
+    dispatch.serve_on(main)
+    LogAdminDispatch(dispatch).serve_on(admin)
+    return [LogsComponent(dispatch, ageing)]
+
+
+def _settings() -> Settings:
+    from aiovirt.daemons.logd.settings import SETTINGS
+
+    return SETTINGS
 
 
 KIND = DaemonKind(
-    "logd", "Log manager for the consoles of virtual machines.", _programs, admit=root_or_self
+    "logd",
+    "Log manager for the consoles of virtual machines.",
+    _build,
+    _settings,
+    admit=root_or_self,
+    counterpart="virtlogd",
 )
 
 

@@ -10,7 +10,7 @@ from aiovirt.daemons.logd.following import Follower
 from aiovirt.daemons.logd.openlog import OpenLog
 from aiovirt.daemons.logd.protocol import Domain, Position
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Handlers, Server, WithStream
+from aiovirt.rpc.server import Client, Handlers, Server, WithStream, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -30,22 +30,18 @@ class LogAdminDispatch:
 
     def serve_on(self, server: Server) -> None:
         """Add the program to the admin server."""
-        bound = Handlers(protocol.LOG_ADMIN)
-        bound.bind(protocol.LOG_LIST, self.list)
-        bound.bind(protocol.LOG_ROTATE, self.rotate)
-        bound.bind(protocol.LOG_FOLLOW, self.follow)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
 
+    @serves(protocol.LOG_LIST)
     def list(self, client: Client, args: protocol.ListArgs) -> protocol.ListRet:
-        _check_flags(args.flags)
         paths = sorted(
             path for path in self._service.logs if args.after is None or path > args.after
         )
         page = [_info(self._service.logs[path]) for path in paths[: protocol.PAGE]]
         return protocol.ListRet(page, len(paths) > len(page))
 
+    @serves(protocol.LOG_ROTATE)
     async def rotate(self, client: Client, args: protocol.RotateArgs) -> protocol.PositionRet:
-        _check_flags(args.flags)
         log = self._service.logs.get(args.path)
         if log is None:
             raise _refused(f"log {args.path} is not open")
@@ -63,11 +59,16 @@ class LogAdminDispatch:
                 domain=ErrorDomain.LOGGING,
             ) from error
         log.grown()
-        _log.info("log rotated on request", path=args.path, client=client.id)
+        _log.info(
+            "log rotated on request",
+            server=client.server.name,
+            client=client.id,
+            path=args.path,
+        )
         return protocol.PositionRet(_position(log))
 
+    @serves(protocol.LOG_FOLLOW)
     def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[protocol.PositionRet]:
-        _check_flags(args.flags, int(FollowFlags.FROM_OLDEST))
         log = self._service.logs.get(args.path)
         position = args.position
         if args.flags & FollowFlags.FROM_OLDEST:
@@ -86,12 +87,6 @@ class LogAdminDispatch:
 
 def _refused(text: str) -> RpcError:
     return RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.LOGGING)
-
-
-def _check_flags(flags: int, supported: int = 0) -> None:
-    unsupported = flags & ~supported
-    if unsupported:
-        raise _refused(f"unsupported flags 0x{unsupported:x}; supported are 0x{supported:x}")
 
 
 def _info(log: OpenLog) -> OpenLogInfo:

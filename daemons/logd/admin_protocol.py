@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from aiovirt.daemons.logd.protocol import Domain, Position
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
 
 #: The most logs that one answer lists; the next ones are asked for with `after`.
@@ -98,8 +99,17 @@ class FollowRecord:
     data: Annotated[bytes, xdr.VarOpaque(RECORD_MAX)]
 
 
-LOG_ADMIN: Final = Program("log administration", 0x06900693, 1)
+LOG_ADMIN: Final = Program(
+    "log administration",
+    0x06900693,
+    1,
+    domain=ErrorDomain.LOGGING,
+    prefix="",
+    records=(FollowRecord,),
+)
 
-LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet)
-LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet)
-LOG_FOLLOW: Final = LOG_ADMIN.procedure(3, "LOG_FOLLOW", FollowArgs, PositionRet, stream=True)
+LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet, flags=0)
+LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet, flags=0)
+LOG_FOLLOW: Final = LOG_ADMIN.procedure(
+    3, "LOG_FOLLOW", FollowArgs, PositionRet, stream=True, flags=FollowFlags
+)

@@ -1,4 +1,4 @@
-"""What virtadm offers for logd: an entry point of the group `aiovirt.virtadm`."""
+"""What virtadm offers for logd."""
 
 from __future__ import annotations
 

@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiovirt.daemons.logd import protocol
 from aiovirt.daemons.logd.openlog import OpenLog, make_pipe
@@ -23,55 +21,44 @@ from aiovirt.daemons.logd.protocol import OpenFlags, Position
 from aiovirt.daemons.logd.reading import read_log
 from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds, run_blocking
+from aiovirt.rpc.server import (
+    Client,
+    Daemon,
+    Handlers,
+    Server,
+    WithFds,
+    check_flags,
+    run_blocking,
+    serves,
+)
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-
-if TYPE_CHECKING:
-    from aiovirt.daemons.logd.state import LogsState
-    from aiovirt.daemons.runtime.settings.declaration import Value
-    from aiovirt.rpc.server.restart import Keep
 
 _log = get_logger("daemons.logd.dispatch")
 
 #: Seconds that logs on a slow disk have at the daemon's end.
 _FINISH: Final = 3.0
 #: A string of this protocol ends at a NUL byte, so one in a log is shown as SUBSTITUTE instead: the
-#: rest is not lost, and the position behind it stays right.
+#: rest is not lost, and the position after it stays right.
 _NUL: Final = b"\0"
 _SUBSTITUTE: Final = b"\x1a"
-
-
-@dataclass(slots=True)
-class Ageing:
-    """Which logs are too old. log_root: the folder above the drivers' folders; max_age_days: 0 for
-    never."""
-
-    log_root: str
-    max_age_days: int
 
 
 class LogManagerDispatch:
     """All open logs of the daemon, by path."""
 
-    def __init__(self, daemon: Daemon, rotation: Rotation, ageing: Ageing | None = None) -> None:
+    def __init__(self, daemon: Daemon, rotation: Rotation) -> None:
         self._daemon = daemon
         self.rotation = rotation
         self.logs: dict[str, OpenLog] = {}
-        self._ageing = ageing or Ageing("", 0)
-        self._cleaning: asyncio.Task[None] | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        bound = Handlers(protocol.LOG_MANAGER)
-        bound.bind(protocol.DOMAIN_OPEN_LOG_FILE, self.open)
-        bound.bind(protocol.DOMAIN_GET_LOG_FILE_POSITION, self.position)
-        bound.bind(protocol.DOMAIN_READ_LOG_FILE, self.read)
-        bound.bind(protocol.DOMAIN_APPEND_LOG_FILE, self.append)
-        server.add_program(bound)
+        server.add_program(Handlers.of(self))
         self._daemon.on_ending.append(self.finish)
 
     # Procedures ----------------------------------------------------------------------------------
 
+    @serves(protocol.DOMAIN_OPEN_LOG_FILE)
     def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         path = args.path
         if path in self.logs:
@@ -101,11 +88,19 @@ class LogManagerDispatch:
             on_close=self.closed,
         )
         self.keep(log)
-        _log.info("log opened", path=path, guest=log.guest, driver=log.driver)
+        log.start()
+        _log.info(
+            "log opened",
+            server=client.server.name,
+            client=client.id,
+            path=path,
+            guest=log.guest,
+            driver=log.driver,
+        )
         return WithFds(protocol.PositionRet(Position(file.inode, file.position)), [writing])
 
+    @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)
     async def position(self, client: Client, args: protocol.PositionArgs) -> protocol.PositionRet:
-        _no_flags(args.flags)
         log = self.logs.get(args.path)
         if log is None:
             raise RpcError(
@@ -116,13 +111,14 @@ class LogManagerDispatch:
         await log.do(log.drain)
         return protocol.PositionRet(Position(log.file.inode, log.file.position))
 
+    @serves(protocol.DOMAIN_READ_LOG_FILE, checks_flags=True)
     async def read(self, client: Client, args: protocol.ReadArgs) -> protocol.ReadRet:
         if args.maxlen > protocol.READ_MAX:
             raise RpcError(
                 ErrorCode.INTERNAL_ERROR,
                 f"{args.maxlen} bytes are too many for one reply: {protocol.READ_MAX} at most",
             )
-        _no_flags(args.flags)
+        check_flags(protocol.DOMAIN_READ_LOG_FILE, args.flags)
         try:
             piece = await run_blocking(
                 read_log, args.path, self.rotation.max_backups, args.position, args.maxlen
@@ -132,8 +128,8 @@ class LogManagerDispatch:
         text = piece.data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
         return protocol.ReadRet(text)
 
+    @serves(protocol.DOMAIN_APPEND_LOG_FILE)
     async def append(self, client: Client, args: protocol.AppendArgs) -> protocol.AppendRet:
-        _no_flags(args.flags)
         message = memoryview(args.message.encode(errors="surrogateescape"))
         log = self.logs.get(args.path)
         try:
@@ -158,10 +154,9 @@ class LogManagerDispatch:
     # Logs ----------------------------------------------------------------------------------------
 
     def keep(self, log: OpenLog) -> None:
-        """Take a log among the open ones and begin to move its bytes."""
+        """Take a log, which does not move any bytes yet, among the open ones."""
         self.logs[log.path] = log
         self._daemon.inhibit_shutdown()  # an automatic end would break the guest's pipe
-        log.start()
 
     def closed(self, log: OpenLog) -> None:
         """A log was closed."""
@@ -169,84 +164,13 @@ class LogManagerDispatch:
         self._daemon.allow_shutdown()
         _log.info("log closed", path=log.path, guest=log.guest)
 
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings; they count from the next write on, for open logs, too."""
-        for name, value in changes.items():
-            setattr(self.rotation if hasattr(self.rotation, name) else self._ageing, name, value)
-        self._clean()
-
-    # Old logs ------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """A killed logd leaves nothing: its pipes broke when it ended."""
-        self._clean()
-
-    def _clean(self) -> None:
-        """Remove old logs now and every day, if there is an age for that."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
-            self._cleaning = None
-        if self._ageing.max_age_days and self._ageing.log_root:
-            self._cleaning = asyncio.get_running_loop().create_task(self._keep_clean())
-
-    async def _keep_clean(self) -> None:
-        from aiovirt.daemons.logd.cleaning import EVERY, remove_chain, stale_chains
-
-        while True:
-            ageing = self._ageing
-            stale = await run_blocking(stale_chains, ageing.log_root, ageing.max_age_days)
-            for path, files in stale.items():
-                if path not in self.logs:
-                    remove_chain(path, files)
-            await asyncio.sleep(EVERY)
-
-    # Restart -------------------------------------------------------------------------------------
-
-    @property
-    def state_type(self) -> type[LogsState]:
-        """See `daemons.runtime.kind.Own`, as for the four that follow."""
-        from aiovirt.daemons.logd.state import LogsState
-
-        return LogsState
-
-    async def pause(self) -> None:
-        async with asyncio.timeout(_FINISH):
-            for log in self.logs.values():
-                await log.pause()
-
-    def resume(self) -> None:
-        for log in self.logs.values():
-            log.start()
-
-    def save(self, keep: Keep) -> LogsState:
-        from aiovirt.daemons.logd.state import save
-
-        return save(self, keep)
-
-    def restore(self, state: LogsState) -> None:
-        from aiovirt.daemons.logd.state import restore
-
-        restore(self, state)
-        self._clean()
-
     # The end -------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
         if self.logs:
             endings = [asyncio.create_task(log.finish()) for log in list(self.logs.values())]
             await asyncio.wait(endings, timeout=_FINISH)
-
-
-def _no_flags(flags: int) -> None:
-    if flags:
-        raise RpcError(
-            ErrorCode.INVALID_ARG,
-            f"unsupported flags 0x{flags:x}; none are supported",
-            domain=ErrorDomain.LOGGING,
-        )
 
 
 def _system_error(what: str, error: OSError) -> RpcError:

@@ -9,6 +9,7 @@ from enum import IntFlag
 from typing import Annotated, Final
 
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
 
 #: The most that one READ gives, in bytes: what a string carries.
@@ -97,15 +98,24 @@ class AppendRet:
     result: xdr.Int
 
 
-LOG_MANAGER: Final = Program("log manager", 0x87539319, 1)
+LOG_MANAGER: Final = Program(
+    "log manager",
+    0x87539319,
+    1,
+    domain=ErrorDomain.LOGGING,
+    prefix="virLogManagerProtocolDispatch",
+    enums=(OpenFlags,),
+)
 
 DOMAIN_OPEN_LOG_FILE: Final = LOG_MANAGER.procedure(
     1, "DOMAIN_OPEN_LOG_FILE", OpenArgs, PositionRet, reply_fds=True
 )
 DOMAIN_GET_LOG_FILE_POSITION: Final = LOG_MANAGER.procedure(
-    2, "DOMAIN_GET_LOG_FILE_POSITION", PositionArgs, PositionRet
+    2, "DOMAIN_GET_LOG_FILE_POSITION", PositionArgs, PositionRet, flags=0
 )
-DOMAIN_READ_LOG_FILE: Final = LOG_MANAGER.procedure(3, "DOMAIN_READ_LOG_FILE", ReadArgs, ReadRet)
+DOMAIN_READ_LOG_FILE: Final = LOG_MANAGER.procedure(
+    3, "DOMAIN_READ_LOG_FILE", ReadArgs, ReadRet, flags=0
+)
 DOMAIN_APPEND_LOG_FILE: Final = LOG_MANAGER.procedure(
-    4, "DOMAIN_APPEND_LOG_FILE", AppendArgs, AppendRet
+    4, "DOMAIN_APPEND_LOG_FILE", AppendArgs, AppendRet, flags=0
 )

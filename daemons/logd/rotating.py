@@ -65,12 +65,13 @@ class RotatingFile:
     def take_over(
         cls, path: str, rotation: Rotation, descriptor: int, rotations: int
     ) -> RotatingFile:
-        """Write on to a file that an earlier program had open. Raises OSError."""
+        """Write on to a file that an earlier program had open; only looks at it. Raises OSError."""
         file = cls.__new__(cls)
         file.path = path
         file.rotation = rotation
         file.rotations = rotations
-        file._descriptor, file.inode, file.position = _measured(descriptor)
+        status = os.fstat(descriptor)
+        file._descriptor, file.inode, file.position = descriptor, status.st_ino, status.st_size
         return file
 
     def append(self, data: memoryview) -> None:

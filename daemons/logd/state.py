@@ -45,10 +45,12 @@ def save(service: LogManagerDispatch, keep: Keep) -> LogsState:
     return LogsState([_save_log(log, keep) for log in service.logs.values()])
 
 
-def restore(service: LogManagerDispatch, state: LogsState) -> None:
-    """Go on with the logs that `save` wrote down."""
-    for saved in state.logs:
-        service.keep(_restore_log(service, saved))
+def restore(service: LogManagerDispatch, state: LogsState) -> list[OpenLog]:
+    """Have the logs again that `save` wrote down; they move no bytes until they are started."""
+    logs = [_restore_log(service, saved) for saved in state.logs]
+    for log in logs:
+        service.keep(log)
+    return logs
 
 
 def _save_log(log: OpenLog, keep: Keep) -> LogState:

@@ -1,17 +1,17 @@
-"""One daemon as it runs: its servers, what it has of its own, and the settings that it runs with."""
+"""One daemon as it runs: its servers, its components, and the settings that it runs with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiovirt.admin import dispatch as admin_program
 from aiovirt.admin import extension_dispatch as extension_program
-from aiovirt.daemons.runtime import listening
+from aiovirt.daemons.runtime.listening import Listening
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.settings import Loaded, Value
-from aiovirt.daemons.runtime.settings.live import Running, apply, server_options
+from aiovirt.daemons.runtime.settings import Value
+from aiovirt.daemons.runtime.settings.live import Running, server_options
+from aiovirt.daemons.runtime.tls import prepare_tls
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security.identity import root_or_self
 from aiovirt.rpc.server import Daemon
@@ -20,122 +20,144 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.handover.document import Document
     from aiovirt.daemons.runtime.kind import DaemonKind
     from aiovirt.daemons.runtime.logging import LogSettings
-    from aiovirt.daemons.runtime.process.paths import Paths
-    from aiovirt.daemons.runtime.process.pidfile import PidFile
-    from aiovirt.daemons.runtime.process.systemd import PassedSocket
+    from aiovirt.daemons.runtime.start import Start
 
 _log = get_logger("daemons.runtime.instance")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a daemon starts with. pid_file: None if it is only to be seen whether it could start.
-
-    document: what the program before this one left, if there was one.
-    """
-
-    settings: Loaded
-    paths: Paths
-    pid_file: PidFile | None
-    passed: list[PassedSocket]
-    document: Document | None = None
 
 
 class Instance:
     """The servers of a daemon with everything on them, made inside a running loop.
 
     Making it touches nothing outside the process. Raises StartError when a document does not fit, or
-    TLS files are not fit for use.
+    when TLS files cannot be used.
     """
 
     def __init__(self, kind: DaemonKind, start: Start, log: LogSettings) -> None:
-        self._start = start
         self.name = kind.name
         self.daemon = Daemon(kind.name, logging=log.control)
-        main = self.daemon.add_server(server_options(kind.name, "main", start.settings))
-        main.admit = kind.admit
-        listening.prepare_tls(main, start.settings, start.passed)
-        admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
-        admin.admit = root_or_self
-        admin.add_program(admin_program.handlers(self.daemon))
-        admin.add_program(extension_program.handlers(self.daemon))
-        self._own = kind.programs(self.daemon, main, admin, start)
-        self.running = Running(main, admin, log, self._own)
-        self._own_state: Any = None
-        if start.document is not None and self._own is not None:
-            from aiovirt.daemons.runtime.handover.document import decode_own
+        self.log = log
+        self._start = start
+        self._document = start.document
+        self._main = self.daemon.add_server(server_options(kind.name, "main", start.settings))
+        self._main.admit = kind.admit
+        self._listening = Listening(kind.sockets, start.settings, start.paths, start.passed)
+        if self._needs_tls():
+            prepare_tls(self._main, start.settings)
+        self._admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
+        self._admin.admit = root_or_self
+        self._admin.add_program(admin_program.handlers(self.daemon))
+        self._admin.add_program(extension_program.handlers(self.daemon))
+        self._components = list(kind.build(self.daemon, self._main, self._admin, start))
+        self.running = Running(
+            self._main, self._admin, {"log": log, **{one.name: one for one in self._components}}
+        )
+        if len(self.running.receivers) <= len(self._components):
+            raise ValueError(f"{kind.name} has two components of one name")
+        self.running.check(start.settings)
+        self._states = self._read_states()
 
-            self._own_state = decode_own(start.document, self._own)
+    def _needs_tls(self) -> bool:
+        """Whether any service has TLS; after a restart, the services decide, not the settings."""
+        if self._document is None:
+            return self._listening.needs_tls(self.name)
+        return any(
+            service.tls for server in self._document.servers.servers for service in server.services
+        )
+
+    def _read_states(self) -> dict[str, Any]:
+        if self._document is None:
+            return {}
+        from aiovirt.daemons.runtime.handover.document import decode_states
+
+        types = {one.name: one.state_type for one in self._components}
+        return decode_states(
+            self._document, {name: t for name, t in types.items() if t is not None}
+        )
 
     # Starting ------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Begin what is this daemon's own, then get the sockets: those that systemd passed, or ours.
+        """Start the components, then get the sockets: those that systemd passed, or our own.
 
         Raises StartError.
         """
-        main, admin, start = self.running.main, self.running.admin, self._start
-        if self._own is not None:
+        for one in self._components:
             try:
-                self._own.start()
+                one.start()
             except (OSError, ValueError) as error:
                 raise StartError(Failure.INIT, str(error)) from error
-        if start.passed:
-            listening.adopt_sockets(main, admin, start.passed, start.settings, start.paths)
-        else:
-            listening.open_sockets(main, admin, start.settings, start.paths)
+        self._listening.begin(self._main, self._admin)
 
-    def take_over(self, document: Document) -> Loaded:
-        """Get everything that the program before this one had, and return the settings in force.
+    def restore(self, document: Document) -> None:
+        """Read back everything that the program before this one had, in memory only.
 
-        What has changed in the settings file since that program read it is changed here, too.
+        A rehearsal does exactly this and no more. Raises whatever does not fit.
         """
         from aiovirt.rpc.server.restart import restore
 
         restore(self.daemon, document.servers)
-        self.running.log.restore(document.logging)
-        if self._own is not None:
-            self._own.restore(self._own_state)
-        fresh = self._start.settings
-        return apply(self.name, replace(fresh, values=_known(document, fresh)), fresh, self.running)
+        for one in self._components:
+            if one.name in self._states:
+                one.restore(self._states[one.name])
+
+    def begin(self) -> None:
+        """Let the components act after `restore`; one without a state in the document starts empty.
+
+        From here on there is no way back, so a failure is logged and the others go on.
+        """
+        for one in self._components:
+            self._guarded(one.name, one.resume if one.name in self._states else one.start)
+
+    def _guarded(self, name: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # one component's failure must not cost the others anything
+            _log.error("a component failed", component=name, exc_info=error)
 
     # Ending in a new program ---------------------------------------------------------------------
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the daemon was told to end."""
+        return self.daemon.is_ending
+
     async def pause(self) -> None:
-        """Stop everything that may be stopped without harm. Raises TimeoutError."""
+        """Stop everything that can be stopped without harm. Raises TimeoutError."""
         await self.daemon.pause()
-        if self._own is not None:
-            await self._own.pause()
+        for one in self._components:
+            await one.pause()
 
     def resume(self) -> None:
         """The counterpart of `pause`."""
-        if self._own is not None:
-            self._own.resume()
+        for one in self._components:
+            self._guarded(one.name, one.resume)
         self.daemon.resume()
 
+    def rehearsed(self) -> None:
+        """A rehearsal is over: nobody else has our descriptors any more."""
+        for one in self._components:
+            self._guarded(one.name, one.rehearsed)
+
     def document(self, settings: Mapping[str, Value], keep: Callable[[int], int]) -> bytes:
-        """What the next program needs. keep: called with every descriptor that has to survive.
+        """The document for the next program.
 
-        settings: what the settings file said last.
+        Args:
+            settings: those in force as far as the settings file is concerned.
+            keep: called with every descriptor that has to survive.
         """
-        import msgspec
-
-        from aiovirt.daemons.runtime.handover.document import Document, encode
+        from aiovirt.daemons.runtime.handover.document import Document, encode, encode_states
         from aiovirt.rpc.server.restart import save
 
-        own = None if self._own is None else self._own.save(keep)
+        states = {
+            one.name: one.save(keep) for one in self._components if one.state_type is not None
+        }
         return encode(
             Document(
                 daemon=self.name,
                 settings=dict(settings),
-                logging=self.running.log.save(),
+                logging=self.log.save(),
                 pid_file=keep(self._start.pid_file.descriptor) if self._start.pid_file else -1,
                 servers=save(self.daemon, keep),
-                own=msgspec.Raw(msgspec.json.encode(own)),
+                components=encode_states(states),
             )
         )
-
-
-def _known(document: Document, fresh: Loaded) -> dict[str, Value]:
-    """The earlier program's values of the settings that this program knows, too."""
-    return {name: document.settings.get(name, value) for name, value in fresh.values.items()}

@@ -1,64 +1,80 @@
-"""What makes a daemon this daemon and not another."""
+"""The declaration of a daemon: everything that tells it from other daemons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Start
-    from aiovirt.daemons.runtime.settings.declaration import Value
+    from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.settings.declaration import Settings
+    from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.security.identity import PeerIdentity
     from aiovirt.rpc.server import Daemon, Server
-    from aiovirt.rpc.server.restart import Keep
 
 
-class Own(Protocol):
-    """What a daemon has of its own, beside servers.
+class UnixSocket(NamedTuple):
+    """A UNIX socket of the daemon's own server.
 
-    state_type: the msgspec type of what `save` writes down and `restore` reads at a restart.
+    suffix: follows the path of the daemon's socket, and its name in that of the systemd unit
+    (NAME-ro.socket). permissions, auth: settings by name; without `auth` clients need not authenticate.
+    readonly: whether its clients may call only what changes nothing.
     """
 
-    @property
-    def state_type(self) -> type: ...
-
-    def start(self) -> None:
-        """Begin, before the first client comes; not after a restart. Raises OSError, ValueError."""
-
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings: those that are declared as `Live("own", ...)`."""
-
-    async def pause(self) -> None:
-        """Stop, so that what there is can be written down. Raises TimeoutError; then it goes on."""
-
-    def resume(self) -> None:
-        """The counterpart of `pause`."""
-
-    def save(self, keep: Keep) -> object:
-        """Write everything down. keep: called with each descriptor that has to survive."""
-
-    def restore(self, state: Any) -> None:
-        """Go on from what an earlier program wrote down."""
+    suffix: str = ""
+    permissions: str = "unix_sock_rw_perms"
+    auth: str = ""
+    readonly: bool = False
 
 
-def no_programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own | None:
+class TcpSocket(NamedTuple):
+    """TCP sockets of the daemon's own server, one for each address.
+
+    suffix: as for `UnixSocket`, for the unit only. enabled, address, port, auth: settings by name.
+    tls: whether clients speak TLS.
+    """
+
+    suffix: str
+    enabled: str
+    address: str
+    port: str
+    auth: str = ""
+    tls: bool = False
+
+
+def _common_settings() -> Settings:
+    from aiovirt.daemons.runtime.settings.catalogue import COMMON
+
+    return COMMON
+
+
+def _nothing(daemon: Daemon, main: Server, admin: Server, start: Start) -> Iterable[Component]:
     """A daemon that serves nothing of its own yet; its admin server works all the same."""
-    return None
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonKind:
-    """The declaration of one daemon, in its package's `__init__`.
+    """The declaration of one daemon, `KIND` in its package's `__init__`.
 
-    `name` names the process, its server, its sockets, its files and its settings; `title` describes
-    it in `--help`. `programs(daemon, main, admin, start)` adds to the daemon's own server what it
-    serves, and to the admin server what administers that; it is called once, before any socket
-    exists, and may import what it needs. `admit` decides who may connect to its own UNIX
-    socket; None leaves that to the socket's permissions.
+    name: of the process, its server, its sockets, its files and its settings file.
+    title: its description in `--help`.
+    build: called once as `build(daemon, main, admin, start)`, on the running loop, before any socket
+        exists. It adds programs to the daemon's own server and to the admin server, and returns the
+        daemon's components; it touches nothing outside the process. It may import what it needs.
+    settings: gives the settings of the daemon (see `settings.catalogue.daemon_settings`). It is a
+        function so that commands that import the package do not load them.
+    sockets: of its own server, in the order in which they are opened; the first is at the path that
+        `--socket` names. The admin socket is not among them.
+    admit: decides who may connect to its own UNIX sockets; None leaves that to their permissions.
+    counterpart: libvirt's daemon whose settings file it reads as well; empty for none.
     """
 
     name: str
     title: str
-    programs: Callable[[Daemon, Server, Server, Start], Own | None] = no_programs
+    build: Callable[[Daemon, Server, Server, Start], Iterable[Component]] = _nothing
+    settings: Callable[[], Settings] = _common_settings
+    sockets: tuple[UnixSocket | TcpSocket, ...] = (UnixSocket(),)
     admit: Callable[[PeerIdentity], bool] | None = None
+    counterpart: str = ""

@@ -1,8 +1,8 @@
-"""The life of a daemon, from its command line to its exit status. The same for all three.
+"""The life of a daemon, from its command line to its exit status; the same for every kind.
 
 The order matters: settings before anything is touched, forks before the pid file (a lock belongs to
 a process) and before the event loop, the pid file before the sockets, and readiness after
-everything. A program that was executed anew (`restart`) is given pid file and sockets instead.
+everything. A program that was executed anew (`handover`) is given pid file and sockets instead.
 """
 
 from __future__ import annotations
@@ -14,34 +14,44 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiovirt.daemons.runtime.handover.reexec import Inheritance, Restart, inherited, take_signals
 from aiovirt.daemons.runtime.logging import LogSettings
 from aiovirt.daemons.runtime.process import options as command_line
 from aiovirt.daemons.runtime.process.background import Parent, fork_into_background
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.process.paths import decide, default_settings_file, make_folder
+from aiovirt.daemons.runtime.process.paths import Paths, default_settings_file, make_folder
 from aiovirt.daemons.runtime.process.pidfile import PidFile
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
+from aiovirt.daemons.runtime.settings.file import known, with_fixed
+from aiovirt.daemons.runtime.settings.template import settings_file
+from aiovirt.daemons.runtime.start import Start
 from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Start
     from aiovirt.daemons.runtime.kind import DaemonKind
 
 _log = get_logger("daemons.runtime.lifecycle")
 
 
 def run(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
-    """Be the daemon `kind` until it is told to end. Returns the exit status (see `Failure`).
+    """Be a daemon until it is told to end. Returns the exit status (see `Failure`).
 
-    arguments: the command line without the program's name; None takes the process's own.
-    Raises SystemExit after --help, --version and a wrong command line.
+    Args:
+        kind: its declaration.
+        arguments: the command line without the program's name; None takes the process's own.
+
+    Raises SystemExit after --help, --version, --print-config and a wrong command line.
     """
     gc.disable()
-    options = command_line.parse(kind, sys.argv[1:] if arguments is None else arguments)
+    options = command_line.parse(
+        kind.name,
+        kind.title,
+        sys.argv[1:] if arguments is None else arguments,
+        lambda: settings_file(kind.name, kind.settings(), kind.counterpart),
+    )
     process = _Process(kind, options)
     try:
         process.live()
@@ -57,7 +67,7 @@ def run(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
 
 
 class _Process:
-    """What a daemon's process has besides its servers, gathered in the order in which it is got."""
+    """The parts of a daemon's process besides its servers, in the order in which they are acquired."""
 
     def __init__(self, kind: DaemonKind, options: command_line.Options) -> None:
         self.kind = kind
@@ -67,7 +77,7 @@ class _Process:
         self.parent: Parent | None = None
 
     def report(self, text: str) -> None:
-        """Tell whoever started us why we do not serve."""
+        """Tell the process that started us why we do not serve."""
         if self.parent is not None:
             self.parent.failed(text)
         else:
@@ -75,18 +85,16 @@ class _Process:
 
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
-        settings = self._read_settings()
         inheritance = inherited()
+        settings = self._read_settings()
         if inheritance is not None:
             self._take_over(settings, inheritance)
             return
-        from aiovirt.daemons.runtime.instance import Start
-
         try:
             passed = passed_sockets()
         except OSError as error:
             raise StartError(Failure.NETWORK, f"systemd passed no socket: {error}") from error
-        paths = decide(self.kind.name, self.options, settings)
+        paths = self._paths(settings)
         if self.options.background:
             try:
                 self.parent = fork_into_background(self.kind.name)
@@ -96,71 +104,144 @@ class _Process:
             make_folder(paths.rundir)
         pid_file = PidFile.acquire(paths.pid_file)
         try:
-            self._serve(Start(settings, paths, pid_file, passed))
+            self._serve(Start(settings, paths, pid_file, tuple(passed)), settings)
         finally:
             pid_file.release()
 
-    def _take_over(self, settings: Loaded, inheritance: Inheritance) -> None:
-        """Go on where the program before this one stopped, or only see whether that could be done."""
+    def _take_over(self, fresh: Loaded, inheritance: Inheritance) -> None:
+        """Go on where the program before this one stopped, or only see whether that can be done.
+
+        fresh: what the settings file says now. The daemon begins with it, but settings that wait for the
+        next start keep their value; what it changes is applied when everything is there.
+        """
         from aiovirt.daemons.runtime.handover.document import decode
-        from aiovirt.daemons.runtime.instance import Start
 
         document = decode(inheritance.document, self.kind.name)
-        paths = decide(self.kind.name, self.options, settings)
+        earlier = known(fresh, document.settings)
+        settings = with_fixed(fresh, earlier)
+        paths = self._paths(settings)
         if self.options.background:
             os.chdir("/")
         if inheritance.rehearsal:
-            self._serve(Start(settings, paths, None, [], document))
-            return
+            self._rehearse(Start(settings, paths, None, document=document))
         pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
         try:
-            self._serve(Start(settings, paths, pid_file, [], document))
+            self._serve(Start(settings, paths, pid_file, document=document), earlier, fresh)
         finally:
             pid_file.release()
+
+    def _paths(self, settings: Loaded) -> Paths:
+        options = self.options
+        return Paths.decide(
+            self.kind.name,
+            rundir=options.rundir,
+            socket=options.socket,
+            admin_socket=options.admin_socket,
+            pid_file=options.pid_file,
+            socket_folder=settings.text("unix_sock_dir"),
+        )
 
     def _read_settings(self) -> Loaded:
         named = self.options.config
         path = os.path.abspath(named) if named else default_settings_file(self.kind.name)
         try:
-            return load(self.kind.name, path, required=named is not None)
+            return load(self.kind.settings(), path, required=named is not None)
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
 
-    def _serve(self, start: Start) -> None:
+    def _rehearse(self, start: Start) -> NoReturn:
+        """Read everything back as `_serve` will, then leave with 0, or say why it cannot be done.
+
+        The daemon goes on using the same descriptors: nothing may be read from them, written to them or
+        tidied up at the end. So the loop never goes on after the reading back, and the process leaves
+        at once.
+        """
+        import uvloop
+
+        document = start.document
+        status = 0
+        try:
+            log = LogSettings(
+                self.kind.name,
+                self.options,
+                start.settings,
+                document.logging if document else None,
+                rehearsal=True,
+            )
+
+            async def restore() -> None:
+                from aiovirt.daemons.runtime.instance import Instance
+
+                nonlocal status
+                try:
+                    instance = Instance(self.kind, start, log)
+                    if document is not None:
+                        instance.restore(document)
+                except BaseException as error:  # whatever it is, it must not get past the exit
+                    status = self._failed(error)
+                sys.stderr.flush()
+                os._exit(status)
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(restore())
+        except BaseException as error:  # as above
+            status = self._failed(error)
+        sys.stderr.flush()
+        os._exit(status)
+
+    def _failed(self, error: BaseException) -> int:
+        """Report an error that ends a rehearsal, in one line; the exit status."""
+        text = " ".join(str(error).split())
+        if isinstance(error, StartError):
+            self.report(text)
+            return error.status
+        self.report(f"unexpected {type(error).__name__}: {text}")
+        return 1
+
+    def _serve(self, start: Start, settings: Loaded, fresh: Loaded | None = None) -> None:
+        """Serve until the end.
+
+        settings: those in force as far as the settings file is concerned; fresh: those to be applied
+        when everything is there, after a restart.
+        """
         import uvloop
 
         _raise_descriptor_limit()
-        log = LogSettings(self.kind.name, self.options, start.settings)
+        earlier = start.document.logging if start.document is not None else None
+        log = LogSettings(self.kind.name, self.options, start.settings, earlier)
         bridge_stdlib()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve_on_loop(start, log))
+                runner.run(self._serve_on_loop(start, log, settings, fresh))
         finally:
             log.control.close()
 
-    async def _serve_on_loop(self, start: Start, log: LogSettings) -> None:
+    async def _serve_on_loop(
+        self, start: Start, log: LogSettings, settings: Loaded, fresh: Loaded | None
+    ) -> None:
         from aiovirt.daemons.runtime.instance import Instance
         from aiovirt.daemons.runtime.reload import Reloader
+        from aiovirt.daemons.runtime.settings.live import apply
 
         instance = Instance(self.kind, start, log)
-        if start.pid_file is None:
-            return  # it was only to be seen that everything is there and the document fits
         if start.document is None:
             instance.open()
             instance.daemon.set_timeout(self.options.timeout)
-            settings = start.settings
         else:
-            settings = instance.take_over(start.document)
+            instance.restore(start.document)
+            instance.begin()
+        if fresh is not None:
+            settings = apply(settings, fresh, instance.running)
         required = self.options.config is not None
         reloader = Reloader(
-            self.kind.name, settings, instance.running, self.notifier, required=required
+            settings, instance.running, log.control, self.notifier, required=required
         )
-        restart = Restart(instance, reloader, self.notifier, self.folder)
+        restart = Restart(instance, lambda: reloader.settings, self.notifier, self.folder)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_mistake)
         loop.add_signal_handler(signal.SIGTERM, instance.daemon.shutdown)
         loop.add_signal_handler(signal.SIGINT, instance.daemon.shutdown)
-        loop.add_signal_handler(signal.SIGHUP, reloader.reload)
+        loop.add_signal_handler(signal.SIGHUP, reloader.request)
         loop.add_signal_handler(signal.SIGUSR1, restart.request)
         take_signals()
         if start.document is not None:
@@ -182,7 +263,7 @@ def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 
 def _raise_descriptor_limit() -> None:
-    """Take as many descriptors as we are allowed: each client needs one, and we do not select()."""
+    """Raise the soft limit of descriptors to the hard one: each client needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

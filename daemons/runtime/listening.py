@@ -6,116 +6,152 @@ it. libvirt: src/rpc/virnetserver.c, virNetServerAddServiceActivation.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
 import stat
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from aiovirt.daemons.runtime.kind import TcpSocket, UnixSocket
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.settings.catalogue import settings_of
-from aiovirt.rpc.logs import get_logger
-
-_log = get_logger("daemons.runtime.listening")
-
-#: Seconds between two looks at whether a certificate ends soon.
-_DAY: Final = 24 * 3600.0
+from aiovirt.rpc.server.access import Access
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.process.paths import Paths
     from aiovirt.daemons.runtime.process.systemd import PassedSocket
     from aiovirt.daemons.runtime.settings import Loaded
-    from aiovirt.rpc.security.tls import ServerTls
     from aiovirt.rpc.server import Server
+    from aiovirt.rpc.server.access import Authentication
+
+AnySocket = UnixSocket | TcpSocket
 
 
-def open_sockets(main: Server, admin: Server, settings: Loaded, paths: Paths) -> None:
-    """Open the daemon's UNIX socket, its admin socket and, where the settings say so, TCP.
+class Listening:
+    """The sockets of one daemon at its start.
 
-    Raises StartError.
+    Args:
+        sockets: the declarations of those of its own server.
+        settings: those to begin with.
+        paths: of the UNIX sockets.
+        passed: what systemd passed.
+
+    Raises StartError for a wish that cannot be granted.
     """
-    group = _group(settings.text("unix_sock_group"))
-    auth = authentication(settings)
-    kinds = [
-        (main, paths.socket, "unix_sock_rw_perms", "auth_unix_rw"),
-        (admin, paths.admin_socket, "unix_sock_admin_perms", ""),
-    ]
-    if "unix_sock_ro_perms" in settings.values:
-        kinds.append((main, f"{paths.socket}-ro", "unix_sock_ro_perms", "auth_unix_ro"))
-    for server, path, permissions, how in kinds:
+
+    def __init__(
+        self,
+        sockets: Iterable[AnySocket],
+        settings: Loaded,
+        paths: Paths,
+        passed: Iterable[PassedSocket],
+    ) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._passed = list(passed)
+        self._access = {one: _access(one, settings) for one in sockets}
+
+    def needs_tls(self, name: str) -> bool:
+        """Whether the daemon `name` has a socket with TLS, by its settings or from systemd."""
+        units = [one.name for one in self._passed]
+        return any(
+            self._settings.values[one.enabled] or _unit(name, one) in units
+            for one in self._access
+            if isinstance(one, TcpSocket) and one.tls
+        )
+
+    def begin(self, main: Server, admin: Server) -> None:
+        """Give both servers their sockets. Raises StartError."""
+        if self._passed:
+            for one in self._passed:
+                self._adopt(main, admin, one)
+        else:
+            self._open(main, admin)
+
+    # Our own -------------------------------------------------------------------------------------
+
+    def _open(self, main: Server, admin: Server) -> None:
+        settings, paths = self._settings, self._paths
+        group = _group(settings.text("unix_sock_group"))
+        self._open_unix(admin, paths.admin_socket, "unix_sock_admin_perms", group, Access())
+        for one, access in self._access.items():
+            if isinstance(one, UnixSocket):
+                path = f"{paths.socket}{one.suffix}"
+                self._open_unix(main, path, one.permissions, group, access)
+            elif settings.values[one.enabled]:
+                _open_tcp(main, settings.text(one.address), settings.text(one.port), access)
+
+    def _open_unix(
+        self, server: Server, path: str, permissions: str, group: int | None, access: Access
+    ) -> None:
         remove_stale(path)
+        mode = self._settings.integer(permissions)
         try:
-            server.listen_unix(
-                path,
-                mode=settings.integer(permissions),
-                group=group,
-                readonly=how == "auth_unix_ro",
-                auth=auth.get(how, "none"),
-            )
+            server.listen_unix(path, mode=mode, group=group, access=access)
         except OSError as error:
             raise StartError(
                 Failure.NETWORK, f"the socket {path} cannot be opened: {error.strerror or error}"
             ) from error
-    if settings.values.get("listen_tcp"):
-        _listen_tcp(main, settings, "tcp_port", auth["auth_tcp"])
-    if settings.values.get("listen_tls"):
-        _listen_tcp(main, settings, "tls_port", auth["auth_tls"], tls=True)
+
+    # systemd's -----------------------------------------------------------------------------------
+
+    def _adopt(self, main: Server, admin: Server, one: PassedSocket) -> None:
+        """Give a passed socket to the server whose unit name or path it has."""
+        if not one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise StartError(Failure.NETWORK, f"{one}, which systemd passed, does not listen")
+        if self._is_admin(main.name, one):
+            admin.adopt(one.sock, Access())
+            return
+        declared = self._declaration(main.name, one)
+        if declared is None:
+            units = [_unit(main.name, known) for known in self._access]
+            raise StartError(
+                Failure.NETWORK,
+                f"{one}, which systemd passed, is for no server:"
+                f" {', '.join((*units, _admin_unit(main.name)))} are known",
+            )
+        main.adopt(one.sock, self._access[declared])
+
+    def _is_admin(self, name: str, one: PassedSocket) -> bool:
+        if one.name:
+            return one.name == _admin_unit(name)
+        return one.path == self._paths.admin_socket or one.path.endswith("-admin-sock")
+
+    def _declaration(self, name: str, one: PassedSocket) -> AnySocket | None:
+        """The socket that a passed one stands for: by the unit's name, or else by kind and path."""
+        if one.name:
+            return next((known for known in self._access if _unit(name, known) == one.name), None)
+        if not one.is_unix:
+            found = (x for x in self._access if isinstance(x, TcpSocket) and not x.tls)
+            return next(found, None)
+        unix = [known for known in self._access if isinstance(known, UnixSocket)]
+        named = (x for x in unix if x.suffix and one.path.endswith(f"-sock{x.suffix}"))
+        return next(named, unix[0] if unix else None)
 
 
-def authentication(settings: Loaded) -> dict[str, str]:
-    """How the clients of each kind of socket authenticate, by the settings' names.
-
-    Raises StartError for what is not to be had.
-    """
-    found = {
-        name: settings.text(name)
-        for name in ("auth_unix_rw", "auth_unix_ro", "auth_tcp", "auth_tls")
-        if name in settings.values
-    }
-    for name, how in found.items():
-        if how == "polkit":
-            raise StartError(Failure.NETWORK, f'{name} = "polkit": there is no polkit here')
-    if found.get("auth_tcp") == "sasl":
+def _access(one: AnySocket, settings: Loaded) -> Access:
+    """Raises StartError for an authentication that is not available."""
+    how = settings.text(one.auth) if one.auth else "none"
+    if how == "polkit":
+        raise StartError(Failure.NETWORK, f'{one.auth} = "polkit": polkit is not available here')
+    if how == "sasl" and isinstance(one, TcpSocket) and not one.tls:
         raise StartError(
             Failure.NETWORK,
-            'auth_tcp = "sasl": without TLS nothing protects what follows; use listen_tls and'
-            ' auth_tls = "sasl"',
+            f'{one.auth} = "sasl": without TLS nothing protects the connection afterwards; use SASL'
+            " with TLS instead",
         )
-    return found
+    auth: Authentication = "sasl" if how == "sasl" else "none"
+    if isinstance(one, TcpSocket):
+        return Access(auth=auth, tls=one.tls)
+    return Access(readonly=one.readonly, auth=auth)
 
 
-def prepare_tls(main: Server, settings: Loaded, passed: Iterable[PassedSocket]) -> None:
-    """Read what TLS needs, if the settings want TLS or systemd passed a socket for it.
+def _unit(name: str, one: AnySocket) -> str:
+    return f"{name}{one.suffix}.socket"
 
-    Raises StartError.
-    """
-    wanted = settings.values.get("listen_tls")
-    if "listen_tls" not in settings.values or not (
-        wanted or any(one.name == _tls_unit(main.name) for one in passed)
-    ):
-        return
-    from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy
 
-    allowed = settings.values["tls_allowed_dn_list"]
-    files = TlsFiles(
-        ca=settings.text("ca_file"),
-        cert=settings.text("cert_file"),
-        key=settings.text("key_file"),
-        crl=settings.text("crl_file"),
-    )
-    policy = TlsPolicy(
-        verify=not settings.values["tls_no_verify_certificate"],
-        sanity=not settings.values["tls_no_sanity_certificate"],
-        allowed=allowed if isinstance(allowed, tuple) else None,
-        priority=settings.text("tls_priority"),
-    )
-    try:
-        main.tls = ServerTls(files, policy, _warn)
-        main.loop.call_later(_DAY, _warn_daily, main.loop, main.tls)
-    except ValueError as error:
-        raise StartError(Failure.NETWORK, str(error)) from error
+def _admin_unit(name: str) -> str:
+    return f"{name}-admin.socket"
 
 
 def _group(name: str) -> int | None:
@@ -133,29 +169,26 @@ def _group(name: str) -> int | None:
         ) from error
 
 
-def _listen_tcp(
-    server: Server, settings: Loaded, setting: str, auth: str, *, tls: bool = False
-) -> None:
-    address, port = settings.text("listen_addr"), settings.text(setting)
+def _open_tcp(server: Server, address: str, port: str, access: Access) -> None:
     where = f"{address or 'any address'}, port {port}"
     try:
         number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        server.listen_tcp(address, number, auth=auth, tls=tls)
-    except OSError as error:  # also a service or a host that is not known
+        server.listen_tcp(address, number, access=access)
+    except OSError as error:  # also an unknown service or host
         raise StartError(
             Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
         ) from error
 
 
 def remove_stale(path: str) -> None:
-    """Remove a socket file that a daemon left behind when it died.
+    """Remove the socket file of a dead daemon.
 
-    Raises StartError when somebody listens there, or when the file is no socket.
+    Raises StartError when a process listens there, or when the file is not a socket.
     """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise StartError(
-                Failure.NETWORK, f"{path} is in the way: it is no socket, so it was left alone"
+                Failure.NETWORK, f"{path} is in the way: it is not a socket, so it was left alone"
             )
     except FileNotFoundError:
         return
@@ -165,80 +198,9 @@ def remove_stale(path: str) -> None:
     if outcome == errno.ECONNREFUSED:
         os.unlink(path)
     elif outcome != errno.ENOENT:
+        answered = outcome in (0, errno.EAGAIN)
         raise StartError(
             Failure.NETWORK,
             f"the socket {path} is in use: "
-            + ("somebody answers there" if outcome in (0, errno.EAGAIN) else os.strerror(outcome)),
+            + ("another process answers there" if answered else os.strerror(outcome)),
         )
-
-
-def adopt_sockets(
-    main: Server,
-    admin: Server,
-    passed: Iterable[PassedSocket],
-    settings: Loaded,
-    paths: Paths,
-) -> None:
-    """Give each socket that systemd passed to the server whose unit name or path it has.
-
-    Raises StartError for one that neither takes, and for one that does not listen.
-    """
-    auth = authentication(settings)
-    for one in passed:
-        if not one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise StartError(Failure.NETWORK, f"{one}, which systemd passed, does not listen")
-        server = _taker(main, admin, one, paths)
-        if server is None:
-            raise StartError(
-                Failure.NETWORK,
-                f"{one}, which systemd passed, is for no server:"
-                f" {', '.join(_unit_names(main.name))} are known",
-            )
-        how = _authentication_of(main.name, one) if server is main else ""
-        server.adopt(
-            one.sock,
-            tls=how == "auth_tls",
-            readonly=how == "auth_unix_ro",
-            auth=auth.get(how, "none"),
-        )
-
-
-def _authentication_of(name: str, one: PassedSocket) -> str:
-    """The setting that says how clients of a passed socket authenticate."""
-    if not one.is_unix:
-        return "auth_tls" if one.name == _tls_unit(name) else "auth_tcp"
-    readonly = one.name == f"{name}-ro.socket" or (not one.name and one.path.endswith("-sock-ro"))
-    return "auth_unix_ro" if readonly else "auth_unix_rw"
-
-
-def _warn_daily(loop: asyncio.AbstractEventLoop, security: ServerTls) -> None:
-    security.warn_of_end()
-    loop.call_later(_DAY, _warn_daily, loop, security)
-
-
-def _warn(problem: str) -> None:
-    _log.warning("certificate", problem=problem)
-
-
-def _tls_unit(name: str) -> str:
-    return f"{name}-tls.socket"
-
-
-def _unit_names(name: str) -> dict[str, str]:
-    """Unit name to the kind of socket it stands for."""
-    units = {f"{name}.socket": "main", f"{name}-admin.socket": "admin"}
-    if "listen_tcp" in settings_of(name):
-        units[f"{name}-tcp.socket"] = "main"
-        units[_tls_unit(name)] = "main"
-        units[f"{name}-ro.socket"] = "main"
-    return units
-
-
-def _taker(main: Server, admin: Server, one: PassedSocket, paths: Paths) -> Server | None:
-    if one.name:
-        return {"main": main, "admin": admin}.get(_unit_names(main.name).get(one.name, ""))
-    if one.path == paths.admin_socket or one.path.endswith("-admin-sock"):
-        return admin
-    if one.is_unix or "listen_tcp" in settings_of(main.name):
-        return main
-    return None

@@ -7,17 +7,25 @@ virDaemonSetupLogging.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiovirt import __version__
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.process.paths import default_log_file, make_folder
-from aiovirt.rpc.logs import Level, LogControl, LogSettingError, get_logger, parse_level
+from aiovirt.rpc.logs import (
+    Level,
+    LogControl,
+    LogSettingError,
+    get_logger,
+    parse_level,
+    parse_outputs,
+)
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.handover.document import LoggingState
     from aiovirt.daemons.runtime.process.options import Options
     from aiovirt.daemons.runtime.settings import Loaded, Value
 
@@ -33,13 +41,43 @@ ENVIRONMENT = {
 """What is set -> the variable that comes before the settings file."""
 
 
+@dataclass(slots=True)
+class LoggingState:
+    """Logging as it is now, in the words of the admin program, on its way to the next program.
+
+    is_default: whether the outputs are the daemon's own choice.
+    """
+
+    level: int
+    filters: str
+    outputs: str
+    is_default: bool
+
+
 class LogSettings:
     """The logging of this daemon: opens it, and changes it when the settings change.
+
+    Args:
+        name: of the daemon.
+        options: the command line.
+        settings: those to begin with.
+        earlier: what an earlier program of this process logged like; its outputs, filters and level
+            come before those of the settings. Outputs that cannot be opened any more are logged and
+            replaced by standard error.
+        rehearsal: open nothing; errors go to standard error.
 
     Raises StartError when the environment's or the file's wishes cannot be met.
     """
 
-    def __init__(self, name: str, options: Options, settings: Loaded) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        settings: Loaded,
+        earlier: LoggingState | None = None,
+        *,
+        rehearsal: bool = False,
+    ) -> None:
         self._name = name
         self._background = options.background
         self._level_at_most = Level.INFO if options.verbose else Level.ERROR
@@ -50,17 +88,44 @@ class LogSettings:
         wanted = {what: os.environ[variable] for what, variable in self._pinned.items()}
         try:
             level = self._level(wanted.get("level", settings.integer("log_level")))
-            self.control = LogControl(
-                name,
+            filters = wanted.get("filters", settings.text("log_filters"))
+            outputs = wanted.get("outputs", settings.text("log_outputs"))
+            if earlier is not None:
+                self._default_in_force = earlier.is_default
+                level, filters, outputs = earlier.level, earlier.filters, earlier.outputs
+            elif not outputs:
+                self._make_default_folder()
+            parse_outputs(outputs)
+            if rehearsal:
+                outputs = f"{Level.ERROR}:stderr"
+            self.control = self._open(level, filters, outputs, settings, earlier is not None)
+        except LogSettingError as error:
+            raise StartError(Failure.SETTINGS, self._blame(str(error))) from error
+
+    def _open(
+        self, level: int, filters: str, outputs: str, settings: Loaded, forgiving: bool
+    ) -> LogControl:
+        """Open the outputs. forgiving: standard error does when they cannot be opened."""
+
+        def control(outputs: str) -> LogControl:
+            return LogControl(
+                self._name,
                 level=level,
-                filters=wanted.get("filters", settings.text("log_filters")),
-                outputs=wanted.get("outputs", settings.text("log_outputs")),
+                filters=filters,
+                outputs=outputs,
                 log_format=settings.text("log_format"),
                 default=self._default_outputs(level),
                 banner=(f"aiovirt version: {__version__}", f"hostname: {os.uname().nodename}"),
             )
+
+        try:
+            return control(outputs)
         except LogSettingError as error:
-            raise StartError(Failure.SETTINGS, self._blame(str(error))) from error
+            if not forgiving:
+                raise
+            opened = control(f"{level}:stderr")
+            _log.error("logging is not as it was before the restart", because=str(error))
+            return opened
 
     def _blame(self, text: str) -> str:
         return (
@@ -74,27 +139,29 @@ class LogSettings:
         return min(parse_level(wanted or Level.WARNING), self._level_at_most)
 
     def _default_outputs(self, level: int) -> str:
-        """Where lines go when nobody says so.
+        """The destination of log lines when nothing sets it.
 
-        Unlike libvirt, which takes the journal whenever it exists and standard input is no
-        terminal, a daemon in the foreground takes it only when its standard error leads there: one
-        started by a test shows its errors to that test.
+        libvirt takes the journal whenever it exists and standard input is not a terminal. A daemon in
+        the foreground takes it here only when its standard error leads there: one started by a test
+        shows its errors to that test.
         """
         if self._background:
             if os.access(_JOURNAL, os.W_OK):
                 return f"{max(level, Level.INFO)}:journald"
-            path = default_log_file(self._name)
-            make_folder(os.path.dirname(path))
-            return f"{level}:file:{path}"
+            return f"{level}:file:{default_log_file(self._name)}"
         if _stderr_is_the_journal():
             return f"{max(level, Level.INFO)}:journald"
         return f"{level}:stderr"
 
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take over changed settings, keyed "level", "filters", "outputs", "log_format"; all or
-        none.
+    def _make_default_folder(self) -> None:
+        """Make the folder of the default log file, if there is one. Raises StartError."""
+        if self._background and not os.access(_JOURNAL, os.W_OK):
+            make_folder(os.path.dirname(default_log_file(self._name)))
 
-        Raises LogSettingError.
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings, keyed "level", "filters", "outputs", "log_format"; all or none.
+
+        Opens files, so that it may block; threads may call it. Raises LogSettingError.
         """
         wanted = dict(changes)
         for what in self._pinned.keys() & wanted.keys():
@@ -109,6 +176,8 @@ class LogSettings:
         outputs = texts.pop("outputs", None)
         default = self._default_in_force if outputs is None else not outputs
         if outputs == "" or (default and level != self.control.level and self._untouched()):
+            with contextlib.suppress(StartError):  # that it is missing is found when it is opened
+                self._make_default_folder()
             outputs = self._default_outputs(level)
         self.control.configure(
             level=level,
@@ -119,27 +188,14 @@ class LogSettings:
         self._default_in_force = default
 
     def save(self) -> LoggingState:
-        """Write down what is in force; `restore` reads it."""
-        from aiovirt.daemons.runtime.handover.document import LoggingState
-
+        """Write down what is in force, for `earlier` of the next program."""
         control = self.control
         # As they were asked for, without the stars that are put around every match.
         filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
         return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)
 
-    def restore(self, state: LoggingState) -> None:
-        """Log as an earlier program did. What cannot be opened any more is logged and left."""
-        outputs = None if state.outputs == self.control.outputs_text() else state.outputs
-        try:
-            self.control.configure(level=state.level, filters=state.filters, outputs=outputs)
-        except LogSettingError as error:
-            _log.error("logging is not as it was before the restart", because=str(error))
-        else:
-            self._default_in_force = state.is_default
-
     def _untouched(self) -> bool:
-        """Whether the outputs are what we chose, and not what somebody asked for over the admin
-        socket."""
+        """Whether the outputs are the default ones, and not set over the admin socket."""
         return self.control.outputs_text() == self._default_outputs(self.control.level)
 
 

@@ -1,14 +1,20 @@
-"""SIGHUP: read the settings file again and change what changed in it, and turn to rotated logs."""
+"""SIGHUP: read the settings file again, change what changed in it, and turn to rotated logs.
+
+Whatever may wait for a file system (the settings file, TLS files, log files) is done on a thread, as the
+admin procedures do it; everything else is changed on the loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.settings.declaration import SettingsError, Value
 from aiovirt.daemons.runtime.settings.file import Loaded, load
-from aiovirt.daemons.runtime.settings.live import Running, apply
-from aiovirt.rpc.logs import LogSettingError, get_logger
+from aiovirt.daemons.runtime.settings.live import Change, Running
+from aiovirt.rpc.logs import LogControl, LogSettingError, get_logger
+from aiovirt.rpc.server.threads import run_blocking
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.process.systemd import Notifier
@@ -17,43 +23,91 @@ _log = get_logger("daemons.runtime.reload")
 
 
 class Reloader:
-    """Knows what the settings file said last. What the admin socket changed since stays, unless the
-    file changes it."""
+    """Knows the last contents of the settings file.
+
+    A change made over the admin socket since then stays, unless the file changes it.
+
+    Args:
+        loaded: the settings in force as far as the file is concerned.
+        running: the parts of the daemon that settings change.
+        control: the logging, whose files are reopened.
+        notifier: told of the begin and the end of a reload.
+        required: whether the settings file has to exist.
+    """
 
     def __init__(
-        self, name: str, loaded: Loaded, running: Running, notifier: Notifier, *, required: bool
+        self,
+        loaded: Loaded,
+        running: Running,
+        control: LogControl,
+        notifier: Notifier,
+        *,
+        required: bool,
     ) -> None:
-        self._name = name
         self._loaded = loaded
         self._running = running
+        self._control = control
         self._notifier = notifier
         self._required = required
         self._warned: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
         self._mention(loaded)
 
     @property
     def settings(self) -> Mapping[str, Value]:
-        """What the settings file said last."""
+        """The settings in force as far as the file is concerned."""
         return self._loaded.values
 
-    def reload(self) -> None:
+    def request(self) -> None:
+        """Reload soon; once more afterwards if a reload is under way. The daemon's end ends it, too."""
+        if self._task is not None:
+            self._again = True
+            return
+        self._task = asyncio.get_running_loop().create_task(self._reload_as_asked())
+
+    async def _reload_as_asked(self) -> None:
+        try:
+            while True:
+                self._again = False
+                await self.reload()
+                if not self._again:
+                    return
+        except Exception as error:  # a mistake of ours must not keep the next SIGHUP from working
+            _log.error("settings not read again", exc_info=error)
+        finally:
+            self._task = None
+
+    async def reload(self) -> None:
         """Read the file and apply it. A bad file changes nothing and is logged."""
         self._notifier.reloading()
         try:
-            fresh = load(self._name, self._loaded.path, required=self._required)
+            fresh = await run_blocking(self._read)
         except SettingsError as error:
             _log.error("settings not read again", because=str(error))
         else:
             self._mention(fresh)
-            self._loaded = apply(self._name, self._loaded, fresh, self._running)
+            self._loaded = await self._apply(fresh)
         try:
-            self._running.log.control.reopen()
+            await run_blocking(self._control.reopen)
         except LogSettingError as error:
             _log.error("log files not reopened", because=str(error))
         self._notifier.ready()
 
+    def _read(self) -> Loaded:
+        return load(self._loaded.settings, self._loaded.path, required=self._required)
+
+    async def _apply(self, fresh: Loaded) -> Loaded:
+        change = Change(self._loaded, fresh, self._running)
+        for step in change.steps():
+            if step.may_block:
+                await run_blocking(change.act, step)
+            else:
+                change.act(step)
+        return change.finish()
+
     def _mention(self, loaded: Loaded) -> None:
-        """Warn of what a file sets in vain; of each name once in the daemon's life."""
+        """Warn of settings without effect; of each name once in the daemon's life."""
         for unused in loaded.unused:
             if unused.name not in self._warned:
                 self._warned.add(unused.name)

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.kind import DaemonKind, TcpSocket, UnixSocket
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Start
-    from aiovirt.daemons.runtime.kind import Own
+    from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.settings.declaration import Settings
+    from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.server import Daemon, Server
 
 
-def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
+def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
+    from aiovirt.daemons.virtd.component import RemoteComponent, SaslComponent
     from aiovirt.daemons.virtd.dispatch import RemoteDispatch
     from aiovirt.daemons.virtd.sasl import SaslDispatch
 
@@ -21,13 +23,29 @@ def _programs(daemon: Daemon, main: Server, admin: Server, start: Start) -> Own:
     sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    service = RemoteDispatch(sasl)
-    service.serve_on(main)
-    return service
+    dispatch = RemoteDispatch(sasl)
+    dispatch.serve_on(main)
+    return [RemoteComponent(dispatch), SaslComponent(sasl)]
+
+
+def _settings() -> Settings:
+    from aiovirt.daemons.virtd.settings import SETTINGS
+
+    return SETTINGS
 
 
 KIND = DaemonKind(
-    "virtd", "Virtualization daemon without a hypervisor, for testing libvirt clients.", _programs
+    "virtd",
+    "Virtualization daemon without a hypervisor, for testing libvirt clients.",
+    _build,
+    _settings,
+    sockets=(
+        UnixSocket(auth="auth_unix_rw"),
+        UnixSocket("-ro", "unix_sock_ro_perms", "auth_unix_ro", readonly=True),
+        TcpSocket("-tcp", "listen_tcp", "listen_addr", "tcp_port", "auth_tcp"),
+        TcpSocket("-tls", "listen_tls", "listen_addr", "tls_port", "auth_tls", tls=True),
+    ),
+    counterpart="libvirtd",
 )
 
 

@@ -1,6 +1,6 @@
 """The calling side of the remote program: opening a connection, with authentication if it is asked.
 
-    connection = await Connection.open_unix("/run/libvirt/libvirt-sock")
+    connection = await connect_unix("/run/libvirt/libvirt-sock")
     await authenticate(connection, name="joe", password="secret")
     await open_driver(connection, "qemu:///system")
 

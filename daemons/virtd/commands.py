@@ -1,4 +1,4 @@
-"""What virtadm offers for virtd: an entry point of the group `aiovirt.virtadm`."""
+"""What virtadm offers for virtd."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ async def _sasl_passwd(session: AdminSession, command: Invocation) -> None:
 
 def _ask(name: str) -> str:
     """The password: asked for twice at a terminal, else the first line of the standard input."""
+    if sys.stdin is None:
+        raise ValueError("the password is read from the standard input, which is closed")
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     password = getpass.getpass(f"New password of '{name}': ")

@@ -1,7 +1,7 @@
 """The front door of the remote program: who a client is, what it opens, and what it asks first.
 
-No hypervisor is behind it. What a client opens is a driver by its URI, `qemu` or `test`, and what it is
-told of that is what libvirt's own would say.
+It has no hypervisor. A client opens a driver by its URI, `qemu` or `test`, and gets the answers that
+libvirt's own driver would give.
 
 Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code and domain.
 """
@@ -11,22 +11,20 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from aiovirt.admin.protocol import LIBVIRT_VERSION
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, OpenFlags
-from aiovirt.rpc.server import Client, Handlers, Server
+from aiovirt.rpc.server import Client, ClientState, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.settings.declaration import Value
     from aiovirt.daemons.virtd.sasl import SaslDispatch
-    from aiovirt.daemons.virtd.state import RemoteState
-    from aiovirt.rpc.server.restart import Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +75,34 @@ class Opened:
     driver: Driver
 
 
+#: What a client has opened.
+OPENED: Final = ClientState[Opened]("opened driver")
+
+
 class RemoteDispatch:
-    """Serves the program. opened: by client id."""
+    """Serves the program."""
 
     def __init__(self, sasl: SaslDispatch) -> None:
-        self.opened: dict[int, Opened] = {}
         self._sasl = sasl
+        self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        bound = Handlers(protocol.REMOTE)
-        bound.bind(protocol.AUTH_LIST, self.auth_list)
-        bound.bind(protocol.AUTH_POLKIT, self.auth_polkit)
-        self._sasl.bind(bound)
-        bound.bind(protocol.CONNECT_OPEN, self.open)
-        bound.bind(protocol.CONNECT_CLOSE, self.close)
-        bound.bind(protocol.CONNECT_GET_TYPE, self.get_type)
-        bound.bind(protocol.CONNECT_GET_VERSION, self.get_version)
-        bound.bind(protocol.CONNECT_GET_HOSTNAME, self.get_hostname)
-        bound.bind(protocol.CONNECT_GET_URI, self.get_uri)
-        bound.bind(protocol.CONNECT_IS_SECURE, self.is_secure)
-        bound.bind(protocol.CONNECT_GET_LIB_VERSION, self.get_lib_version)
-        bound.bind(protocol.CONNECT_SUPPORTS_FEATURE, self.supports_feature)
-        bound.bind(protocol.CONNECT_REGISTER_CLOSE_CALLBACK, self.close_callback)
-        bound.bind(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK, self.close_callback)
-        server.add_program(bound)
-        server.on_client_gone.append(self._client_gone)
+        server.add_program(Handlers.of(self, self._sasl, domain_of=unsupported_domain))
+        self._server = server
+
+    def clients(self) -> Iterable[Client]:
+        """The connected clients."""
+        return self._server.registry if self._server is not None else ()
 
     # Authentication ------------------------------------------------------------------------------
 
+    @serves(protocol.AUTH_LIST)
     def auth_list(self, client: Client, args: None) -> protocol.AuthListRet:
-        wanted = client.auth == "sasl" and not client.authenticated
+        wanted = client.access.auth == "sasl" and not client.authenticated
         return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
 
+    @serves(protocol.AUTH_POLKIT)
     def auth_polkit(self, client: Client, args: None) -> protocol.PolkitRet:
         raise RpcError(
             ErrorCode.AUTH_FAILED,
@@ -119,40 +112,49 @@ class RemoteDispatch:
 
     # The connection ------------------------------------------------------------------------------
 
+    @serves(protocol.CONNECT_OPEN)
     def open(self, client: Client, args: protocol.OpenArgs) -> None:
-        if self.opened.pop(client.id, None) is not None:  # libvirt's closes it then, too
+        if OPENED.pop(client) is not None:  # libvirt's closes it then, too
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
         if args.name is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
-        self.opened[client.id] = find_driver(args.name)
+        OPENED.set(client, find_driver(args.name))
         if args.flags & OpenFlags.READONLY:
             client.readonly = True
 
+    @serves(protocol.CONNECT_CLOSE)
     def close(self, client: Client, args: None) -> None:
         client.close_after_reply()
 
+    @serves(protocol.CONNECT_GET_TYPE)
     def get_type(self, client: Client, args: None) -> protocol.TypeRet:
         return protocol.TypeRet(self._opened(client).driver.type)
 
+    @serves(protocol.CONNECT_GET_VERSION)
     def get_version(self, client: Client, args: None) -> protocol.VersionRet:
         return protocol.VersionRet(self._opened(client).driver.version)
 
+    @serves(protocol.CONNECT_GET_HOSTNAME)
     def get_hostname(self, client: Client, args: None) -> protocol.HostnameRet:
         self._opened(client)
         return protocol.HostnameRet(socket.gethostname())
 
+    @serves(protocol.CONNECT_GET_URI)
     def get_uri(self, client: Client, args: None) -> protocol.UriRet:
         return protocol.UriRet(self._opened(client).uri)
 
+    @serves(protocol.CONNECT_IS_SECURE)
     def is_secure(self, client: Client, args: None) -> protocol.SecureRet:
         """A client asks about the driver here; what its own connection is like it knows."""
         self._opened(client)
         return protocol.SecureRet(1)
 
+    @serves(protocol.CONNECT_GET_LIB_VERSION)
     def get_lib_version(self, client: Client, args: None) -> protocol.VersionRet:
         self._opened(client)
         return protocol.VersionRet(LIBVIRT_VERSION)
 
+    @serves(protocol.CONNECT_SUPPORTS_FEATURE)
     def supports_feature(self, client: Client, args: protocol.FeatureArgs) -> protocol.FeatureRet:
         if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
             client.start_keepalive()
@@ -160,53 +162,17 @@ class RemoteDispatch:
         self._opened(client)
         return protocol.FeatureRet(int(args.feature in _FEATURES))
 
+    @serves(protocol.CONNECT_REGISTER_CLOSE_CALLBACK)
+    @serves(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK)
     def close_callback(self, client: Client, args: None) -> None:
         """The event tells that the driver lost its hypervisor, which cannot be: it is never sent."""
         self._opened(client)
 
-    def _client_gone(self, client: Client) -> None:
-        self.opened.pop(client.id, None)
-        self._sasl.client_gone(client)
-
     def _opened(self, client: Client) -> Opened:
-        found = self.opened.get(client.id)
+        found = OPENED.get(client)
         if found is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "hypervisor connection not open")
         return found
-
-    # See `daemons.runtime.kind.Own` ---------------------------------------------------------
-
-    @property
-    def state_type(self) -> type[RemoteState]:
-        """What is written down at a restart."""
-        from aiovirt.daemons.virtd.state import RemoteState
-
-        return RemoteState
-
-    def start(self) -> None:
-        """Nothing is to be done."""
-
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings."""
-        self._sasl.set(changes)
-
-    async def pause(self) -> None:
-        """It stands still by itself."""
-
-    def resume(self) -> None:
-        """It was not stopped."""
-
-    def save(self, keep: Keep) -> RemoteState:
-        """Write down who has opened what."""
-        from aiovirt.daemons.virtd.state import save
-
-        return save(self)
-
-    def restore(self, state: RemoteState) -> None:
-        """Have it all opened again."""
-        from aiovirt.daemons.virtd.state import restore
-
-        restore(self, state)
 
 
 def find_driver(uri: str) -> Opened:

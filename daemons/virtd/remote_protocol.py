@@ -159,7 +159,7 @@ class PolkitRet:
     complete: xdr.Int
 
 
-REMOTE: Final = Program("remote", 0x20008086, 1)
+REMOTE: Final = Program("remote", 0x20008086, 1, enums=(AuthType, OpenFlags, Feature))
 
 CONNECT_OPEN: Final = REMOTE.procedure(
     1, "CONNECT_OPEN", OpenArgs, xdr.Void, reads=True, priority=True

@@ -1,6 +1,6 @@
 """Authentication by SASL, as the remote program has it.
 
-Every refusal says the same, so that nobody learns from it what was wrong; the log says more.
+Every refusal has the same text, so that it tells an attacker nothing; the log has the reason.
 
 Source: libvirt's src/remote/remote_daemon_dispatch.c (remoteDispatchAuthSasl*).
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.daemons.virtd import remote_protocol as protocol
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, Handlers
+from aiovirt.rpc.server import Client, ClientState, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ _log = get_logger("daemons.virtd.sasl")
 
 #: Failed attempts after which a connection is closed.
 _ATTEMPTS: Final = 5
+
+
+#: What a client has begun, until it ends well or badly; and how many times it ended badly.
+_EXCHANGE: Final = ClientState["ServerExchange"]("SASL exchange")
+_FAILURES: Final = ClientState[int]("failed authentications")
 
 
 class SaslDispatch:
@@ -34,38 +39,32 @@ class SaslDispatch:
     def __init__(self, password_file: str, allowed: tuple[str, ...] | None) -> None:
         self.password_file = password_file
         self.allowed = allowed
-        self._exchanges: dict[int, ServerExchange] = {}
-        self._failures: dict[int, int] = {}
-
-    def bind(self, bound: Handlers) -> None:
-        """Bind its procedures of the remote program."""
-        bound.bind(protocol.AUTH_SASL_INIT, self.init)
-        bound.bind(protocol.AUTH_SASL_START, self.start)
-        bound.bind(protocol.AUTH_SASL_STEP, self.step)
 
     def set(self, changes: Mapping[str, Any]) -> None:
         """Take changed settings."""
         self.password_file = changes.get("sasl_password_file", self.password_file)
         self.allowed = changes.get("sasl_allowed_username_list", self.allowed)
 
-    def client_gone(self, client: Client) -> None:
-        """Forget what was begun."""
-        self._exchanges.pop(client.id, None)
-        self._failures.pop(client.id, None)
-
+    @serves(protocol.AUTH_SASL_INIT)
     def init(self, client: Client, args: None) -> protocol.SaslInitRet:
-        if client.auth != "sasl" or client.authenticated or client.id in self._exchanges:
+        if client.access.auth != "sasl" or client.authenticated or _EXCHANGE.get(client):
             raise self._refused(client, "an INIT out of order")
         from aiovirt.rpc.security.sasl import MECHANISMS, Passwords, ServerExchange
 
         try:
             passwords = Passwords(self.password_file)
         except (OSError, ValueError) as error:
-            _log.error("the file of passwords cannot be used", error=str(error))
+            _log.error(
+                "the file of passwords cannot be used",
+                server=client.server.name,
+                client=client.id,
+                reason=str(error),
+            )
             raise self._refused(client, "no passwords") from error
-        self._exchanges[client.id] = ServerExchange(passwords)
+        _EXCHANGE.set(client, ServerExchange(passwords))
         return protocol.SaslInitRet(",".join(MECHANISMS))
 
+    @serves(protocol.AUTH_SASL_START)
     def start(self, client: Client, args: protocol.SaslStartArgs) -> protocol.SaslRet:
         exchange = self._exchange(client)
         return self._go(
@@ -74,6 +73,7 @@ class SaslDispatch:
             lambda: exchange.start(args.mech, None if args.nil else protocol.from_chars(args.data)),
         )
 
+    @serves(protocol.AUTH_SASL_STEP)
     def step(self, client: Client, args: protocol.SaslStepArgs) -> protocol.SaslRet:
         exchange = self._exchange(client)
         return self._go(client, exchange, lambda: exchange.step(protocol.from_chars(args.data)))
@@ -88,22 +88,29 @@ class SaslDispatch:
         if exchange.complete:
             if not allowed(exchange.name, self.allowed):
                 raise self._refused(client, f"{exchange.name} is not on sasl_allowed_username_list")
-            del self._exchanges[client.id]
+            _EXCHANGE.pop(client)
             client.sasl_name = exchange.name
             client.server.registry.authenticated(client)
-            _log.info("client authenticated", client=client.id, name=exchange.name)
+            _log.info(
+                "client authenticated",
+                server=client.server.name,
+                client=client.id,
+                name=exchange.name,
+            )
         return protocol.SaslRet(int(exchange.complete), nil=0, data=protocol.to_chars(answer))
 
     def _exchange(self, client: Client) -> ServerExchange:
-        exchange = self._exchanges.get(client.id)
+        exchange = _EXCHANGE.get(client)
         if exchange is None:
             raise self._refused(client, "a step before INIT")
         return exchange
 
-    def _refused(self, client: Client, because: str) -> RpcError:
-        self._exchanges.pop(client.id, None)
-        _log.warning("authentication failed", client=client.id, because=because)
-        failures = self._failures[client.id] = self._failures.get(client.id, 0) + 1
+    def _refused(self, client: Client, reason: str) -> RpcError:
+        _EXCHANGE.pop(client)
+        _log.warning(
+            "authentication failed", server=client.server.name, client=client.id, reason=reason
+        )
+        failures = _FAILURES.set(client, (_FAILURES.get(client) or 0) + 1)
         if failures >= _ATTEMPTS:
             client.close_after_reply()
         return RpcError(ErrorCode.AUTH_FAILED, "authentication failed", domain=ErrorDomain.RPC)

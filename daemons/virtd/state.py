@@ -6,7 +6,7 @@ import contextlib
 
 import msgspec
 
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
 from aiovirt.rpc.wire.errors import RpcError
 
 
@@ -18,11 +18,14 @@ class RemoteState(msgspec.Struct):
 
 def save(service: RemoteDispatch) -> RemoteState:
     """Write down who has opened what."""
-    return RemoteState({str(client): one.uri for client, one in service.opened.items()})
+    found = ((client.id, OPENED.get(client)) for client in service.clients())
+    return RemoteState({str(number): one.uri for number, one in found if one is not None})
 
 
 def restore(service: RemoteDispatch, state: RemoteState) -> None:
     """Have it opened again; what this version does not have any more is closed."""
-    for client, uri in state.opened.items():
-        with contextlib.suppress(RpcError):
-            service.opened[int(client)] = find_driver(uri)
+    for client in service.clients():
+        uri = state.opened.get(str(client.id))
+        if uri is not None:
+            with contextlib.suppress(RpcError):
+                OPENED.set(client, find_driver(uri))

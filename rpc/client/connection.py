@@ -1,150 +1,69 @@
 """A client's connection to any server of this protocol.
 
-    async with await Connection.open_unix("/run/aiovirt/virtd-admin-sock") as connection:
+    async with connect_unix("/run/aiovirt/virtd-admin-sock") as connection:
         await connection.call(CONNECT_OPEN, FlagsArgs(0))
         version = await connection.call(CONNECT_GET_LIB_VERSION, None)
 
-Calls are matched to replies by serial, so any number can be in flight at once; those made in one turn
-of the loop leave in one write. A connection belongs to the loop it was made in.
+Calls are matched to replies by serial, so any number can be in flight at once; those made in one
+iteration of the loop leave in one write. A connection belongs to the loop it was made in.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from aiovirt.rpc.client.descriptors import Descriptors, Due
+from aiovirt.rpc.client.events import Subscribers
+from aiovirt.rpc.client.receiving import ConnectionLost, Receiving
 from aiovirt.rpc.client.streams import Stream
-from aiovirt.rpc.transport import Keepalive, SocketLink
-from aiovirt.rpc.transport.link import PAUSE_STREAM, WRITE_HIGH
-from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import RemoteError, RpcError
-from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG_FRAME
-from aiovirt.rpc.wire.message import (
-    KEYED_HEADER,
-    MAX_FDS,
-    MAX_FRAME,
-    MIN_FRAME,
-    Status,
-    Type,
-    frame,
-)
+from aiovirt.rpc.transport import Keepalive
+from aiovirt.rpc.transport.link import PAUSE_STREAM, FrameWithFds, close_all
+from aiovirt.rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.wire.message import MAX_FDS, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 
-_unpack: Final = KEYED_HEADER.unpack_from
 _SERIAL_MAX: Final = 0xFFFFFFFF
-#: Seconds between two tries when a UNIX socket's backlog is full: the kernel gives no event for it.
-_BACKLOG_RETRY: Final = 0.02
 
 
-class ConnectionLost(ConnectionError):
-    """The connection is gone; whether a call that was in flight took effect is not known."""
-
-
-async def connect_tcp(host: str, port: int, timeout: float | None = None) -> socket.socket:
-    """A socket that is connected to the first address of `host` that answers.
-
-    timeout: seconds, None for ever. Raises OSError and TimeoutError.
-    """
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError(f"{host}:{port}: the host has no address")
-    async with asyncio.timeout(timeout):
-        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            sock = socket.socket(*info[:3])
-            try:
-                sock.setblocking(False)
-                await loop.sock_connect(sock, info[4])
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                sock.close()
-                failure = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
-    raise failure
-
-
-class Connection(SocketLink):
-    """One connection, from its making to `close`."""
+class Connection(Receiving):
+    """One connection, from its making to `close`. peer: whom it reaches, a path or host:port."""
 
     __slots__ = (
         "_closing",
-        "_descriptors",
         "_ended",
-        "_events",
         "_flushing",
-        "_heard",
         "_keepalive",
         "_outgoing",
         "_reason",
         "_serial",
-        "_streams",
-        "_tail",
-        "_waiting",
-        "peer",
     )
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         """Take over a connected, non-blocking socket; `peer` names it in errors."""
-        super().__init__(asyncio.get_running_loop(), sock)
-        self.peer = peer
+        super().__init__(asyncio.get_running_loop(), sock, peer)
         self._serial = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
-        self._events: dict[bytes, tuple[Callable[[Any], None], Procedure[Any, Any]]] = {}
         self._outgoing: list[bytes] = []
         self._flushing = False
-        self._tail: bytearray | None = None
-        self._heard = True
         self._keepalive: Keepalive | None = None
         self._reason = ""
         self._closing = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._streams: dict[int, Stream[Any]] = {}
-        self._descriptors = Descriptors()
         self.start()
 
-    # Making one ----------------------------------------------------------------------------------
-
-    @classmethod
-    async def open_unix(cls, path: str, *, timeout: float | None = None) -> Self:
-        """Connect to a UNIX socket, waiting while its backlog is full.
-
-        timeout: seconds, None for ever. Raises OSError (its `filename` is `path`) and TimeoutError.
-        """
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    try:
-                        sock.connect(path)
-                        break
-                    except BlockingIOError:
-                        await asyncio.sleep(_BACKLOG_RETRY)
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                # Python itself refuses a path that is too long, without a number.
-                code = error.errno or errno.ENAMETOOLONG
-                raise OSError(code, error.strerror or str(error), path) from None
-            raise
-        return cls(sock, path)
-
-    @classmethod
-    async def open_tcp(cls, host: str, port: int, *, timeout: float | None = None) -> Self:
-        """Connect over TCP to the first address of `host` that answers.
-
-        timeout: seconds, None for ever. Raises OSError and TimeoutError.
-        """
-        return cls(await connect_tcp(host, port, timeout), f"{host}:{port}")
+    def __repr__(self) -> str:
+        kind = "unix" if self.sock.family == socket.AF_UNIX else "tls" if self.filter else "tcp"
+        count = len(self._waiting)
+        calls = f"{count} call{'' if count == 1 else 's'} in flight"
+        return (
+            f"<Connection {kind}:{self.peer} {f'ended: {self._reason}' if self.closed else calls}>"
+        )
 
     # Calling -------------------------------------------------------------------------------------
 
@@ -153,17 +72,30 @@ class Connection(SocketLink):
         procedure: Procedure[ArgsT, ResultT],
         args: ArgsT,
         *,
+        descriptors: Iterable[int] = (),
         timeout: float | None = None,
     ) -> ResultT:
         """Call a procedure and wait for its result.
 
-        timeout: seconds, None for ever. Raises RpcError for an error reply, ConnectionLost when the
-        connection goes first, TimeoutError, and XdrError for arguments that do not fit their type. A
-        call that is given up (timeout, cancellation) goes on at the server; its reply is dropped.
+        A call that is given up (timeout, cancellation) goes on at the server; its reply is dropped.
+
+        Args:
+            procedure: from a program's table.
+            args: what the table says.
+            descriptors: up to 32 that go with the call, over a UNIX socket. They stay the caller's: they
+                are duplicated when the call begins, and may be closed when it has ended.
+            timeout: seconds, None for ever.
+
+        Raises:
+            RpcError: the server's error reply.
+            ConnectionLost: the connection went first.
+            TimeoutError: the time is over.
+            XdrError: the arguments do not fit their type; nothing was sent.
+            TypeError, ValueError: the procedure, or the connection, takes no such descriptors.
         """
         if procedure.reply_fds or procedure.stream:
             raise TypeError(f"{procedure!r} is called with call_for_descriptors or open_stream")
-        serial, future = self._begin(procedure, args)
+        serial, future = self._begin(procedure, args, tuple(descriptors))
         try:
             if timeout is None:
                 return await future
@@ -173,17 +105,50 @@ class Connection(SocketLink):
             self._waiting.pop(serial, None)
 
     def _begin(
-        self, procedure: Procedure[ArgsT, ResultT], args: ArgsT
+        self,
+        procedure: Procedure[ArgsT, ResultT],
+        args: ArgsT,
+        descriptors: tuple[int, ...] = (),
     ) -> tuple[int, asyncio.Future[ResultT]]:
         """Send a call: its serial, and what becomes its result."""
         if self.closed or self._closing:
             raise self._lost()
         payload = procedure.encode_args(args)
         serial = self._next_serial()
+        if descriptors:
+            self._send_with_descriptors(procedure, serial, payload, descriptors)
+        else:
+            self._send(frame(procedure.key, Type.CALL, serial, Status.OK, payload))
         future: asyncio.Future[ResultT] = self._loop.create_future()
+        if self.closed:  # it went with this call
+            raise self._lost()
         self._waiting[serial] = (future, procedure)
-        self._send(frame(procedure.key, Type.CALL, serial, Status.OK, payload))
         return serial, future
+
+    def _send_with_descriptors(
+        self,
+        procedure: Procedure[Any, Any],
+        serial: int,
+        payload: bytes,
+        descriptors: tuple[int, ...],
+    ) -> None:
+        if not procedure.call_fds:
+            raise TypeError(f"{procedure!r} takes no descriptors")
+        if len(descriptors) > MAX_FDS:
+            raise ValueError(f"a call takes {MAX_FDS} descriptors at most, not {len(descriptors)}")
+        if self.sock.family != socket.AF_UNIX or self.filter is not None:
+            raise ValueError(f"descriptors travel over UNIX sockets only, not to {self.peer}")
+        body = len(descriptors).to_bytes(4, "big") + payload
+        data = frame(procedure.key, Type.CALL_WITH_FDS, serial, Status.OK, body)
+        self._flush()  # calls keep their order
+        duplicates: list[int] = []
+        try:
+            for descriptor in descriptors:
+                duplicates.append(os.dup(descriptor))
+        except OSError:
+            close_all(duplicates)
+            raise
+        self.write_with_fds(FrameWithFds.of(data, duplicates))
 
     async def call_for_descriptors(
         self,
@@ -197,8 +162,8 @@ class Connection(SocketLink):
         They are the caller's to close, and not inherited by processes that it starts. Otherwise as
         `call`.
         """
+        self.accept_descriptors()
         _, future = self._begin(procedure, args)
-        self._descriptors.calls += 1
         # It stays known until its reply comes, wanted or not: the descriptors have to be closed.
         async with asyncio.timeout(timeout):
             answer: Any = await future
@@ -246,9 +211,20 @@ class Connection(SocketLink):
 
     def on_event(
         self, procedure: Procedure[ResultT, Any], callback: Callable[[ResultT], None]
-    ) -> None:
-        """Call `callback(args)` for every event of this procedure; a second one replaces the first."""
-        self._events[procedure.key] = (callback, procedure)
+    ) -> Callable[[], None]:
+        """Call `callback(args)` for every event of this procedure.
+
+        An event may have several callbacks, called in the order in which they were given here. One that
+        raises is logged. Returns a function that takes the callback back.
+        """
+        subscribers = self._events.setdefault(procedure.key, Subscribers(procedure))
+        subscribers.callbacks.append(callback)
+
+        def take_back() -> None:
+            if callback in subscribers.callbacks:
+                subscribers.callbacks.remove(callback)
+
+        return take_back
 
     def _next_serial(self) -> int:
         serial = self._serial
@@ -270,7 +246,7 @@ class Connection(SocketLink):
         if outgoing and not self.closed:
             self.write(b"".join(outgoing))
 
-    # Receiving -----------------------------------------------------------------------------------
+    # Reading -------------------------------------------------------------------------------------
 
     def pause(self, why: int) -> None:
         """Read on, whatever it is: a server that waits for us to read its replies reads no calls.
@@ -278,143 +254,6 @@ class Connection(SocketLink):
         Only the calls that the program itself makes can fill our memory. (Streams can: see
         `streams_taken`.)
         """
-
-    def _readable(self) -> None:
-        if not self._descriptors.calls:
-            super()._readable()
-            return
-        try:
-            data = self._descriptors.read(self.sock)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._end(f"read failed: {error.strerror}")
-        except xdr.XdrError as error:
-            self._end(f"the peer sent {error}")
-        else:
-            if not data:
-                self._end("the peer closed the connection")
-                return
-            self.received(data, len(data))
-            if self._descriptors.unannounced and not self.closed:
-                self._end("the peer sent descriptors that it had not announced")
-
-    def received(self, data: bytearray, size: int) -> None:
-        """Take whole frames, keep the tail of what is incomplete."""
-        self._heard = True
-        tail = self._tail
-        if tail is not None:
-            tail += memoryview(data)[:size]
-            data, size = tail, len(tail)
-        pos = 0
-        descriptors = self._descriptors
-        while size - pos >= 4 or descriptors.due is not None:
-            if descriptors.due is not None:
-                try:
-                    pos = descriptors.take(descriptors.due, pos, size)
-                except xdr.XdrError as error:
-                    self._end(f"the peer broke the protocol: {error}")
-                    return
-                if descriptors.due is not None:
-                    break
-                continue
-            length = int.from_bytes(data[pos : pos + 4], "big")
-            if not MIN_FRAME <= length <= MAX_FRAME:
-                self._end(f"the peer sent a frame of {length} bytes, which is impossible")
-                return
-            after = pos + length
-            if after > size:
-                break
-            self._received_frame(data, pos, after)
-            if self.closed:
-                return
-            pos = after
-        if pos == size:
-            self._tail = None
-        elif data is tail:
-            del tail[:pos]
-        else:
-            self._tail = data[pos:size]
-
-    def _received_frame(self, data: bytearray, pos: int, after: int) -> None:
-        _, key, kind, serial, status = _unpack(data, pos)
-        if kind == Type.REPLY:
-            waiting = self._waiting.get(serial)
-            if waiting is None:
-                return  # the late reply to a call that was given up
-            future, procedure = waiting
-            if procedure.key != key:
-                self._end(f"the reply to {procedure.name} names another procedure")
-                return
-            if procedure.reply_fds:
-                if status == Status.OK:
-                    self._end(f"the reply to {procedure.name} came without descriptors")
-                    return
-                self._descriptors.calls -= 1
-            del self._waiting[serial]
-            if not future.done():
-                self._settle(future, procedure, status, data, pos + MIN_FRAME, after)
-            elif procedure.stream and status == Status.OK:
-                self._break_off(key, serial)
-        elif kind == Type.REPLY_WITH_FDS:
-            self._reply_with_descriptors(data, pos, after)
-        elif kind in (Type.STREAM, Type.STREAM_HOLE):
-            stream = self._streams.get(serial)
-            if stream is not None and stream.key == key:
-                stream.take(kind, status, bytes(data[pos + MIN_FRAME : after]))
-        elif kind == Type.MESSAGE:
-            if key == PING.key:
-                if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
-                    self._send(PONG_FRAME)
-            elif key in self._events:
-                callback, procedure = self._events[key]
-                try:
-                    args, _ = procedure.decode_args(data, pos + MIN_FRAME, after)
-                except xdr.XdrError as error:
-                    self._end(f"event {procedure.name} does not decode: {error}")
-                    return
-                self._loop.call_soon(callback, args)
-
-    def _reply_with_descriptors(self, data: bytearray, pos: int, after: int) -> None:
-        _, key, _, serial, status = _unpack(data, pos)
-        future, procedure = self._waiting.get(serial, (None, None))
-        if future is None or procedure is None or not procedure.reply_fds or procedure.key != key:
-            self._end("the peer sent descriptors that nobody asked for")
-            return
-        pos += MIN_FRAME
-        count = int.from_bytes(data[pos : pos + 4], "big")
-        try:
-            if after - pos < 4 or count > MAX_FDS or status != Status.OK:
-                raise xdr.XdrError(f"{count} descriptors with status {status}")
-            result, _ = procedure.decode_result(data, pos + 4, after)
-        except xdr.XdrError as error:
-            self._end(f"the reply to {procedure.name} does not decode: {error}")
-            return
-        del self._waiting[serial]
-        self._descriptors.due = Due(future, result, count)
-
-    def _settle(
-        self,
-        future: asyncio.Future[Any],
-        procedure: Procedure[Any, Any],
-        status: int,
-        data: bytearray,
-        pos: int,
-        after: int,
-    ) -> None:
-        """Give a call its result or its error; what does not decode ends the connection."""
-        try:
-            if status == Status.OK:
-                future.set_result(procedure.decode_result(data, pos, after)[0])
-            elif status == Status.ERROR:
-                payload, _ = xdr.decoder_of(RemoteError)(data, pos, after)
-                future.set_exception(RpcError.from_wire(payload))
-            else:
-                raise xdr.XdrError(f"a reply has status OK or ERROR, not {status}")
-        except xdr.XdrError as error:
-            problem = f"the reply to {procedure.name} does not decode: {error}"
-            future.set_exception(ConnectionLost(f"{self.peer}: {problem}"))
-            self._end(problem)
 
     # Keepalive -----------------------------------------------------------------------------------
 
@@ -441,10 +280,6 @@ class Connection(SocketLink):
 
     # Ending --------------------------------------------------------------------------------------
 
-    def abort(self, reason: str = "closed here") -> None:
-        """Close at once; calls in flight raise ConnectionLost."""
-        self._end(reason)
-
     async def close(self) -> None:
         """Send what was written, then close; calls in flight raise ConnectionLost."""
         self._closing = True
@@ -469,11 +304,8 @@ class Connection(SocketLink):
             self._keepalive.stop()
             self._keepalive = None
         waiting, self._waiting = self._waiting, {}
-        futures = [future for future, _ in waiting.values()]
-        incomplete = self._descriptors.drop()
-        if incomplete is not None:
-            futures.append(incomplete)
-        for future in futures:
+        self._framer.clear()
+        for future, _ in waiting.values():
             if not future.done():
                 future.set_exception(self._lost())
         for stream in list(self._streams.values()):
@@ -485,6 +317,11 @@ class Connection(SocketLink):
         """The peer has taken what was sent: streams may send more."""
         for stream in self._streams.values():
             stream.drained()
+
+    @property
+    def peer_certificate(self) -> dict[str, Any]:
+        """What the server has shown over TLS, as `ssl.SSLSocket.getpeercert` gives it; else empty."""
+        return self.filter.peer_certificate if self.filter is not None else {}
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(f"{self.peer}: {self._reason or 'closed here'}")

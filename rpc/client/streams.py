@@ -57,6 +57,10 @@ class Stream(Generic[ResultT]):
         self._writable = asyncio.Event()
         self._confirmed = asyncio.Event()
 
+    def __repr__(self) -> str:
+        state = "over" if self._over else f"{self._waiting} bytes waiting"
+        return f"<Stream {self.serial} of {self._connection.peer}: {state}>"
+
     @property
     def result(self) -> ResultT:
         """What the call that opened it returned."""

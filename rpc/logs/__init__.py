@@ -14,7 +14,7 @@ written does.
 """
 
 from .bridge import bridge_stdlib
-from .control import LogControl, default_outputs
+from .control import LogControl
 from .logger import Logger, get_logger
 from .settings import (
     Destination,
@@ -43,7 +43,6 @@ __all__ = [
     "Output",
     "SinkPaths",
     "bridge_stdlib",
-    "default_outputs",
     "filters_text",
     "get_logger",
     "outputs_text",

@@ -35,42 +35,6 @@ _owner_lock = threading.Lock()
 _owner: LogControl | None = None
 
 
-def default_outputs(
-    ident: str,
-    *,
-    level: int = DEFAULT_LEVEL,
-    daemonised: bool = False,
-    privileged: bool | None = None,
-    journal: str = SinkPaths.journal,
-) -> str:
-    """Returns the outputs that libvirt would choose for a daemon that is told none.
-
-    With the journal's socket there and the daemon either in the background or started without a
-    terminal: the journal, debug records left out. Else in the foreground stderr; in the background
-    `/var/log/libvirt/IDENT.log`, or `IDENT.log` in the user's cache folder for a daemon without
-    privileges, where the folder is made with mode 0700 if it is missing.
-
-    Raises OSError if that folder cannot be made.
-    Source: libvirt: src/util/virlog.c, virLogSetDefaultOutput.
-    """
-    have_journal = os.access(journal, os.W_OK)
-    if have_journal and (daemonised or not _has_terminal()):
-        return f"{max(level, Level.INFO)}:journald"
-    if not daemonised:
-        return f"{int(level)}:stderr"
-    if os.geteuid() == 0 if privileged is None else privileged:
-        return f"{int(level)}:file:/var/log/libvirt/{ident}.log"
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.path.join(cache, "libvirt")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return f"{int(level)}:file:{folder}/{ident}.log"
-
-
-def _has_terminal() -> bool:
-    """Whether standard input is a terminal (libvirt asks for this one, not for stderr)."""
-    return os.isatty(0)
-
-
 class LogControl:
     """The logging of this process: level, filters, outputs and formats, changeable at any time.
 
@@ -78,10 +42,9 @@ class LogControl:
     RuntimeError.
 
     Args:
-        ident: the daemon's name, for the journal, an empty syslog identity and default outputs.
+        ident: the daemon's name, for the journal and an empty syslog identity.
         level, filters, outputs, log_format: the first settings, as in `configure`.
-        default: what an empty `outputs` means; left out, what libvirt would take for a daemon
-            in the foreground.
+        default: the meaning of an empty `outputs`; standard error if left out.
         banner: lines that open every output, as libvirt opens its with version and host.
         paths: where stderr, syslog and the journal are.
 
@@ -107,9 +70,7 @@ class LogControl:
         self._level = parse_level(level)
         self._filters: list[Filter] = []
         self._formats = Formats()
-        self._default = parse_outputs(
-            default or default_outputs(self._ident, level=self._level, journal=paths.journal)
-        )
+        self._default = parse_outputs(default or f"{int(self._level)}:stderr")
         self._open = True
         _claim(self)
         try:
@@ -290,10 +251,6 @@ class LogControl:
                 code_name="SYSTEM_ERROR",
                 errno=failed[0][1].errno or 0,
             )
-
-    def prepare(self) -> None:
-        """Imports now what the first record would have to import (structlog: tens of milliseconds)."""
-        from . import record  # noqa: F401  imported for its effect
 
     def close(self) -> None:
         """Closes the outputs and goes back to how a process starts: warnings and errors to stderr."""

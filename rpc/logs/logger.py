@@ -8,7 +8,6 @@ every logger there is and is the only one that sets the switches.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -37,8 +36,6 @@ class Logger:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_fields",
         "_recorder",
         "debug_on",
         "error_on",
@@ -47,19 +44,10 @@ class Logger:
         "warning_on",
     )
 
-    def __init__(self, name: str, fields: dict[str, object]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._fields = fields
         self._recorder: Recorder | None = None
         self.debug_on = self.info_on = self.warning_on = self.error_on = False
-        SWITCHBOARD.add(self)
-
-    def bind(self, **fields: object) -> Logger:
-        """Returns a logger of the same source whose records all carry these fields too.
-
-        Made for things that live for a while (a client, a stream), not for a single call.
-        """
-        return Logger(self.name, {**self._fields, **_renamed(fields)})
 
     def debug(self, event: str, /, **fields: object) -> None:
         """Writes a record that helps whoever works on this code."""
@@ -96,12 +84,11 @@ class Logger:
                 what = f"{level} : {self.name}: {event}"
                 OUTLET.write_stderr(f"{what} (structlog cannot be loaded: {err})")
                 return
-            context = {"source": self.name, **self._fields}
-            recorder = self._recorder = Recorder(OUTLET, CHAIN, context)
+            recorder = self._recorder = Recorder(OUTLET, CHAIN, {"source": self.name})
         recorder.record(level, event, _renamed(fields))
 
     def __repr__(self) -> str:
-        return f"<Logger {self.name} {self._fields or ''}>"
+        return f"<Logger {self.name}>"
 
 
 def _renamed(fields: dict[str, object]) -> dict[str, object]:
@@ -117,33 +104,24 @@ class Switchboard:
         self._lock = (
             threading.RLock()
         )  # reentrant: a collected object's finaliser may make a logger
-        self._loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
         self._by_name: dict[str, Logger] = {}
         self._least: Callable[[str], int] = lambda _source: DEFAULT_LEVEL
 
     def get(self, name: str) -> Logger:
-        """Returns the one unbound logger of a source, making it if need be."""
+        """Returns the one logger of a source, making it if need be, with its switches right."""
         with self._lock:
             logger = self._by_name.get(name)
             if logger is None:
-                logger = self._by_name[name] = Logger(name, {})
+                logger = self._by_name[name] = Logger(name)
+                _switch(logger, self._least(name))
             return logger
-
-    def add(self, logger: Logger) -> None:
-        """Sets a new logger's switches, and from now on keeps them right."""
-        with self._lock:
-            self._loggers.add(logger)
-            _switch(logger, self._least(logger.name))
 
     def apply(self, least: Callable[[str], int]) -> None:
         """Puts a new rule in force: `least` gives the lowest level written, by source."""
         with self._lock:
             self._least = least
-            known: dict[str, int] = {}
-            for logger in list(self._loggers):
-                if logger.name not in known:
-                    known[logger.name] = least(logger.name)
-                _switch(logger, known[logger.name])
+            for name, logger in list(self._by_name.items()):
+                _switch(logger, least(name))
 
 
 def _switch(logger: Logger, least: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiovirt.rpc.server import replies
+from aiovirt.rpc.server import counts, replies
+from aiovirt.rpc.server.handlers import CallWithFds
 from aiovirt.rpc.server.workers import NOWHERE
 from aiovirt.rpc.transport.link import discard
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -16,39 +17,64 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One call of one client between its arrival and its reply."""
+    """One call of one client between its arrival and its reply.
 
-    __slots__ = ("_args", "_over", "_task", "binding", "client", "place", "priority", "serial")
+    args: what the table says, or CallWithFds, whose descriptors are closed here unless the handler
+    begins; size: the bytes of the call; started: see `counts.now`.
+    """
 
-    def __init__(self, client: Client, binding: Binding, serial: int, args: Any) -> None:
+    __slots__ = (
+        "_args",
+        "_over",
+        "_size",
+        "_started",
+        "_task",
+        "binding",
+        "client",
+        "place",
+        "priority",
+        "serial",
+    )
+
+    def __init__(
+        self, client: Client, binding: Binding, serial: int, args: Any, size: int, started: float
+    ) -> None:
         self.client = client
         self.binding = binding
         self.serial = serial
         self.priority = binding.priority
         self.place = NOWHERE
         self._args = args
+        self._size = size
+        self._started = started
         self._task: asyncio.Task[None] | None = None
         self._over = False  # it is answered, or nobody is left to be answered
 
     def start(self) -> None:
-        """A worker is free for this call: run it (the pool calls this)."""
+        """Run it, since a worker is free for it (the pool calls this)."""
         if self.binding.inline:
-            self._finish(replies.run_inline(self.client, self.binding, self.serial, self._args))
+            args = self._taken_args()
+            self._finish(replies.run_inline(self.client, self.binding, self.serial, args))
         else:
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _taken_args(self) -> Any:
+        """The arguments, which are the handler's from now on."""
+        args, self._args = self._args, None
+        return args
 
     async def _run(self) -> None:
         client = self.client
         try:
-            result = await self.binding.handler(client, self._args)
+            result = await self.binding.handler(client, self._taken_args())
             reply = replies.reply(self.binding, self.serial, result)
         except asyncio.CancelledError:
             if self._over:
-                return  # whoever cancelled it has done the rest
+                return  # `abandon` or `abort` has done the rest
             error = RpcError(ErrorCode.OPERATION_ABORTED, "the call was cancelled while it ran")
-            reply = replies.error_reply(self.binding.procedure.key, self.serial, error)
+            reply = replies.error_reply(client, self.binding.procedure.key, self.serial, error)
         except Exception as error:
-            reply = replies.failure_reply(self.binding, self.serial, error)
+            reply = replies.failure_reply(client, self.binding, self.serial, error)
         self._finish(reply)
 
     def _finish(self, reply: bytes) -> None:
@@ -57,18 +83,35 @@ class Call:
             return
         self._over = True
         client = self.client
+        key = self.binding.procedure.key
+        counts.answered(client, key, self.serial, self._size, reply, self._started)
         client.call_done(self, reply)
         client.server.workers.release(self)
 
     def abandon(self) -> None:
-        """The client is gone: free the worker at once and stop the work; there is no reply."""
+        """Free the worker at once and stop the work, without a reply: the client is gone."""
         self._over = True
         self.client.server.workers.release(self)
         if self._task is not None:
             self._task.cancel()
+        self.drop()
+
+    def drop(self) -> None:
+        """End it unanswered: its client is gone."""
+        self._over = True
+        self._close_descriptors()
+        key = self.binding.procedure.key
+        counts.abandoned(self.client, key, self.serial, self._size, self._started)
 
     def abort(self, error: RpcError) -> None:
         """Answer with `error` now and stop the work, whether it has begun, and heeds it, or not."""
-        self._finish(replies.error_reply(self.binding.procedure.key, self.serial, error))
+        key = self.binding.procedure.key
+        self._finish(replies.error_reply(self.client, key, self.serial, error))
         if self._task is not None:
             self._task.cancel()
+        self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
+        """Close the descriptors of a call whose handler has not begun, and never will."""
+        if isinstance(self._args, CallWithFds):
+            self._taken_args().close()

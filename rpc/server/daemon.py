@@ -94,17 +94,17 @@ class Daemon:
         self._set_timer(restart=True)
 
     def inhibit_shutdown(self) -> None:
-        """Something is going on that an automatic shutdown must not interrupt."""
+        """Prevent an automatic shutdown until `allow_shutdown` is called as often."""
         self._holds += 1
         self._set_timer()
 
     def allow_shutdown(self) -> None:
-        """The counterpart of `inhibit_shutdown`."""
+        """Take one `inhibit_shutdown` back."""
         self._holds -= 1
         self._set_timer()
 
     def population_changed(self) -> None:
-        """A client came or went, or a limit changed."""
+        """Note that a client came or went, or that a limit changed."""
         if self.timeout:
             self._set_timer()
 
@@ -130,14 +130,14 @@ class Daemon:
     async def pause(self) -> None:
         """Accept and read nothing until `resume`; return when no call is in flight any more.
 
-        Those that take longer than the grace are stopped and answered with an error.
+        Calls that take longer than the grace are stopped and answered with an error.
         """
         for server in self.servers.values():
             server.pause()
         await self._finish_calls("restarts")
 
     def resume(self) -> None:
-        """The counterpart of `pause`, for the case that nothing came of it."""
+        """Accept and read again after `pause`."""
         if self.state is State.RUNNING:
             for server in self.servers.values():
                 server.resume()
@@ -156,8 +156,8 @@ class Daemon:
     ) -> None:
         """Accept clients until `shutdown`; return when everything is answered and closed.
 
-        on_ready: called once every service listens; on_stopping: when the end begins, whoever asked
-        for it.
+        on_ready: called once every service listens; on_stopping: called when the end begins,
+        whatever caused it.
         """
         self.state = State.RUNNING
         for server in self.servers.values():
@@ -196,7 +196,7 @@ class Daemon:
         self._quit.set()
 
     def call_drained(self) -> None:
-        """A call in flight has ended during the graceful end."""
+        """Note that a call has ended during the graceful end."""
         self._progress.set()
 
     async def _drain(self) -> None:
@@ -214,7 +214,7 @@ class Daemon:
             server.abort_streams(error)
         deadline = self._loop.time() + self.grace
         if not await self._wait(lambda: not self._in_flight(), deadline):
-            _log.warning("calls cancelled", calls=self._in_flight(), because=f"the daemon {what}")
+            _log.warning("calls cancelled", calls=self._in_flight(), reason=f"the daemon {what}")
             error = RpcError(
                 ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}: the call was cancelled"
             )
@@ -239,7 +239,7 @@ class Daemon:
         return True
 
     async def _flush(self) -> None:
-        """Give peers a moment to take their last replies; one that does not read is left behind."""
+        """Give peers a moment to take their last replies; one that does not read loses them."""
         deadline = self._loop.time() + _FLUSH_GRACE
         while self._loop.time() < deadline and not self._at_once.is_set():
             if not any(

@@ -1,4 +1,4 @@
-"""What a server is started with; each of these can be changed while it runs."""
+"""The options of a server; each of them can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ServerOptions:
     """The knobs of one server, with libvirtd's defaults.
 
     name: how administration finds it; min_workers, max_workers, prio_workers: see WorkerPool
-    (max_workers 0 is no pool); max_clients: connections at a time; max_anonymous_clients:
+    (max_workers 0: without a pool); max_clients: connections at a time; max_anonymous_clients:
     unauthenticated ones (0: no limit of their own); max_client_requests: calls of one client under
     way at a time; keepalive_interval: seconds between two PINGs to a client that asked for them
     (-1: never);

@@ -1,7 +1,7 @@
 """The clients of one server, and the limits on how many there may be.
 
-At a limit the server stops accepting: new connections wait in the listening sockets' backlog. Nobody
-who is connected is ever cut off by a limit.
+At a limit the server stops accepting: new connections wait in the listening sockets' backlog. A limit
+never disconnects an existing client.
 
 Source: libvirt's src/rpc/virnetserver.c (virNetServerCheckLimits, virNetServerSetClientLimits).
 """
@@ -64,14 +64,14 @@ class ClientRegistry:
         )
 
     def add(self, client: Client) -> None:
-        """A client came in."""
+        """Add a client that came in."""
         self._clients[client.id] = client
         if not client.authenticated:
             self.anonymous += 1
         self._on_change()
 
     def remove(self, client: Client) -> None:
-        """A client went; one that is not here is no matter."""
+        """Remove a client; does nothing if it is unknown."""
         if self._clients.pop(client.id, None) is None:
             return
         if not client.authenticated:
@@ -79,7 +79,7 @@ class ClientRegistry:
         self._on_change()
 
     def authenticated(self, client: Client) -> None:
-        """A client has proved who it is: it counts as anonymous no more; no matter if it went."""
+        """Count a client as authenticated from now on; does nothing if it is unknown."""
         if not client.authenticated and client.id in self._clients:
             client.authenticated = True
             self.anonymous -= 1

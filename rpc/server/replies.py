@@ -1,4 +1,4 @@
-"""What goes back to a client: results, refusals and failures, as frames.
+"""Replies: results, refusals and failures, as frames.
 
 Source: libvirt's src/rpc/virnetserverprogram.c.
 """
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.transport.link import FrameWithFds, close_all
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
-from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame, split_key
+from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame
 from aiovirt.rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server.client import Client
     from aiovirt.rpc.server.handlers import Binding, WithStream
+    from aiovirt.rpc.server.hot_path import HotPath
 
 _log = get_logger("rpc.server.replies")
 
@@ -25,7 +26,7 @@ FAILURES: Final = (Exception, asyncio.CancelledError)
 
 
 class FrameWithStream(bytes):
-    """A reply behind which a stream begins."""
+    """A reply after which a stream begins."""
 
     stream: WithStream[Any]
 
@@ -62,82 +63,74 @@ def run_inline(client: Client, binding: Binding, serial: int, args: Any) -> byte
     try:
         return reply(binding, serial, binding.handler(client, args))
     except FAILURES as error:  # whatever it is, it becomes this call's reply
-        return failure_reply(binding, serial, error)
+        return failure_reply(client, binding, serial, error)
 
 
-def error_reply(key: bytes, serial: int, error: RpcError) -> bytes:
+def error_reply(client: HotPath, key: bytes, serial: int, error: RpcError) -> bytes:
     """The frame that carries an error."""
-    if _log.debug_on:
-        _log.debug("call refused", serial=serial, error=error.message[:200])
     try:
         payload = encode(error.to_wire())
     except XdrError as problem:
-        _log.error("an error cannot be sent", error=repr(error)[:200])
+        _log.error(
+            "an error cannot be sent",
+            server=client.server.name,
+            client=client.id,
+            serial=serial,
+            reason=repr(error)[:200],
+        )
         code = ErrorCode.INTERNAL_ERROR
         payload = encode(RpcError(code, f"an error that cannot be sent: {problem}").to_wire())
     return frame(key, Type.REPLY, serial, Status.ERROR, payload)
 
 
-def failure_reply(binding: Binding, serial: int, error: BaseException) -> bytes:
-    """The frame for whatever a handler raised; what is no RpcError is logged with its origin."""
+def failure_reply(client: Client, binding: Binding, serial: int, error: BaseException) -> bytes:
+    """The frame for what a handler raised; what is not an RpcError is logged with its origin."""
     if isinstance(error, RpcError):
         answer = error
     else:
-        _log.error("a handler failed", procedure=binding.procedure.name, exc_info=error)
+        _log.error(
+            "a handler failed",
+            server=client.server.name,
+            client=client.id,
+            procedure=binding.procedure.name,
+            serial=serial,
+            exc_info=error,
+        )
         answer = RpcError(
             ErrorCode.INTERNAL_ERROR,
             f"{binding.procedure.name} failed inside the daemon: {type(error).__name__}; "
             "its log has the details",
         )
-    return error_reply(binding.procedure.key, serial, answer)
+    return error_reply(client, binding.procedure.key, serial, answer)
 
 
 def inline_failure(
-    binding: Binding, serial: int, error: BaseException, data: bytearray, pos: int, after: int
+    client: Client,
+    binding: Binding,
+    serial: int,
+    error: BaseException,
+    data: bytearray,
+    pos: int,
+    after: int,
 ) -> bytes:
     """The same where arguments and result share one `try`: an XdrError may be the peer's fault."""
     if isinstance(error, XdrError):
         try:
             binding.decode(data, pos, after)
         except XdrError:
-            return undecodable(binding, serial, error)
-    return failure_reply(binding, serial, error)
+            refused = undecodable(binding, error)
+            return error_reply(client, binding.procedure.key, serial, refused)
+    return failure_reply(client, binding, serial, error)
 
 
-def undecodable(binding: Binding, serial: int, error: XdrError) -> bytes:
-    """The frame for arguments that are not what the table says."""
-    name = binding.procedure.name
-    refused = RpcError(ErrorCode.RPC, f"{name}: the arguments don't decode: {error}")
-    return error_reply(binding.procedure.key, serial, refused)
+def undecodable(binding: Binding, error: XdrError) -> RpcError:
+    """Make the error for arguments that are not of the table's type."""
+    return RpcError(ErrorCode.RPC, f"{binding.procedure.name}: the arguments don't decode: {error}")
 
 
-def too_large(binding: Binding, serial: int, size: int) -> bytes:
+def too_large(client: HotPath, binding: Binding, serial: int, size: int) -> bytes:
     """The frame for a result of `size` bytes, which is more than a message carries."""
     refused = RpcError(
         ErrorCode.RPC, f"the reply has {size} bytes, a message carries {MAX_PAYLOAD}"
     )
-    return error_reply(binding.procedure.key, serial, refused)
-
-
-def refusal(client: Client, key: bytes, status: int, binding: Binding | None) -> RpcError | None:
-    """Why a call cannot be made at all, or None. The order of the checks is libvirt's."""
-    program, version, procedure = split_key(key)
-    if not client.server.has_program(program, version):
-        return RpcError(
-            ErrorCode.RPC, f"this server has no program 0x{program:x} version {version}"
-        )
-    if status != Status.OK:
-        return RpcError(ErrorCode.RPC, f"a call has status {Status.OK.value}, not {status}")
-    if binding is None:
-        return RpcError(ErrorCode.RPC, f"program 0x{program:x} has no procedure {procedure} here")
-    if binding.needs_auth and not client.authenticated:
-        return RpcError(ErrorCode.RPC, "authentication required")
-    if client.readonly and not binding.reads:
-        name = binding.procedure.name
-        return RpcError(ErrorCode.OPERATION_DENIED, f"{name} is not for a read-only connection")
-    return None
-
-
-def too_many_streams(limit: int) -> RpcError:
-    """Why one stream more cannot be opened."""
-    return RpcError(ErrorCode.RPC, f"this connection has {limit} open streams, which is the most")
+    return error_reply(client, binding.procedure.key, serial, refused)

@@ -21,10 +21,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
 from aiovirt.rpc.server.server import Server
+from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.keepalive import PONG
+from aiovirt.rpc.wire.message import KEYED_HEADER, MIN_FRAME, Type
 
 #: Notes a descriptor that has to survive, and returns it.
 Keep = Callable[[int], int]
@@ -37,14 +41,18 @@ class ServiceState(msgspec.Struct):
     descriptor: int
     readonly: bool
     file: tuple[int, int] | None = None
-    auth: str = "none"
+    auth: Authentication = "none"
     tls: bool = False
 
 
-class ClientState(msgspec.Struct):
-    """A connection. received: bytes read but not consumed; skip: bytes to come that stand for
-    unwanted descriptors; unsent: bytes that the kernel has not taken, with descriptors that go along
-    at a position of theirs; leaving: it is closed once those are sent."""
+class ConnectionState(msgspec.Struct):
+    """A connection.
+
+    received: bytes read but not consumed, which begin with a frame; skip: bytes to come before the next
+    frame, for an earlier version's sake; descriptors: those that came with what was received; unsent:
+    bytes that the kernel has not taken, with descriptors that go along at a position of theirs;
+    leaving: it is closed once those are sent.
+    """
 
     id: int
     descriptor: int
@@ -57,8 +65,9 @@ class ClientState(msgspec.Struct):
     unsent_descriptors: list[tuple[int, int]] = []
     leaving: bool = False
     keepalive: bool = False
-    auth: str = "none"
+    auth: Authentication = "none"
     sasl_name: str = ""
+    descriptors: list[int] = []
 
 
 class ServerState(msgspec.Struct):
@@ -75,7 +84,7 @@ class ServerState(msgspec.Struct):
     keepalive_interval: int
     keepalive_count: int
     services: list[ServiceState]
-    clients: list[ClientState]
+    clients: list[ConnectionState]
 
 
 class DaemonState(msgspec.Struct):
@@ -126,10 +135,10 @@ def _save_server(server: Server, keep: Keep) -> ServerState:
         services=[
             ServiceState(
                 keep(service.sock.fileno()),
-                service.readonly,
+                service.access.readonly,
                 service.file,
-                service.auth,
-                service.tls,
+                service.access.auth,
+                service.access.tls,
             )
             for service in server.services
         ],
@@ -156,10 +165,8 @@ def _restore_server(server: Server, state: ServerState) -> None:
     for service in state.services:
         server.take_over(
             _socket(service.descriptor),
-            readonly=service.readonly,
-            file=service.file,
-            auth=service.auth,
-            tls=service.tls,
+            Access(service.readonly, service.auth, service.tls),
+            service.file,
         )
     for client in state.clients:
         _restore_client(server, client)
@@ -168,34 +175,33 @@ def _restore_server(server: Server, state: ServerState) -> None:
 # Client ------------------------------------------------------------------------------------------
 
 
-def _save_client(client: Client, keep: Keep) -> ClientState:
-    return ClientState(
+def _save_client(client: Client, keep: Keep) -> ConnectionState:
+    return ConnectionState(
         id=client.id,
         descriptor=keep(client.sock.fileno()),
         timestamp=client.timestamp,
         authenticated=client.authenticated,
         readonly=client.readonly,
         received=client.unconsumed,
-        skip=client.skip,
         unsent=client.unsent_bytes,
         unsent_descriptors=[
             (position, keep(descriptor)) for position, descriptor in client.unsent_descriptors
         ],
         leaving=client.leaving,
         keepalive=client.keeps_alive,
-        auth=client.auth,
+        auth=client.access.auth,
         sasl_name=client.sasl_name,
+        descriptors=[keep(descriptor) for descriptor in client.waiting_descriptors],
     )
 
 
-def _restore_client(server: Server, state: ClientState) -> None:
+def _restore_client(server: Server, state: ConnectionState) -> None:
     client = Client(
         server,
         _socket(state.descriptor),
         state.id,
+        Access(state.readonly, state.auth),
         authenticated=state.authenticated,
-        readonly=state.readonly,
-        auth=state.auth,
     )
     client.sasl_name = state.sasl_name
     client.timestamp = state.timestamp
@@ -203,7 +209,21 @@ def _restore_client(server: Server, state: ClientState) -> None:
     for _, descriptor in state.unsent_descriptors:
         os.set_inheritable(descriptor, False)
     client.take_over(state.unsent, state.unsent_descriptors)
-    client.restore(state.received, state.skip, leaving=state.leaving, keepalive=state.keepalive)
+    if server.takes_descriptors:
+        client.accept_descriptors(state.descriptors)
+    else:
+        close_all(state.descriptors)
+    if state.keepalive:
+        client.start_keepalive()
+    if state.leaving:
+        client.leave()
+    elif state.received or state.skip:
+        client.read_later(_to_skip(state.skip) + state.received)
+
+
+def _to_skip(size: int) -> bytes:
+    """The beginning of a message that is dropped, and takes so many bytes to come with it."""
+    return KEYED_HEADER.pack(MIN_FRAME + size, PONG.key, Type.MESSAGE, 0, 0) if size else b""
 
 
 def _socket(descriptor: int) -> socket.socket:

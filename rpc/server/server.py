@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security import PeerIdentity
+from aiovirt.rpc.server.access import OPEN, Access
 from aiovirt.rpc.server.client import Client
+from aiovirt.rpc.server.counts import Counts, Tally
 from aiovirt.rpc.server.handlers import Binding, Handlers
 from aiovirt.rpc.server.options import ServerOptions
 from aiovirt.rpc.server.registry import ClientRegistry
@@ -17,10 +19,12 @@ from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from aiovirt.rpc.server.workers import QUEUED, WorkerPool
 from aiovirt.rpc.transport.link import PAUSE_SHUTDOWN
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.message import split_key
 
 if TYPE_CHECKING:
     from aiovirt.rpc.security.tls import ServerTls
     from aiovirt.rpc.server.daemon import Daemon
+    from aiovirt.rpc.wire.program import Procedure
 
 _log = get_logger("rpc.server.server")
 
@@ -31,10 +35,12 @@ AUTHENTICATION_TIME: Final = 60.0
 class Server:
     """One of a daemon's servers (virNetServer).
 
-    admit: asked for every new UNIX client, who is let in when it returns True; None lets all in.
+    admit: asked for every new UNIX client, which is let in when it returns True; None lets all in.
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
-    services with TLS use for clients to come; None without any.
-    table: procedure key to handler, read by every call. draining: no more calls are taken.
+    services with TLS use for new clients; None without any.
+    programs: the handlers of each, by its number and version. table: procedure key to handler, read by
+    every call. takes_descriptors: whether a procedure takes descriptors with its call, so that those
+    of clients on UNIX sockets are kept. draining: no more calls are taken.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
@@ -52,95 +58,115 @@ class Server:
         self.on_client_gone: list[Callable[[Client], None]] = []
         self.services: list[Service] = []
         self.tls: ServerTls | None = None
+        self.programs: dict[tuple[int, int], Handlers] = {}
         self.table: dict[bytes, Binding] = {}
-        self.calls_served = 0
+        self.takes_descriptors = False
         self.draining = False
-        self._programs: set[tuple[int, int]] = set()
+        self._unserved: dict[Procedure[Any, Any], Tally] = {}
+        self._unknown = Tally()
 
     # Programs ------------------------------------------------------------------------------------
 
     def add_program(self, handlers: Handlers) -> None:
         """Serve a program here. Raises ValueError when it is served already."""
         program = handlers.program
-        if self.has_program(program.number, program.version):
+        known = program.number, program.version
+        if known in self.programs:
             raise ValueError(f"server {self.name} serves {program!r} already")
-        self._programs.add((program.number, program.version))
-        self.table.update(handlers)
+        self.programs[known] = handlers
+        for binding in handlers.bindings():
+            self.table[binding.procedure.key] = binding
+            if binding.procedure.call_fds:
+                self.takes_descriptors = True
 
-    def has_program(self, number: int, version: int) -> bool:
-        """Whether a program is served here."""
-        return (number, version) in self._programs
+    # Counts --------------------------------------------------------------------------------------
+
+    def tally(self, key: bytes) -> Tally:
+        """Return the counter for a procedure, which need not be served, nor exist."""
+        binding = self.table.get(key)
+        if binding is not None:
+            return binding
+        number, version, which = split_key(key)
+        handlers = self.programs.get((number, version))
+        procedure = handlers.program.get(which) if handlers is not None else None
+        if procedure is None or procedure.event:
+            return self._unknown
+        return self._unserved.setdefault(procedure, Tally())
+
+    def counts(self) -> dict[Procedure[Any, Any], Counts]:
+        """Return the counts of every procedure that was called since the server was made.
+
+        Calls are counted when they are answered, or when their client goes.
+        """
+        found = {binding.procedure: binding.counts for binding in self.table.values()}
+        found.update((procedure, tally.counts) for procedure, tally in self._unserved.items())
+        return {procedure: counts for procedure, counts in found.items() if counts.calls}
+
+    @property
+    def unknown_calls(self) -> Counts:
+        """The calls of procedures or programs that this server does not know."""
+        return self._unknown.counts
+
+    @property
+    def calls_served(self) -> int:
+        """The calls that were answered by a handler or in its name, since the server was made."""
+        return sum(binding.calls for binding in self.table.values())
 
     # Services ------------------------------------------------------------------------------------
 
     def listen_unix(
-        self,
-        path: str,
-        *,
-        mode: int = 0o700,
-        group: int | None = None,
-        readonly: bool = False,
-        auth: str = "none",
+        self, path: str, *, mode: int = 0o700, group: int | None = None, access: Access = OPEN
     ) -> Service:
-        """Listen on a UNIX socket; see `service.listen_unix`. Raises OSError."""
-        sock = listen_unix(path, mode=mode, group=group)
-        return self._add_service(sock, readonly=readonly, file=file_of(sock), auth=auth)
+        """Listen on a UNIX socket; see `service.listen_unix`.
 
-    def listen_tcp(
-        self, host: str, port: int, *, auth: str = "none", tls: bool = False
-    ) -> list[Service]:
-        """Listen on TCP, on every address that `host` has. Raises OSError.
-
-        tls: clients speak TLS, as `self.tls` has it then.
+        Raises OSError, and ValueError for TLS.
         """
-        return [self._add_service(sock, auth=auth, tls=tls) for sock in listen_tcp(host, port)]
+        if access.tls:
+            raise ValueError(f"{path}: a UNIX socket has no TLS")
+        sock = listen_unix(path, mode=mode, group=group)
+        return self.take_over(sock, access, file_of(sock))
 
-    def adopt(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool = False,
-        auth: str = "none",
-        tls: bool = False,
-    ) -> Service:
+    def listen_tcp(self, host: str, port: int, *, access: Access = OPEN) -> list[Service]:
+        """Listen on TCP, on every address that `host` has.
+
+        Raises OSError, and ValueError for TLS on a server that has none.
+        """
+        self._check_tls(access)
+        return [self.adopt(sock, access) for sock in listen_tcp(host, port)]
+
+    def adopt(self, sock: socket.socket, access: Access = OPEN) -> Service:
         """Take over a socket that listens already (socket activation); its file is left alone."""
-        return self._add_service(sock, readonly=readonly, auth=auth, tls=tls)
+        return self.take_over(sock, access, None)
 
     def take_over(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool,
-        file: tuple[int, int] | None,
-        auth: str = "none",
-        tls: bool = False,
+        self, sock: socket.socket, access: Access, file: tuple[int, int] | None
     ) -> Service:
-        """Take over a service of this very server from an earlier process; see `Service`."""
-        return self._add_service(sock, readonly=readonly, file=file, auth=auth, tls=tls)
+        """Take over a socket that listens already, with its file.
 
-    def _add_service(
-        self,
-        sock: socket.socket,
-        *,
-        readonly: bool = False,
-        file: tuple[int, int] | None = None,
-        auth: str = "none",
-        tls: bool = False,
-    ) -> Service:
-        if tls and self.tls is None:
-            raise ValueError(f"server {self.name} has no TLS")
+        Args:
+            sock: a listening socket.
+            access: what its clients have to do and may do; with TLS, as `self.tls` has it then.
+            file: device and inode of the socket's file, which goes with the service; None for none.
+
+        Raises:
+            ValueError: it is for TLS, which this server does not have.
+        """
+        self._check_tls(access)
         service = Service(
+            self.name,
             self.loop,
             sock,
             self._has_room,
             self._accepted,
-            readonly=readonly,
+            access=access,
             file=file,
-            auth=auth,
-            tls=tls,
         )
         self.services.append(service)
         return service
+
+    def _check_tls(self, access: Access) -> None:
+        if access.tls and self.tls is None:
+            raise ValueError(f"server {self.name} has no TLS")
 
     def start(self) -> None:
         """Begin to accept."""
@@ -183,39 +209,34 @@ class Server:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:  # it went before we looked at it
-            _log.info("new client lost", server=self.name, error=error.strerror)
+            _log.info("new client lost", server=self.name, reason=error.strerror)
             sock.close()
             return
-        client = self._new_client(service, sock)
+        client = Client(self, sock, self.registry.next_id(), service.access)
         self.registry.add(client)
         client.start()
+        if service.access.tls and self.tls is not None:
+            from aiovirt.rpc.server.encryption import encrypt
+
+            encrypt(client, self.tls)
+        elif self.takes_descriptors and client.is_local and not client.closed:
+            client.accept_descriptors()
         if not client.authenticated and not client.closed:
             client.expect_authentication(AUTHENTICATION_TIME)
         if _log.info_on:
             _log.info("client connected", server=self.name, client=client.id)
 
-    def _new_client(self, service: Service, sock: socket.socket) -> Client:
-        number = self.registry.next_id()
-        if service.tls and self.tls is not None:
-            from aiovirt.rpc.server.tls_client import TlsClient
-
-            return TlsClient(
-                self, sock, number, self.tls, readonly=service.readonly, auth=service.auth
-            )
-        return Client(
-            self,
-            sock,
-            number,
-            authenticated=service.auth == "none",
-            readonly=service.readonly,
-            auth=service.auth,
-        )
-
     def _may_enter(self, sock: socket.socket) -> bool:
         peer = PeerIdentity.of(sock)
         if self.admit is None or self.admit(peer):
             return True
-        _log.error("client refused", server=self.name, pid=peer.pid, uid=peer.uid)
+        _log.error(
+            "client refused",
+            server=self.name,
+            pid=peer.pid,
+            uid=peer.uid,
+            reason="its user may not connect here",
+        )
         return False
 
     # Ending --------------------------------------------------------------------------------------
@@ -249,7 +270,7 @@ class Server:
             client.limit_changed()
 
     def call_drained(self) -> None:
-        """A call in flight has ended while the daemon shuts down."""
+        """Note that a call has ended while the daemon shuts down."""
         self.daemon.call_drained()
 
     def abort_calls(self, error: RpcError) -> None:
@@ -265,6 +286,6 @@ class Server:
             client.abort_streams(error)
 
     def close(self) -> None:
-        """Disconnect everybody."""
+        """Disconnect all clients."""
         for client in self.registry:
             client.abort("the daemon ends")

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import Final
 
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.access import OPEN, Access
 
 _log = get_logger("rpc.server.service")
 
-#: Connections taken in one go before other work has its turn; it is what a flood of them keeps others
-#: waiting. More make a crowd quicker to let in: 4000 clients in 0.11 s by 8, in 0.17 s by 4.
+#: Connections accepted in one go before other work is done: a flood of them keeps others waiting so
+#: long. More make a crowd quicker to let in: 4000 clients in 0.11 s by 8, in 0.17 s by 4.
 _ACCEPT_BATCH: Final = 4
 _BACKLOG: Final = 4096
 #: Seconds until accepting is tried again after the process ran out of descriptors or memory.
@@ -29,29 +30,27 @@ _OUT_OF_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 class Service:
     """One listening socket of a server.
 
-    has_room: asked before every accept; accepted: gets each new socket; readonly, auth ("none" or
-    "sasl") and tls belong to the clients that come through here; file: device and inode of the
-    socket's file, which is removed at the end, or None to leave it.
+    server: its server's name, for the log; has_room: asked before every accept; accepted: gets each new
+    socket; access: what the clients that come through here have to do and may do; file: device and
+    inode of the socket's file, which is removed at the end, or None to leave it.
     """
 
     def __init__(
         self,
+        server: str,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         has_room: Callable[[], bool],
         accepted: Callable[[Service, socket.socket], None],
         *,
-        readonly: bool = False,
+        access: Access = OPEN,
         file: tuple[int, int] | None = None,
-        auth: str = "none",
-        tls: bool = False,
     ) -> None:
         sock.setblocking(False)
+        self._server = server
         self.sock = sock
-        self.readonly = readonly
+        self.access = access
         self.file = file
-        self.auth = auth
-        self.tls = tls
         self._loop = loop
         self._has_room = has_room
         self._accepted = accepted
@@ -68,7 +67,7 @@ class Service:
         return f"{address[0]}:{address[1]}"
 
     def update(self) -> None:
-        """Listen or pause, as the server has room or not."""
+        """Listen if the server has room, and pause if it has not."""
         wanted = self._has_room() and not self._closed and self._retry is None
         if wanted == self._listening:
             return
@@ -78,7 +77,11 @@ class Service:
         else:
             self._loop.remove_reader(self.sock.fileno())
         if _log.info_on:
-            _log.info("accepting" if wanted else "accepting paused", service=self.name)
+            _log.info(
+                "accepting" if wanted else "accepting paused",
+                server=self._server,
+                service=self.name,
+            )
 
     def _acceptable(self) -> None:
         for _ in range(_ACCEPT_BATCH):
@@ -89,7 +92,7 @@ class Service:
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionError:
-                continue  # that one was gone before its turn came
+                continue  # that one was gone before it was accepted
             except OSError as error:
                 self._accept_failed(error)
                 return
@@ -98,10 +101,14 @@ class Service:
 
     def _accept_failed(self, error: OSError) -> None:
         if error.errno not in _OUT_OF_RESOURCES:
-            _log.error("accept failed", service=self.name, error=error.strerror)
+            _log.error(
+                "accept failed", server=self._server, service=self.name, reason=error.strerror
+            )
             return
         if self._retry is None:
-            _log.warning("accepting paused", service=self.name, error=error.strerror)
+            _log.warning(
+                "accepting paused", server=self._server, service=self.name, reason=error.strerror
+            )
             self._retry = self._loop.call_later(_RETRY_AFTER, self._try_again)
             self.update()
 
@@ -186,4 +193,4 @@ def _unlink(path: str, identity: tuple[int, int]) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:  # no reason to leave the rest of the daemon's end undone
-        _log.warning("socket file left behind", path=path, error=error.strerror)
+        _log.warning("socket file not removed", path=path, reason=error.strerror)

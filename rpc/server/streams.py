@@ -1,6 +1,6 @@
 """Streams of one client, as the serving side has them.
 
-A stream begins behind the reply to its call and ends in one of these ways:
+A stream begins after the reply to its call and ends in one of these ways:
 
 - `serve` returns: the client is told that there is no more, finishes, and is answered.
 - `serve` raises: the client gets the error.
@@ -58,7 +58,7 @@ class Streams:
         return len(self._open)
 
     def begin(self, key: bytes, serial: int, wanted: WithStream[Any]) -> None:
-        """Begin a stream; its call has been answered. One that has the same serial still is dropped."""
+        """Begin a stream, whose call has been answered; an open one with the same serial is dropped."""
         older = self._open.get((key, serial))
         if older is not None:
             older.drop()
@@ -67,7 +67,7 @@ class Streams:
         stream.start(wanted)
 
     def take(self, key: bytes, serial: int, kind: int, status: int, payload: bytes) -> bool:
-        """Give a packet to its stream; False when there is none: a late one, of no interest."""
+        """Give a packet to its stream; False when the stream does not exist (any more)."""
         stream = self._open.get((key, serial))
         if stream is None:
             return False
@@ -75,7 +75,7 @@ class Streams:
         return True
 
     def drained(self) -> None:
-        """The client has read what was sent."""
+        """Go on sending: the client has read what was sent."""
         for stream in list(self._open.values()):
             stream.drained()
 
@@ -85,17 +85,17 @@ class Streams:
             stream.fail(error)
 
     def drop(self) -> None:
-        """The connection is gone."""
+        """End all without a word: the connection is gone."""
         for stream in list(self._open.values()):
             stream.drop()
 
     def ended(self, stream: Stream) -> None:
-        """A stream is over."""
+        """Forget a stream that is over."""
         self._open.pop((stream.key, stream.serial), None)
         self.update_pause()
 
     def update_pause(self) -> None:
-        """Read the client, or do not, as the fullest of its streams wants it."""
+        """Read the client, or pause it, by the fullest of its streams."""
         fullest = max((stream.waiting for stream in self._open.values()), default=0)
         if fullest > TAKE_HIGH:
             self._client.pause(PAUSE_STREAM)
@@ -145,7 +145,7 @@ class Stream:
         await self._write(hole_packet(self.key, self.serial, length))
 
     async def receive(self) -> bytes | Hole | None:
-        """What the client sent next, or None when it has finished. Only if `serve` receives."""
+        """Return what the client sent next; None when it has finished. Only if `serve` receives."""
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -182,7 +182,7 @@ class Stream:
         except RpcError as error:
             self.fail(error)
         except Exception as error:
-            _log.error("a stream failed", serial=self.serial, exc_info=error)
+            _log.error("a stream failed", **self._named(), exc_info=error)
             text = f"the stream failed inside the daemon: {type(error).__name__}"
             self.fail(RpcError(ErrorCode.INTERNAL_ERROR, text))
         else:
@@ -201,7 +201,7 @@ class Stream:
             self._packet(Status.CONTINUE)
 
     def take(self, kind: int, status: int, payload: bytes) -> None:
-        """A packet came from the client."""
+        """Take a packet that came from the client."""
         if status == Status.OK and kind == Type.STREAM:
             self._client_finished()
         elif status == Status.CONTINUE:
@@ -242,7 +242,7 @@ class Stream:
             self._streams.update_pause()
 
     def drained(self) -> None:
-        """The client has read what was sent."""
+        """Go on sending: the client has read what was sent."""
         self._writable.set()
 
     # Ends ----------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class Stream:
         if self._over:
             return
         if _log.info_on:
-            _log.info("stream ended", serial=self.serial, because=error.message[:200])
+            _log.info("stream ended", **self._named(), reason=error.message[:200])
         if error.domain == ErrorDomain.NONE:
             error = RpcError(error.code, error.message, domain=ErrorDomain.STREAMS)
         payload = encode(error.to_wire())
@@ -273,6 +273,11 @@ class Stream:
         self._over = True
         if self._task is not None:
             self._task.cancel()  # even if it is what runs now: its own packet may find the client gone
+
+    def _named(self) -> dict[str, object]:
+        """Return the fields of a log line about this stream."""
+        client = self.client
+        return {"server": client.server.name, "client": client.id, "serial": self.serial}
 
     def _packet(self, status: int) -> None:
         self.client.write(frame(self.key, Type.STREAM, self.serial, status, b""))

@@ -1,7 +1,7 @@
 """Work that blocks, on threads that nobody has to wait for.
 
 A fixed executor would be used up by threads stuck in a dead file system. Here a call that is given up
-leaves its thread behind and the next call gets another one; idle threads are reused, and none of
+leaves its thread alone and the next call gets another one; idle threads are reused, and none of
 them holds up the end of the process. How many run at once is bounded by the worker pool, since each
 call that waits here holds a worker.
 """
@@ -37,7 +37,7 @@ class _Thread:
             loop, future, work = self._jobs.get()
             try:
                 outcome, failed = work(), False
-            except BaseException as error:  # it belongs to whoever awaits, whatever it is
+            except BaseException as error:  # the awaiting call raises it, whatever it is
                 outcome, failed = error, True
             if len(_idle) >= _IDLE_MAX:
                 _deliver(loop, future, outcome, failed)

@@ -1,9 +1,9 @@
-"""The worker pool: how many calls of a server may be under way, and who is next.
+"""The worker pool: the number of calls of a server that may be under way, and their order.
 
 A worker is a place, not a thread, so a pool of 4294967295 costs nothing until it is used. Ordinary
 workers take calls in order of arrival. Priority workers take priority calls only, so those still
-run when every ordinary worker is stuck. A pool whose maximum is 0 is no pool: everything starts at
-once, as on libvirt's virtlockd and virtlogd.
+run when every ordinary worker is stuck. With a maximum of 0 the server has no pool: every call
+starts at once, as on libvirt's virtlockd and virtlogd.
 
 Reported numbers follow libvirt: places grow on demand from the minimum to the maximum and stay.
 
@@ -19,7 +19,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
 class Job(Protocol):
-    """What a pool schedules. The pool owns `place`; nobody else writes to it."""
+    """Work that a pool schedules. Only the pool writes to `place`."""
 
     priority: bool
     place: int
@@ -33,7 +33,7 @@ NOWHERE, QUEUED, ORDINARY, PRIORITY = range(4)
 
 
 class PoolStats(NamedTuple):
-    """What libvirt reports of a pool, all counts of workers but the last, which counts calls."""
+    """The numbers that libvirt reports of a pool: of workers, and in the last field of calls."""
 
     minimum: int
     maximum: int

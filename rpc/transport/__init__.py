@@ -1,6 +1,7 @@
-"""What both sides of a connection share: the link that owns its socket, and keepalive."""
+"""What both sides of a connection share: the link that owns its socket, taps, TLS and keepalive."""
 
 from aiovirt.rpc.transport.keepalive import Keepalive
 from aiovirt.rpc.transport.link import SocketLink
+from aiovirt.rpc.transport.tap import Direction, Tap
 
-__all__ = ["Keepalive", "SocketLink"]
+__all__ = ["Direction", "Keepalive", "SocketLink", "Tap"]

@@ -2,10 +2,14 @@
 
 Built on `add_reader`, `recv_into` and `send` instead of asyncio's transports. That is as fast, costs a
 third of the memory, writes at once, and leaves the socket ours: to pass descriptors, and to hand
-it over whole at a restart. A TLS link will be a second class with the same few methods.
+it over whole at a restart.
 
-Rules of this file: nothing here knows what the bytes mean; every way a connection can end comes through
-`_end`, once.
+Rules of this file:
+
+- Nothing here knows what the bytes mean.
+- Every way in which a connection can end comes through `_end`, once.
+- A plain link pays nothing for what it does not use. A filter (TLS), taps and received descriptors
+  are kept by its `Passage`, with which another reader is registered; without one, a write tests a slot.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ import socket
 from collections.abc import Iterable
 from typing import Final
 
-#: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
-#: the next one, so only the tail of an incomplete frame is ever copied. Larger reads are no faster.
-READ_SIZE: Final = 64 * 1024
-SHARED_BUFFER: Final = bytearray(READ_SIZE)
+from aiovirt.rpc.transport.descriptors import WAITING_HIGH
+from aiovirt.rpc.transport.passage import SHARED_BUFFER, Filter, Passage
+from aiovirt.rpc.transport.tap import Tap, Watch
+from aiovirt.rpc.wire.message import FramingError
 
 #: Reads of one link before others have their turn, when it sends what needs no answer.
 _READS_IN_A_ROW: Final = 16
@@ -38,6 +42,7 @@ PAUSE_SHUTDOWN: Final = 4  # the daemon takes no more calls
 PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 PAUSE_STREAM: Final = 16  # what came through its streams has not been taken
 PAUSE_SLICE: Final = 32  # it sends more than its share, and others have their turn
+PAUSE_DESCRIPTORS: Final = 64  # the descriptors that it sent have not been taken
 
 
 class FrameWithFds(bytes):
@@ -71,7 +76,17 @@ class SocketLink:
     A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
-    __slots__ = ("_alive", "_end_when_sent", "_fds", "_loop", "_out", "_paused", "closed", "sock")
+    __slots__ = (
+        "_alive",
+        "_end_when_sent",
+        "_fds",
+        "_loop",
+        "_out",
+        "_passage",
+        "_paused",
+        "closed",
+        "sock",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -80,6 +95,7 @@ class SocketLink:
         self._alive = True  # the last write since the last read went through
         self._out: bytearray | None = None
         self._fds: list[tuple[int, int]] | None = None  # where in `_out` a descriptor goes along
+        self._passage: Passage | None = None
         self._paused = 0
         self._end_when_sent = False
 
@@ -100,11 +116,20 @@ class SocketLink:
         """The connection is gone; called once."""
         raise NotImplementedError
 
+    @property
+    def unconsumed(self) -> bytes:
+        """What was received and is kept, since it is not consumed yet; it begins with a frame."""
+        return b""
+
     # Reading -------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to read."""
-        self._loop.add_reader(self.sock.fileno(), self._readable)
+        self._watch_socket()
+
+    def _watch_socket(self) -> None:
+        reader = self._readable if self._passage is None else self._readable_through
+        self._loop.add_reader(self.sock.fileno(), reader)
 
     def _readable(self) -> None:
         # When a peer is gone for good while bytes of its own are still to be read, uvloop calls once
@@ -127,9 +152,61 @@ class SocketLink:
                 return
         self._loop.call_soon(self._read_again)
 
+    def _readable_through(self) -> None:
+        """Read as `_readable` does, where the bytes have something to pass."""
+        for _ in range(_READS_IN_A_ROW):
+            passage = self._passage
+            if passage is None:
+                break
+            inbox = passage.inbox
+            try:
+                if inbox is None:
+                    size = self.sock.recv_into(SHARED_BUFFER)
+                else:
+                    size = inbox.read_into(self.sock, SHARED_BUFFER)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._end(f"read failed: {error.strerror}")
+                return
+            except FramingError as error:
+                self._end(f"the peer broke the protocol: {error}")
+                return
+            if not size:
+                self._end("the peer closed the connection")
+                return
+            self._alive = False
+            if passage.filter is not None:
+                passage.filter.incoming(self, size)
+            else:
+                self.deliver(SHARED_BUFFER, size)
+            if inbox is not None and passage.has_many_waiting(self):
+                self.pause(PAUSE_DESCRIPTORS)
+            if self._alive or self._paused or self.closed:
+                return
+        self._loop.call_soon(self._read_again)
+
     def _read_again(self) -> None:
-        if not self.closed and not self._paused:
+        if self.closed or self._paused:
+            return
+        if self._passage is None:
             self._readable()
+        else:
+            self._readable_through()
+
+    def deliver(self, data: bytearray, size: int) -> None:
+        """Give the owner what came, after the taps have seen it."""
+        passage = self._passage
+        if passage is not None and passage.taps is not None:
+            passage.taps.received(data, size)
+            if self.closed:
+                return
+        self.received(data, size)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is not read now."""
+        return self._paused != 0
 
     def pause(self, why: int) -> None:
         """Stop reading for one more reason; the kernel's buffers then hold the peer back."""
@@ -143,7 +220,9 @@ class SocketLink:
             return
         self._paused &= ~why
         if not self._paused and not self.closed:
-            self._loop.add_reader(self.sock.fileno(), self._readable)
+            self._watch_socket()
+            if self._passage is not None and self._passage.filter is not None:
+                self._passage.filter.resumed(self)
 
     # Writing -------------------------------------------------------------------------------------
 
@@ -152,8 +231,16 @@ class SocketLink:
         """Bytes that the kernel has not taken yet."""
         return len(self._out) if self._out is not None else 0
 
-    def write(self, data: bytes) -> None:
-        """Send now what the kernel takes, the rest when it takes more."""
+    def write(self, data: bytes, *, raw: bool = False) -> None:
+        """Send now what the kernel takes, the rest when it takes more.
+
+        Args:
+            data: whole messages.
+            raw: `data` has passed what it had to pass (filters use this).
+        """
+        if self._passage is not None and not raw:
+            self._passage.outgoing(self, data)
+            return
         if self._out is not None:
             self._out += data
         elif self.closed:
@@ -175,10 +262,20 @@ class SocketLink:
             self.pause(PAUSE_WRITE)
 
     def write_with_fds(self, data: FrameWithFds) -> None:
-        """Send a frame and its descriptors, each with one byte behind the frame; then close them."""
+        """Send a frame and its descriptors, each with one byte after the frame; then close them.
+
+        They stay on their machine: through a filter such a message ends the connection.
+        """
         if self.closed:
             discard(data)
             return
+        if self._passage is not None:
+            if self._passage.filter is not None:
+                discard(data)
+                self._end("a message has descriptors, which cannot travel over TLS")
+                return
+            if self._passage.taps is not None:
+                self._passage.taps.sent(data + bytes(len(data.descriptors)))
         if self._out is None:
             self._out = bytearray()
             self._loop.add_writer(self.sock.fileno(), self._writable)
@@ -235,6 +332,81 @@ class SocketLink:
             self.drained()
         return bool(out)
 
+    # What bytes pass -----------------------------------------------------------------------------
+
+    @property
+    def filter(self) -> Filter | None:
+        """What changes its bytes on the way; None for a plain link."""
+        return self._passage.filter if self._passage is not None else None
+
+    def set_filter(self, made: Filter) -> None:
+        """Have a filter change all bytes from now on."""
+        self._make_passage().filter = made
+
+    def tap(self, watch: Watch) -> Tap:
+        """Call `watch(direction, message, descriptors)` for every message from now on; see `Tap`."""
+        made = Tap(watch, self._remove_tap)
+        self._make_passage().add_tap(self, made)
+        return made
+
+    def _remove_tap(self, tap: Tap) -> None:
+        if self._passage is not None:
+            self._passage.remove_tap(tap)
+            if self._passage.is_empty and not self.closed:
+                self._passage = None
+                self._reader_changed()
+
+    def accept_descriptors(self, waiting: Iterable[int] = ()) -> None:
+        """Keep the descriptors that arrive from now on. Does nothing unless it is a UNIX socket.
+
+        Args:
+            waiting: those that an earlier owner of the socket has received and not taken.
+        """
+        if self.sock.family == socket.AF_UNIX and not self.closed:
+            self._make_passage().accept_descriptors(waiting)
+
+    def take_descriptors(self, count: int) -> tuple[int, ...]:
+        """Take the descriptors of the next `count` bytes; they are the taker's to close.
+
+        They are closed on exec.
+
+        Raises:
+            FramingError: they have not come, or are not accepted.
+        """
+        inbox = self._passage.inbox if self._passage is not None else None
+        if inbox is None:
+            if count:
+                raise FramingError(f"{count} descriptors were announced on a link that takes none")
+            return ()
+        taken = inbox.take(count)
+        if self._paused & PAUSE_DESCRIPTORS and len(inbox.waiting) <= WAITING_HIGH:
+            self.resume(PAUSE_DESCRIPTORS)
+        return taken
+
+    @property
+    def accepts_descriptors(self) -> bool:
+        """Whether descriptors that arrive are kept."""
+        return self._passage is not None and self._passage.inbox is not None
+
+    @property
+    def waiting_descriptors(self) -> list[int]:
+        """The descriptors that have come and are not taken, in their order."""
+        inbox = self._passage.inbox if self._passage is not None else None
+        return list(inbox.waiting) if inbox is not None else []
+
+    def _make_passage(self) -> Passage:
+        if self._passage is None:
+            self._passage = Passage()
+            self._reader_changed()
+        return self._passage
+
+    def _reader_changed(self) -> None:
+        """Read by the other reader from now on, also if this one is in the middle of its work."""
+        if not self.closed and not self._paused:
+            self._alive = True  # the loop of the reader ends here
+            self._watch_socket()
+            self._loop.call_soon(self._read_again)
+
     # Handing over --------------------------------------------------------------------------------
 
     @property
@@ -273,9 +445,18 @@ class SocketLink:
             self.pause(PAUSE_ENDING)
             self._loop.call_later(LINGER, self._end, "its last reply was not taken in time")
 
+    def abort(self, reason: str = "closed here") -> None:
+        """End the connection now."""
+        self._end(reason)
+
     def _end(self, reason: str) -> None:
         if self.closed:
             return
+        if self._passage is not None:
+            if self._passage.filter is not None:
+                self._passage.filter.ending(self, reason)
+            if self._passage.inbox is not None:
+                self._passage.inbox.close()
         self.closed = True
         descriptor = self.sock.fileno()
         if not self._paused:

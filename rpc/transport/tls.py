@@ -1,11 +1,11 @@
-"""A link whose bytes go through TLS: a class for each end adds it to a `SocketLink`.
+"""TLS as a filter between a link and its owner.
 
 The TLS engine has no socket of its own: what comes is given to it, and what it makes is written, so that
 one read serves many records and one record carries many replies.
 
 libvirt's own addition to TLS: when the handshake is done and the server has accepted the client's
 certificate, it sends one byte, 1, before the protocol begins. (By TLS 1.3 a client cannot know
-otherwise that it was accepted.)
+otherwise that it was accepted.) Until then the owner of the link gets nothing.
 
 Source: libvirt's src/rpc/virnetsocket.c, virnetserverclient.c (virNetServerClientCheckAccess) and
 virnetclient.c (virNetClientSetTLSSession).
@@ -13,14 +13,13 @@ virnetclient.c (virNetClientSetTLSSession).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from aiovirt.rpc.transport.link import READ_SIZE, SHARED_BUFFER, FrameWithFds, SocketLink, discard
-
-if TYPE_CHECKING:
-    import asyncio
+from aiovirt.rpc.transport.passage import READ_SIZE, SHARED_BUFFER, Passable
 
 #: What a server says when it has accepted the client's certificate.
 CONFIRMATION: Final = b"\1"
@@ -30,103 +29,142 @@ HANDSHAKE_TIME: Final = 10.0
 _VIEW: Final = memoryview(SHARED_BUFFER)
 #: Plain bytes that are encrypted at a time: a large reply must not exist twice as a whole.
 _PIECE: Final = 1 << 20
-_READS_IN_A_ROW: Final = 16
+
+#: Looks at the certificate that a peer has shown (DER, or None); its chain has been verified. Returns
+#: the name in it, or raises ValueError to refuse the peer.
+Admit = Callable[[bytes | None], str]
 
 
-class TlsSession:
-    """One TLS session: the engine, its two buffers, and how far the handshake is."""
+class TlsFilter:
+    """One TLS session on one link.
 
-    __slots__ = ("done", "engine", "incoming", "outgoing", "timer")
-
-    def __init__(self, context: ssl.SSLContext, *, server: bool, host: str | None = None) -> None:
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self.engine = context.wrap_bio(
-            self.incoming, self.outgoing, server_side=server, server_hostname=host
-        )
-        self.done = False
-        self.timer: asyncio.TimerHandle | None = None
-
-
-class TlsLink(SocketLink):
-    """A `SocketLink` whose bytes are encrypted. Mixed into a subclass in front of it.
-
-    tls: the session. A subclass says in `handshake_done` what follows a handshake.
+    done: whether the handshake is; peer_name: the name in the peer's certificate, once admitted; timer:
+    ends a handshake that takes too long, None afterwards.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_admit",
+        "_confirmed",
+        "_seconds",
+        "_server",
+        "done",
+        "engine",
+        "from_peer",
+        "peer_name",
+        "timer",
+        "to_peer",
+    )
 
-    tls: TlsSession
-    #: Seconds that the handshake may take, the confirmation included.
-    handshake_time = HANDSHAKE_TIME
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        admit: Admit,
+        *,
+        server: bool,
+        host: str | None = None,
+        seconds: float = HANDSHAKE_TIME,
+    ) -> None:
+        """Make a session; `begin` puts it on a link.
 
-    # What a subclass says ------------------------------------------------------------------------
+        Args:
+            context: versions, ciphers, certificates.
+            admit: decides on the peer's certificate.
+            server: which side this is.
+            host: the name that the server's certificate has to have, on the client's side.
+            seconds: how long the handshake may take, the confirmation included.
+        """
+        self.from_peer = ssl.MemoryBIO()
+        self.to_peer = ssl.MemoryBIO()
+        self.engine = context.wrap_bio(
+            self.from_peer, self.to_peer, server_side=server, server_hostname=host
+        )
+        self.done = False
+        self.peer_name = ""
+        self.timer: asyncio.TimerHandle | None = None
+        self._admit: Admit | None = admit  # until the handshake has ended: it may know the link
+        self._server = server
+        self._seconds = seconds
+        #: On the client's side: done with "" when the server has let us in, else with the reason.
+        self._confirmed: asyncio.Future[str] | None = None
 
-    def handshake_done(self) -> None:
-        """The handshake is done; raise ValueError to refuse the peer."""
-        raise NotImplementedError
+    @property
+    def peer_certificate(self) -> dict[str, Any]:
+        """What the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
+        return self.engine.getpeercert() or {}
 
     # Handshake -----------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Begin the handshake; `start` has to follow."""
-        self.tls.timer = self._loop.call_later(self.handshake_time, self._too_late)
-        self._continue_handshake()
+    def begin(self, link: Passable) -> None:
+        """Put the filter on a link and begin the handshake."""
+        loop = asyncio.get_running_loop()
+        if not self._server:
+            self._confirmed = loop.create_future()
+        self.timer = loop.call_later(self._seconds, self._too_late, link)
+        link.set_filter(self)
+        self._continue_handshake(link)
 
-    def _too_late(self) -> None:
-        self._end(f"the TLS handshake was not done within {self.handshake_time:.0f} seconds")
+    async def confirmed(self) -> str:
+        """Wait until the server has let us in: "", or the reason why it has not."""
+        if self._confirmed is None:
+            raise TypeError("only a client waits for the server's confirmation")
+        return await asyncio.shield(self._confirmed)
 
-    def handshake_ended(self) -> None:
-        """It is done, and so is what belongs to it."""
-        if self.tls.timer is not None:
-            self.tls.timer.cancel()
-            self.tls.timer = None
+    def _too_late(self, link: Passable) -> None:
+        link.abort(f"the TLS handshake was not done within {self._seconds:.0f} seconds")
 
-    def _continue_handshake(self) -> None:
+    def _handshake_ended(self) -> None:
+        self._admit = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _continue_handshake(self, link: Passable) -> None:
         try:
-            self.tls.engine.do_handshake()
+            self.engine.do_handshake()
         except ssl.SSLWantReadError:
-            self._send_made()
+            self._send_made(link)
         except (ssl.SSLError, ssl.CertificateError) as error:
-            self._send_made()  # the alert, so that the peer knows
-            self._end(f"the TLS handshake failed: {reason_of(error)}")
+            self._send_made(link)  # the alert, so that the peer knows
+            link.abort(f"the TLS handshake failed: {reason_of(error)}")
         else:
-            self.tls.done = True
-            self._send_made()
-            if self.closed:
+            self.done = True
+            self._send_made(link)
+            if link.closed:
                 return
             try:
-                self.handshake_done()
+                if self._admit is not None:
+                    self.peer_name = self._admit(self.engine.getpeercert(binary_form=True))
             except ValueError as error:
-                self._end(f"the peer's certificate was refused: {error}")
+                link.abort(f"the peer's certificate was refused: {error}")
+                return
+            if self._server:
+                self._handshake_ended()
+                self.outgoing(link, CONFIRMATION)
+
+    def _take_confirmation(self, link: Passable, size: int) -> None:
+        """Look at the first byte that the server sends; what follows it is the owner's."""
+        if SHARED_BUFFER[:1] != CONFIRMATION:
+            link.abort("the server did not confirm the TLS connection")
+            return
+        self._handshake_ended()
+        if self._confirmed is not None:
+            self._confirmed.set_result("")
+        if size > 1:
+            link.deliver(SHARED_BUFFER[1:size], size - 1)
 
     # Reading -------------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
-        for _ in range(_READS_IN_A_ROW):
-            try:
-                size = self.sock.recv_into(SHARED_BUFFER)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self._end(f"read failed: {error.strerror}")
-                return
-            if not size:
-                self._end("the peer closed the connection")
-                return
-            self._alive = False
-            self.tls.incoming.write(_VIEW[:size])
-            if not self.tls.done:
-                self._continue_handshake()
-            if self.tls.done and not self.closed and not self._paused:
-                self._decrypt()
-            if self._alive or self._paused or self.closed:
-                return
-        self._loop.call_soon(self._read_again)
+    def incoming(self, link: Passable, size: int) -> None:
+        """So many encrypted bytes came, in SHARED_BUFFER."""
+        self.from_peer.write(_VIEW[:size])
+        if not self.done:
+            self._continue_handshake(link)
+        if self.done and not link.closed and not link.is_paused:
+            self._decrypt(link)
 
-    def _decrypt(self) -> None:
+    def _decrypt(self, link: Passable) -> None:
         """Give on what the engine can decrypt now, as much at a time as fits."""
-        read = self.tls.engine.read
+        read = self.engine.read
         while True:
             size = 0
             reason = ""
@@ -143,70 +181,64 @@ class TlsLink(SocketLink):
                 reason = "the peer closed the connection"
             except ssl.SSLError as error:
                 reason = f"TLS failed: {reason_of(error)}"
-            if self.tls.outgoing.pending:
-                self._send_made()
-            if size and not self.closed:
-                self.received(SHARED_BUFFER, size)
+            if self.to_peer.pending:
+                self._send_made(link)
+            if size and not link.closed:
+                if self.timer is None:
+                    link.deliver(SHARED_BUFFER, size)
+                else:
+                    self._take_confirmation(link, size)
             if reason:
-                self._end(reason)
-            if self.closed or self._paused or size < READ_SIZE:
+                link.abort(reason)
+            if size < READ_SIZE or link.closed or link.is_paused:
                 return
 
-    def resume(self, why: int) -> None:
-        """Take one reason back; what was read and not yet decrypted comes first."""
-        super().resume(why)
-        if not self._paused and not self.closed and self.tls.done:
-            self._loop.call_soon(self._decrypt_waiting)
+    def resumed(self, link: Passable) -> None:
+        """Decrypt what was read and not yet decrypted, before anything else is read."""
+        if self.done:
+            asyncio.get_running_loop().call_soon(self._decrypt_waiting, link)
 
-    def _decrypt_waiting(self) -> None:
-        if not self.closed and not self._paused:
-            self._decrypt()
+    def _decrypt_waiting(self, link: Passable) -> None:
+        if not link.closed and not link.is_paused:
+            self._decrypt(link)
 
     # Writing -------------------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
+    def outgoing(self, link: Passable, data: bytes) -> None:
         """Encrypt and send."""
-        if self.closed:
-            return
         try:
             if len(data) <= _PIECE:
-                self.tls.engine.write(data)
-                super().write(self.tls.outgoing.read())
+                self.engine.write(data)
+                link.write(self.to_peer.read(), raw=True)
                 return
             view = memoryview(data)
             for start in range(0, len(data), _PIECE):
-                self.tls.engine.write(view[start : start + _PIECE])
-                super().write(self.tls.outgoing.read())
-                if self.closed:
+                self.engine.write(view[start : start + _PIECE])
+                link.write(self.to_peer.read(), raw=True)
+                if link.closed:
                     return
         except ssl.SSLError as error:
-            self._end(f"TLS failed: {reason_of(error)}")
+            link.abort(f"TLS failed: {reason_of(error)}")
 
-    def write_with_fds(self, data: FrameWithFds) -> None:
-        """Descriptors stay on their machine: such a reply ends the connection."""
-        discard(data)
-        self._end("a reply has descriptors, which cannot travel over TLS")
-
-    def _send_made(self) -> None:
+    def _send_made(self, link: Passable) -> None:
         """Send what the engine has made by itself."""
-        if self.tls.outgoing.pending and not self.closed:
-            super().write(self.tls.outgoing.read())
+        if self.to_peer.pending and not link.closed:
+            link.write(self.to_peer.read(), raw=True)
 
     # Ending --------------------------------------------------------------------------------------
 
-    def _end(self, reason: str) -> None:
-        if self.closed:
-            return
-        self.handshake_ended()
-        if self.tls.done and self._out is None:
-            # A goodbye, if it goes at once: without it the peer cannot tell the end from a cut.
+    def ending(self, link: Passable, reason: str) -> None:
+        """Take leave, if that goes at once: without it the peer cannot tell the end from a cut."""
+        self._handshake_ended()
+        if self.done and not link.unsent:
             with contextlib.suppress(ssl.SSLError):
-                self.tls.engine.unwrap()
-            goodbye = self.tls.outgoing.read()
+                self.engine.unwrap()
+            goodbye = self.to_peer.read()
             if goodbye:
                 with contextlib.suppress(OSError):
-                    self.sock.send(goodbye)
-        super()._end(reason)
+                    link.sock.send(goodbye)
+        if self._confirmed is not None and not self._confirmed.done():
+            self._confirmed.set_result(reason)
 
 
 def reason_of(error: Exception) -> str:

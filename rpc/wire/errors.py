@@ -1,7 +1,6 @@
-"""Errors as they travel, with libvirt's codes, domains and levels, and the exception that carries one.
+"""Errors as they travel, and the exception that carries one.
 
-Source of the numbers: libvirt's include/libvirt/virterror.h. Only those that this project sends or
-recognises have a name; any other number still travels and prints.
+A number that has no name in `error_codes` still travels and prints.
 """
 
 from __future__ import annotations
@@ -10,79 +9,12 @@ from enum import IntEnum
 from typing import Annotated, Final
 
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.error_codes import ErrorCode, ErrorDomain, ErrorLevel, phrase
+
+__all__ = ["MESSAGE_MAX", "ErrorCode", "ErrorDomain", "ErrorLevel", "RemoteError", "RpcError"]
 
 #: Characters of an error message that are sent; what is longer quotes somebody's argument.
 MESSAGE_MAX: Final = 2048
-
-
-class ErrorLevel(IntEnum):
-    """How bad it is (virErrorLevel)."""
-
-    NONE = 0
-    WARNING = 1
-    ERROR = 2
-
-
-class ErrorCode(IntEnum):
-    """What went wrong (virErrorNumber)."""
-
-    OK = 0
-    INTERNAL_ERROR = 1
-    NO_MEMORY = 2
-    NO_SUPPORT = 3
-    NO_CONNECT = 5
-    INVALID_CONN = 6
-    INVALID_ARG = 8
-    OPERATION_FAILED = 9
-    OPERATION_DENIED = 29
-    CONF_SYNTAX = 33
-    SYSTEM_ERROR = 38
-    RPC = 39
-    NO_DOMAIN = 42
-    AUTH_FAILED = 45
-    OPERATION_INVALID = 55
-    CONFIG_UNSUPPORTED = 67
-    OPERATION_TIMEOUT = 68
-    INVALID_STREAM = 73
-    ARGUMENT_UNSUPPORTED = 74
-    OPERATION_ABORTED = 78
-    AUTH_CANCELLED = 79
-    OVERFLOW = 82
-    OPERATION_UNSUPPORTED = 84
-    RESOURCE_BUSY = 87
-    ACCESS_DENIED = 88
-    AUTH_UNAVAILABLE = 94
-    NO_SERVER = 95
-    NO_CLIENT = 96
-
-
-class ErrorDomain(IntEnum):
-    """Which part of the software found it (virErrorDomain)."""
-
-    NONE = 0
-    XML = 5
-    DOM = 6
-    RPC = 7
-    CONF = 9
-    QEMU = 10
-    NET = 11
-    TEST = 12
-    REMOTE = 13
-    DOMAIN = 20
-    SECURITY = 24
-    STREAMS = 38
-    EVENT = 40
-    LOCKING = 42
-    URI = 45
-    AUTH = 46
-    LOCKSPACE = 51
-    IDENTITY = 53
-    ACCESS = 55
-    SYSTEMD = 56
-    POLKIT = 60
-    THREAD = 61
-    ADMIN = 62
-    LOGGING = 63
 
 
 @xdr.struct
@@ -139,6 +71,17 @@ class RpcError(Exception):
         self.domain = _named(ErrorDomain, domain)
         self.level = _named(ErrorLevel, level)
         self.message = message
+
+    @classmethod
+    def of(cls, code: ErrorCode, detail: str = "", *, domain: int = ErrorDomain.RPC) -> RpcError:
+        """Make an error whose text begins with libvirt's phrase of its code.
+
+        Args:
+            code: what went wrong.
+            detail: what follows the phrase; empty for the phrase alone.
+            domain: which part of the software found it.
+        """
+        return cls(code, phrase(code, detail), domain=domain)
 
     def __repr__(self) -> str:
         return f"RpcError({self.code!r}, {self.message!r}, domain={self.domain!r})"

@@ -1,4 +1,4 @@
-"""Frames, headers, and the framer that cuts a byte stream into messages (sans I/O).
+"""Frames and their headers; `rpc.wire.framing` cuts a byte stream into them.
 
 A frame is a big-endian u32 length that counts itself, a 24-byte header and a payload. A length
 below 28 or above 33554436 ends the connection; it is looked at before anything is allocated.
@@ -9,7 +9,7 @@ Source: libvirt's src/rpc/virnetprotocol.x.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -88,9 +88,14 @@ def frame(key: bytes, kind: int, serial: int, status: int, payload: bytes) -> by
 
 @dataclass(slots=True)
 class Message:
-    """One message, for whoever is not on the hot path: tests, tracers, tools.
+    """One message, for everything that is not on the hot path: taps, tests, tools.
 
     `type` and `status` are plain integers when the peer sent one that has no name.
+
+    Attributes:
+        payload: what follows the header; for types with descriptors it begins with their number.
+        time: when a tap saw it, in seconds since the epoch; 0 otherwise. Two messages that differ in
+            nothing else are equal.
     """
 
     program: int
@@ -100,6 +105,14 @@ class Message:
     serial: int = 0
     status: int = Status.OK
     payload: bytes = b""
+    time: float = field(default=0.0, compare=False, repr=False)
+
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors travel with it, as its payload says."""
+        if self.type in (Type.CALL_WITH_FDS, Type.REPLY_WITH_FDS):
+            return int.from_bytes(self.payload[:4], "big")
+        return 0
 
     def pack(self) -> bytes:
         """The frame of this message. Raises FramingError when it is too large."""
@@ -127,53 +140,6 @@ class Message:
             f"{kind} {status} program 0x{self.program:08x} version {self.version} "
             f"procedure {self.procedure} serial {self.serial}, {len(self.payload)} bytes"
         )
-
-
-class Framer:
-    """Cuts a byte stream into messages; keeps only the tail of an incomplete frame.
-
-    `feed` any bytes, split anywhere; what is complete comes back. After FramingError the stream has
-    lost its sense, and every further `feed` raises again.
-    """
-
-    __slots__ = ("_broken", "_tail")
-
-    def __init__(self) -> None:
-        self._tail = bytearray()
-        self._broken: FramingError | None = None
-
-    @property
-    def pending(self) -> int:
-        """Bytes held of a frame that is not complete yet."""
-        return len(self._tail)
-
-    def feed(self, data: Buffer) -> list[Message]:
-        """Take more bytes and return the messages that are now complete.
-
-        Raises FramingError at the first impossible length.
-        """
-        if self._broken is not None:
-            raise self._broken
-        tail = self._tail
-        tail += data
-        messages: list[Message] = []
-        start = 0
-        try:
-            while len(tail) - start >= LENGTH_SIZE:
-                length = int.from_bytes(tail[start : start + LENGTH_SIZE], "big")
-                check_length(length)
-                if len(tail) - start < length:
-                    break
-                messages.append(Message.unpack(tail[start : start + length]))
-                start += length
-        except FramingError as error:
-            self._broken = error
-            tail.clear()
-            if messages:
-                return messages
-            raise
-        del tail[:start]
-        return messages
 
 
 def _named(kind: type[IntEnum], number: int) -> int:

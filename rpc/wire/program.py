@@ -8,9 +8,9 @@ Server, client, tracer, conformance suite and protocol reference all read the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum, IntFlag
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorDomain
@@ -19,26 +19,23 @@ from aiovirt.rpc.wire.message import procedure_key
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 
-#: Words that public function names of libvirt write in capitals.
-_CAPITALS = frozenset(
-    (
-        "BIOS",
-        "CPU",
-        "CPUS",
-        "FD",
-        "FS",
-        "ID",
-        "IO",
-        "IP",
-        "MTU",
-        "NUMA",
-        "OS",
-        "TLS",
-        "URI",
-        "UUID",
-        "XML",
-    )
-)
+#: Words that the names of libvirt's public functions write in another way than `Word`.
+_SPELT: Final = {
+    **{
+        word: word
+        for word in (
+            *("CPU", "DHCP", "FD", "FS", "ID", "IO", "IP", "MAC", "MTU", "NMI", "OS", "PM", "RNG"),
+            *("SCSI", "SEV", "SSH", "URI", "UUID", "WWN", "XML"),
+        )
+    },
+    "FSFREEZE": "FSFreeze",
+    "FSINFO": "FSInfo",
+    "FSTHAW": "FSThaw",
+    "FSTRIM": "FSTrim",
+    "IOTHREAD": "IOThread",
+    "NWFILTER": "NWFilter",
+    "NWFILTERS": "NWFilters",
+}
 
 
 class ProcedureOptions(TypedDict, total=False):
@@ -94,6 +91,7 @@ class Procedure(Generic[ArgsT, ResultT]):
         "stream",
     )
 
+    function: str
     encode_args: Callable[[ArgsT], bytes]
     encode_result: Callable[[ResultT], bytes]
     decode_args: xdr.Decoder
@@ -114,7 +112,8 @@ class Procedure(Generic[ArgsT, ResultT]):
         self.name = name
         self.args = args
         self.result = result
-        self.function = options.get("function") or program.prefix + _camel_case(name)
+        if "function" in options:
+            self.function = options["function"]
         self.flags: int | None
         self.flag_names: type[IntFlag] | None
         if flags is None or isinstance(flags, int):
@@ -134,17 +133,19 @@ class Procedure(Generic[ArgsT, ResultT]):
         # A slot that is still empty: codecs are compiled when they are first asked for.
         match name:
             case "encode_args":
-                codec: Any = xdr.encoder_of(self.args)
+                made: Any = xdr.encoder_of(self.args)
             case "decode_args":
-                codec = xdr.decoder_of(self.args)
+                made = xdr.decoder_of(self.args)
             case "encode_result":
-                codec = xdr.encoder_of(self.result)
+                made = xdr.encoder_of(self.result)
             case "decode_result":
-                codec = xdr.decoder_of(self.result)
+                made = xdr.decoder_of(self.result)
+            case "function":
+                made = self.program.prefix + _camel_case(self.name)
             case _:
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        setattr(self, name, codec)
-        return codec
+        setattr(self, name, made)
+        return made
 
     def __repr__(self) -> str:
         return f"<Procedure {self.program.name} {self.number} {self.name}>"
@@ -158,6 +159,7 @@ class Program:
         prefix: what the names of its public functions begin with.
         enums: enumerations whose members travel as plain numbers, for the reference.
         records: structs that its streams are made of, for the reference.
+        params: the typed parameters that it knows, by what they describe: field to type.
     """
 
     def __init__(
@@ -170,6 +172,7 @@ class Program:
         prefix: str = "vir",
         enums: Sequence[type[IntEnum | IntFlag]] = (),
         records: Sequence[type] = (),
+        params: Mapping[str, Mapping[str, IntEnum]] | None = None,
     ) -> None:
         self.name = name
         self.number = number
@@ -178,6 +181,7 @@ class Program:
         self.prefix = prefix
         self.enums = tuple(enums)
         self.records = tuple(records)
+        self.params = params or {}
         self._procedures: dict[int, Procedure[Any, Any]] = {}
 
     def procedure(
@@ -227,5 +231,4 @@ def _mask(names: type[IntFlag]) -> int:
 
 def _camel_case(name: str) -> str:
     """CONNECT_GET_URI as ConnectGetURI."""
-    words = name.split("_")
-    return "".join(word if word in _CAPITALS else word.capitalize() for word in words)
+    return "".join(_SPELT.get(word) or word.capitalize() for word in name.split("_"))

@@ -6,7 +6,7 @@ src/util/virtypedparam.c (what is refused).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import IntEnum
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -53,30 +53,105 @@ _ARMS: Final[Mapping[int, Any]] = {
 
 @xdr.struct
 class TypedParam:
-    """One named, typed value. Make one with `uint("maxWorkers", 20)` and its kin."""
+    """One named, typed value; `uint("maxWorkers", 20)` and its kin make one."""
 
     field: xdr.Str
     value: Annotated[ParamValue, xdr.Union(_ARMS, _make)]
 
 
 def int_(field: str, content: int) -> TypedParam:
-    """A signed 32-bit parameter."""
-    return TypedParam(field, ParamValue(ParamType.INT, content))
+    """Make a signed 32-bit parameter. Raises TypeError, ValueError; so do all that follow."""
+    return _whole(ParamType.INT, field, content, -(2**31), 2**31 - 1)
 
 
 def uint(field: str, content: int) -> TypedParam:
-    """An unsigned 32-bit parameter."""
-    return TypedParam(field, ParamValue(ParamType.UINT, content))
+    """Make an unsigned 32-bit parameter."""
+    return _whole(ParamType.UINT, field, content, 0, 2**32 - 1)
+
+
+def llong(field: str, content: int) -> TypedParam:
+    """Make a signed 64-bit parameter."""
+    return _whole(ParamType.LLONG, field, content, -(2**63), 2**63 - 1)
+
+
+def ullong(field: str, content: int) -> TypedParam:
+    """Make an unsigned 64-bit parameter."""
+    return _whole(ParamType.ULLONG, field, content, 0, 2**64 - 1)
+
+
+def double(field: str, content: float) -> TypedParam:
+    """Make a floating-point parameter."""
+    if isinstance(content, bool) or not isinstance(content, (int, float)):
+        raise _unfit(field, content, "a number")
+    return _made(ParamType.DOUBLE, field, float(content))
 
 
 def boolean(field: str, content: bool) -> TypedParam:
-    """A boolean parameter."""
-    return TypedParam(field, ParamValue(ParamType.BOOLEAN, content))
+    """Make a boolean parameter."""
+    if not isinstance(content, bool):
+        raise _unfit(field, content, "True or False")
+    return _made(ParamType.BOOLEAN, field, content)
 
 
 def string(field: str, content: str) -> TypedParam:
-    """A string parameter."""
-    return TypedParam(field, ParamValue(ParamType.STRING, content))
+    """Make a string parameter."""
+    if not isinstance(content, str):
+        raise _unfit(field, content, "a string")
+    if "\0" in content:
+        raise ValueError(f"parameter '{field}' contains a NUL, which cannot travel")
+    return _made(ParamType.STRING, field, content)
+
+
+def _whole(kind: ParamType, field: str, content: int, low: int, high: int) -> TypedParam:
+    if isinstance(content, bool) or not isinstance(content, int):
+        raise _unfit(field, content, "a whole number")
+    if not low <= content <= high:
+        raise ValueError(
+            f"parameter '{field}' is {content}; {_type_name(kind)} has {low} to {high}"
+        )
+    return _made(kind, field, content)
+
+
+def _made(kind: ParamType, field: str, content: float | str) -> TypedParam:
+    if not field or len(field.encode("utf-8", "surrogateescape")) > FIELD_MAX:
+        raise ValueError(
+            f"a parameter's name has 1 to {FIELD_MAX} bytes, not '{field[:FIELD_MAX]}'"
+        )
+    return TypedParam(field, ParamValue(kind, content))
+
+
+def _unfit(field: str, content: object, wanted: str) -> TypeError:
+    return TypeError(f"parameter '{field}' is {content!r}, not {wanted}")
+
+
+def without_strings(params: Iterable[TypedParam]) -> list[TypedParam]:
+    """The parameters that a caller without VIR_TYPED_PARAM_STRING_OKAY is given: all but strings.
+
+    libvirt: src/util/virtypedparam.c, virTypedParamsSerialize.
+    """
+    return [param for param in params if param.value.kind != ParamType.STRING]
+
+
+def find(params: Iterable[TypedParam], field: str, kind: ParamType) -> Any:
+    """The value of the first parameter of this name, or None without one.
+
+    Raises RpcError (INVALID_ARG) when that parameter has another type. libvirt: virTypedParamsGet*.
+    """
+    for param in params:
+        if param.field == field:
+            if param.value.kind != kind:
+                raise _wrong_type(param, kind)
+            return param.value.content
+    return None
+
+
+def find_all(params: Iterable[TypedParam], field: str, kind: ParamType) -> list[Any]:
+    """The values of all parameters of this name, in their order; otherwise as `find`."""
+    found = [param for param in params if param.field == field]
+    for param in found:
+        if param.value.kind != kind:
+            raise _wrong_type(param, kind)
+    return [param.value.content for param in found]
 
 
 def to_dict(params: Iterable[TypedParam]) -> dict[str, int | float | bool | str]:
@@ -95,35 +170,47 @@ def check_names(params: Iterable[TypedParam]) -> None:
             )
 
 
-def validate(params: Iterable[TypedParam], allowed: Mapping[str, ParamType]) -> dict[str, Any]:
-    """The values by name, when every parameter is known, of the right type, and there once.
+def validate(
+    params: Iterable[TypedParam], allowed: Mapping[str, ParamType], multiple: Container[str] = ()
+) -> dict[str, Any]:
+    """The values by name, when every parameter is known, of the right type, and not repeated.
 
-    Raises RpcError, in libvirt's order of looking: names ascending, and for each first repetition
-    (INVALID_ARG), then the type (INVALID_ARG); an unknown one (ARGUMENT_UNSUPPORTED) is looked for
-    after all known ones that sort before it. libvirt: virTypedParamsValidate.
+    Args:
+        params: what came.
+        allowed: the names that are known, with their types.
+        multiple: the names among them that may be repeated; the value of such a name is a list.
+
+    Raises:
+        RpcError: in libvirt's order of looking: names ascending, and for each first repetition
+            (INVALID_ARG), then the type (INVALID_ARG); an unknown one (ARGUMENT_UNSUPPORTED) is
+            looked for after all known ones that sort before it. libvirt: virTypedParamsValidate.
     """
     found: dict[str, Any] = {}
-    unknown: str | None = None
     for param in sorted(params, key=lambda param: param.field.encode("utf-8", "surrogateescape")):
-        if param.field not in allowed:
+        name = param.field
+        if name not in allowed:
             # libvirt walks two sorted lists side by side: the first unknown name ends the walk.
-            unknown = param.field
-            break
-        if param.field in found:
-            raise _refusal(ErrorCode.INVALID_ARG, f"parameter '{param.field}' is given twice")
-        if param.value.kind != allowed[param.field]:
             raise _refusal(
-                ErrorCode.INVALID_ARG,
-                f"parameter '{param.field}' has type {_type_name(param.value.kind)}, "
-                f"it must be {_type_name(allowed[param.field])}",
+                ErrorCode.ARGUMENT_UNSUPPORTED,
+                f"parameter '{name}' is not supported; supported are {', '.join(sorted(allowed))}",
             )
-        found[param.field] = param.value.content
-    if unknown is not None:
-        raise _refusal(
-            ErrorCode.ARGUMENT_UNSUPPORTED,
-            f"parameter '{unknown}' is not supported; supported are {', '.join(sorted(allowed))}",
-        )
+        if name in found and name not in multiple:
+            raise _refusal(ErrorCode.INVALID_ARG, f"parameter '{name}' is given twice")
+        if param.value.kind != allowed[name]:
+            raise _wrong_type(param, allowed[name])
+        if name in multiple:
+            found.setdefault(name, []).append(param.value.content)
+        else:
+            found[name] = param.value.content
     return found
+
+
+def _wrong_type(param: TypedParam, wanted: int) -> RpcError:
+    return _refusal(
+        ErrorCode.INVALID_ARG,
+        f"parameter '{param.field}' has type {_type_name(param.value.kind)}, "
+        f"it must be {_type_name(wanted)}",
+    )
 
 
 def _refusal(code: ErrorCode, message: str) -> RpcError:

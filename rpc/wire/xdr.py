@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-- A type is declared once, as a class with annotated fields; `struct` compiles its codec at import.
+- A type is declared once, as a class with annotated fields; its codec is compiled at its first use.
 - Neighbouring fixed-size fields become one precompiled `struct.Struct`.
 - A decoder checks every count and length against its declared maximum *and* against the bytes that
   are really there before it allocates anything.
@@ -40,6 +40,7 @@ from aiovirt.rpc.wire.codegen import (
     read_count,
     read_counted,
 )
+from aiovirt.rpc.wire.records import as_dict, names_of, record
 
 __all__ = [
     "Array",
@@ -65,16 +66,20 @@ __all__ = [
     "VarOpaque",
     "Void",
     "XdrError",
+    "as_dict",
     "codec_of",
     "decode",
     "decoder_of",
     "encode",
     "encoder_of",
     "fields_of",
+    "names_of",
     "struct",
 ]
 
 T = TypeVar("T")
+
+_MISSING: Final = object()
 
 #: libvirt's REMOTE_STRING_MAX and ADMIN_STRING_MAX, in bytes.
 STRING_MAX: Final = 4194304
@@ -280,22 +285,12 @@ class CodecTable:
 
 @dataclass_transform()
 def struct(cls: type[T]) -> type[T]:
-    """Make an annotated class an XDR struct: a slotted dataclass with a compiled codec.
+    """Make an annotated class an XDR struct: a class with slots, and a codec.
 
-    Raises TypeError when a field has no XDR type.
+    The codec is compiled when it is first used, so a field without an XDR type is found then.
     """
-    made = dataclasses.dataclass(slots=True)(cls)
-    fields = [
-        (name, codec_of(hint)) for name, hint in get_type_hints(made, include_extras=True).items()
-    ]
-    encode, decode = compile_struct(made, fields)
-    made.__xdr__ = CodecTable(  # type: ignore[attr-defined]  # the one attribute this decorator adds
-        encode,
-        decode,
-        compile_dumps(fields, encode),
-        sum(codec.minimum for _, codec in fields),
-        tuple(fields),
-    )
+    made = record(cls)
+    made.__xdr__ = None  # type: ignore[attr-defined]  # the one attribute this decorator adds
     return made
 
 
@@ -345,10 +340,20 @@ def _decode_void(data: Buffer, pos: int, end: int) -> tuple[None, int]:
 
 
 def _codec_table(cls: type) -> CodecTable:
-    table = cls.__dict__.get("__xdr__")
-    if not isinstance(table, CodecTable):
+    table = cls.__dict__.get("__xdr__", _MISSING)
+    if isinstance(table, CodecTable):
+        return table
+    if table is _MISSING:
         raise TypeError(f"{cls.__name__} is not an XDR struct: decorate it with @xdr.struct")
-    return table
+    made: Any = cls
+    hints = get_type_hints(cls, include_extras=True)
+    fields = [(name, codec_of(hints[name])) for name in names_of(cls)]
+    encode, decode = compile_struct(cls, fields)
+    minimum = sum(codec.minimum for _, codec in fields)
+    dumps = compile_dumps(fields, encode)
+    made.__xdr__ = CodecTable(encode, decode, dumps, minimum, tuple(fields))
+    found: CodecTable = made.__xdr__
+    return found
 
 
 def codec_of(hint: Any) -> Codec:
@@ -359,6 +364,6 @@ def codec_of(hint: Any) -> Codec:
         for extra in hint.__metadata__:
             if isinstance(extra, Codec):
                 return extra
-    if isinstance(hint, type) and isinstance(hint.__dict__.get("__xdr__"), CodecTable):
+    if isinstance(hint, type) and "__xdr__" in hint.__dict__:
         return Struct(hint)
     raise TypeError(f"{hint!r} has no XDR type: annotate it with one, such as xdr.UInt")

@@ -24,7 +24,7 @@ from aiovirt.admin import client as admin_client
 from aiovirt.daemons.lockd import protocol as locks
 from aiovirt.daemons.lockd.client import Fate, LockAdmin
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.kernel import locked
@@ -105,7 +105,7 @@ def _holder(lockd: Lockd, disk: Path, *extra: str) -> subprocess.Popen[bytes]:
 
 
 async def _acting_for(lockd: Lockd, pid: int, name: str = "guest") -> Connection:
-    connection = await Connection.open_unix(lockd.daemon.socket)
+    connection = await connect_unix(lockd.daemon.socket)
     await connection.call(locks.REGISTER, locks.RegisterArgs(Owner(bytes(16), name, 1, pid), 0))
     return connection
 

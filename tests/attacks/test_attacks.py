@@ -19,9 +19,9 @@ import pytest
 from aiovirt.admin import pki
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
-from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.server import server as server_module
-from aiovirt.rpc.server.client import ANONYMOUS_FRAME
+from aiovirt.rpc.server.hot_path import ANONYMOUS_FRAME
 from aiovirt.rpc.wire.message import MAX_FRAME
 from tests import harness
 from tests.attacks.bystander import Bystander
@@ -236,7 +236,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Path]:
     daemon = Daemon("virtd", grace=5)
     server = daemon.add_server(ServerOptions("virtd", max_anonymous_clients=20))
     RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(server)
-    server.listen_unix(str(tmp_path / "sock"), auth="sasl")
+    server.listen_unix(str(tmp_path / "sock"), access=Access(auth="sasl"))
     ready = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(ready.set))
     await ready.wait()

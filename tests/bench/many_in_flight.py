@@ -14,11 +14,11 @@ import time
 import uvloop
 
 from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION, CONNECT_OPEN, FlagsArgs
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 
 
 async def _measure(path: str, in_flight: int, seconds: float) -> float:
-    async with await Connection.open_unix(path) as connection:
+    async with connect_unix(path) as connection:
         await connection.call(CONNECT_OPEN, FlagsArgs(0))
         begin = time.monotonic()
         end = begin + seconds

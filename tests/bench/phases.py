@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import harness
-from tests.bench import attack_phase, load, lock_phases, log_phases, tls_phase
+from tests.bench import attack_phase, load, lock_phases, log_phases, table_phase, tls_phase
 from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory
 from tests.bench.findings import Findings, alternate
 from tests.bench.turns import Bench
@@ -208,4 +208,5 @@ PHASES: dict[str, Callable[[Bench], Findings]] = {
     "log500": log_phases.one_floods,
     "tls": tls_phase.tls,
     "attacks": attack_phase.attacks,
+    "table": table_phase.table,
 }

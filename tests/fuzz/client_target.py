@@ -15,6 +15,7 @@ from aiovirt.admin.protocol import (
     CONNECT_OPEN,
 )
 from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.transport import Direction
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RemoteError, RpcError
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
@@ -40,9 +41,11 @@ _GIVEN_UP: Final = _STREAM + 1
 #: What the server may tell without being asked. Its table does not matter.
 _EVENT: Final = OPEN
 
-#: Bits of the first byte: descriptors that come along with every piece, and whether we read streams.
+#: Bits of the first byte: descriptors that come along with every piece, whether we read streams, and
+#: whether somebody watches.
 _DESCRIPTORS: Final = 3
 _DEAF: Final = 4
+_TAPPED: Final = 8
 
 
 async def _visit(data: bytes) -> None:
@@ -51,6 +54,9 @@ async def _visit(data: bytes) -> None:
     connection = Connection(ours, "fuzz")
     events: list[Any] = []
     connection.on_event(_EVENT, events.append)
+    seen: list[Any] = []
+    if options & _TAPPED:
+        connection.tap(lambda *message: seen.append(message))
     null = os.open(os.devnull, os.O_RDONLY)
     tasks = [asyncio.ensure_future(connection.call(each, full(each.args))) for each in _PLAIN]
     tasks += [
@@ -62,6 +68,9 @@ async def _visit(data: bytes) -> None:
     given_up.cancel()
     await _feed(theirs, data, [null] * (options & _DESCRIPTORS))
     expect(len(events) <= len(data), "an event has a frame")
+    if options & _TAPPED:
+        came = sum(direction is Direction.IN for direction, *_ in seen)
+        expect(len(events) <= came <= len(data), "a tap sees every message once")
     theirs.close()
     await pairs.until(lambda: connection.closed, "a caller notices that its server is gone")
     os.close(null)
@@ -141,6 +150,7 @@ def client_target() -> Target:
         for one in pool:
             yield b"\0\0" + one
             yield b"\1\3" + one
+            yield b"\x09\2" + one
         for at in range(0, len(pool), 8):
             yield b"\0\5" + b"".join(pool[at : at + 8])
 

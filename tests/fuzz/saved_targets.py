@@ -9,9 +9,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from random import Random
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Any, Final
 
 from aiovirt.daemons.lockd.journal import Journal, pack_owner, read
 from aiovirt.daemons.lockd.protocol import Owner
@@ -28,13 +26,15 @@ from aiovirt.daemons.lockd.state import (
 from aiovirt.daemons.logd.state import LogsState, LogState
 from aiovirt.daemons.runtime.handover.document import (
     Document,
-    LoggingState,
     decode,
-    decode_own,
+    decode_states,
     encode,
+    encode_states,
 )
+from aiovirt.daemons.runtime.logging import LoggingState
 from aiovirt.daemons.runtime.process.failure import StartError
-from aiovirt.rpc.server.restart import ClientState, DaemonState, ServerState, ServiceState
+from aiovirt.daemons.virtd.state import RemoteState
+from aiovirt.rpc.server.restart import ConnectionState, DaemonState, ServerState, ServiceState
 from tests.fuzz.engine import blind
 from tests.fuzz.mutation import number
 from tests.fuzz.scratch import file_with
@@ -43,17 +43,15 @@ from tests.fuzz.target import Target, expect
 # The restart document ------------------------------------------------------------------------------
 
 
-class _Own(NamedTuple):
-    """As much of `daemons.runtime.kind.Own` as reading asks for."""
-
-    state_type: Any
-
-
-_OWN: Final[dict[str, Any]] = {"lockd": _Own(LocksState), "logd": _Own(LogsState), "virtd": None}
+_STATES: Final[dict[str, dict[str, Any]]] = {
+    "lockd": {"locks": LocksState},
+    "logd": {"logs": LogsState},
+    "virtd": {"remote": RemoteState},
+}
 
 
 def _check_document(data: bytes) -> None:
-    for daemon, own in _OWN.items():
+    for daemon, types in _STATES.items():
         try:
             document = decode(data, daemon)
         except StartError as error:
@@ -61,11 +59,10 @@ def _check_document(data: bytes) -> None:
             continue
         again = decode(encode(document), daemon)
         expect(encode(again) == encode(document), "what was read is written the same")
-        if own is not None:
-            try:
-                decode_own(document, own)
-            except StartError as error:
-                expect(bool(str(error)), "an own part that does not fit is explained")
+        try:
+            decode_states(document, types)
+        except StartError as error:
+            expect(bool(str(error)), "a component's part that does not fit is explained")
 
 
 def _document_seeds() -> Iterator[bytes]:
@@ -78,8 +75,11 @@ def _document_seeds() -> Iterator[bytes]:
         6,
     )
     logs = LogsState([LogState(b"/x", 1, 2, b"qemu", bytes(16), b"guest", 1.5, 2, 3, 4, b"left")])
-    for daemon, own in (("lockd", locks), ("logd", logs), ("virtd", None)):
-        client = ClientState(1, 5, 2, True, False, b"received", 3, b"unsent", [(1, 8)], True, True)
+    states = ({"locks": locks}, {"logs": logs}, {"remote": RemoteState({"1": "test:///default"})})
+    for daemon, own in zip(("lockd", "logd", "virtd"), states, strict=True):
+        client = ConnectionState(
+            1, 5, 2, True, False, b"received", 3, b"unsent", [(1, 8)], True, True
+        )
         server = ServerState(
             daemon, 2, 1, 2, 3, 4, 5, 6, 7, 8, [ServiceState(3, False, (1, 2))], [client]
         )
@@ -90,14 +90,21 @@ def _document_seeds() -> Iterator[bytes]:
                 LoggingState(3, "1:x ", "3:stderr", False),
                 4,
                 DaemonState(30, [server]),
-                msgspec.Raw(msgspec.json.encode(own)),
+                encode_states(own),
             )
         )
 
 
 _JSON_WORDS: Final = (
     *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"null", b"true", b"-1", b"1e400", b"\\ud800"),
-    *(b"18446744073709551616", b'"format"', b'"version"', b'"own"', b'"servers"', b'"clients"'),
+    *(
+        b"18446744073709551616",
+        b'"format"',
+        b'"version"',
+        b'"components"',
+        b'"servers"',
+        b'"clients"',
+    ),
 )
 
 

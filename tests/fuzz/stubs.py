@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiovirt.rpc.server import Client, Handlers
-from aiovirt.rpc.server.handlers import WithFds, WithStream
+from aiovirt.rpc.server.handlers import CallWithFds, WithFds, WithStream
 from aiovirt.rpc.server.streams import Stream
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -34,6 +34,8 @@ DESCRIPTORS: Final = FUZZ.procedure(5, "DESCRIPTORS", Amount, Amount, reply_fds=
 OPEN: Final = FUZZ.procedure(6, "OPEN", Amount, Amount, needs_auth=False)
 REFUSE: Final = FUZZ.procedure(7, "REFUSE", Amount, Amount)
 GOOD_BYE: Final = FUZZ.procedure(8, "GOOD_BYE", Amount, Amount)
+GIVEN: Final = FUZZ.procedure(9, "GIVEN", Amount, Amount, call_fds=True)
+GIVEN_LATER: Final = FUZZ.procedure(10, "GIVEN_LATER", Amount, Amount, call_fds=True)
 
 #: The most bytes that SEND's stream sends: more than a client may leave unread.
 _SENT_MAX: Final = 40_000
@@ -56,7 +58,8 @@ class Stubs:
     def _bound(self, program: Program) -> Handlers:
         bound = Handlers(program)
         for procedure in program:
-            bound.bind(procedure, self._handler(procedure))
+            if not procedure.event:
+                bound.bind(procedure, self._handler(procedure))
         return bound
 
     def _handler(self, procedure: Procedure[Any, Any]) -> Callable[[Client, Any], Any]:
@@ -84,6 +87,8 @@ class Stubs:
         bound.bind(OPEN, lambda client, args: args)
         bound.bind(REFUSE, self._refuse)
         bound.bind(GOOD_BYE, self._good_bye)
+        bound.bind(GIVEN, self._given)
+        bound.bind(GIVEN_LATER, self._given_later)
         return bound
 
     async def _wait(self, client: Client, args: Amount) -> Amount:
@@ -92,6 +97,19 @@ class Stubs:
 
     async def _descriptors(self, client: Client, args: Amount) -> WithFds[Amount]:
         return WithFds(args, [os.dup(self._null) for _ in range(args.value % 33)])
+
+    def _given(self, client: Client, call: CallWithFds[Amount]) -> Amount:
+        for descriptor in call.descriptors:
+            os.fstat(descriptor)
+        call.close()
+        return call.args
+
+    async def _given_later(self, client: Client, call: CallWithFds[Amount]) -> Amount:
+        try:
+            await self.gate.wait()
+        finally:
+            self._given(client, call)
+        return call.args
 
     def _refuse(self, client: Client, args: Amount) -> Amount:
         raise RpcError(args.value & 0x7FFFFFFF, "no\0", domain=args.value % 70)

@@ -11,8 +11,8 @@ from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError
 from aiovirt.admin.cli.invocation import UINT_MAX, Invocation, to_integer, to_number
 from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
 from aiovirt.admin.uri import AdminUri, Directories, UriError, read_settings
+from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime.settings import SettingsError, load
-from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
 from aiovirt.rpc.logs.settings import (
     Level,
     LogSettingError,
@@ -210,16 +210,17 @@ def command_target() -> Target:
 
 # Settings files ------------------------------------------------------------------------------------
 
+_SETTINGS: Final = tuple(kind.settings() for kind in kinds())
+
 
 def _check_settings(data: bytes) -> None:
     path = file_with(data)
-    for daemon in DAEMONS:
+    for settings in _SETTINGS:
         try:
-            loaded = load(daemon, path, required=True)
+            loaded = load(settings, path, required=True)
         except SettingsError as error:
             expect(str(error).startswith(path), "a mistake has a place")
             continue
-        settings = settings_of(daemon)
         expect(loaded.values.keys() == settings.keys(), "every setting has a value")
         expect(loaded.given <= settings.keys(), "only settings are given")
     try:
@@ -240,7 +241,7 @@ def _settings_seeds() -> Iterator[bytes]:
 
 
 def _settings_words() -> tuple[bytes, ...]:
-    names = {name for daemon in DAEMONS for name in settings_of(daemon)}
+    names = {name for settings in _SETTINGS for name in settings}
     signs = (
         b"=",
         b'"',

@@ -16,8 +16,9 @@ from random import Random
 from typing import Final
 
 from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy, client_context
-from aiovirt.rpc.server.tls_client import TlsClient
-from aiovirt.rpc.transport.tls import CONFIRMATION
+from aiovirt.rpc.server import Access, Client
+from aiovirt.rpc.server.encryption import encrypt
+from aiovirt.rpc.transport.tls import CONFIRMATION, TlsFilter
 from aiovirt.rpc.wire.keepalive import PING_FRAME
 from tests.fuzz import pairs
 from tests.fuzz.engine import blind
@@ -59,12 +60,18 @@ _UNWANTED: Final = 128  # the server lets in others only
 _FLIGHTS: Final = 8
 
 
-class _Watched(TlsClient):
+class _Watched(Client):
     """A client that hides no failure. taken: what was decrypted."""
 
     __slots__ = ("taken",)
 
     taken: bytearray
+
+    @property
+    def tls(self) -> TlsFilter:
+        """Its session."""
+        assert isinstance(self.filter, TlsFilter)
+        return self.filter
 
     def received(self, data: bytearray, size: int) -> None:
         self.taken += memoryview(data)[:size]
@@ -151,12 +158,11 @@ class _TlsHouse:
         self.house.stubs.gate.clear()
         ours, theirs = pairs.pair()
         auth = "sasl" if options & _SASL else "none"
-        client = _Watched(
-            server, ours, server.registry.next_id(), security, readonly=False, auth=auth
-        )
+        client = _Watched(server, ours, server.registry.next_id(), Access(auth=auth, tls=True))
         client.taken = bytearray()
         server.registry.add(client)
         client.start()
+        encrypt(client, security)
         context = self._contexts[options & (_STRANGER | _TLS12)]
         return client, Peer(theirs, context, self._log)
 
@@ -165,7 +171,7 @@ class _TlsHouse:
         return client.closed or bool(client._paused) or client.taken == peer.said
 
     async def _shake(
-        self, client: TlsClient, peer: Peer, answers: bytearray, random: Random
+        self, client: _Watched, peer: Peer, answers: bytearray, random: Random
     ) -> None:
         """An honest handshake, in pieces."""
         for _ in range(_FLIGHTS):
@@ -176,7 +182,7 @@ class _TlsHouse:
         await pairs.until(lambda: client.closed or client.tls.done, "a handshake comes to its end")
         answers += peer.read()
 
-    async def _send(self, client: TlsClient, peer: Peer, data: bytes, random: Random) -> bool:
+    async def _send(self, client: _Watched, peer: Peer, data: bytes, random: Random) -> bool:
         places = sorted(random.randrange(len(data) + 1) for _ in range(random.randrange(4)))
         for start, end in pairwise((0, *places, len(data))):
             if start == end:
@@ -188,11 +194,11 @@ class _TlsHouse:
             self._is_bounded(client, peer.sent)
         return True
 
-    def _is_bounded(self, client: TlsClient, sent: int) -> None:
+    def _is_bounded(self, client: _Watched, sent: int) -> None:
         self.house.is_bounded(client, sent)
-        expect(client.tls.incoming.pending <= sent, "no more waits for its key than was sent")
+        expect(client.tls.from_peer.pending <= sent, "no more waits for its key than was sent")
         if not client.closed:
-            expect(not client.tls.outgoing.pending, "what the engine has made is sent")
+            expect(not client.tls.to_peer.pending, "what the engine has made is sent")
         if client.tls.done:
             expect(client.tls.timer is None, "a handshake that is done waits for nothing")
         else:

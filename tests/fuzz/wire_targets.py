@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from aiovirt.rpc.wire import typedparams, xdr
 from aiovirt.rpc.wire.errors import RemoteError, RpcError
-from aiovirt.rpc.wire.message import MIN_FRAME, Framer, FramingError, Message, Status, Type, frame
+from aiovirt.rpc.wire.framing import Framer
+from aiovirt.rpc.wire.message import MIN_FRAME, FramingError, Message, Status, Type, frame
 from aiovirt.rpc.wire.program import Program
 from aiovirt.rpc.wire.stream import Hole, HolePayload, hole_packet, parse_hole
 from tests.fuzz.encodings import examples
@@ -193,10 +194,13 @@ def _check_framer(data: bytes) -> None:
         step = max(step, len(stream) // 24)
         pieces = [stream[at : at + step] for at in range(0, len(stream), step)]
         expect(_feed(pieces) == (whole, broken), "messages do not depend on how a stream is cut")
-    packed = b"".join(message.pack() for message in whole)
-    expect(stream.startswith(packed), "messages are what the stream says")
+    pos = 0
     for message in whole:
+        packed = message.pack()
+        expect(stream.startswith(packed, pos), "messages are what the stream says")
+        pos += len(packed) + message.descriptors
         str(message)
+    expect(pos <= len(stream), "a message is given out when its descriptors are there")
     try:
         message = Message.unpack(stream)
     except FramingError:

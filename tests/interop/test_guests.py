@@ -20,7 +20,7 @@ from aiovirt.daemons.lockd.protocol import (
     RegisterArgs,
     ResourceArgs,
 )
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from tests.interop.guest_host import (
     LINE,
     MAX_BACKUPS,
@@ -108,7 +108,7 @@ async def holder(host: Host) -> AsyncIterator[None]:
     """Somebody else who holds the disk, for a process of its own."""
     other = await asyncio.create_subprocess_exec("sleep", "600")
     try:
-        async with await Connection.open_unix(host.manager.socket) as connection:
+        async with connect_unix(host.manager.socket) as connection:
             owner = Owner(b"\x01" * 16, "another", 1, other.pid)
             await connection.call(REGISTER, RegisterArgs(owner, 0))
             await connection.call(ACQUIRE_RESOURCE, ResourceArgs("", str(host.disk), 0))

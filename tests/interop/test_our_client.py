@@ -12,8 +12,7 @@ import pytest
 
 from aiovirt.daemons.virtd import remote_protocol as remote
 from aiovirt.daemons.virtd.client import authenticate, open_driver
-from aiovirt.rpc.client import Connection, ConnectionLost
-from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_tls, connect_unix
 from aiovirt.rpc.security.tls import TlsFiles, client_context
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
@@ -44,9 +43,9 @@ def files(site: Site, made: Made) -> TlsFiles:
     )
 
 
-async def connect(site: Site, made: Made) -> TlsConnection:
+async def connect(site: Site, made: Made) -> Connection:
     context = client_context(files(site, made), sanity=False)
-    return await TlsConnection.open_tls("localhost", site.port, context, timeout=harness.PATIENCE)
+    return await connect_tls("localhost", site.port, context, timeout=harness.PATIENCE)
 
 
 async def test_we_are_let_in_over_tls(site: Site) -> None:
@@ -101,7 +100,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Runnin
 
 @pytest.mark.parametrize(("password", "comes_in"), [("secret", True), ("wrong", False)])
 async def test_sasl(guarded: harness.RunningDaemon, password: str, comes_in: bool) -> None:
-    async with await Connection.open_unix(guarded.socket) as connection:
+    async with connect_unix(guarded.socket) as connection:
         if comes_in:
             used = await authenticate(connection, name="joe", password=password)
             assert used == "SCRAM-SHA-256"

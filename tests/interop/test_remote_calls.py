@@ -14,7 +14,7 @@ import pytest
 
 from aiovirt.daemons.virtd import remote_protocol as remote
 from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import ConnectionLost, connect_unix
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.program import Procedure
 from tests import harness
@@ -122,7 +122,7 @@ CASES: dict[str, list[tuple[Step, object]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 async def test_both_answer_alike(daemon: harness.RunningDaemon, case: str) -> None:
-    async with await Connection.open_unix(daemon.socket) as connection:
+    async with connect_unix(daemon.socket) as connection:
         for number, ((procedure, args), expected) in enumerate(CASES[case]):
             found: object
             try:

@@ -14,7 +14,7 @@ import pytest
 
 from aiovirt.daemons.lockd import protocol as locks
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.kernel import locked
@@ -87,7 +87,7 @@ async def rival(guests: tuple[Guest, Guest]) -> AsyncIterator[Guest]:
 
 
 async def _acting_for(guest: Guest, lockd: Killable) -> Connection:
-    connection = await Connection.open_unix(lockd.daemon.socket)
+    connection = await connect_unix(lockd.daemon.socket)
     await connection.call(locks.REGISTER, locks.RegisterArgs(guest.owner, 0))
     return connection
 

@@ -11,7 +11,7 @@ import pytest
 
 from aiovirt.daemons.lockd import protocol as locks
 from aiovirt.daemons.logd import protocol as logs
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests import harness
 from tests.restart.conftest import Restarted
@@ -23,7 +23,7 @@ RESTARTS = 20
 
 
 async def _hold(socket: str, path: Path, number: int) -> Connection:
-    connection = await Connection.open_unix(socket)
+    connection = await connect_unix(socket)
     # In the name of a process that is not ours, so that it is left alone when we go.
     owner = locks.Owner(number.to_bytes(16, "big"), f"guest{number}", number, 0x7000_0000 + number)
     await connection.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
@@ -107,7 +107,7 @@ async def test_no_byte_of_a_log_is_lost_or_doubled(logd: Restarted, tmp_path: Pa
     paths = [str(tmp_path / f"guest{number}.log") for number in range(WRITERS)]
     pipes = [await open_log(daemon.socket, path) for path in paths]
     writers = [Writer(number, pipe, stop) for number, pipe in enumerate(pipes)]
-    async with await Connection.open_unix(daemon.socket) as client:
+    async with connect_unix(daemon.socket) as client:
         for writer in writers:
             writer.start()
         for _ in range(RESTARTS):

@@ -14,9 +14,10 @@ from aiovirt.admin import client as admin_client
 from aiovirt.admin import protocol as admin
 from aiovirt.daemons.logd.client import LogAdmin
 from aiovirt.daemons.virtd import remote_protocol as remote
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.wire import typedparams
-from aiovirt.rpc.wire.message import Framer, Message, Type, frame
+from aiovirt.rpc.wire.framing import Framer
+from aiovirt.rpc.wire.message import Message, Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
 from tests.restart.wire import open_log
@@ -35,15 +36,15 @@ async def _clients(connection: Connection, server: str) -> list[tuple[int, int]]
 async def test_connections_and_their_ids_survive(any_daemon: Restarted) -> None:
     daemon = any_daemon.daemon
     async with (
-        await Connection.open_unix(daemon.admin_socket) as one,
-        await Connection.open_unix(daemon.socket) as two,
+        connect_unix(daemon.admin_socket) as one,
+        connect_unix(daemon.socket) as two,
     ):
         await one.call(VERSION, None)
         before = [await _clients(one, name) for name in ("admin", daemon.name)]
         assert [len(clients) for clients in before] == [1, 1]
         await any_daemon.restart()
         assert [await _clients(one, name) for name in ("admin", daemon.name)] == before
-        async with await Connection.open_unix(daemon.admin_socket) as three:
+        async with connect_unix(daemon.admin_socket) as three:
             await three.call(VERSION, None)
             (new,) = set(await _clients(one, "admin")) - set(before[0])
             assert new[0] == before[0][0][0] + 1, "ids go on where they were"
@@ -51,7 +52,7 @@ async def test_connections_and_their_ids_survive(any_daemon: Restarted) -> None:
 
 
 async def test_a_call_in_the_middle_is_answered_by_the_new_program(any_daemon: Restarted) -> None:
-    async with await Connection.open_unix(any_daemon.daemon.admin_socket) as connection:
+    async with connect_unix(any_daemon.daemon.admin_socket) as connection:
         restarting = asyncio.create_task(any_daemon.restart())
         calls = 0
         while not restarting.done():
@@ -103,7 +104,7 @@ async def test_what_was_changed_while_running_stays(any_daemon: Restarted) -> No
     daemon = any_daemon.daemon
     server = admin.ServerRef(daemon.name)
     limits = [typedparams.uint("nclients_max", 123), typedparams.uint("nclients_unauth_max", 12)]
-    async with await Connection.open_unix(daemon.admin_socket) as connection:
+    async with connect_unix(daemon.admin_socket) as connection:
 
         async def said() -> list[object]:
             return [
@@ -134,7 +135,7 @@ async def test_what_was_changed_while_running_stays(any_daemon: Restarted) -> No
 async def test_what_was_changed_in_the_settings_file_counts(any_daemon: Restarted) -> None:
     daemon = any_daemon.daemon
     harness.write_settings(daemon.conf, {**SETTINGS, "max_clients": 77})
-    async with await Connection.open_unix(daemon.admin_socket) as connection:
+    async with connect_unix(daemon.admin_socket) as connection:
         await any_daemon.restart()
         limits = await connection.call(
             admin.SERVER_GET_CLIENT_LIMITS,
@@ -145,7 +146,7 @@ async def test_what_was_changed_in_the_settings_file_counts(any_daemon: Restarte
 
 async def test_a_program_that_would_not_start_does_not_take_over(any_daemon: Restarted) -> None:
     daemon = any_daemon.daemon
-    async with await Connection.open_unix(daemon.admin_socket) as connection:
+    async with connect_unix(daemon.admin_socket) as connection:
         daemon.conf.write_text("max_clients = nonsense\n")
         any_daemon.signal()
         await any_daemon.wait_for(lambda: "restart refused" in any_daemon.said)
@@ -201,7 +202,7 @@ def test_a_foreign_environment_variable_is_refused(what: str, tmp_path: Path) ->
 
 
 async def test_calls_in_flight_are_finished_first(any_daemon: Restarted) -> None:
-    async with await Connection.open_unix(any_daemon.daemon.admin_socket) as connection:
+    async with connect_unix(any_daemon.daemon.admin_socket) as connection:
         path = f"2:file:{any_daemon.daemon.folder}/other.log 2:stderr"
         any_daemon.signal()
         for _ in range(50):  # setting outputs takes a worker and a thread
@@ -240,7 +241,7 @@ async def test_a_log_is_followed_through_restarts(logd: Restarted) -> None:
 
 async def test_what_a_client_of_virtd_has_opened_stays_open() -> None:
     with harness.running("virtd", SETTINGS) as daemon:
-        async with await Connection.open_unix(daemon.socket) as connection:
+        async with connect_unix(daemon.socket) as connection:
             await connection.call(remote.CONNECT_OPEN, remote.OpenArgs("test:///default", 1))
             await Restarted(daemon).restart()
             opened = await connection.call(remote.CONNECT_GET_URI, None)

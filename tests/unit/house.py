@@ -15,12 +15,13 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server, ServerOptions, run_blocking
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RemoteError, RpcError
+from aiovirt.rpc.wire.framing import Framer
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG
-from aiovirt.rpc.wire.message import Framer, Message, Status, Type, frame
+from aiovirt.rpc.wire.message import Message, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure, Program
 
 #: Seconds after which something that ought to happen is taken not to happen.
@@ -55,7 +56,7 @@ LARGE = TEST.procedure(10, "LARGE", Number, Text)
 HOOK_LATER = TEST.procedure(11, "HOOK_LATER", Number, Number)
 ECHO_URGENT = TEST.procedure(12, "ECHO_URGENT", Text, Text, priority=True)
 UNBOUND = TEST.procedure(13, "UNBOUND", xdr.Void, xdr.Void)
-NEWS = TEST.procedure(50, "NEWS", Text, xdr.Void)
+NEWS = TEST.event(50, "NEWS", Text)
 
 
 async def eventually(thing: Callable[[], Any], what: str = "") -> None:
@@ -217,7 +218,7 @@ class House:
 
     async def connect(self) -> Connection:
         """A calling connection that the server has accepted already."""
-        connection = await Connection.open_unix(self.path)
+        connection = await connect_unix(self.path)
         self._guests.append(connection)
         await connection.call(ECHO, Text(""))
         return connection

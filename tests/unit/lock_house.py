@@ -18,7 +18,7 @@ from aiovirt.daemons.lockd.protocol import (
     RegisterArgs,
     ResourceArgs,
 )
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.server import Daemon, ServerOptions
 
 HOLDER = """
@@ -73,7 +73,7 @@ class LockHouse:
 
     async def connect(self, owner: Owner) -> Connection:
         """A connection that acts for an owner."""
-        connection = await Connection.open_unix(self.socket)
+        connection = await connect_unix(self.socket)
         await connection.call(REGISTER, RegisterArgs(owner, 0))
         return connection
 

@@ -15,7 +15,7 @@ from aiovirt.daemons.logd.admin_dispatch import LogAdminDispatch
 from aiovirt.daemons.logd.dispatch import LogManagerDispatch
 from aiovirt.daemons.logd.protocol import Domain, Position
 from aiovirt.daemons.logd.rotating import Rotation
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.server import Daemon, ServerOptions
 from aiovirt.rpc.wire.program import Procedure
 
@@ -44,13 +44,13 @@ class LogHouse:
         self.pipes: list[int] = []
 
     async def call(self, procedure: Procedure[Any, Any], args: Any) -> Any:
-        async with await Connection.open_unix(self.socket) as connection:
+        async with connect_unix(self.socket) as connection:
             return await connection.call(procedure, args)
 
     async def open(self, path: str | None = None, flags: int = 0) -> tuple[Position, int]:
         """Open a log: where it is, and the descriptor to write to."""
         args = protocol.OpenArgs("test", GUEST, path or self.path, flags)
-        async with await Connection.open_unix(self.socket) as connection:
+        async with connect_unix(self.socket) as connection:
             result, (pipe,) = await connection.call_for_descriptors(
                 protocol.DOMAIN_OPEN_LOG_FILE, args
             )

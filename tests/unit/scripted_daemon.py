@@ -14,7 +14,8 @@ from typing import Any
 from aiovirt.admin import protocol
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RpcError
-from aiovirt.rpc.wire.message import Framer, Message, Status, Type
+from aiovirt.rpc.wire.framing import Framer
+from aiovirt.rpc.wire.message import Message, Status, Type
 from aiovirt.rpc.wire.program import Procedure
 from aiovirt.rpc.wire.typedparams import TypedParam, boolean, int_, string, uint
 

@@ -92,6 +92,19 @@ def test_what_a_newer_daemon_tells_is_kept() -> None:
     assert ClientInfo.from_params([string("news", "x")]).received == (string("news", "x"),)
 
 
+async def test_what_is_printed_of_an_answer_is_short() -> None:
+    async with scripted_daemon() as daemon, connect(daemon.uri) as connection:
+        assert repr(connection) == f"<Connection {daemon.uri}>"
+        server = await connection.lookup_server("main")
+        limits = await server.get_client_limits()
+        assert repr(limits) == (
+            "ClientLimits(max_clients=5000, clients=2, max_unauth_clients=20, unauth_clients=1)"
+        )
+        assert limits.received
+        assert "received" not in repr(await server.get_threadpool_parameters())
+        assert "received" not in repr(await (await server.lookup_client(3)).get_info())
+
+
 async def test_logging_is_read_and_changed() -> None:
     async with scripted_daemon() as daemon, connect(daemon.uri) as conn:
         assert await conn.get_logging_outputs() == "1:file:/a 3:stderr"

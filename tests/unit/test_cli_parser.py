@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from aiovirt.admin.cli.commands import command_table
@@ -9,6 +11,7 @@ from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError
 from aiovirt.admin.cli.invocation import UINT_MAX, ULONG_MAX, Invocation, to_integer, to_number
 from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse, parse_partial
 from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
+from aiovirt.admin.plugins import PluginError
 
 TABLE = command_table()
 
@@ -281,14 +284,26 @@ def test_a_name_is_declared_once() -> None:
 def test_extensions_are_asked_only_for_what_is_not_known() -> None:
     asked = []
 
-    def more() -> list[Group]:
-        asked.append(1)
-        return [Group("H", "h", (Command("b", nothing, "does b"),))]
+    def more() -> Iterator[Group]:
+        for keyword, name in [("h", "b"), ("i", "c")]:
+            asked.append(name)
+            yield Group(keyword.upper(), keyword, (Command(name, nothing, f"does {name}"),))
 
-    table = CommandTable([Group("G", "g", (Command("a", nothing, "does a"),))], more)
+    table = CommandTable([Group("G", "g", (Command("a", nothing, "does a"),))], more())
     assert table.find("a") is not None
     assert asked == []
     assert table.find("b") is not None
-    assert table.find("c") is None
-    assert [group.keyword for group in table.groups()] == ["g", "h"]
-    assert asked == [1]
+    assert asked == ["b"]
+    assert table.find("d") is None
+    assert [group.keyword for group in table.groups()] == ["g", "h", "i"]
+    assert asked == ["b", "c"]
+
+
+def test_an_extension_that_cannot_be_used_is_left_out_and_told() -> None:
+    command = Command("x", nothing, "does x", aliases=("y",))
+    bad = Group("H", "h", (Command("z", nothing, "does z"), command))
+    good = Group("I", "i", (command._replace(name="v", aliases=()),))
+    table = CommandTable([Group("G", "g", (command,))], [bad, PluginError("broken"), good])
+    assert [group.keyword for group in table.groups()] == ["g", "i"]
+    assert table.problems == ["command 'x' of group 'H' exists already", "broken"]
+    assert table.find("z") is None

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 
 class Program:
     """Runs virtadm with an empty home, so that nothing of the caller's is seen."""
@@ -20,7 +18,6 @@ class Program:
         self.home = home
         self.environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
             "HOME": str(home),
             "XDG_RUNTIME_DIR": str(home),
             "LIBVIRT_ADMIN_DEFAULT_URI": f"virtd:///session?socket={home}/none",
@@ -216,6 +213,55 @@ def test_streams_that_were_closed_do_not_matter(virtadm: Program) -> None:
     command = f"{sys.executable} -m aiovirt.admin.cli help <&- >&- 2>&-"
     ran = subprocess.run(["sh", "-c", command], env=virtadm.environment, check=False)
     assert ran.returncode == 0
+
+
+def test_a_shell_without_an_input_has_nothing_to_read(virtadm: Program) -> None:
+    for command in ("-q", "sasl-passwd name --file x"):
+        ran = subprocess.run(
+            ["sh", "-c", f"exec {sys.executable} -m aiovirt.admin.cli {command} <&-"],
+            env=virtadm.environment,
+            cwd=virtadm.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in ran.stderr
+        assert ran.stdout == ("virtadm # \n" if command == "-q" else "\n")
+    assert ran.stderr.splitlines()[1].endswith("the standard input, which is closed")
+
+
+def test_what_the_locale_cannot_write_leaves_as_utf8(virtadm: Program) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "aiovirt.admin.cli", "echo é; echo --err €"],
+        env={**virtadm.environment, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("é\n\n".encode(), "error: €\n".encode())
+
+
+def test_a_command_that_is_nearly_one_is_told_which(virtadm: Program) -> None:
+    assert virtadm("serverlist").stderr.splitlines() == [
+        "error: unknown command: 'serverlist'",
+        "error: did you mean 'server-list'?",
+    ]
+    assert "did you mean 'lock-list' or 'log-list'?" in virtadm("lock-lst").stderr
+
+
+@pytest.mark.parametrize("command", ["server-list", "client-info", "daemon-log-filters", "quit"])
+def test_h_as_the_first_word_of_a_command_is_help(virtadm: Program, command: str) -> None:
+    assert virtadm(command, "-h").stdout == virtadm(command, "--help").stdout
+
+
+def test_h_is_a_word_where_any_word_may_stand(virtadm: Program) -> None:
+    assert virtadm("echo", "-h").stdout == "-h\n"
+    assert virtadm("pwd", "--", "-h").stderr == "error: unexpected data '-h'\n"
+
+
+def test_lines_may_end_as_they_do_elsewhere(virtadm: Program) -> None:
+    ran = virtadm("-q", stdin="echo a\r\nquit\r\n")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == virtadm("-q", stdin="echo a\nquit\n").stdout
 
 
 WELCOME = (

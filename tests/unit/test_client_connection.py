@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_tcp, connect_unix
 from aiovirt.rpc.transport import Keepalive
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -85,7 +85,7 @@ class TestCalls:
         connection = await house.connect()
         with pytest.raises(RpcError) as caught:
             await connection.call(UNBOUND, None)
-        assert caught.value.code == ErrorCode.RPC
+        assert caught.value.code == ErrorCode.NO_SUPPORT
         assert await connection.call(ECHO, Text("still here")) == Text("still here")
 
     async def test_arguments_that_do_not_fit_are_refused_here(self, house: House) -> None:
@@ -231,12 +231,34 @@ class TestEvents:
     async def test_an_event_reaches_its_callback_and_only_that(self, pair: Pair) -> None:
         connection, wire = pair
         heard: list[Text] = []
-        connection.on_event(NEWS, lambda text: pytest.fail("this one was replaced"))
         connection.on_event(NEWS, heard.append)
         for word in ("first", "second"):
             await wire.send(frame(NEWS.key, Type.MESSAGE, 0, Status.OK, xdr.encode(Text(word))))
         await eventually(lambda: len(heard) == 2)
         assert heard == [Text("first"), Text("second")]
+
+    async def test_an_event_may_have_many_callbacks_and_each_can_be_taken_back(
+        self, pair: Pair, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connection, wire = pair
+        heard: list[tuple[int, Text]] = []
+
+        def fail(text: Text) -> None:
+            raise RuntimeError("a mistake of its own")
+
+        connection.on_event(NEWS, lambda text: heard.append((1, text)))
+        connection.on_event(NEWS, fail)
+        take_back = connection.on_event(NEWS, lambda text: heard.append((2, text)))
+        news = frame(NEWS.key, Type.MESSAGE, 0, Status.OK, xdr.encode(Text("a")))
+        await wire.send(news)
+        await eventually(lambda: len(heard) == 2)
+        take_back()
+        take_back()
+        await wire.send(news, PING_FRAME)
+        await wire.receive()
+        await eventually(lambda: len(heard) == 3)
+        assert [number for number, _ in heard] == [1, 2, 1]
+        assert [record.args for record in caplog.records] == [("NEWS",), ("NEWS",)]
 
     async def test_an_event_that_does_not_decode_ends_the_connection(self, pair: Pair) -> None:
         connection, wire = pair
@@ -252,6 +274,21 @@ class TestEvents:
         await wire.send(news * 3)
         await asyncio.wait_for(connection.wait_closed(), PATIENCE)
         assert connection.end_reason == "enough"
+
+
+class TestWhatPeopleSee:
+    async def test_a_connection_says_where_it_goes_and_what_it_waits_for(
+        self, house: House
+    ) -> None:
+        connection = await house.connect()
+        assert repr(connection) == f"<Connection unix:{house.path} 0 calls in flight>"
+        calls = [asyncio.create_task(connection.call(WAIT, Number(n))) for n in range(3)]
+        await asyncio.sleep(0)
+        assert repr(connection) == f"<Connection unix:{house.path} 3 calls in flight>"
+        house.stage.release(0, 1, 2)
+        await asyncio.gather(*calls)
+        await connection.close()
+        assert repr(connection) == f"<Connection unix:{house.path} ended: closed here>"
 
 
 class TestKeepalive:
@@ -339,9 +376,9 @@ class TestOpeningAndClosing:
                     sock.connect(f"{folder}/sock")
                 except BlockingIOError:
                     break
-            opening = asyncio.create_task(Connection.open_unix(f"{folder}/sock"))
+            opening = asyncio.ensure_future(connect_unix(f"{folder}/sock"))
             with pytest.raises(TimeoutError):
-                await Connection.open_unix(f"{folder}/sock", timeout=0.001)
+                await connect_unix(f"{folder}/sock", timeout=0.001)
             assert not opening.done()
             listener.accept()[0].close()
             connection = await asyncio.wait_for(opening, PATIENCE)
@@ -349,17 +386,17 @@ class TestOpeningAndClosing:
 
     async def test_the_error_names_the_socket_that_is_not_there(self) -> None:
         with pytest.raises(FileNotFoundError) as caught:
-            await Connection.open_unix("/nowhere/sock")
+            await connect_unix("/nowhere/sock")
         assert caught.value.filename == "/nowhere/sock"
         with pytest.raises(OSError, match=r"[Tt]oo long") as caught_os:
-            await Connection.open_unix("/" + "x" * 200)
+            await connect_unix("/" + "x" * 200)
         assert caught_os.value.filename == "/" + "x" * 200
 
     async def test_tcp_reaches_a_server_too(self, house: House) -> None:
         (service,) = house.server.listen_tcp("127.0.0.1", 0)
         service.update()
         host, port = service.sock.getsockname()
-        async with await Connection.open_tcp(host, port) as connection:
+        async with connect_tcp(host, port) as connection:
             assert await connection.call(ECHO, Text("over TCP")) == Text("over TCP")
             (client,) = house.server.registry
             assert not client.is_local
@@ -368,4 +405,4 @@ class TestOpeningAndClosing:
         port = free.getsockname()[1]
         free.close()
         with pytest.raises(ConnectionRefusedError):
-            await Connection.open_tcp("127.0.0.1", port)
+            await connect_tcp("127.0.0.1", port)

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION
+from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime.logging import ENVIRONMENT
-from aiovirt.daemons.runtime.settings.catalogue import DAEMONS
 
 ROOT = Path(__file__).parents[2]
+DAEMONS = [kind.name for kind in kinds()]
 PATIENCE = 20.0
 """Seconds after which a test fails instead of waiting on."""
 
@@ -260,7 +261,7 @@ def test_a_file_in_the_place_of_a_socket_is_left_alone(start: Starter) -> None:
     start.rundir.mkdir()
     (start.rundir / "virtd-sock").write_text("precious")
     run = start.run("virtd")
-    assert (run.returncode, "it is no socket" in run.stderr) == (6, True)
+    assert (run.returncode, "it is not a socket" in run.stderr) == (6, True)
     assert (start.rundir / "virtd-sock").read_text() == "precious"
 
 
@@ -288,16 +289,16 @@ def test_what_a_killed_daemon_left_does_not_keep_the_next_from_starting(start: S
 
 WITH_HOOK = """
 import asyncio, sys
-from aiovirt.daemons.runtime.kind import DaemonKind
-from aiovirt.daemons.runtime.lifecycle import run
+from aiovirt.daemons.runtime import DaemonKind, run
 
 def wrong(*_):
     raise LookupError("a mistake of ours")
 
 def later(*_):
     asyncio.get_running_loop().call_soon(wrong)
+    return []
 
-sys.exit(run(DaemonKind("virtd", "", programs={hook}), sys.argv[1:]))
+sys.exit(run(DaemonKind("virtd", "", build={hook}), sys.argv[1:]))
 """
 
 
@@ -378,13 +379,24 @@ def test_sighup_turns_to_a_rotated_log(start: Starter) -> None:
     assert "ended" in log.read_text()
 
 
+def test_the_end_does_not_wait_for_a_reload_that_is_stuck(start: Starter) -> None:
+    one = start()
+    start.config.unlink()
+    os.mkfifo(start.config)
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_for("RELOADING=1")
+    assert ask_version(one.rundir / "virtd-admin-sock") > 0
+    assert one.end() == ""
+    assert one.process.returncode == 0
+
+
 # TCP ---------------------------------------------------------------------------------------------
 
 
 def test_virtd_listens_on_tcp_when_it_is_told_to(start: Starter) -> None:
     start.config.write_text('listen_tcp = 1\nlisten_addr = "127.0.0.1"\ntcp_port = "0"\n')
     one = start("virtd", "-v")
-    assert re.search(r"accepting service=127\.0\.0\.1:[1-9]\d*\n", one.end())
+    assert re.search(r"accepting server=virtd service=127\.0\.0\.1:[1-9]\d*\n", one.end())
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_socket_that_no_server_takes_is_named(systemd: Activator) -> None:
     assert process.returncode == 6
     assert "descriptor 3 (other.socket, " in said
     assert (
-        "virtd.socket, virtd-admin.socket, virtd-tcp.socket, virtd-tls.socket, virtd-ro.socket are known"
+        "virtd.socket, virtd-ro.socket, virtd-tcp.socket, virtd-tls.socket, virtd-admin.socket are known"
         in said
     )
 

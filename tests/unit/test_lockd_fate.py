@@ -23,7 +23,7 @@ from aiovirt.daemons.lockd.protocol import (
     ResourceArgs,
     RestrictArgs,
 )
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually
 from tests.unit.lock_house import LockHouse, open_lock_house
@@ -46,7 +46,7 @@ async def _let_go(house: LockHouse, process: asyncio.subprocess.Process) -> None
     """Have the holder close its connection, and wait until that was noticed."""
     assert process.stdin is not None
     process.stdin.write(b"\n")
-    await eventually(lambda: not house.service.sessions)
+    await eventually(lambda: not house.service.sessions())
 
 
 async def test_a_holder_whose_connection_went_is_ended(house: LockHouse) -> None:
@@ -93,7 +93,7 @@ async def test_a_holder_that_may_not_be_ended_keeps_its_locks(house: LockHouse) 
     owner = Owner(bytes(16), "here", 3, os.getpid())
     async with await house.connect(owner) as here:
         await house.acquire(here, house.disk())
-    await eventually(lambda: not house.service.sessions)
+    await eventually(lambda: not house.service.sessions())
     with pytest.raises(RpcError) as refusal:
         await _acquire(house)
     assert refusal.value.code == ErrorCode.RESOURCE_BUSY
@@ -123,7 +123,7 @@ async def test_a_holder_that_cannot_be_watched_keeps_its_locks_and_is_ended_once
 
 
 async def test_a_restricted_connection_can_do_nothing_more(house: LockHouse) -> None:
-    async with await Connection.open_unix(house.socket) as connection:
+    async with connect_unix(house.socket) as connection:
         with pytest.raises(RpcError) as refusal:
             await connection.call(RESTRICT, RestrictArgs(0))
         assert refusal.value.code == ErrorCode.OPERATION_INVALID

@@ -19,7 +19,7 @@ import pytest
 
 from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder, Holders, open_process
 from aiovirt.daemons.lockd.protocol import REGISTER, Owner, RegisterArgs
-from aiovirt.rpc.client import Connection
+from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually
 from tests.unit.lock_house import open_lock_house
@@ -208,7 +208,7 @@ async def test_who_cannot_be_watched_is_not_registered_and_may_try_again(
     owner = Owner(bytes(16), "guest", 1, process.pid)
     async with (
         open_lock_house(tmp_path) as house,
-        await Connection.open_unix(house.socket) as connection,
+        await connect_unix(house.socket) as connection,
     ):
         with monkeypatch.context() as patch:
             patch.setattr(os, "pidfd_open", _raises(errno.EMFILE))

@@ -15,7 +15,7 @@ from aiovirt.admin import extension_protocol, protocol
 from aiovirt.daemons.lockd.admin_protocol import LOCK_ADMIN
 from aiovirt.daemons.lockd.client import Fate, LockAdmin
 from aiovirt.daemons.lockd.protocol import LOCK_SPACE, REGISTER, Owner, RegisterArgs
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import ConnectionLost, connect_unix
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.codegen import Scalar
 from aiovirt.rpc.wire.errors import RpcError
@@ -99,7 +99,7 @@ async def test_a_number_at_its_limit_is_answered_and_never_a_mistake_of_ours(
 ) -> None:
     async with open_lock_house(tmp_path) as house:
         house.daemon.servers["admin"].add_program(extension_program.handlers(house.daemon))
-        connection = await Connection.open_unix(_address(house, procedure))
+        connection = await connect_unix(_address(house, procedure))
         if procedure.program is LOCK_SPACE and procedure is not REGISTER:
             await connection.call(REGISTER, RegisterArgs(Owner(bytes(16), "me", 1, 2**31), 0))
         told = ""

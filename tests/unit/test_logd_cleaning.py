@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.logd.cleaning import stale_chains
-from aiovirt.daemons.logd.dispatch import Ageing, LogManagerDispatch
+from aiovirt.daemons.logd.component import Ageing, LogsComponent
+from aiovirt.daemons.logd.dispatch import LogManagerDispatch
 from aiovirt.daemons.logd.rotating import Rotation
 from aiovirt.rpc.server import Daemon
 from tests.unit.house import eventually
@@ -55,10 +56,9 @@ def test_a_missing_folder_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert stale_chains(str(tmp_path / "nowhere"), 10) == {}
 
 
-async def _service(folder: Path, days: int) -> LogManagerDispatch:
-    service = LogManagerDispatch(Daemon("logd"), Rotation(0, 3), Ageing(str(folder), days))
-    service.start()
-    return service
+def _logd(folder: Path, days: int) -> tuple[LogManagerDispatch, LogsComponent]:
+    dispatch = LogManagerDispatch(Daemon("logd"), Rotation(0, 3))
+    return dispatch, LogsComponent(dispatch, Ageing(str(folder), days))
 
 
 async def test_old_logs_go_at_the_start_but_open_ones_stay(tmp_path: Path) -> None:
@@ -66,24 +66,22 @@ async def test_old_logs_go_at_the_start_but_open_ones_stay(tmp_path: Path) -> No
     used = tmp_path / "qemu" / "open.log"
     _file(old, 20)
     _file(used, 20)
-    service = LogManagerDispatch(Daemon("logd"), Rotation(0, 3), Ageing(str(tmp_path), 10))
-    service.logs[str(used)] = None  # type: ignore[assignment]  # whatever it is, it is open
-    service.start()
+    dispatch, component = _logd(tmp_path, 10)
+    dispatch.logs[str(used)] = None  # type: ignore[assignment]  # whatever it is, it is open
+    component.start()
     await eventually(lambda: not old.exists())
     assert used.exists()
-    service.logs.clear()
-    await service.finish()
 
 
 async def test_an_age_that_is_set_later_counts_at_once(tmp_path: Path) -> None:
     old = tmp_path / "qemu" / "old.log"
     _file(old, 20)
-    service = await _service(tmp_path, 0)
+    _, component = _logd(tmp_path, 0)
+    component.start()
     await asyncio.sleep(0)
     assert old.exists()
-    service.apply({"max_age_days": 10})
+    component.apply({"max_age_days": 10})
     await eventually(lambda: not old.exists())
-    await service.finish()
 
 
 async def test_what_cannot_be_removed_is_logged(
@@ -98,7 +96,7 @@ async def test_what_cannot_be_removed_is_logged(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "unlink", refuse)
-    service = await _service(tmp_path, 10)
+    _, component = _logd(tmp_path, 10)
+    component.start()
     await eventually(lambda: tried)
-    await service.finish()
     assert old.exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.logd import protocol
+from aiovirt.daemons.logd.component import Ageing, LogsComponent
 from aiovirt.daemons.logd.protocol import OpenFlags, Position
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import eventually
@@ -119,6 +120,6 @@ async def test_an_open_log_keeps_the_daemon_from_ending_by_itself(house: LogHous
 
 async def test_settings_change_open_logs(house: LogHouse) -> None:
     _, pipe = await house.open()
-    house.service.apply({"max_size": 5})
+    LogsComponent(house.service, Ageing("", 0)).apply({"max_size": 5})
     os.write(pipe, b"12345678")
     await eventually(lambda: house.file.read_bytes() == b"678")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import threading
@@ -72,27 +71,13 @@ class TestSwitches:
         control.set_outputs("2:stderr 4:journald")
         assert _switches(_log) == [False, True, True, True]
 
-    def test_bound_and_later_loggers_follow_too(self, make: MakeControl) -> None:
-        bound = _log.bind(client=1)
+    def test_later_loggers_follow_too(self, make: MakeControl) -> None:
         control = make(level=1, outputs="1:stderr")
-        later = bound.bind(serial=2)
-        assert bound.debug_on
+        later = get_logger("test.control.later")
         assert later.debug_on
         control.level = 4
-        assert not bound.warning_on
         assert not later.warning_on
         assert not get_logger("test.control.new").warning_on
-
-    def test_a_bound_logger_is_forgotten_with_its_owner(self, make: MakeControl) -> None:
-        from aiovirt.rpc.logs.logger import SWITCHBOARD
-
-        gc.collect()
-        before = len(SWITCHBOARD._loggers)
-        bound = [_log.bind(client=number) for number in range(10)]
-        assert len(SWITCHBOARD._loggers) == before + 10
-        del bound
-        gc.collect()
-        assert len(SWITCHBOARD._loggers) == before
 
     def test_a_source_has_one_logger(self) -> None:
         assert get_logger("test.control.main") is _log
@@ -293,9 +278,8 @@ class TestUnderLoad:
         """Logs from threads, and meanwhile changes again and again; returns every line expected."""
 
         def work(thread: int) -> None:
-            log = _log.bind(thread_no=thread)
             for number in range(self.LINES):
-                log.error("line", number=number)
+                _log.error("line", thread_no=thread, number=number)
 
         threads = [threading.Thread(target=work, args=(one,)) for one in range(self.THREADS)]
         changes = 0

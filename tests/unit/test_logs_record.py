@@ -68,19 +68,6 @@ def test_a_thread_signs_with_its_own_number(written: Written) -> None:
     assert f": {numbers[0]}: info : " in written()
 
 
-def test_bound_fields_come_with_every_record_and_do_not_touch_the_parent(written: Written) -> None:
-    client = _log.bind(client=7)
-    stream = client.bind(serial=3)
-    stream.info("a", more=1)
-    client.info("b")
-    _log.info("c")
-    assert [_after_head(line) for line in written().splitlines()] == [
-        "test.record: a client=7 serial=3 more=1",
-        "test.record: b client=7",
-        "test.record: c",
-    ]
-
-
 def test_nobody_can_forge_a_line_by_what_they_send(written: Written) -> None:
     _log.warning("name\nforged", value="x\ny\u2028z\x1b[2J", bad="\udc80")
     assert written().count("\n") == 1
@@ -90,7 +77,7 @@ def test_nobody_can_forge_a_line_by_what_they_send(written: Written) -> None:
 
 
 def test_a_field_named_like_a_part_of_the_record_is_set_apart(written: Written) -> None:
-    _log.bind(source="mine").info("e", level=9, event="other", timestamp=0, thread=1)
+    _log.info("e", source="mine", level=9, event="other", timestamp=0, thread=1)
     assert _after_head(written()) == (
         "test.record: e source_=mine level_=9 event_=other timestamp_=0 thread_=1\n"
     )

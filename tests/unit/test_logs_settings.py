@@ -13,7 +13,6 @@ from aiovirt.rpc.logs import (
     Level,
     LogSettingError,
     Output,
-    default_outputs,
     filters_text,
     outputs_text,
     parse_filters,
@@ -21,7 +20,6 @@ from aiovirt.rpc.logs import (
     parse_level,
     parse_outputs,
 )
-from aiovirt.rpc.logs import control as control_module
 from aiovirt.rpc.logs.settings import level_chooser
 
 
@@ -174,47 +172,6 @@ def test_a_format_is_chosen_by_place_then_by_destination_then_in_general() -> No
 def test_another_format_is_refused(text: str) -> None:
     with pytest.raises(LogSettingError):
         parse_formats(text)
-
-
-class TestDefaultOutputs:
-    """What libvirt takes when it is told nothing."""
-
-    @pytest.fixture
-    def journal(self, tmp_path: Path) -> str:
-        socket = tmp_path / "journal"
-        socket.touch()
-        return str(socket)
-
-    @pytest.fixture(params=[True, False])
-    def terminal(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-        there: bool = request.param
-        monkeypatch.setattr(control_module, "_has_terminal", lambda: there)
-        return there
-
-    def test_in_the_foreground_the_journal_needs_the_terminal_to_be_away(
-        self, journal: str, terminal: bool
-    ) -> None:
-        wanted = "3:stderr" if terminal else "3:journald"
-        assert default_outputs("virtd", journal=journal) == wanted
-
-    def test_without_a_journal_the_foreground_logs_to_stderr(
-        self, tmp_path: Path, terminal: bool
-    ) -> None:
-        assert default_outputs("virtd", level=1, journal=str(tmp_path / "none")) == "1:stderr"
-
-    def test_the_journal_is_spared_debug_records(self, journal: str) -> None:
-        assert default_outputs("virtd", level=1, daemonised=True, journal=journal) == "2:journald"
-
-    def test_in_the_background_without_a_journal_there_is_a_file(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        none = str(tmp_path / "none")
-        privileged = default_outputs("virtd", daemonised=True, privileged=True, journal=none)
-        session = default_outputs("virtd", daemonised=True, privileged=False, journal=none)
-        assert privileged == "3:file:/var/log/libvirt/virtd.log"
-        assert session == f"3:file:{tmp_path}/cache/libvirt/virtd.log"
-        assert (tmp_path / "cache/libvirt").is_dir()
 
 
 def test_an_error_carries_the_errno_of_a_failed_open() -> None:

@@ -6,38 +6,41 @@ import re
 
 import pytest
 
-from aiovirt.daemons.runtime.kind import DaemonKind
-from aiovirt.daemons.runtime.process.options import Options, parse
+from aiovirt.daemons.runtime.process import options
+from aiovirt.daemons.runtime.process.options import Options
 
-KIND = DaemonKind("virtd", "A daemon for tests.")
+
+def parse(*arguments: str) -> Options:
+    """The command line of a daemon for tests."""
+    return options.parse("virtd", "A daemon for tests.", arguments, lambda: "#x = 1\n")
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What is said on standard error about a command line that ends with status 1."""
     with pytest.raises(SystemExit) as caught:
-        parse(KIND, arguments)
+        parse(*arguments)
     assert caught.value.code == 1
     return capsys.readouterr().err
 
 
 def test_nothing_said_is_nothing_wanted() -> None:
-    assert parse(KIND, []) == Options()
+    assert parse() == Options()
 
 
 def test_libvirts_short_options_can_be_run_together() -> None:
-    assert parse(KIND, ["-dvt", "30", "-f", "x.conf", "-p", "x.pid"]) == Options(
+    assert parse("-dvt", "30", "-f", "x.conf", "-p", "x.pid") == Options(
         config="x.conf", background=True, timeout=30, pid_file="x.pid", verbose=True
     )
 
 
 def test_long_options_can_be_shortened_as_getopt_allows() -> None:
-    assert parse(KIND, ["--time=5", "--conf", "x", "--daem"]) == Options(
+    assert parse("--time=5", "--conf", "x", "--daem") == Options(
         config="x", background=True, timeout=5
     )
 
 
 def test_our_own_options_move_the_sockets() -> None:
-    assert parse(KIND, ["--rundir", "r", "--socket", "s", "--admin-socket", "a"]) == Options(
+    assert parse("--rundir", "r", "--socket", "s", "--admin-socket", "a") == Options(
         rundir="r", socket="s", admin_socket="a"
     )
 
@@ -63,7 +66,7 @@ def test_a_wrong_command_line_is_named_and_ends_with_status_1(
 
 def test_version_goes_to_standard_output_with_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(KIND, ["-V"])
+        parse("-V")
     assert caught.value.code == 0
     assert re.fullmatch(r"virtd \(aiovirt\) \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
@@ -74,6 +77,15 @@ def test_help_names_the_paths_of_this_daemon(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     with pytest.raises(SystemExit) as caught:
-        parse(KIND, ["--help"])
+        parse("--help")
     assert caught.value.code == 0
     assert "/run/user/1000/aiovirt/virtd-admin-sock" in capsys.readouterr().out
+
+
+def test_print_config_writes_the_default_settings_file_and_ends_with_status_0(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("--print-config", "-d")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == "#x = 1\n"

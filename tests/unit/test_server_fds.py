@@ -69,7 +69,7 @@ def _no_descriptor_is_left_open() -> Iterator[None]:
 def _connect(server: Server) -> tuple[Client, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    client = Client(server, ours, server.registry.next_id(), authenticated=True, readonly=False)
+    client = Client(server, ours, server.registry.next_id())
     server.registry.add(client)
     client.start()
     return client, theirs

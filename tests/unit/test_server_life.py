@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import (
     BLOCK,
@@ -310,7 +310,7 @@ class TestServices:
         self, house: House, tmp_path: Path
     ) -> None:
         path = str(tmp_path / "ro")
-        house.server.listen_unix(path, readonly=True).update()
+        house.server.listen_unix(path, access=Access(readonly=True)).update()
         ordinary = await house.seat()
         house.path, usual = path, house.path
         readonly = await house.seat()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.rpc.server.client import READ_AHEAD
-from aiovirt.rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, READ_SIZE, WRITE_HIGH
+from aiovirt.rpc.server.read_ahead import READ_AHEAD
+from aiovirt.rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, WRITE_HIGH
+from aiovirt.rpc.transport.passage import READ_SIZE
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from aiovirt.daemons.discovery import kinds
+from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
-from aiovirt.daemons.runtime.settings.catalogue import (
-    DAEMONS,
-    KNOWN_ELSEWHERE,
-    SETTINGS,
-    settings_of,
-)
-from aiovirt.daemons.runtime.settings.declaration import Live, Same
+from aiovirt.daemons.runtime.settings.catalogue import COMMON, KNOWN_ELSEWHERE, daemon_settings
+from aiovirt.daemons.runtime.settings.declaration import Fixed, Integer, Live, Same, Setting
 
-LIBVIRT_FILES = {"virtd": "libvirtd", "lockd": "virtlockd", "logd": "virtlogd"}
+KINDS = {kind.name: kind for kind in kinds()}
+SETTINGS = {name: kind.settings() for name, kind in KINDS.items()}
+EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 
 EVERYTHING_IN_LIBVIRTD_CONF = """
 listen_tls = 0
@@ -83,7 +82,7 @@ def written(tmp_path: Path, text: str) -> str:
 
 def read(tmp_path: Path, text: str, daemon: str = "virtd") -> Loaded:
     """What a daemon makes of a settings file with that text."""
-    return load(daemon, written(tmp_path, text), required=True)
+    return load(SETTINGS[daemon], written(tmp_path, text), required=True)
 
 
 def complaint(tmp_path: Path, text: str, daemon: str = "virtd") -> str:
@@ -132,19 +131,19 @@ def test_the_small_daemons_load_libvirtds_file_too_and_miss_only_the_network(
     }
 
 
-@pytest.mark.parametrize("daemon", DAEMONS)
+@EACH
 @pytest.mark.parametrize("uncomment", [False, True])
 def test_an_installed_file_of_libvirt_loads_with_and_without_its_comments(
-    tmp_path: Path, daemon: str, uncomment: bool
+    tmp_path: Path, kind: DaemonKind, uncomment: bool
 ) -> None:
-    source = Path("/etc/libvirt", f"{LIBVIRT_FILES[daemon]}.conf")
+    source = Path("/etc/libvirt", f"{kind.counterpart}.conf")
     if not os.access(source, os.R_OK):
         pytest.skip(f"{source} is not installed")
     text = source.read_text()
     if uncomment:
         text = re.sub(r"^#(\w+ ?= ?.*)$", r"\1", text, flags=re.MULTILINE)
         assert "\nmax_clients = " in text
-    loaded = read(tmp_path, text, daemon)
+    loaded = read(tmp_path, text, kind.name)
     assert [unused.name for unused in loaded.unused if not unused.known] == []
 
 
@@ -161,22 +160,25 @@ def test_names_that_libvirt_has_and_we_have_not_are_told_from_unknown_ones(tmp_p
 
 
 def test_without_a_file_every_setting_has_its_default() -> None:
-    loaded = load("virtd", None)
+    loaded = load(SETTINGS["virtd"], None)
     assert loaded.values["max_workers"] == 20
     assert loaded.given == frozenset()
 
 
 def test_a_missing_default_file_is_as_good_as_an_empty_one(tmp_path: Path) -> None:
-    assert load("virtd", str(tmp_path / "none")).values == load("virtd", None).values
+    assert (
+        load(SETTINGS["virtd"], str(tmp_path / "none")).values
+        == load(SETTINGS["virtd"], None).values
+    )
 
 
 def test_a_missing_file_that_was_asked_for_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none: there is no such file"):
-        load("virtd", str(tmp_path / "none"), required=True)
+        load(SETTINGS["virtd"], str(tmp_path / "none"), required=True)
 
 
 def test_lockd_starts_with_virtlockds_limits() -> None:
-    values = load("lockd", None).values
+    values = load(SETTINGS["lockd"], None).values
     assert (values["max_clients"], values["max_anonymous_clients"]) == (1024, 1024)
     assert values["keepalive_interval"] == -1
 
@@ -229,7 +231,7 @@ def test_the_small_daemons_can_do_without_a_pool(tmp_path: Path, daemon: str) ->
         (
             "max_workers = true",
             "x.conf:1: max_workers = true is not possible:"
-            " it has to be a whole number from 0 to 4294967295",
+            " it has to be a whole number from 1 to 4294967295",
         ),
         (
             "listen_tcp = 2",
@@ -253,7 +255,8 @@ def test_the_small_daemons_can_do_without_a_pool(tmp_path: Path, daemon: str) ->
         ),
         (
             "max_workers = 0",
-            "x.conf:1: max_workers = 0 is not possible: virtd needs at least 1 worker",
+            "x.conf:1: max_workers = 0 is not possible:"
+            " it has to be a whole number from 1 to 4294967295",
         ),
         (
             "\nmax_clients = 10",
@@ -285,12 +288,12 @@ def test_a_file_that_is_not_text_is_located(tmp_path: Path) -> None:
     path = tmp_path / "x.conf"
     path.write_bytes(b"max_clients = 1\n# \xff\n")
     with pytest.raises(SettingsError, match=r"x\.conf:2: the file has to be UTF-8 text"):
-        load("virtd", str(path))
+        load(SETTINGS["virtd"], str(path))
 
 
 def test_a_file_that_cannot_be_read_is_an_error_even_if_nobody_asked_for_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
-        load("virtd", str(tmp_path))
+        load(SETTINGS["virtd"], str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -310,34 +313,74 @@ def test_a_wrong_log_setting_is_refused_before_anything_is_opened(
 # The declaration ---------------------------------------------------------------------------------
 
 
-def test_no_name_is_declared_twice_or_both_declared_and_called_ineffective() -> None:
-    names = [setting.name for setting in SETTINGS]
-    assert len(names) == len(set(names))
-    assert not KNOWN_ELSEWHERE & set(names)
+@EACH
+def test_no_name_is_both_declared_and_called_ineffective(kind: DaemonKind) -> None:
+    assert not KNOWN_ELSEWHERE & kind.settings().keys()
 
 
-@pytest.mark.parametrize("daemon", DAEMONS)
-def test_every_default_is_a_value_that_a_file_could_hold(tmp_path: Path, daemon: str) -> None:
-    loaded = load(daemon, None)
+@EACH
+def test_every_default_is_a_value_that_a_file_could_hold(tmp_path: Path, kind: DaemonKind) -> None:
+    loaded = load(kind.settings(), None)
     lines = [
         f"{name} = {setting.kind.show(loaded.values[name])}"
-        for name, setting in settings_of(daemon).items()
+        for name, setting in kind.settings().items()
         if loaded.values[name] is not None
     ]
-    assert read(tmp_path, "\n".join(lines), daemon).values == loaded.values
+    assert read(tmp_path, "\n".join(lines), kind.name).values == loaded.values
 
 
-def test_a_default_that_follows_another_follows_one_declared_before_it() -> None:
-    for daemon in DAEMONS:
-        seen: set[str] = set()
-        for name, setting in settings_of(daemon).items():
-            default = setting.default_for(daemon)
-            assert not isinstance(default, Same) or default.name in seen, name
-            seen.add(name)
+@EACH
+def test_a_default_that_follows_another_follows_one_declared_before_it(kind: DaemonKind) -> None:
+    seen: set[str] = set()
+    for name, setting in kind.settings().items():
+        assert not isinstance(setting.default, Same) or setting.default.name in seen, name
+        seen.add(name)
+
+
+def own(name: str, after: str = "") -> Setting:
+    """A setting of a daemon for tests."""
+    return Setting(
+        name=name,
+        group="Own",
+        kind=Integer(),
+        default=1,
+        change=Fixed("a test"),
+        doc="A number.",
+        after=after,
+    )
+
+
+def test_own_settings_come_where_they_say_or_at_the_end_and_in_the_order_of_their_declaration() -> (
+    None
+):
+    at_end = list(daemon_settings(own("a"), own("b")))
+    assert at_end == [*COMMON, "a", "b"]
+    within = list(daemon_settings(own("a", "log_level"), own("b"), own("c", "a")))
+    assert within[:4] == ["log_level", "a", "c", "b"]
+
+
+def test_a_daemon_may_have_another_default_or_another_declaration_of_a_common_setting() -> None:
+    settings = daemon_settings(own("max_workers"), defaults={"max_clients": 7})
+    assert list(settings) == list(COMMON)
+    assert (settings["max_clients"].default, settings["max_workers"].doc) == (7, "A number.")
+
+
+def test_a_mistake_in_a_declaration_is_found_when_it_is_read() -> None:
+    with pytest.raises(ValueError, match="declared twice"):
+        daemon_settings(own("a"), own("a"))
+    with pytest.raises(KeyError):
+        daemon_settings(own("a", after="nothing"))
+    with pytest.raises(KeyError):
+        daemon_settings(defaults={"nothing": 1})
 
 
 def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
-    fixed = {setting.name for setting in SETTINGS if not isinstance(setting.change, Live)}
+    fixed = {
+        name
+        for settings in SETTINGS.values()
+        for name, setting in settings.items()
+        if not isinstance(setting.change, Live)
+    }
     assert fixed == {
         "unix_sock_dir",
         "unix_sock_group",

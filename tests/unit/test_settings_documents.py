@@ -1,22 +1,26 @@
-"""The files in conf/ and docs/settings.md say what the declaration says."""
+"""The files in conf/ and docs/settings.md say what the declarations say."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from aiovirt.daemons.discovery import kinds
+from aiovirt.daemons.documents import COMMAND, documents, stale, write
+from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.settings import load
-from aiovirt.daemons.runtime.settings.catalogue import DAEMONS, settings_of
-from aiovirt.daemons.runtime.settings.reference import documents, stale, write
 
 ROOT = Path(__file__).parents[2]
+EACH = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
 
 
 def test_the_documents_are_current() -> None:
-    assert stale(ROOT) == [], "run `python -m aiovirt.daemons.runtime.settings write`"
+    assert stale(ROOT) == [], f"run `{COMMAND}`"
 
 
 def test_a_document_that_was_edited_is_stale(tmp_path: Path) -> None:
@@ -29,23 +33,36 @@ def test_a_document_that_was_edited_is_stale(tmp_path: Path) -> None:
     assert stale(tmp_path) == ["conf/lockd.conf"]
 
 
-@pytest.mark.parametrize("daemon", DAEMONS)
-def test_a_file_as_shipped_changes_nothing(daemon: str) -> None:
-    loaded = load(daemon, str(ROOT / f"conf/{daemon}.conf"), required=True)
-    assert loaded.values == load(daemon, None).values
+@EACH
+def test_a_file_as_shipped_changes_nothing(kind: DaemonKind) -> None:
+    loaded = load(kind.settings(), str(ROOT / f"conf/{kind.name}.conf"), required=True)
+    assert loaded.values == load(kind.settings(), None).values
     assert loaded.given == frozenset()
 
 
-@pytest.mark.parametrize("daemon", DAEMONS)
+@EACH
 def test_a_file_with_everything_in_force_gives_every_setting_and_only_defaults(
-    daemon: str, tmp_path: Path
+    kind: DaemonKind, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.conf"
-    shutil.copy(ROOT / f"conf/{daemon}.conf", path)
+    shutil.copy(ROOT / f"conf/{kind.name}.conf", path)
     path.write_text(re.sub(r"^#(\w+ = .*)$", r"\1", path.read_text(), flags=re.MULTILINE))
-    loaded, defaults = load(daemon, str(path), required=True), load(daemon, None)
-    assert loaded.given == set(settings_of(daemon))
+    loaded, defaults = load(kind.settings(), str(path), required=True), load(kind.settings(), None)
+    assert loaded.given == set(kind.settings())
     assert loaded.unused == ()
-    for name, setting in settings_of(daemon).items():
+    for name, setting in kind.settings().items():
         if not setting.example:
             assert loaded.values[name] == defaults.values[name], name
+
+
+@EACH
+def test_print_config_writes_the_file_that_is_shipped(kind: DaemonKind) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", f"aiovirt.daemons.{kind.name}", "--print-config"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert run.stdout == (ROOT / f"conf/{kind.name}.conf").read_text()
+    assert run.stderr == ""

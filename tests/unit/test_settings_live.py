@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime.logging import ENVIRONMENT, LogSettings
 from aiovirt.daemons.runtime.process.options import Options
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.daemons.runtime.reload import Reloader
 from aiovirt.daemons.runtime.settings import load
-from aiovirt.daemons.runtime.settings.live import Running, server_options
+from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
+from aiovirt.daemons.runtime.settings.declaration import Live
+from aiovirt.daemons.runtime.settings.live import Change, Running, server_options
 from aiovirt.rpc.logs import LogControl
 from aiovirt.rpc.server import Daemon, Server
+from tests.unit.house import PATIENCE, eventually
+
+SETTINGS = {kind.name: kind.settings() for kind in kinds()}
 
 
 class Setup:
@@ -25,22 +37,22 @@ class Setup:
         self.log_file = folder / "x.log"
         self.always = f'log_outputs = "1:file:{self.log_file}"\n'
         self.write(text)
-        loaded = load(name, str(self.file))
+        loaded = load(SETTINGS[name], str(self.file))
         self.log = LogSettings(name, Options(), loaded)
         daemon = Daemon(name)
         self.main: Server = daemon.add_server(server_options(name, "main", loaded))
         self.admin: Server = daemon.add_server(server_options(name, "admin", loaded))
-        running = Running(self.main, self.admin, self.log, None)
-        self.reloader = Reloader(name, loaded, running, Notifier(None), required=False)
+        running = Running(self.main, self.admin, {"log": self.log})
+        self.reloader = Reloader(loaded, running, self.log.control, Notifier(None), required=False)
 
     def write(self, text: str) -> None:
         self.file.write_text(self.always + text)
 
-    def reload(self, text: str) -> str:
+    async def reload(self, text: str) -> str:
         """Reload with the file changed to `text`; returns what is logged meanwhile."""
         self.write(text)
         before = self.logged()
-        self.reloader.reload()
+        await self.reloader.reload()
         return self.logged().removeprefix(before)
 
     def logged(self) -> str:
@@ -81,7 +93,7 @@ async def test_every_live_setting_reaches_a_started_daemon(setup: Make) -> None:
 
 async def test_every_live_setting_reaches_a_running_daemon(setup: Make) -> None:
     one = setup()
-    one.reload(
+    await one.reload(
         """
         max_clients = 11
         max_anonymous_clients = 10
@@ -126,14 +138,14 @@ async def test_every_live_setting_reaches_a_running_daemon(setup: Make) -> None:
 
 async def test_two_bounds_can_move_together_past_where_they_were(setup: Make) -> None:
     one = setup("virtd", "min_workers = 1\nmax_workers = 2")
-    one.reload("min_workers = 10\nmax_workers = 12")
-    one.reload("min_workers = 1\nmax_workers = 2")
+    await one.reload("min_workers = 10\nmax_workers = 12")
+    await one.reload("min_workers = 1\nmax_workers = 2")
     assert (one.main.workers.minimum, one.main.workers.maximum) == (1, 2)
 
 
 async def test_a_line_taken_out_of_the_file_brings_the_default_back(setup: Make) -> None:
     one = setup("virtd", "prio_workers = 9")
-    one.reload("")
+    await one.reload("")
     assert one.main.workers.priority == 5
 
 
@@ -141,37 +153,37 @@ async def test_what_was_changed_by_other_means_stays_when_the_file_is_silent(set
     one = setup()
     one.main.workers.set(priority=77)
     one.control.set_filters("1:rpc")
-    one.reload("max_clients = 60")
+    await one.reload("max_clients = 60")
     assert one.main.workers.priority == 77
     assert one.control.filters_text().strip() == "1:*rpc*"
 
 
 async def test_a_bad_file_changes_nothing_and_says_where_it_is_bad(setup: Make) -> None:
     one = setup()
-    said = one.reload("max_clients = 60\nmax_workers = 0\n")
+    said = await one.reload("max_clients = 60\nmax_workers = 0\n")
     assert one.main.registry.max_clients == 5000
     assert "x.conf:3: max_workers = 0 is not possible" in said
 
 
 async def test_a_good_file_after_a_bad_one_is_compared_with_the_last_good_one(setup: Make) -> None:
     one = setup()
-    one.reload("nonsense")
-    one.reload("max_clients = 60")
+    await one.reload("nonsense")
+    await one.reload("max_clients = 60")
     assert one.main.registry.max_clients == 60
 
 
 async def test_a_change_of_sockets_waits_and_says_why_each_time(setup: Make) -> None:
     one = setup()
     for _ in range(2):
-        said = one.reload('unix_sock_rw_perms = "0777"')
+        said = await one.reload('unix_sock_rw_perms = "0777"')
         assert "waits for the next start" in said
         assert "the sockets are made at start-up" in said
-    assert "unix_sock_rw_perms" not in one.reload("")
+    assert "unix_sock_rw_perms" not in await one.reload("")
 
 
 async def test_a_refused_change_is_logged_and_the_others_happen(setup: Make) -> None:
     one = setup("lockd", "max_workers = 0")
-    said = one.reload("max_workers = 4\nmax_clients = 60")
+    said = await one.reload("max_workers = 4\nmax_clients = 60")
     assert one.main.workers.maximum == 0
     assert one.main.registry.max_clients == 60
     assert "settings not changed" in said
@@ -183,9 +195,9 @@ async def test_an_output_that_cannot_be_opened_is_tried_again_at_the_next_reload
     one = setup()
     later = tmp_path / "later"
     one.always = f'log_outputs = "1:file:{later}/x.log"\n'
-    assert "settings not changed" in one.reload("")
+    assert "settings not changed" in await one.reload("")
     later.mkdir()
-    one.reload("")
+    await one.reload("")
     assert one.control.outputs_text() == f"1:file:{later}/x.log"
 
 
@@ -194,7 +206,7 @@ async def test_each_name_without_effect_is_mentioned_once_in_a_daemons_life(setu
     said = one.logged()
     assert "setting of libvirt has no effect here setting=audit_level" in said
     assert "setting is unknown setting=max_cleints" in said
-    assert "audit_level" not in one.reload("audit_level = 2\nmax_cleints = 3\n")
+    assert "audit_level" not in await one.reload("audit_level = 2\nmax_cleints = 3\n")
 
 
 async def test_the_environment_comes_before_the_file_and_stays_so(
@@ -205,7 +217,7 @@ async def test_the_environment_comes_before_the_file_and_stays_so(
     one = setup("virtd", 'log_filters = "4:rpc"\nlog_level = 4')
     assert one.control.filters_text().strip() == "1:*admin*"
     assert one.control.level == 2
-    said = one.reload('log_filters = "3:rpc"\nlog_level = 4')
+    said = await one.reload('log_filters = "3:rpc"\nlog_level = 4')
     assert one.control.filters_text().strip() == "1:*admin*"
     assert "LIBVIRT_LOG_FILTERS" in said
 
@@ -215,10 +227,101 @@ async def test_the_default_output_follows_the_level_unless_somebody_chose_anothe
 ) -> None:
     one = setup()
     one.always = ""
-    one.reload("")
+    await one.reload("")
     assert one.control.outputs_text() == "3:stderr"
-    one.reload("log_level = 4")
+    await one.reload("log_level = 4")
     assert one.control.outputs_text() == "4:stderr"
     one.control.set_outputs("2:stderr")
-    one.reload("log_level = 3")
+    await one.reload("log_level = 3")
     assert one.control.outputs_text() == "2:stderr"
+
+
+# Off the loop ------------------------------------------------------------------------------------
+
+
+def _put(fifo: Path, text: str) -> None:
+    """Give a text to the reader of a FIFO, once there is one. Blocks, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads"
+    with open(descriptor, "w") as file:
+        file.write(text)
+
+
+def _fifo_for_settings(one: Setup) -> None:
+    """Make the settings file one whose reading waits until `_put`."""
+    one.file.unlink()
+    os.mkfifo(one.file)
+
+
+async def test_a_settings_file_that_cannot_be_read_at_once_holds_up_nobody(setup: Make) -> None:
+    one = setup()
+    _fifo_for_settings(one)
+    one.reloader.request()
+    for _ in range(100):
+        await asyncio.sleep(0)  # the loop goes on
+    assert one.main.registry.max_clients == 5000
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    await eventually(lambda: one.main.registry.max_clients == 60)
+
+
+async def test_a_request_during_a_reload_is_done_once_more_afterwards(setup: Make) -> None:
+    one = setup()
+    _fifo_for_settings(one)
+    one.reloader.request()
+    await asyncio.sleep(0)  # it begins; what is asked before that, it answers, too
+    one.reloader.request()
+    one.reloader.request()
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    await eventually(lambda: one.main.registry.max_clients == 60)
+    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 61\n")
+    await eventually(lambda: one.main.registry.max_clients == 61)
+    await eventually(lambda: one.reloader._task is None)
+
+
+async def test_a_log_file_that_cannot_be_opened_at_once_holds_up_nobody(
+    setup: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = setup()
+    threads = []
+    configure = LogControl.configure
+
+    def note(control: LogControl, **wanted: Any) -> None:
+        threads.append(threading.current_thread())
+        configure(control, **wanted)
+
+    monkeypatch.setattr(LogControl, "configure", note)
+    await one.reload("log_level = 1")
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+async def test_tls_files_are_loaded_and_log_files_opened_away_from_the_loop_and_nothing_else(
+    setup: Make,
+) -> None:
+    one = setup()
+    running = Running(one.main, one.admin, {"log": one.log})
+    old = load(SETTINGS["virtd"], None)
+    one.write('log_level = 1\nkey_file = "/x"\nmax_clients = 60\nadmin_max_workers = 7\n')
+    change = Change(old, load(SETTINGS["virtd"], str(one.file)), running)
+    blocking = {name: step.may_block for step in change.steps() for name in step.knobs.values()}
+    assert blocking == {
+        "log_level": True,
+        "log_outputs": True,
+        "key_file": True,
+        "max_clients": False,
+        "admin_max_workers": False,
+    }
+
+
+async def test_a_receiver_that_the_daemon_has_not_is_a_mistake_in_the_declaration(
+    setup: Make,
+) -> None:
+    one = setup()
+    settings = daemon_settings(replace(COMMON["log_level"], name="x", change=Live("nobody", "x")))
+    with pytest.raises(ValueError, match="setting x is for 'nobody'"):
+        Running(one.main, one.admin, {"log": one.log}).check(load(settings, None))

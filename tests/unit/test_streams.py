@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiovirt.rpc.client import Connection, ConnectionLost
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
 from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithStream
 from aiovirt.rpc.server.streams import STREAMS_MAX, TAKE_HIGH
 from aiovirt.rpc.wire import xdr
@@ -100,7 +100,7 @@ async def house(tmp_path: Path) -> AsyncIterator[FlowHouse]:
 
 @pytest.fixture
 async def connection(house: FlowHouse) -> AsyncIterator[Connection]:
-    async with await Connection.open_unix(house.path) as connection:
+    async with connect_unix(house.path) as connection:
         yield connection
 
 
@@ -192,7 +192,7 @@ async def test_a_client_that_does_not_take_its_data_stops_the_server_not_its_own
         for _ in range(200):
             await asyncio.sleep(0)
     assert sent < 100 * PACKET_SIZE
-    other = await Connection.open_unix(house.path)
+    other = await connect_unix(house.path)
     assert await other.call(ECHO, Number(5)) == Number(5)
     await other.close()
     got = 0
@@ -334,7 +334,7 @@ async def test_a_client_that_goes_ends_its_streams(house: FlowHouse) -> None:
         await asyncio.Event().wait()
 
     house.serve = serve
-    connection = await Connection.open_unix(house.path)
+    connection = await connect_unix(house.path)
     stream = await connection.open_stream(SENDS, Number(0))
     connection.abort()
     with pytest.raises(ConnectionLost):

@@ -18,12 +18,21 @@ from aiovirt.admin import client as admin_client
 from aiovirt.admin import dispatch as admin_dispatch
 from aiovirt.admin import extension_dispatch
 from aiovirt.admin import protocol as admin
-from aiovirt.rpc.client import Connection, ConnectionLost
-from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_tls, connect_unix
 from aiovirt.rpc.security.certificates import CertificateError, TlsFiles
 from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
-from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithFds, WithStream
-from aiovirt.rpc.server.tls_client import TlsClient
+from aiovirt.rpc.server import (
+    Access,
+    Client,
+    Daemon,
+    Handlers,
+    ServerOptions,
+    Stream,
+    WithFds,
+    WithStream,
+    encryption,
+)
+from aiovirt.rpc.transport.tls import TlsFilter
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.program import Program
@@ -97,7 +106,7 @@ class TlsHouse:
         bound.bind(SENDS, self._sends)
         bound.bind(LENDS, lambda client, args: WithFds(args, [os.open(os.devnull, os.O_RDONLY)]))
         self.server.add_program(bound)
-        (service,) = self.server.listen_tcp("127.0.0.1", 0, tls=True)
+        (service,) = self.server.listen_tcp("127.0.0.1", 0, access=Access(tls=True))
         self.port: int = service.sock.getsockname()[1]
         keeper = self.daemon.add_server(ServerOptions("admin"))
         keeper.add_program(admin_dispatch.handlers(self.daemon))
@@ -112,9 +121,9 @@ class TlsHouse:
 
         return WithStream(args, serve)
 
-    async def connect(self, files: TlsFiles, **more: bool) -> TlsConnection:
+    async def connect(self, files: TlsFiles, **more: bool) -> Connection:
         context = client_context(files, sanity=False, **more)
-        return await TlsConnection.open_tls(
+        return await connect_tls(
             "127.0.0.1", self.port, context, name="localhost", timeout=PATIENCE
         )
 
@@ -177,7 +186,7 @@ async def test_a_client_that_reads_nothing_is_not_read_and_loses_nothing(
         calls = [asyncio.create_task(connection.call(ECHO, data)) for _ in range(200)]
         connection._loop.remove_reader(connection.sock.fileno())
         await eventually(lambda: client._paused)
-        connection._loop.add_reader(connection.sock.fileno(), connection._readable)
+        connection._watch_socket()
         assert await asyncio.gather(*calls) == [data] * 200
 
 
@@ -207,9 +216,7 @@ async def test_bytes_that_come_one_by_one(house: TlsHouse, pki: Pki) -> None:
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     context = client_context(pki.files("client"))
-    async with await TlsConnection.open_tls(
-        "127.0.0.1", port, context, name="localhost"
-    ) as connection:
+    async with connect_tls("127.0.0.1", port, context, name="localhost") as connection:
         assert await connection.call(ECHO, Data(b"slowly")) == Data(b"slowly")
     server.close()
 
@@ -336,17 +343,17 @@ async def test_names(tmp_path: Path, pki: Pki, allowed: tuple[str, ...], comes_i
 async def test_the_wrong_host(house: TlsHouse, pki: Pki) -> None:
     context = client_context(pki.files("client"))
     with pytest.raises(ConnectionLost, match="Hostname mismatch"):
-        await TlsConnection.open_tls("127.0.0.1", house.port, context, name="elsewhere.example")
+        await connect_tls("127.0.0.1", house.port, context, name="elsewhere.example")
     with pytest.raises(ConnectionLost, match="IP address mismatch"):
-        await TlsConnection.open_tls("127.0.0.1", house.port, context)
+        await connect_tls("127.0.0.1", house.port, context)
     context = client_context(pki.files("client"), verify=False)
-    await (await TlsConnection.open_tls("127.0.0.1", house.port, context)).close()
+    await (await connect_tls("127.0.0.1", house.port, context)).close()
 
 
 async def test_client_info_says_who_it_is(house: TlsHouse, pki: Pki) -> None:
     async with (
         await house.connect(pki.files("client")),
-        await Connection.open_unix(house.admin_socket) as keeper,
+        connect_unix(house.admin_socket) as keeper,
     ):
         listed = await keeper.call(
             admin.SERVER_LIST_CLIENTS,
@@ -364,8 +371,9 @@ async def test_client_info_says_who_it_is(house: TlsHouse, pki: Pki) -> None:
 async def test_versions(house: TlsHouse, pki: Pki, version: ssl.TLSVersion) -> None:
     context = client_context(pki.files("client"))
     context.minimum_version = context.maximum_version = version
-    connection = await TlsConnection.open_tls("127.0.0.1", house.port, context, name="localhost")
-    assert connection.tls.engine.version() == version.name.replace("_", ".")
+    connection = await connect_tls("127.0.0.1", house.port, context, name="localhost")
+    assert isinstance(connection.filter, TlsFilter)
+    assert connection.filter.engine.version() == version.name.replace("_", ".")
     assert await connection.call(ECHO, Data(b"in")) == Data(b"in")
     await connection.close()
 
@@ -376,7 +384,7 @@ async def test_priority(tmp_path: Path, pki: Pki) -> None:
         context = client_context(pki.files("client"))
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         with pytest.raises(ConnectionLost):
-            await TlsConnection.open_tls("127.0.0.1", house.port, context, name="localhost")
+            await connect_tls("127.0.0.1", house.port, context, name="localhost")
         await (await house.connect(pki.files("client"))).close()
 
 
@@ -404,7 +412,7 @@ async def test_what_is_no_tls_is_cut_off(house: TlsHouse) -> None:
 async def test_a_handshake_that_hangs_is_ended_and_counts_as_anonymous(
     house: TlsHouse, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TlsClient, "handshake_time", 0.2)
+    monkeypatch.setattr(encryption, "HANDSHAKE_TIME", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     await eventually(lambda: house.server.registry.anonymous == 1)
     async with await house.connect(pki.files("client")) as connection:
@@ -418,7 +426,7 @@ async def test_a_handshake_that_hangs_is_ended_and_counts_as_anonymous(
 async def test_hanging_handshakes_do_not_keep_others_out_for_ever(
     house: TlsHouse, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TlsClient, "handshake_time", 0.2)
+    monkeypatch.setattr(encryption, "HANDSHAKE_TIME", 0.2)
     hanging = [socket.create_connection(("127.0.0.1", house.port)) for _ in range(60)]
     await eventually(lambda: house.server.registry.anonymous == 20)
     async with await house.connect(pki.files("client")) as connection:
@@ -446,14 +454,14 @@ async def test_nothing_is_served_before_the_handshake_is_done(house: TlsHouse) -
 
 
 async def _update(house: TlsHouse) -> None:
-    async with await Connection.open_unix(house.admin_socket) as keeper:
+    async with connect_unix(house.admin_socket) as keeper:
         await keeper.call(
             admin.SERVER_UPDATE_TLS_FILES,
             admin.SERVER_UPDATE_TLS_FILES.args(admin.ServerRef("main"), 0),
         )
 
 
-def _server_name(connection: TlsConnection) -> str:
+def _server_name(connection: Connection) -> str:
     return str(connection.peer_certificate["subject"][0][0][1])
 
 
@@ -543,7 +551,7 @@ async def test_a_revocation_counts_from_the_update_on(house: TlsHouse, pki: Pki)
 
 
 async def test_a_server_without_tls_says_so(house: TlsHouse) -> None:
-    async with await Connection.open_unix(house.admin_socket) as keeper:
+    async with connect_unix(house.admin_socket) as keeper:
         with pytest.raises(RpcError, match="no TLS service"):
             await keeper.call(
                 admin.SERVER_UPDATE_TLS_FILES,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiovirt.rpc.security.certificates import CertificateError, TlsFiles, load, peer_certificate
 from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context
-from aiovirt.rpc.server import Daemon, ServerOptions
+from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from tests.certificates_maker import GOOD, GOOD_CA, Made, key_pem, make, make_crl, pem
 from tests.fuzz.der import signed, split, value
 from tests.unit.house import PATIENCE, eventually
@@ -140,7 +140,7 @@ async def test_a_handshake_with_such_a_certificate_ends_the_connection(folder: F
     daemon = Daemon("house")
     server = daemon.add_server(ServerOptions("main"))
     server.tls = ServerTls(folder.files("server"), TlsPolicy())
-    (service,) = server.listen_tcp("127.0.0.1", 0, tls=True)
+    (service,) = server.listen_tcp("127.0.0.1", 0, access=Access(tls=True))
     ready = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(ready.set))
     await ready.wait()

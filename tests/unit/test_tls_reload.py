@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.rpc.client.tls import TlsConnection
+from aiovirt.rpc.client import Connection
 from aiovirt.rpc.wire.errors import RpcError
 from tests.certificates_maker import GOOD, make, pem
 from tests.unit.house import PATIENCE
@@ -26,7 +26,7 @@ async def test_no_call_fails_and_everybody_new_sees_the_right_certificate(tmp_pa
         stop = asyncio.Event()
         calls = 0
 
-        async def keep_calling(connection: TlsConnection, number: int) -> None:
+        async def keep_calling(connection: Connection, number: int) -> None:
             nonlocal calls
             data = Data(b"%d" % number)
             while not stop.is_set():

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from aiovirt.daemons.virtd import remote_protocol as protocol
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
 from aiovirt.daemons.virtd.remote_protocol import (
     AuthType,
     Feature,
@@ -27,8 +27,8 @@ from aiovirt.daemons.virtd.remote_protocol import (
 )
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.daemons.virtd.state import RemoteState, restore, save
-from aiovirt.rpc.client import Connection, ConnectionLost
-from aiovirt.rpc.server import Client, Daemon, ServerOptions
+from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
+from aiovirt.rpc.server import Access, Client, Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import eventually
@@ -58,13 +58,13 @@ class RemoteHouse:
             str(folder / name) for name in ("sock", "sock-ro", "sock-sasl")
         )
         self.server.listen_unix(self.socket)
-        self.server.listen_unix(self.socket_ro, readonly=True)
-        self.server.listen_unix(self.socket_sasl, auth="sasl")
+        self.server.listen_unix(self.socket_ro, access=Access(readonly=True))
+        self.server.listen_unix(self.socket_sasl, access=Access(auth="sasl"))
 
     async def seat(self, path: str) -> tuple[Connection, Client]:
         """A connection, and the server's side of it."""
         known = {client.id for client in self.server.registry}
-        connection = await Connection.open_unix(path)
+        connection = await connect_unix(path)
         await connection.call(protocol.AUTH_LIST, None)
         (client,) = (one for one in self.server.registry if one.id not in known)
         return connection, client
@@ -79,12 +79,11 @@ async def house(tmp_path: Path) -> AsyncIterator[RemoteHouse]:
     yield house
     house.daemon.shutdown()
     await serving
-    assert not house.service.opened
 
 
 @pytest.fixture
 async def connection(house: RemoteHouse) -> AsyncIterator[Connection]:
-    async with await Connection.open_unix(house.socket) as connection:
+    async with connect_unix(house.socket) as connection:
         yield connection
 
 
@@ -227,8 +226,8 @@ async def test_opening_a_second_time_closes_what_was_open(connection: Connection
 
 async def test_two_clients_have_each_their_own(house: RemoteHouse) -> None:
     async with (
-        await Connection.open_unix(house.socket) as one,
-        await Connection.open_unix(house.socket) as two,
+        connect_unix(house.socket) as one,
+        connect_unix(house.socket) as two,
     ):
         await _open(one, "test:///default")
         with _refused(ErrorCode.INTERNAL_ERROR):
@@ -245,19 +244,19 @@ async def test_a_good_bye_is_answered_and_ends_it(house: RemoteHouse, name: str 
     await connection.call(protocol.CONNECT_CLOSE, None)
     with pytest.raises(ConnectionLost):
         await connection.call(protocol.CONNECT_GET_TYPE, None)
-    await eventually(lambda: not house.service.opened)
+    await eventually(lambda: not len(house.server.registry))
 
 
 async def test_who_goes_without_a_word_is_forgotten(house: RemoteHouse) -> None:
-    connection, _ = await house.seat(house.socket)
+    connection, client = await house.seat(house.socket)
     await _open(connection, "test:///default")
-    assert house.service.opened
+    assert OPENED.get(client)
     connection.abort()
-    await eventually(lambda: not house.service.opened)
+    await eventually(lambda: OPENED.get(client) is None)
 
 
 async def test_features(house: RemoteHouse) -> None:
-    async with await Connection.open_unix(house.socket) as connection:
+    async with connect_unix(house.socket) as connection:
         await _open(connection, "test:///default")
         found = [
             (
@@ -327,7 +326,7 @@ async def test_who_must_say_a_name_first_is_told_so(house: RemoteHouse) -> None:
 
 async def test_polkit_is_refused_and_the_connection_goes_on(house: RemoteHouse) -> None:
     for path in (house.socket, house.socket_sasl):
-        async with await Connection.open_unix(path) as connection:
+        async with connect_unix(path) as connection:
             with _refused(ErrorCode.AUTH_FAILED):
                 await connection.call(protocol.AUTH_POLKIT, None)
             await connection.call(protocol.AUTH_LIST, None)
@@ -341,7 +340,6 @@ async def test_what_is_open_is_written_down_and_read_back(house: RemoteHouse) ->
     async with connection:
         await _open(connection, "test:///default?%ff=1#x", OpenFlags.READONLY)
         document = msgspec.json.encode(save(house.service))
-        before = dict(house.service.opened)
-        house.service.opened.clear()
+        before = OPENED.pop(client)
         restore(house.service, msgspec.json.decode(document, type=RemoteState))
-        assert house.service.opened == before == {client.id: find_driver("test:///default?%ff=1#x")}
+        assert OPENED.get(client) == before == find_driver("test:///default?%ff=1#x")

@@ -5,32 +5,23 @@ Read only where there is a restart: it is what needs `msgspec`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
 from aiovirt import __version__
+from aiovirt.daemons.runtime.logging import LoggingState
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.settings.declaration import Value
 from aiovirt.rpc.server.restart import DaemonState
 
-if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.kind import Own
-
 FORMAT: Final = "aiovirt restart"
-#: What this program writes, and the oldest that it reads.
-VERSION: Final = 1
+#: The version that this program writes, and the oldest that it reads.
+VERSION: Final = 2
 OLDEST: Final = 1
-
-
-class LoggingState(msgspec.Struct):
-    """Logging as it is now, in the words of the admin program; is_default: nobody asked for these
-    outputs."""
-
-    level: int
-    filters: str
-    outputs: str
-    is_default: bool
+#: The name of the state in a document of version 1: it belongs to the first component that has one.
+UNNAMED: Final = ""
 
 
 class _Header(msgspec.Struct):
@@ -40,8 +31,25 @@ class _Header(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """Everything. settings: what the settings file said last; pid_file: the descriptor that holds its
-    lock; own: what the daemon has of its own, in a layout of its own."""
+    """Everything that a program leaves to the next.
+
+    settings: the values in force as far as the settings file is concerned; pid_file: the descriptor that
+    holds its lock; components: the state of each component by its name, in a layout of its own.
+    """
+
+    daemon: str
+    settings: dict[str, Value]
+    logging: LoggingState
+    pid_file: int
+    servers: DaemonState
+    components: dict[str, msgspec.Raw]
+    written_by: str = f"aiovirt {__version__}"
+    format: str = FORMAT
+    version: int = VERSION
+
+
+class _FirstVersion(msgspec.Struct):
+    """Version 1: a daemon had one part of its own, without a name; null for none."""
 
     daemon: str
     settings: dict[str, Value]
@@ -49,9 +57,7 @@ class Document(msgspec.Struct):
     pid_file: int
     servers: DaemonState
     own: msgspec.Raw
-    written_by: str = f"aiovirt {__version__}"
-    format: str = FORMAT
-    version: int = VERSION
+    written_by: str
 
 
 def encode(document: Document) -> bytes:
@@ -74,16 +80,53 @@ def decode(data: bytes, daemon: str) -> Document:
                 f"the restart document has version {header.version}; this program reads"
                 f" {OLDEST} to {VERSION}",
             )
+        if header.version == 1:
+            return _from_first(msgspec.json.decode(data, type=_FirstVersion))
         return msgspec.json.decode(data, type=Document)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise StartError(Failure.INIT, f"the restart document does not fit: {error}") from error
 
 
-def decode_own(document: Document, own: Own) -> Any:
-    """The daemon's own part. Raises StartError when it does not fit."""
-    try:
-        return msgspec.json.decode(document.own, type=own.state_type)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+def _from_first(old: _FirstVersion) -> Document:
+    components = {} if bytes(old.own) == b"null" else {UNNAMED: old.own}
+    return Document(
+        old.daemon,
+        old.settings,
+        old.logging,
+        old.pid_file,
+        old.servers,
+        components,
+        old.written_by,
+    )
+
+
+def encode_states(states: Mapping[str, Any]) -> dict[str, msgspec.Raw]:
+    """The states of components, as `Document.components` has them."""
+    return {name: msgspec.Raw(msgspec.json.encode(state)) for name, state in states.items()}
+
+
+def decode_states(document: Document, types: Mapping[str, Any]) -> dict[str, Any]:
+    """The states of components by name.
+
+    types: of the components that have a state. A state without a component is refused, since it would be
+    lost; a component without a state is not in the result. Raises StartError.
+    """
+    components = dict(document.components)
+    if UNNAMED in components and types:
+        components[next(iter(types))] = components.pop(UNNAMED)
+    unknown = sorted(components.keys() - types.keys())
+    if unknown:
         raise StartError(
-            Failure.INIT, f"the restart document's own part does not fit: {error}"
-        ) from error
+            Failure.INIT,
+            f"the restart document has the state of {', '.join(unknown)}, which this program does not"
+            f" have; it has {', '.join(types) or 'none'}",
+        )
+    found = {}
+    for name, state in components.items():
+        try:
+            found[name] = msgspec.json.decode(state, type=types[name])
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise StartError(
+                Failure.INIT, f"the state of {name} in the restart document does not fit: {error}"
+            ) from error
+    return found

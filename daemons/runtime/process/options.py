@@ -1,19 +1,18 @@
 """The command line of a daemon, spelt as libvirt's daemons spell theirs.
 
-libvirt: src/remote/remote_daemon.c, main. Unlike virtlockd and virtlogd, which take them for
-nothing, all three refuse arguments that are not options, as libvirtd does.
+libvirt: src/remote/remote_daemon.c, main. Arguments that are not options are refused, as libvirtd does;
+virtlockd and virtlogd ignore them.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from aiovirt import __version__
-from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.process.failure import Failure
 from aiovirt.daemons.runtime.process.paths import default_run_directory, default_settings_file
 
@@ -42,20 +41,43 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Failure.USAGE, f"{self.prog}: {message}\n")
 
 
-def parse(kind: DaemonKind, arguments: Sequence[str]) -> Options:
+class _PrintConfig(argparse.Action):
+    """Writes a settings file with all defaults and leaves with 0. const: a function that gives it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: object,
+        values: object,
+        option: object = None,
+    ) -> NoReturn:
+        """Called by argparse when it finds the option."""
+        sys.stdout.write(self.const())
+        sys.stdout.flush()
+        parser.exit(0)
+
+
+def parse(
+    name: str, title: str, arguments: Sequence[str], settings_file: Callable[[], str]
+) -> Options:
     """Read the command line.
 
-    Raises SystemExit: with 0 after --help and --version, with 1 after saying what is wrong.
+    Args:
+        name, title: of the daemon.
+        arguments: the command line without the program's name.
+        settings_file: gives the text that --print-config writes.
+
+    Raises SystemExit: with 0 after --help, --version and --print-config, with 1 after an error message.
     """
-    found = _parser(kind).parse_args(arguments)
+    found = _parser(name, title, settings_file).parse_args(arguments)
     return Options(**vars(found))
 
 
-def _parser(kind: DaemonKind) -> _Parser:
+def _parser(name: str, title: str, settings_file: Callable[[], str]) -> _Parser:
     parser = _Parser(
-        prog=kind.name,
-        description=kind.title,
-        epilog=_default_paths(kind),
+        prog=name,
+        description=title,
+        epilog=_default_paths(name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
@@ -71,11 +93,18 @@ def _parser(kind: DaemonKind) -> _Parser:
     )
     add("-f", "--config", metavar="FILE", help="settings file; it has to exist")
     add(
+        "--print-config",
+        action=_PrintConfig,
+        nargs=0,
+        const=settings_file,
+        help="write a settings file with all defaults to standard output",
+    )
+    add(
         "-V",
         "--version",
         action="version",
-        version=f"{kind.name} (aiovirt) {__version__}",
-        help="say which version this is",
+        version=f"{name} (aiovirt) {__version__}",
+        help="print the version",
     )
     add("-p", "--pid-file", metavar="FILE", help="where to write and lock the process id")
     add("--rundir", metavar="DIR", help="folder for the sockets and the pid file")
@@ -93,8 +122,8 @@ def _timeout(text: str) -> int:
     )
 
 
-def _default_paths(kind: DaemonKind) -> str:
-    name, rundir = kind.name, default_run_directory()
+def _default_paths(name: str) -> str:
+    rundir = default_run_directory()
     return (
         "default paths:\n"
         f"  settings      {default_settings_file(name)}\n"

@@ -1,19 +1,14 @@
-"""Where a daemon keeps its settings, its sockets, its pid file and its log.
+"""The paths of a daemon: settings file, sockets, pid file, log.
 
-What the command line says comes before what the settings say, which comes before the defaults.
+The command line comes before the settings, which come before the defaults.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-
-if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.process.options import Options
-    from aiovirt.daemons.runtime.settings import Loaded
 
 
 def default_run_directory() -> str:
@@ -58,17 +53,32 @@ class Paths:
     admin_socket: str
     pid_file: str
 
+    @classmethod
+    def decide(
+        cls,
+        name: str,
+        *,
+        rundir: str | None = None,
+        socket: str | None = None,
+        admin_socket: str | None = None,
+        pid_file: str | None = None,
+        socket_folder: str = "",
+    ) -> Paths:
+        """The paths that follow from a command line and a settings file. Touches nothing.
 
-def decide(name: str, options: Options, settings: Loaded) -> Paths:
-    """The paths that options and settings come to. Touches nothing."""
-    rundir = os.path.abspath(options.rundir or default_run_directory())
-    sockets = rundir if options.rundir else settings.text("unix_sock_dir") or rundir
-    return Paths(
-        rundir,
-        os.path.abspath(options.socket or f"{sockets}/{name}-sock"),
-        os.path.abspath(options.admin_socket or f"{sockets}/{name}-admin-sock"),
-        os.path.abspath(options.pid_file or f"{rundir}/{name}.pid"),
-    )
+        Args:
+            name: of the daemon.
+            rundir, socket, admin_socket, pid_file: from the command line.
+            socket_folder: from the settings, empty if unset; `rundir` comes before it.
+        """
+        folder = os.path.abspath(rundir or default_run_directory())
+        sockets = folder if rundir else socket_folder or folder
+        return cls(
+            folder,
+            os.path.abspath(socket or f"{sockets}/{name}-sock"),
+            os.path.abspath(admin_socket or f"{sockets}/{name}-admin-sock"),
+            os.path.abspath(pid_file or f"{folder}/{name}.pid"),
+        )
 
 
 def make_folder(path: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 Value = int | str | bool | tuple[str, ...] | None
 """The value of a setting; `None` stands for "not set"."""
@@ -175,14 +175,15 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A change takes effect at once: `where` names who takes it, `knob` what is turned there.
+    """A change takes effect at once: `where` names its receiver, `knob` the field that it sets there.
 
-    A knob "workers.minimum" is the argument `minimum` of `server.workers.set()`; a knob without a
-    dot is an attribute of the server. Knobs of one object are turned together, in one call, so that
-    two settings that bound each other can both move.
+    where: "main" or "admin" (a server), "log", or the name of a component of the daemon. A knob
+    "workers.minimum" is the argument `minimum` of `server.workers.set()`; a knob without a dot is an
+    attribute of the server. Knobs of one object are set together, in one call, so that two settings
+    that bound each other can both move.
     """
 
-    where: Literal["main", "admin", "log", "own"]
+    where: str
     knob: str
 
 
@@ -203,28 +204,25 @@ class Same:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting.
+    """One setting of a daemon.
 
-    `default` is a value, or a mapping from daemon name to value where daemons differ; a daemon that
-    is not in the mapping does not have the setting. `example` is shown in the files when there is
-    no default.
+    name: as it stands in the file; group: the heading under which the documents show it; kind: the
+    values that it takes; default: its value when the file does not set it; change: what becomes of a
+    change while the daemon runs; doc: its description. example: shown in the files when there is no
+    default. after: the setting that it follows in the documents; empty for the setting that was
+    declared before it. ours: whether libvirt's file for the same daemon has no such setting.
     """
 
     name: str
     group: str
     kind: ValueKind
-    default: Value | Mapping[str, Value | Same]
+    default: Value | Same
     change: Live | Fixed
     doc: str
     example: str = ""
+    after: str = ""
     ours: bool = False
-    """True when libvirt's file for the same daemon has no such setting."""
 
-    def applies_to(self, daemon: str) -> bool:
-        """Whether the daemon of that name has this setting."""
-        return not isinstance(self.default, Mapping) or daemon in self.default
 
-    def default_for(self, daemon: str) -> Value | Same:
-        """The value in force when the file does not set it. Raises KeyError when the daemon lacks
-        it."""
-        return self.default[daemon] if isinstance(self.default, Mapping) else self.default
+Settings = Mapping[str, Setting]
+"""The settings of one daemon by name, in the order in which the documents show them."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE, settings_of
-from aiovirt.daemons.runtime.settings.declaration import Same, Setting, SettingsError, Value
+from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
+from aiovirt.daemons.runtime.settings.declaration import (
+    Fixed,
+    Same,
+    Setting,
+    Settings,
+    SettingsError,
+    Value,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,13 @@ class Unused:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a settings file came to: a value for every setting of the daemon, given or default."""
+    """The outcome of reading a settings file: a value for every setting, given or default.
 
+    settings: the declarations that it was read by; path: None without a file; given: names that the
+    file sets; unused: those that it sets in vain; notes: values that were adjusted, for the log.
+    """
+
+    settings: Settings
     path: str | None
     values: Mapping[str, Value]
     given: frozenset[str] = frozenset()
@@ -43,20 +55,24 @@ class Loaded:
         """The value of a setting that is a string; empty when it is not set."""
         value = self.values[name]
         if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} is {value!r}, no string")
+            raise TypeError(f"{name} is {value!r}, not a string")
         return value or ""
 
 
-def load(daemon: str, path: str | None, *, required: bool = False) -> Loaded:
-    """Read the settings of a daemon ("virtd", "lockd" or "logd") from `path`, or take all defaults.
+def load(settings: Settings, path: str | None, *, required: bool = False) -> Loaded:
+    """Read a settings file. Blocks.
 
-    A file that is not there is an error only when `required`. Raises SettingsError, which names
-    file, line, setting, value and what is allowed.
+    Args:
+        settings: the settings of the daemon.
+        path: the file; None takes all defaults.
+        required: whether a missing file is an error.
+
+    Raises SettingsError, which names file, line, setting, value and what is allowed.
     """
     text = _read(path, required=required) if path is not None else None
     if path is None or text is None:
-        return _complete(daemon, path, {}, "")
-    return _complete(daemon, path, _parse(path, text), text)
+        return _complete(settings, path, {}, "")
+    return _complete(settings, path, _parse(path, text), text)
 
 
 def _read(path: str, *, required: bool) -> str | None:
@@ -89,8 +105,7 @@ def _parse(path: str, text: str) -> dict[str, Any]:
         ) from error
 
 
-def _complete(daemon: str, path: str | None, raw: Mapping[str, Any], text: str) -> Loaded:
-    settings = settings_of(daemon)
+def _complete(settings: Settings, path: str | None, raw: Mapping[str, Any], text: str) -> Loaded:
     given = {
         name: _checked(settings[name], found, f"{path}:{_line(text, name)}")
         for name, found in raw.items()
@@ -103,12 +118,12 @@ def _complete(daemon: str, path: str | None, raw: Mapping[str, Any], text: str) 
     )
     values: dict[str, Value] = {}
     for name, setting in settings.items():
-        default = setting.default_for(daemon)
+        default = setting.default
         values[name] = given.get(
             name, values[default.name] if isinstance(default, Same) else default
         )
-    notes = _cross_check(daemon, values, _FileLines(path, text, given.keys()))
-    return Loaded(path, values, frozenset(given), unused, notes)
+    notes = _cross_check(values, _FileLines(path, text, given.keys()))
+    return Loaded(settings, path, values, frozenset(given), unused, notes)
 
 
 def _line(text: str, name: str) -> int:
@@ -151,18 +166,13 @@ class _FileLines:
         return f"{self.path}:{_line(self.text, name)}"
 
 
-def _cross_check(daemon: str, values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]:
-    """Check what no setting can say alone. Lowers a minimum of workers to its maximum, and says so.
+def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]:
+    """Check the rules between settings. Lowers a minimum of workers to its maximum, and notes that.
 
     libvirt: src/remote/remote_daemon_config.c, daemonConfigLoadOptions; src/rpc/virnetserver.c,
     virNetServerNew; src/util/virthreadpool.c, virThreadPoolNewFull.
     """
     notes = []
-    if daemon == "virtd" and values["max_workers"] == 0:
-        raise SettingsError(
-            f"{lines.of('max_workers')}: max_workers = 0 is not possible:"
-            " virtd needs at least 1 worker"
-        )
     anonymous, clients = _number(values, "max_anonymous_clients"), _number(values, "max_clients")
     if anonymous > clients:
         raise SettingsError(
@@ -182,10 +192,26 @@ def _cross_check(daemon: str, values: dict[str, Value], lines: _FileLines) -> tu
 def _number(values: Mapping[str, Value], name: str) -> int:
     value = values[name]
     if not isinstance(value, int):
-        raise TypeError(f"{name} is {value!r}, no number")
+        raise TypeError(f"{name} is {value!r}, not a number")
     return value
 
 
 def changed(old: Loaded, new: Loaded) -> dict[str, Value]:
     """The settings whose values differ between two readings, with their new values."""
     return {name: value for name, value in new.values.items() if value != old.values[name]}
+
+
+def known(new: Loaded, earlier: Mapping[str, Value]) -> Loaded:
+    """The values that an earlier program had in force, as far as this one has such settings."""
+    values = {name: earlier.get(name, value) for name, value in new.values.items()}
+    return replace(new, values=values)
+
+
+def with_fixed(new: Loaded, old: Loaded) -> Loaded:
+    """A new reading, but with the old values of all settings that wait for the next start."""
+    fixed = {
+        name: old.values[name]
+        for name, setting in new.settings.items()
+        if isinstance(setting.change, Fixed)
+    }
+    return replace(new, values={**new.values, **fixed})

@@ -1,0 +1,166 @@
+"""The documents made from the settings: `docs/settings.md`, and the settings files in `conf/`.
+
+`python -m aiovirt.daemons.documents write|check`, run at the top of the source tree. `check` exits
+with 1 and names what is stale. A test runs it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from aiovirt.daemons.discovery import kinds
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
+from aiovirt.daemons.runtime.settings.declaration import Live, Same, Setting, Settings, Value
+from aiovirt.daemons.runtime.settings.template import WIDTH, settings_file
+
+COMMAND: Final = "python -m aiovirt.daemons.documents write"
+
+
+def documents() -> dict[str, str]:
+    """Every derived document: path from the top of the source tree -> text."""
+    found = kinds()
+    files = {f"conf/{kind.name}.conf": conf(kind) for kind in found}
+    return {"docs/settings.md": reference(found)} | files
+
+
+def write(root: Path) -> None:
+    """Write all documents. Raises OSError."""
+    for path, text in documents().items():
+        (root / path).write_text(text)
+
+
+def stale(root: Path) -> list[str]:
+    """The documents that do not say what the settings say. Raises OSError for a missing one."""
+    return [path for path, text in documents().items() if (root / path).read_text() != text]
+
+
+def conf(kind: DaemonKind) -> str:
+    """The settings file of a daemon: everything explained, everything commented out."""
+    return settings_file(kind.name, kind.settings(), kind.counterpart)
+
+
+# The reference -----------------------------------------------------------------------------------
+
+_HEAD: Final = f"""\
+<!-- Written by `{COMMAND}`; change the declarations instead (daemons/runtime/settings/catalogue.py,
+daemons/*/settings.py). -->
+
+# Settings
+
+Each daemon reads one TOML file: `/etc/aiovirt/NAME.conf` for root,
+`$XDG_CONFIG_HOME/aiovirt/NAME.conf` for other users, or the file that `--config` names. Without a file
+all defaults apply; `--print-config` writes a file with all defaults to standard output.
+
+Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
+{{counterparts}}.
+
+- A wrong value ends the start with status 1 and a message that names the file, the line, the
+  setting and what is allowed. At a reload it changes nothing and is logged.
+- A setting without effect here, and an unknown one, is logged once, with its line. It is not an
+  error.
+- SIGHUP reads the file again and applies what has changed in it since it was last read. A change
+  made over the admin socket in between stays, unless the file now has another value.
+- The command line comes before the environment (`LIBVIRT_DEBUG`, `LIBVIRT_LOG_FILTERS`,
+  `LIBVIRT_LOG_OUTPUTS`), which comes before the file.
+- libvirt's parser takes the last of two lines that set the same name; TOML calls that an error.
+- The admin server's workers are those that libvirt 9.0.0 starts with (5 and 20); the comments of
+  `libvirtd.conf` state 1 and 5.
+
+virtlockd and virtlogd themselves know only the `log_` settings, `max_clients` and
+`admin_max_clients`; here all daemons are administered alike.
+"""
+
+
+def reference(found: list[DaemonKind]) -> str:
+    """The text of docs/settings.md."""
+    return "\n".join(_reference_lines(found)) + "\n"
+
+
+def _reference_lines(found: list[DaemonKind]) -> Iterator[str]:
+    yield _HEAD.replace("{counterparts}", _enumerated(f"`{k.counterpart}.conf`" for k in found))
+    by_daemon = {kind.name: kind.settings() for kind in found}
+    for group, settings in itertools.groupby(_merged(by_daemon.values()), lambda one: one.group):
+        yield f"## {group}\n"
+        for setting in settings:
+            having = {name: s[setting.name] for name, s in by_daemon.items() if setting.name in s}
+            yield f"### {setting.name}\n"
+            yield textwrap.fill(setting.doc, WIDTH) + "\n"
+            yield _item(f"Allowed: {_by_daemon(having, lambda one: one.kind.allowed)}")
+            yield _item(f"Default: {_by_daemon(having, _default, of=len(found))}")
+            yield _item(f"A change while running: {_change(setting)}")
+            if setting.ours:
+                yield _item("libvirt has no such setting.")
+            yield ""
+    yield "## Settings of libvirt that have no effect here\n"
+    names = ", ".join(f"`{name}`" for name in sorted(KNOWN_ELSEWHERE))
+    yield textwrap.fill(f"{names}.", WIDTH)
+
+
+def _merged(several: Iterable[Settings]) -> list[Setting]:
+    """Every setting once, each after the one that it follows in its own daemon."""
+    order: list[Setting] = []
+    for settings in several:
+        place = 0
+        for setting in settings.values():
+            names = [one.name for one in order]
+            if setting.name in names:
+                place = names.index(setting.name) + 1
+            else:
+                order.insert(place, setting)
+                place += 1
+    return order
+
+
+def _by_daemon(having: dict[str, Setting], show: Callable[[Setting], str], of: int = 0) -> str:
+    """A property of a setting; with the daemons' names if they differ, or if not all `of` have it."""
+    shown = {name: show(setting) for name, setting in having.items()}
+    values = {value: [name for name in shown if shown[name] == value] for value in shown.values()}
+    if len(values) == 1 and len(having) >= of:
+        return next(iter(values))
+    return "; ".join(f"{value} in {_enumerated(names)}" for value, names in values.items())
+
+
+def _enumerated(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+
+
+def _default(setting: Setting) -> str:
+    value: Value | Same = setting.default
+    if isinstance(value, Same):
+        return f"that of `{value.name}`"
+    return "not set" if value in (None, "") else f"`{setting.kind.show(value)}`"
+
+
+def _change(setting: Setting) -> str:
+    if isinstance(setting.change, Live):
+        return "takes effect at once"
+    return f"waits for the next start: {setting.change.why}"
+
+
+def main() -> int:
+    """The exit status: 0, 1 for something stale, 2 for a wrong command line."""
+    if sys.argv[1:] == ["write"]:
+        write(Path.cwd())
+        return 0
+    if sys.argv[1:] == ["check"]:
+        names = stale(Path.cwd())
+        for name in names:
+            sys.stderr.write(f"{name} is not what the settings say: run `{COMMAND}`\n")
+        return 1 if names else 0
+    sys.stderr.write("usage: python -m aiovirt.daemons.documents write|check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

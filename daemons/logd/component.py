@@ -1,0 +1,109 @@
+"""logd's component: the open logs at restarts, their settings, and the removal of old ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.daemons.runtime.component import Component, Keep
+from aiovirt.rpc.server import run_blocking
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.logd.dispatch import LogManagerDispatch
+    from aiovirt.daemons.logd.openlog import OpenLog
+    from aiovirt.daemons.logd.state import LogsState
+    from aiovirt.daemons.runtime.settings.declaration import Value
+
+#: Seconds in which all logs have to be paused.
+_PATIENCE: Final = 3.0
+
+
+@dataclass(slots=True)
+class Ageing:
+    """The age at which logs are removed.
+
+    log_root: the folder above the drivers' folders; max_age_days: 0 for never.
+    """
+
+    log_root: str
+    max_age_days: int
+
+
+class LogsComponent(Component):
+    """The open logs of a dispatch. Old logs are removed at once and every day, if there is an age."""
+
+    name = "logs"
+
+    @property
+    def state_type(self) -> type[LogsState]:
+        """See `Component`."""
+        from aiovirt.daemons.logd.state import LogsState
+
+        return LogsState
+
+    def __init__(self, dispatch: LogManagerDispatch, ageing: Ageing) -> None:
+        self._dispatch = dispatch
+        self._ageing = ageing
+        self._resting: list[OpenLog] = []
+        self._cleaning: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """See `Component`. A killed logd leaves nothing: its pipes broke when it ended."""
+        self._clean()
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings; they count from the next write on, for open logs, too."""
+        rotation = self._dispatch.rotation
+        for name, value in changes.items():
+            setattr(rotation if hasattr(rotation, name) else self._ageing, name, value)
+        self._clean()
+
+    async def pause(self) -> None:
+        """See `Component`."""
+        async with asyncio.timeout(_PATIENCE):
+            for log in list(self._dispatch.logs.values()):
+                await log.pause()
+                self._resting.append(log)
+
+    def save(self, keep: Keep) -> LogsState:
+        """See `Component`."""
+        from aiovirt.daemons.logd.state import save
+
+        return save(self._dispatch, keep)
+
+    def restore(self, state: LogsState) -> None:
+        """See `Component`."""
+        from aiovirt.daemons.logd.state import restore
+
+        self._resting = restore(self._dispatch, state)
+
+    def resume(self) -> None:
+        """Move the bytes of all logs that stand still."""
+        resting, self._resting = self._resting, []
+        for log in resting:
+            if not log.closed:
+                log.start()
+        if self._cleaning is None:
+            self._clean()
+
+    # Old logs ------------------------------------------------------------------------------------
+
+    def _clean(self) -> None:
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+            self._cleaning = None
+        if self._ageing.max_age_days and self._ageing.log_root:
+            self._cleaning = asyncio.get_running_loop().create_task(self._keep_clean())
+
+    async def _keep_clean(self) -> None:
+        from aiovirt.daemons.logd.cleaning import EVERY, remove_chain, stale_chains
+
+        while True:
+            ageing = self._ageing
+            stale = await run_blocking(stale_chains, ageing.log_root, ageing.max_age_days)
+            for path, files in stale.items():
+                if path not in self._dispatch.logs:
+                    remove_chain(path, files)
+            await asyncio.sleep(EVERY)

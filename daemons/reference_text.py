@@ -1,0 +1,77 @@
+"""The parts of the protocol reference that no table says: how frames look and how a session goes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiovirt.rpc.wire.message import Message, Status, Type
+
+HEAD: Final = """\
+# Protocol reference
+
+Made from the program tables by `python -m aiovirt.daemons.reference write`.
+
+All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
+`program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
+the payload. A frame has 28 to 33554436 bytes; any other length ends the connection.
+
+Types: 0 CALL, 1 REPLY, 2 MESSAGE, 3 STREAM, 4 CALL_WITH_FDS, 5 REPLY_WITH_FDS, 6 STREAM_HOLE.
+Statuses: 0 OK, 1 ERROR, 2 CONTINUE. A reply repeats program, version, procedure and serial of its call.
+
+A message of type CALL_WITH_FDS or REPLY_WITH_FDS has the number of its descriptors (unsigned, at most
+32) in front of its payload; each descriptor follows the frame with one byte of its own (SCM_RIGHTS).
+An event is a MESSAGE that the server sends without being asked; its serial is 1, and 0 for keepalive.
+
+In the tables, `T?` is an optional value, `T<N>` a list or string of at most N, `[N]` exactly N bytes.
+The last column names the enumeration of the flags that are accepted, and these properties:
+
+- R: the procedure only reads, so a read-only client may call it.
+- P: it may run on a priority worker when every other worker is busy.
+- A: a client that has not authenticated may call it.
+- fds in, fds out: its call may carry descriptors; its reply carries some.
+- stream: a stream begins after its reply, see [streams.md](streams.md).
+
+Without an enumeration a procedure accepts no flags, and refuses any other with code 8.
+"""
+
+
+def _hex_dump(data: bytes) -> str:
+    lines = []
+    for at in range(0, len(data), 16):
+        piece = data[at : at + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
+        lines.append(f"    {at:04x}  {piece.hex(' ', 4):<36}  {text}")
+    return "\n".join(lines)
+
+
+_NAME = b"\0\0\0\5admin\0\0\0" + bytes(4)
+_CALL = Message(0x06900690, 1, 5, Type.CALL, 2, Status.OK, _NAME).pack()
+_REPLY = Message(0x06900690, 1, 5, Type.REPLY, 2, Status.OK, _NAME[:-4]).pack()
+
+SESSION: Final = f"""\
+## A session
+
+On an admin socket a client calls CONNECT_OPEN, then any procedures, then CONNECT_CLOSE; the server
+closes the connection after the reply. Calls may follow one another without waiting; replies may
+overtake one another and are matched by serial.
+
+On a socket of the remote program the first call is AUTH_LIST, then AUTH_SASL_INIT, AUTH_SASL_START and
+AUTH_SASL_STEP if the list says SASL, then CONNECT_OPEN. Most clients ask CONNECT_SUPPORTS_FEATURE for
+keepalive before CONNECT_OPEN, and for other features after it.
+
+Over TLS the handshake comes first. When the server has accepted the client's certificate, it sends one
+byte, 0x01, within the TLS session; the protocol begins after that byte. A rejected client gets no
+byte: its connection is closed.
+
+A PING of the keepalive program may come at any time, in either direction, also before authentication.
+Its receiver must answer with a PONG; a peer that is silent for `interval * (count + 1)` seconds is
+disconnected. A server sends PINGs only to a client that has asked for keepalive.
+
+The call CONNECT_LOOKUP_SERVER of the admin program with the name `admin` and no flags, serial 2:
+
+{_hex_dump(_CALL)}
+
+and its reply:
+
+{_hex_dump(_REPLY)}
+"""

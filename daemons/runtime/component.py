@@ -1,0 +1,68 @@
+"""A component: a part of a daemon that has a life of its own beside the servers.
+
+Its calls come in one of these orders:
+
+    start, then apply, pause, save, resume ... as things happen   (a first start)
+    restore, resume, then as above                                (after a restart)
+
+`save` is also called while it runs, for a rehearsal: what it writes then is only read by a process that
+restores it and goes away (see `handover.reexec`). Everything is called on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from aiovirt.daemons.runtime.settings.declaration import Value
+
+Keep = Callable[[int], int]
+"""Notes a descriptor that has to survive a restart, and returns it."""
+
+
+class Component:
+    """A part of a daemon; every method does nothing unless a subclass defines it.
+
+    name: unique in its daemon; it is the key of its state in the restart document and the `where` of its
+    settings (`Live("NAME", ...)`).
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def state_type(self) -> Any:
+        """The type, as msgspec knows types, of what `save` returns; None without a state."""
+        return None
+
+    def start(self) -> None:
+        """Begin, before the first client comes, at a start that is not a restart.
+
+        Raises OSError or ValueError when the daemon cannot serve like this.
+        """
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings, keyed by the knobs of their `Live`; all or none.
+
+        Raises ValueError or RpcError when they are refused.
+        """
+
+    async def pause(self) -> None:
+        """Stop, so that everything can be written down. Raises TimeoutError; `resume` follows."""
+
+    def resume(self) -> None:
+        """Begin to act: after `restore`, or after a pause, whole or in part, that came to nothing."""
+
+    def save(self, keep: Keep) -> Any:
+        """Write down the state, and change nothing. keep: called with each descriptor in it."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Read back what `save` wrote, in memory only.
+
+        Nothing outside the process is touched: no file is written or renamed, nothing is read from a
+        descriptor. Another process still uses all of them when this is a rehearsal. Whatever is raised
+        refuses the restart then.
+        """
+
+    def rehearsed(self) -> None:
+        """A rehearsal is over: the descriptors that `save` named are shared with nobody any more."""

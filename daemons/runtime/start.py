@@ -1,0 +1,26 @@
+"""The circumstances in which a daemon starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.handover.document import Document
+    from aiovirt.daemons.runtime.process.paths import Paths
+    from aiovirt.daemons.runtime.process.pidfile import PidFile
+    from aiovirt.daemons.runtime.process.systemd import PassedSocket
+    from aiovirt.daemons.runtime.settings import Loaded
+
+
+class Start(NamedTuple):
+    """What a daemon starts with.
+
+    settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.
+    document: what the program before this one left, if this is a restart.
+    """
+
+    settings: Loaded
+    paths: Paths
+    pid_file: PidFile | None
+    passed: tuple[PassedSocket, ...] = ()
+    document: Document | None = None

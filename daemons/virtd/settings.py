@@ -1,0 +1,233 @@
+"""The settings of virtd: the common ones with libvirtd's defaults, and network, TLS, authentication.
+
+Names and defaults are libvirt's (src/remote/remote_daemon_config.c) except where `ours` is set. To add a
+setting, add it here and run `python -m aiovirt.daemons.documents write`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from aiovirt.daemons.runtime.settings.catalogue import BOUND, COMMON, daemon_settings
+from aiovirt.daemons.runtime.settings.declaration import (
+    Choice,
+    Fixed,
+    Flag,
+    Integer,
+    Live,
+    Permissions,
+    Setting,
+    Settings,
+    Text,
+    Texts,
+)
+from aiovirt.daemons.runtime.settings.verify import absolute_path, not_empty, port, tls_priority
+
+READONLY_SOCKET = (
+    Setting(
+        name="unix_sock_ro_perms",
+        after="unix_sock_rw_perms",
+        group="Sockets",
+        kind=Permissions(),
+        default=0o700,
+        change=Fixed(BOUND),
+        doc="Permissions of the read-only socket, whose clients may look but not change.",
+    ),
+)
+
+NETWORK = (
+    Setting(
+        name="listen_tcp",
+        after="unix_sock_admin_perms",
+        group="Network",
+        kind=Flag(),
+        default=False,
+        change=Fixed(BOUND),
+        doc="Listen on TCP, too. TCP has no encryption and no authentication: for tests only.",
+    ),
+    Setting(
+        name="listen_addr",
+        group="Network",
+        kind=Text("an address or a host name, in quotes", not_empty),
+        default=None,
+        change=Fixed(BOUND),
+        example='"127.0.0.1"',
+        doc="Address to listen on. If unset, all addresses of the host.",
+    ),
+    Setting(
+        name="tcp_port",
+        group="Network",
+        kind=Text("a port number (0 to 65535) or a service name, in quotes", port),
+        default="16509",
+        change=Fixed(BOUND),
+        doc='TCP port, by number or by service name. "0" takes a free one.',
+    ),
+)
+
+_PEM = Text("an absolute path in quotes", absolute_path)
+
+TLS = (
+    Setting(
+        name="listen_tls",
+        group="TLS",
+        kind=Flag(),
+        default=False,
+        change=Fixed(BOUND),
+        doc="Listen for TLS connections, too. TLS needs a certificate, its key and the CA's certificate;"
+        " `virtadm pki-init` makes some for a test.",
+    ),
+    Setting(
+        name="tls_port",
+        group="TLS",
+        kind=Text("a port number (0 to 65535) or a service name, in quotes", port),
+        default="16514",
+        change=Fixed(BOUND),
+        doc='Port for TLS, by number or by service name. "0" takes a free one.',
+    ),
+    Setting(
+        name="key_file",
+        group="TLS",
+        kind=_PEM,
+        default="/etc/pki/libvirt/private/serverkey.pem",
+        change=Live("main", "tls.key"),
+        doc="File with the key of the server's certificate.",
+    ),
+    Setting(
+        name="cert_file",
+        group="TLS",
+        kind=_PEM,
+        default="/etc/pki/libvirt/servercert.pem",
+        change=Live("main", "tls.cert"),
+        doc="File with the server's certificate, followed by those between it and the CA, if any. New"
+        " connections use a changed file; existing ones are unaffected.",
+    ),
+    Setting(
+        name="ca_file",
+        group="TLS",
+        kind=_PEM,
+        default="/etc/pki/CA/cacert.pem",
+        change=Live("main", "tls.ca"),
+        doc="File with the certificates of the CAs that issued the clients' certificates and the"
+        " server's own.",
+    ),
+    Setting(
+        name="crl_file",
+        group="TLS",
+        kind=_PEM,
+        default="/etc/pki/CA/cacrl.pem",
+        change=Live("main", "tls.crl"),
+        doc="File with the list of certificates that the CA has revoked. Without the file, none.",
+    ),
+    Setting(
+        name="tls_no_verify_certificate",
+        group="TLS",
+        kind=Flag(),
+        default=False,
+        change=Live("main", "tls.no_verify"),
+        doc="1 accepts clients without a certificate; clients are then not asked for one.",
+    ),
+    Setting(
+        name="tls_no_sanity_certificate",
+        group="TLS",
+        kind=Flag(),
+        default=False,
+        change=Live("main", "tls.no_sanity"),
+        doc="1 uses the server's own certificate without checking that it is valid now, meant for"
+        " servers, and issued by the CA.",
+    ),
+    Setting(
+        name="tls_allowed_dn_list",
+        group="TLS",
+        kind=Texts("a list of names, in which * and ? are wildcards"),
+        default=None,
+        change=Live("main", "tls.allowed"),
+        example='["C=GB,ST=London,L=London,O=Example,CN=*"]',
+        doc="Distinguished names accepted from clients (wildcards allowed), as client-info shows them."
+        " An empty list accepts nobody. If unset, every certificate of the CA is accepted.",
+    ),
+    Setting(
+        name="tls_priority",
+        group="TLS",
+        kind=Text('a GnuTLS priority such as "NORMAL" or "SECURE256:-VERS-TLS1.2"', tls_priority),
+        default="",
+        change=Live("main", "tls.priority"),
+        example='"SECURE128:-VERS-TLS1.2"',
+        doc="Strength of TLS in GnuTLS's words: NORMAL, PFS, SECURE128, SECURE192 or SECURE256, and"
+        " versions to take away. TLS 1.2 is the minimum in any case.",
+    ),
+)
+
+_AUTH = Choice(("none", "sasl", "polkit"))
+
+AUTHENTICATION = (
+    Setting(
+        name="auth_unix_rw",
+        group="Authentication",
+        kind=_AUTH,
+        default="none",
+        change=Fixed(BOUND),
+        doc='Authentication of clients of the UNIX socket: "none" leaves it to the permissions of the'
+        ' socket, "sasl" asks for a name and a password. "polkit" is refused at the start: it is not'
+        " available here.",
+    ),
+    Setting(
+        name="auth_unix_ro",
+        group="Authentication",
+        kind=_AUTH,
+        default="none",
+        change=Fixed(BOUND),
+        doc="Authentication of clients of the read-only UNIX socket.",
+    ),
+    Setting(
+        name="auth_tcp",
+        group="Authentication",
+        kind=_AUTH,
+        default="none",
+        change=Fixed(BOUND),
+        doc='Authentication of clients of TCP without TLS. "sasl" is refused at the start: nothing would'
+        " protect the connection afterwards.",
+    ),
+    Setting(
+        name="auth_tls",
+        group="Authentication",
+        kind=_AUTH,
+        default="none",
+        change=Fixed(BOUND),
+        doc="Authentication of clients of TLS, in addition to their certificate.",
+    ),
+    Setting(
+        name="sasl_allowed_username_list",
+        group="Authentication",
+        kind=Texts("a list of names, in which * and ? are wildcards"),
+        default=None,
+        change=Live("sasl", "sasl_allowed_username_list"),
+        example='["joe", "*@EXAMPLE.COM"]',
+        doc="Names accepted by SASL (wildcards allowed). An empty list accepts nobody. If unset, every"
+        " name with a password is accepted.",
+    ),
+    Setting(
+        name="sasl_password_file",
+        group="Authentication",
+        kind=_PEM,
+        default="/etc/aiovirt/virtd.passwords",
+        change=Live("sasl", "sasl_password_file"),
+        ours=True,
+        doc="File with names and verifiers of their passwords, as `virtadm sasl-passwd` writes it; no"
+        " password can be read from it. A change counts at once.",
+    ),
+)
+
+SETTINGS: Final[Settings] = daemon_settings(
+    replace(COMMON["max_workers"], kind=Integer(1)),  # libvirtd cannot do without a pool
+    *READONLY_SOCKET,
+    *NETWORK,
+    *TLS,
+    *AUTHENTICATION,
+    defaults={
+        "max_clients": 5000,
+        "max_anonymous_clients": 20,
+        "keepalive_interval": 5,
+        "admin_keepalive_interval": 5,
+    },
+)

@@ -1,0 +1,159 @@
+"""Settings that wait for the next start: changed in the file, they do no harm at a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiovirt.admin import pki
+from aiovirt.admin import protocol as admin
+from aiovirt.daemons.discovery import kinds
+from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.settings.declaration import Choice, Fixed, Flag, Permissions, Setting
+from aiovirt.rpc.client import connect_unix
+from tests import harness
+from tests.restart.conftest import SETTINGS, Restarted
+from tests.unit.test_lifecycle_systemd import LIKE_SYSTEMD
+
+VERSION = admin.CONNECT_GET_LIB_VERSION
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a server and a client."""
+    folder = tmp_path_factory.mktemp("pki")
+    pki.create(folder, hosts=["localhost"])
+    return folder
+
+
+def _tls_settings(certificates: Path, port: int) -> dict[str, object]:
+    found: dict[str, object] = dict(harness.tls_settings(str(certificates), port))
+    found["key_file"] = str(certificates / "private" / "serverkey.pem")
+    return found
+
+
+def _let_in(certificates: Path, port: int) -> bool:
+    """Whether a client with a certificate is let in through TLS. Blocks."""
+    context = ssl.create_default_context(cafile=str(certificates / "cacert.pem"))
+    context.load_cert_chain(
+        certificates / "clientcert.pem", certificates / "private" / "clientkey.pem"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", port), harness.PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as link,
+    ):
+        return link.recv(1) == b"\1"
+
+
+async def test_tls_goes_on_when_the_file_says_that_it_should_not(certificates: Path) -> None:
+    port = harness.free_port()
+    settings = {**SETTINGS, **_tls_settings(certificates, port)}
+    with harness.running("virtd", settings) as daemon:  # type: ignore[arg-type]  # values fit
+        virtd = Restarted(daemon)
+        async with connect_unix(daemon.admin_socket) as connection:
+            await connection.call(VERSION, None)
+            assert await asyncio.to_thread(_let_in, certificates, port)
+            harness.write_settings(daemon.conf, {**settings, "listen_tls": 0})  # type: ignore[dict-item]
+            for _ in range(2):
+                await virtd.restart()
+                await connection.call(VERSION, None)
+                assert await asyncio.to_thread(_let_in, certificates, port)
+            assert virtd.said.count("next start setting=listen_tls") == 2
+
+
+@pytest.fixture
+def passed(tmp_path: Path, certificates: Path) -> Iterator[tuple[Restarted, int]]:
+    """A virtd that was passed an admin socket and one for TLS, and has `listen_tls = 0`; the port."""
+    conf, log = tmp_path / "virtd.conf", tmp_path / "log"
+    settings = {**SETTINGS, **_tls_settings(certificates, 0), "listen_tls": 0}
+    conf.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+    tcp = socket.create_server(("127.0.0.1", 0))
+    unix = socket.socket(socket.AF_UNIX)
+    path = str(tmp_path / "admin")
+    unix.bind(path)
+    unix.listen()
+    descriptors = [tcp.fileno(), unix.fileno()]
+    names = "virtd-tls.socket:virtd-admin.socket"
+    command = [sys.executable, "-m", "aiovirt.daemons.virtd", "--rundir", str(tmp_path)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LIKE_SYSTEMD, "2", names, *command, "-f", str(conf)],
+            pass_fds=descriptors,
+            stdout=output,
+            stderr=output,
+            cwd=harness.ROOT,
+            env={**os.environ, "TEST_FDS": " ".join(map(str, descriptors))},
+        )
+    port: int = tcp.getsockname()[1]
+    tcp.close()
+    unix.close()
+    daemon = harness.RunningDaemon("virtd", tmp_path, conf, log, "", path, process)
+    try:
+        daemon.wait_ready()
+        yield Restarted(daemon), port
+    finally:
+        daemon.kill()
+
+
+async def test_a_tls_socket_from_systemd_goes_on_whatever_listen_tls_says(
+    passed: tuple[Restarted, int], certificates: Path
+) -> None:
+    virtd, port = passed
+    async with connect_unix(virtd.daemon.admin_socket) as connection:
+        assert await asyncio.to_thread(_let_in, certificates, port)
+        for _ in range(2):
+            await virtd.restart()
+            await connection.call(VERSION, None)
+            assert await asyncio.to_thread(_let_in, certificates, port)
+
+
+def _another(setting: Setting, value: object) -> object:
+    """A value for a file that is allowed and not in force."""
+    match setting.kind:
+        case Flag():
+            return 0 if value else 1
+        case Permissions():
+            return "0777"
+        case Choice(words):
+            return next(word for word in reversed(words) if word != value)
+    return {"unix_sock_dir": "/nowhere/at/all", "listen_addr": "127.0.0.2"}.get(setting.name, "1")
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
+async def test_every_setting_that_waits_for_the_next_start_waits_through_a_restart(
+    kind: DaemonKind, certificates: Path
+) -> None:
+    settings: dict[str, object] = dict(SETTINGS)
+    if "listen_tls" in kind.settings():
+        settings |= _tls_settings(certificates, harness.free_port())
+    with harness.running(kind.name, settings) as daemon:  # type: ignore[arg-type]  # as above
+        restarted = Restarted(daemon)
+        fixed = {
+            name: _another(setting, settings.get(name, setting.default))
+            for name, setting in kind.settings().items()
+            if isinstance(setting.change, Fixed)
+        }
+        assert len(fixed) >= 4
+        async with (
+            connect_unix(daemon.admin_socket) as one,
+            connect_unix(daemon.socket) as two,
+        ):
+            harness.write_settings(daemon.conf, {**settings, **fixed})  # type: ignore[dict-item]
+            for times in (1, 2):
+                await restarted.restart()
+                await one.call(VERSION, None)
+                for name in fixed:
+                    assert restarted.said.count(f"next start setting={name} ") == times
+            assert not two.closed
+            assert (daemon.folder / f"{kind.name}-sock").exists()
+        assert daemon.kill() == 0
+        assert {path.name for path in daemon.folder.iterdir()} == {"log", daemon.conf.name}
