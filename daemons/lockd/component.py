@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from aiovirt.daemons.lockd.recovery import go_on, recover
 from aiovirt.daemons.runtime.component import Component, Keep
-from aiovirt.daemons.runtime.process.failure import Failure, StartError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
@@ -37,12 +36,9 @@ class LocksComponent(Component):
     def start(self) -> None:
         """Take the locks again that a killed lockd left.
 
-        Raises StartError when it cannot be known which: the run directory is of no use then.
+        Raises OSError or ValueError when it cannot be known which.
         """
-        try:
-            recover(self._dispatch, self._journal)
-        except (OSError, ValueError) as error:
-            raise StartError(Failure.RUNDIR, str(error)) from error
+        recover(self._dispatch, self._journal)
 
     def save(self, keep: Keep) -> LocksState:
         """See `Component`. Until `rehearsed`, closing a descriptor does not release its lock."""

@@ -28,8 +28,7 @@ from aiovirt.rpc.server import Client, ClientState, Daemon, Handlers, Server, ch
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.lockd.recovery import Inherited
-    from aiovirt.daemons.lockd.upkeep import Upkeep
+    from aiovirt.daemons.lockd.upkeep import Inherited, Upkeep
 
 _log = get_logger("daemons.lockd.dispatch")
 

@@ -16,12 +16,9 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiovirt.daemons.lockd.spare import Reserve
-
-if TYPE_CHECKING:
-    from aiovirt.daemons.lockd.table import Holding
 
 #: The start time of a number that no process had when it was registered.
 NO_PROCESS: Final = 0
@@ -29,6 +26,12 @@ NO_PROCESS: Final = 0
 _PID_MAX: Final = 2**31 - 1
 #: Linux, asm-generic/socket.h; from 6.5 on. Python has no name for it yet.
 _SO_PEERPIDFD: Final = 77
+
+
+class Share:
+    """What a process may hold; `table.Holding` is the one kind."""
+
+    __slots__ = ()
 
 
 class Holder:
@@ -54,7 +57,7 @@ class Holder:
         self.pid = pid
         self.start = start
         self.sessions = 0
-        self.holdings: set[Holding] = set()
+        self.holdings: set[Share] = set()
         self._descriptor = descriptor
         self._ended = start == NO_PROCESS
         self._callbacks: list[Callable[[], None]] = []
@@ -165,6 +168,7 @@ class Holders:
         if peer is None and known is not None and known.descriptor >= 0 and not known.has_ended():
             return known
         try:
+            self.reserve.fill()
             descriptor, start = self.reserve.use(lambda: open_process(pid, None, peer))
         except ProcessLookupError:
             descriptor, start = -1, NO_PROCESS

@@ -8,27 +8,15 @@ ended holds nothing any more. What cannot be taken again at once is kept from ot
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
-from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
+from aiovirt.daemons.lockd.holder import NO_PROCESS
 from aiovirt.daemons.lockd.journal import Entry, Journal, find, take_over
 from aiovirt.daemons.lockd.upkeep import Upkeep
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import RpcError
 
 _log = get_logger("daemons.lockd.recovery")
-
-
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What is left to be done after a restart. journal: its descriptor, -1 without one.
-
-    endings: processes that the earlier program was about to end.
-    """
-
-    journal: int
-    endings: list[Holder]
 
 
 def recover(service: LockSpaceDispatch, path: str) -> None:

@@ -263,15 +263,19 @@ def _make_folders(path: str) -> None:
 def _remove_unshared(resource: Resource, descriptor: int) -> None:
     """Remove a file that was made for its lock, unless somebody else still shares it.
 
-    One that has been put in its place belongs to others.
+    One that has been put in its place goes, too, as with libvirt, unless somebody has it locked.
     """
+    path, replaced = resource.path, -1
     try:
         if resource.shared:
             kernel.lock_alone(descriptor)
-        if kernel.is_at(descriptor, resource.path):
-            os.unlink(resource.path)
-    except OSError:
+        if not kernel.is_at(descriptor, path):
+            replaced = lock_existing(path, _WRITE)
+        os.unlink(path)
+    except (OSError, AlreadyLocked):
         pass  # it is shared, or gone already: either way it is not ours to remove
+    if replaced >= 0:
+        kernel.close(replaced, path)
 
 
 def holders(resource: Resource) -> str:

@@ -11,8 +11,8 @@ import msgspec
 from aiovirt.daemons.lockd.dispatch import SESSION, LockSession, LockSpaceDispatch, Refusal
 from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
 from aiovirt.daemons.lockd.protocol import Owner
-from aiovirt.daemons.lockd.recovery import Inherited
-from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.daemons.lockd.table import Space
+from aiovirt.daemons.lockd.upkeep import Inherited
 from aiovirt.rpc.server.restart import Keep
 
 # Texts come from the wire and need not be UTF-8: they travel as bytes.
@@ -141,7 +141,7 @@ def _holder(service: LockSpaceDispatch, pid: int, start: int | None) -> Holder:
     return service.holders.named(pid, start or NO_PROCESS)
 
 
-def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
+def _save_space(space: Space, keep: Keep) -> SpaceState:
     directory = None if space.directory is None else space.directory.encode(errors=_ERRORS)
     return SpaceState(
         directory,

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from aiovirt.daemons.lockd import kernel
-from aiovirt.daemons.lockd.holder import Holder, Holders
+from aiovirt.daemons.lockd.holder import Holder, Holders, Share
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
-
-if TYPE_CHECKING:
-    from aiovirt.daemons.lockd.space import LockSpace
 
 _SHARED: Final = int(AcquireFlags.SHARED)
 
@@ -26,8 +23,18 @@ class Ledger(Protocol):
     def remove(self, slot: int) -> None: ...
 
 
+class Space(Protocol):
+    """A lockspace, as far as its resources need it (`LockSpace`)."""
+
+    directory: str | None
+    resources: dict[str, Resource]
+
+    def lock_again(self, resource: Resource) -> None: ...
+    def drop(self, resource: Resource) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
-class Holding:
+class Holding(Share):
     """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
 
     client: 0 when that was a client of an earlier lockd. slot: where it is in the journal.
@@ -54,7 +61,7 @@ class Resource:
     descriptor: int
     flags: int
     holdings: list[Holding]
-    space: LockSpace
+    space: Space
     _identity: tuple[int, int] | None = None
 
     @property
@@ -84,7 +91,7 @@ class LockTable:
 
     holders: Holders = field(default_factory=Holders)
     journal: Ledger | None = None
-    spaces: list[LockSpace] = field(default_factory=list)
+    spaces: list[Space] = field(default_factory=list)
     on_first: Callable[[], None] = lambda: None
     on_last: Callable[[], None] = lambda: None
     held: int = 0
@@ -135,7 +142,7 @@ class LockTable:
 
     def give_all_back(self, holder: Holder) -> int:
         """Give back everything that a process holds. Returns how much that was."""
-        holdings = list(holder.holdings)
+        holdings = [one for one in holder.holdings if isinstance(one, Holding)]
         for holding in holdings:
             self.give_back(holding)
         return len(holdings)

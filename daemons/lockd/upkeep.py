@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from aiovirt.daemons.lockd.holder import Holder
 from aiovirt.daemons.lockd.journal import Journal, pack_owner
 from aiovirt.daemons.lockd.space import holders
 from aiovirt.daemons.lockd.table import LockTable
@@ -23,6 +25,17 @@ _log = get_logger("daemons.lockd.upkeep")
 
 #: Seconds between two looks.
 CHECK_EVERY: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What is left to be done after a restart. journal: its descriptor, -1 without one.
+
+    endings: processes that the earlier program was about to end.
+    """
+
+    journal: int
+    endings: list[Holder]
 
 
 class NoJournal:

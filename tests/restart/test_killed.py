@@ -228,7 +228,7 @@ def test_a_journal_that_cannot_be_read_stops_the_daemon(lockd: Killable) -> None
     (lockd.folder / "lockd.journal").write_text("what is this?")
     with pytest.raises(
         harness.DaemonFailed,
-        match=r"ended with 2 .*\n.*is not a journal that this version can read",
+        match=r"ended with 3 .*\n.*is not a journal that this version can read",
     ):
         lockd.start()
 

@@ -19,6 +19,7 @@ import pytest
 
 from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder, Holders, open_process
 from aiovirt.daemons.lockd.protocol import REGISTER, Owner, RegisterArgs
+from aiovirt.daemons.lockd.spare import RESERVE
 from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually
@@ -64,14 +65,17 @@ def test_that_nobody_can_look_does_not_mean_that_it_has_ended(
 ) -> None:
     descriptor, start = open_process(process.pid, None)
     os.close(descriptor)
+    holders = Holders()
+    holders.reserve.fill()
     before = _descriptors()
     with monkeypatch.context() as patch:
         patch.setattr(os if what == "pidfd_open" else builtins, what, _raises(code))
         with pytest.raises(OSError, match=re.escape(os.strerror(code))):
-            Holders().find(process.pid)
+            holders.find(process.pid)
         holder = Holder(process.pid, start)
         assert not holder.has_ended()
-    assert _descriptors() == before
+        holders.reserve.drain()
+    assert _descriptors() == before - RESERVE
     assert not holder.has_ended()
     assert holder.descriptor >= 0, "it is watched as soon as that can be done"
     holder.close()
