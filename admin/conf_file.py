@@ -76,7 +76,7 @@ def parse(data: bytes) -> ConfFile:
     a TOML table, or that is larger than SIZE_MAX.
     """
     if len(data) > SIZE_MAX:
-        raise ConfError(1, f"the file has {len(data)} bytes; the maximum is {SIZE_MAX}")
+        raise ConfError(1, f"the file is too large: the maximum is {SIZE_MAX} bytes")
     try:
         return _Reader(data).read()
     except ConfError as error:

@@ -120,6 +120,25 @@ def test_sockets_go_to_the_servers_whose_units_they_are_named_after(
     assert who_accepts(systemd.folder / asked, process) == server
 
 
+def test_settings_that_passed_sockets_leave_without_effect_are_named_once(
+    systemd: Activator,
+) -> None:
+    run = systemd.folder / "run"
+    run.mkdir()
+    (run / "virtd.conf").write_text(
+        'unix_sock_group = "root"\nunix_sock_ro_perms = "0777"\nlisten_tls = 1\n'
+        'tls_port = "1"\nmax_clients = 100\nauth_unix_ro = "none"\n'
+    )
+    path = systemd.unix("virtd-sock")
+    process = systemd.start("virtd.socket")
+    systemd.ready()
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert path.exists()
+    (line,) = (line for line in said.splitlines() if "have no effect" in line)
+    assert line.endswith('settings="listen_tls tls_port unix_sock_group unix_sock_ro_perms"')
+
+
 @pytest.mark.parametrize("names", ["", "unknown:unknown"])
 @pytest.mark.parametrize(("asked", "server"), [("x-admin-sock", "admin"), ("x-sock", "virtd")])
 def test_sockets_without_names_go_by_their_paths(
