@@ -35,6 +35,7 @@ from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
 from aiovirt.daemons.runtime.settings.file import below, known, with_fixed
 from aiovirt.daemons.runtime.settings.template import settings_file
 from aiovirt.daemons.runtime.start import Start
+from aiovirt.rpc import logs
 from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ class _Process:
         earlier = start.document.logging if start.document is not None else None
         log = LogSettings(self.kind.name, self.options, start.settings, earlier)
         bridge_stdlib()
+        logs.load()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve_on_loop(start, log, settings, fresh))

@@ -34,8 +34,15 @@ class StartError(Exception):
         self.status = status
 
 
-def one_line(text: str) -> str:
-    """Return a text in which control characters, and so ends of lines, are visible."""
+def one_line(text: str, length: int = 2000) -> str:
+    """Return a text in which control characters, and so ends of lines, are visible.
+
+    Args:
+        text: for a message.
+        length: the number of its characters that are shown; the middle of a longer text is left out.
+    """
+    if len(text) > length:
+        text = f"{text[: length // 2]} ... {text[-length // 2 :]}"
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 

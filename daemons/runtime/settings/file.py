@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from aiovirt.admin.conf_file import SIZE_MAX, ConfError, ConfFile, parse
-from aiovirt.daemons.runtime.process.failure import quoted
+from aiovirt.daemons.runtime.process.failure import one_line, quoted
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
 from aiovirt.daemons.runtime.settings.declaration import (
     Fixed,
@@ -138,7 +138,7 @@ def _checked(setting: Setting, found: object, where: str) -> Value:
     try:
         return setting.kind.check(found)
     except ValueError as error:
-        because = f": {error}" if str(error) else ""
+        because = f": {one_line(str(error), 200)}" if str(error) else ""
         raise SettingsError(
             f"{where}: {setting.name} = {_as_written(found)} is not possible:"
             f" it has to be {setting.kind.allowed}{because}"
