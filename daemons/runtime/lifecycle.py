@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiovirt.daemons.runtime.handover.reexec import Inheritance, Restart, inherited, take_signals
 from aiovirt.daemons.runtime.logging import LogSettings
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.kind import DaemonKind
 
 _log = get_logger("daemons.runtime.lifecycle")
+
+#: Seconds between two requests for more time at the end, and their number: ten minutes for calls in
+#: flight, whatever the unit says.
+_EXTENSION: Final = 20.0
+_EXTENSIONS: Final = 30
 
 
 def run_process(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
@@ -260,7 +265,7 @@ class _Process:
         take_signals()
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
-        await instance.daemon.serve(self._ready, self.notifier.stopping)
+        await instance.daemon.serve(self._ready, self._stopping)
         _log.info("ended")
 
     def _ready(self) -> None:
@@ -269,6 +274,16 @@ class _Process:
         self.notifier.ready()
         if self.parent is not None:
             self.parent.ready()
+
+    def _stopping(self) -> None:
+        """Tell systemd, and ask for more time while calls in flight are being answered."""
+        self.notifier.stopping()
+        self._extend(asyncio.get_running_loop(), _EXTENSIONS)
+
+    def _extend(self, loop: asyncio.AbstractEventLoop, more: int) -> None:
+        self.notifier.extend_timeout(2 * _EXTENSION)
+        if more:
+            loop.call_later(_EXTENSION, self._extend, loop, more - 1)
 
 
 def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

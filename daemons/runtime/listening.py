@@ -66,6 +66,10 @@ class Listening:
             if isinstance(one, TcpSocket) and one.tls
         )
 
+    def units(self, name: str) -> list[str]:
+        """Return the names of the socket units of the daemon `name`."""
+        return [*(_unit(name, known) for known in self._access), _admin_unit(name)]
+
     def begin(self, main: Server, admin: Server) -> None:
         """Give both servers their sockets. Raises StartError."""
         if self._passed:
@@ -127,11 +131,10 @@ class Listening:
             return
         declared = self._declaration(main.name, one)
         if declared is None:
-            units = [_unit(main.name, known) for known in self._access]
             raise StartError(
                 Failure.NETWORK,
-                f"{one}, which systemd passed, is for no server:"
-                f" {', '.join((*units, _admin_unit(main.name)))} are known",
+                f"{one}, which systemd passed, belongs to no server:"
+                f" {', '.join(self.units(main.name))} are known",
             )
         main.adopt(one.sock, self._access[declared])
 

@@ -195,8 +195,12 @@ class LogSettings:
         self._default_in_force = default
 
     def save(self) -> LoggingState:
-        """Write down what is in force, for `earlier` of the next program."""
+        """Write down what is in force, for `earlier` of the next program.
+
+        The execution of that program ends our threads, so everything logged is written first.
+        """
         control = self.control
+        control.flush()
         # As they were asked for, without the stars that are put around every match.
         filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
         return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)

@@ -25,7 +25,9 @@ KINDS = {kind.name: kind for kind in kinds()}
 PATIENCE = 20
 
 
-async def serve_nobody(daemon: Daemon, ready: Callable[[], Any], stopping: Callable[[], Any]) -> None:
+async def serve_nobody(
+    daemon: Daemon, ready: Callable[[], Any], stopping: Callable[[], Any]
+) -> None:
     """Take the place of `Daemon.serve`: say ready, and end."""
     ready()
 

@@ -181,6 +181,7 @@ def test_it_tells_systemd_when_it_ends(start: Starter) -> None:
     one = start()
     one.process.send_signal(signal.SIGTERM)
     one.wait_for("STOPPING=1")
+    one.wait_for("EXTEND_TIMEOUT_USEC=40000000")
 
 
 def test_it_ends_by_itself_when_nobody_comes(start: Starter) -> None:

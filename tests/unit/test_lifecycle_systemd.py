@@ -81,7 +81,7 @@ class Activator:
         return process
 
     def ready(self) -> None:
-        assert self.news.recv(4096) == b"READY=1"
+        assert self.news.recv(4096).startswith(b"READY=1\n")
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_news_reach_an_abstract_address_and_the_variable_is_taken_away(
         news.bind(f"\0{name}")
         news.settimeout(PATIENCE)
         Notifier.from_environment().ready()
-        assert news.recv(100) == b"READY=1"
+        assert news.recv(100) == b"READY=1\nSTATUS=Accepting clients"
     assert "NOTIFY_SOCKET" not in os.environ
 
 

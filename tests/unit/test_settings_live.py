@@ -56,6 +56,7 @@ class Setup:
         return self.logged().removeprefix(before)
 
     def logged(self) -> str:
+        self.control.flush(PATIENCE)
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     @property

@@ -79,8 +79,25 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (folder / "text").write_text("not what is wanted\n")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(folder / "socket"))
-    names = ("fifo", "loop", "dangling", "empty", "text", "text/below", "socket", "", "../.", "none")
-    return [*(f"{folder}/{name}" for name in names), "/dev/null", "/dev/zero", "/dev/full", "/proc/self"]
+    names = (
+        "fifo",
+        "loop",
+        "dangling",
+        "empty",
+        "text",
+        "text/below",
+        "socket",
+        "",
+        "../.",
+        "none",
+    )
+    return [
+        *(f"{folder}/{name}" for name in names),
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/proc/self",
+    ]
 
 
 def values(setting: Setting, places: list[str]) -> Iterator[bytes]:
@@ -96,7 +113,7 @@ def values(setting: Setting, places: list[str]) -> Iterator[bytes]:
 def needed(setting: Setting) -> bytes:
     """Lines that make a daemon use the setting."""
     if setting.name in ("listen_addr", "tcp_port"):
-        return b'listen_tcp = 1\n' + (b'tcp_port = "0"\n' if setting.name == "listen_addr" else b"")
+        return b"listen_tcp = 1\n" + (b'tcp_port = "0"\n' if setting.name == "listen_addr" else b"")
     if setting.name == "listen_tcp":
         return b'tcp_port = "0"\nlisten_addr = "127.0.0.1"\n'
     if setting.group == "TLS":
