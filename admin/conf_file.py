@@ -63,7 +63,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class ConfFile:
-    """What a settings file says. entries: by name, in the order of the file."""
+    """The content of a settings file. entries: by name, in the order of the file."""
 
     entries: Mapping[str, Entry]
     repeated: tuple[Repeated, ...] = ()

@@ -170,7 +170,7 @@ class AdminUri(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What one settings file says of URIs.
+    """The URIs in one settings file.
 
     Both virtadm.conf (ours) and libvirt-admin.conf (libvirt's) have `uri_default`, a string, and
     `uri_aliases`, a list of "NAME=URI".

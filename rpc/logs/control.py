@@ -227,7 +227,7 @@ class LogControl:
         return [live.output for live in OUTLET.lives]
 
     def filters_text(self) -> str:
-        """Returns the filters as libvirt prints them, each with a space behind it."""
+        """Returns the filters as libvirt prints them, each followed by a space."""
         return filters_text(self._filters)
 
     def outputs_text(self) -> str:

@@ -1,4 +1,4 @@
-"""What the code that logs sees: a `Logger` per source, with switches that are plain attributes.
+"""The face for code that logs: a `Logger` per source, with switches that are plain attributes.
 
 Rules of this file: a statement that is off costs one attribute read and nothing else, so whether a
 logger is on is worked out when settings change, never when something is logged. `SWITCHBOARD` knows

@@ -72,7 +72,7 @@ class TlsFiles:
 
 @dataclass(slots=True)
 class Credentials:
-    """What TLS is to be set up with.
+    """The checked certificates, key and revocation lists that TLS is set up with.
 
     chain: the own certificate, then the others of its file; empty, and no key, for a client that has
     none. crls: every revocation list of the file. The `_pem` are written from what was checked, so that
@@ -133,7 +133,15 @@ def load(
 
 
 def peer_certificate(data: bytes, *, server: bool) -> x509.Certificate:
-    """What a peer has shown, in DER. server: whether the peer is the server. Raises CertificateError."""
+    """Read the certificate of a peer.
+
+    Args:
+        data: the certificate in DER.
+        server: whether the peer is the server.
+
+    Raises:
+        CertificateError: it cannot be read.
+    """
     kind, file = f"The {'server' if server else 'client'} certificate", "[session]"
     try:
         return x509.load_der_x509_certificate(data)

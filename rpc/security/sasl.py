@@ -37,7 +37,7 @@ class SaslError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """What proves that somebody knows a password, by one mechanism."""
+    """The proof that somebody knows a password, by one mechanism."""
 
     salt: bytes
     stored_key: bytes
@@ -208,7 +208,7 @@ class ClientExchange:
         self.complete = False
 
     def first(self) -> bytes:
-        """What to begin with."""
+        """Return the first message."""
         return str(self._client.get_client_first()).encode()
 
     def step(self, data: bytes) -> bytes:

@@ -22,7 +22,7 @@ TIMEOUT_MAX = (2**31 - 1) // 1000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asked for; None where it did not say."""
+    """The options of a command line; None for an option that it does not have."""
 
     config: str | None = None
     background: bool = False

@@ -1,5 +1,4 @@
-"""What a setting is: its name, the values it takes, and what becomes of a change while the daemon
-runs.
+"""The declaration of a setting: its name, its values, and the effect of a change while the daemon runs.
 
 Nothing here knows any particular setting (`catalogue` does) or any file (`file` does).
 """
@@ -34,7 +33,7 @@ class ValueKind(Protocol):
 
     @property
     def allowed(self) -> str:
-        """What is allowed, as the end of the sentence "it has to be ..."."""
+        """The allowed values, as the end of the sentence "it has to be ..."."""
 
     def check(self, found: object) -> Value:
         """The value as the daemon uses it. Raises ValueError when `found` is not of this kind."""
@@ -56,7 +55,7 @@ class Integer:
         return f"a whole number from {self.lowest} to {self.highest}"
 
     def check(self, found: object) -> int:
-        """See `ValueKind`. TOML's `true` is no number, though Python's `True` is an int."""
+        """See `ValueKind`. TOML's `true` is not a number, though Python's `True` is an int."""
         if type(found) is int and self.lowest <= found <= self.highest:
             return found
         raise ValueError
