@@ -37,6 +37,10 @@ _REFERENCE: Final = re.compile(
 )
 
 
+#: Bytes that a settings file may have (see `conf_file`, which is loaded late).
+SETTINGS_MAX: Final = 10 * 1024 * 1024
+
+
 class UriError(ValueError):
     """A URI, or a settings file that speaks of URIs, that cannot be used; the text says why."""
 
@@ -166,7 +170,7 @@ class AdminUri(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What one settings file says of URIs.
+    """The URIs in one settings file.
 
     Both virtadm.conf (ours) and libvirt-admin.conf (libvirt's) have `uri_default`, a string, and
     `uri_aliases`, a list of "NAME=URI".
@@ -209,21 +213,23 @@ def settings_files(where: Directories) -> tuple[str, ...]:
 
 
 def read_settings(file: str) -> Settings:
-    """Read one settings file (TOML); a file that isn't there says nothing.
+    """Read one settings file, in libvirt's syntax or TOML; a missing file says nothing.
 
-    Raises UriError, with the file's name, when it cannot be read or is not as it should be.
+    Blocks, but never for a FIFO or a device. Raises UriError, with the file's name, when it cannot be
+    read or has a mistake.
     """
+    from aiovirt.rpc.security.regular import read_regular
+
     try:
-        with open(file, encoding="utf-8") as opened:
-            text = opened.read()
+        data = read_regular(file, SETTINGS_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return Settings(file, None, ())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UriError(f"cannot read the settings file '{file}': {error}") from error
-    # As installed these files hold comments only: a TOML parser is loaded for more than that.
-    if not re.search(r"^\s*[^\s#]", text, re.MULTILINE):
+    except OSError as error:
+        raise UriError(f"cannot read the settings file '{file}': {error.strerror}") from error
+    # As installed these files hold comments only: the reader is loaded for more than that.
+    if not re.search(rb"^\s*[^\s#]", data, re.MULTILINE):
         return Settings(file, None, ())
-    return _settings(file, _parse_toml(file, text))
+    return _settings(file, _parse(file, data))
 
 
 def resolve(
@@ -265,13 +271,14 @@ def _settings(file: str, table: Mapping[str, Any]) -> Settings:
     return Settings(file, default, tuple(aliases))
 
 
-def _parse_toml(file: str, text: str) -> Mapping[str, Any]:
-    import tomllib  # 10 ms that only somebody with settings pays
+def _parse(file: str, data: bytes) -> Mapping[str, Any]:
+    from aiovirt.admin.conf_file import ConfError, parse
 
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not all that tomllib refuses is its own error
-        raise UriError(f"configuration file syntax error: {file}: {error}") from error
+        entries = parse(data).entries
+    except ConfError as error:
+        raise UriError(f"configuration file syntax error: {file}:{error.line}: {error}") from error
+    return {name: entry.value for name, entry in entries.items()}
 
 
 def _unsupported(text: str) -> UriError:

@@ -20,12 +20,14 @@ from collections.abc import Sequence
 
 from aiovirt.admin.cli.failure import CommandSyntaxError, Leave
 from aiovirt.admin.cli.terminal import Level, OutputGone, Terminal
+from aiovirt.admin.standard_streams import fill_standard_descriptors
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run virtadm with these words (default: those of the process); its exit status."""
+    fill_standard_descriptors()
     words = list(sys.argv if argv is None else argv)
     progname = os.path.basename(words[0]) if words else ""
     # What was no UTF-8 on the way in leaves as it came; what the locale cannot write leaves as UTF-8.

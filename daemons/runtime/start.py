@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """What a daemon starts with.
+    """The circumstances of one start.
 
     settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.
     document: what the program before this one left, if this is a restart.

@@ -51,6 +51,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `virtd`. Returns its exit status."""
-    from aiovirt.daemons.runtime.lifecycle import run
+    from aiovirt.daemons.runtime.entry import run
 
     return run(KIND)

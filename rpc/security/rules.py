@@ -58,7 +58,7 @@ class Examined:
     warnings: list[str] = field(default_factory=list)
 
     def refusal(self, rule: str, problem: str, remedy: str) -> CertificateError:
-        """What to raise: "The server certificate FILE (NAME) PROBLEM; REMEDY"."""
+        """Make the error to raise: "The server certificate FILE (NAME) PROBLEM; REMEDY"."""
         text = f"{self._head()} {problem}; {remedy}"
         return CertificateError(rule, text, file=self.file, certificate=self.name)
 

@@ -36,7 +36,7 @@ SOON: Final = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """What a server asks of its own certificate and of its clients'.
+    """The demands of a server on its own certificate and on those of its clients.
 
     verify: clients need a certificate of a CA that is trusted; sanity: the own files are checked, not
     only read; allowed: patterns of names, of which a client's has to match one, None for any;
@@ -153,7 +153,7 @@ def _load(files: TlsFiles, policy: TlsPolicy) -> tuple[Credentials, ssl.SSLConte
 def client_context(
     files: TlsFiles, *, verify: bool = True, priority: str = "", sanity: bool = True
 ) -> ssl.SSLContext:
-    """What a client connects with. Blocks. Raises CertificateError, and ValueError for the priority.
+    """Make the context of a client. Blocks. Raises CertificateError, and ValueError for the priority.
 
     verify: whether the server's certificate, and its name, have to be right.
     """
@@ -179,7 +179,7 @@ def _equip(context: ssl.SSLContext, credentials: Credentials, priority: str) -> 
 
 @contextlib.contextmanager
 def _openssl_takes_it() -> Iterator[None]:
-    """What OpenSSL does not like of files that were checked is a CertificateError too."""
+    """Turn OpenSSL's refusal of files that were checked into a CertificateError."""
     try:
         yield
     except ssl.SSLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -196,13 +197,25 @@ def test_wrong_settings_are_not_in_the_way_of_a_uri(tmp_path: Path) -> None:
     assert str(uri) == "virtd:///session"
 
 
-def test_settings_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_settings_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "virtadm.conf"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(UriError, match="cannot read the settings file"):
+    with pytest.raises(UriError, match=r"virtadm\.conf:1: expected the name of a setting"):
         read_settings(str(file))
-    with pytest.raises(UriError, match="cannot read the settings file"):
+    with pytest.raises(UriError, match=r"cannot read the settings file .* it is a directory"):
         read_settings(str(tmp_path))
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UriError, match=r"cannot read the settings file .* it is a FIFO"):
+        read_settings(str(tmp_path / "fifo"))
+
+
+def test_settings_mean_what_they_mean_to_libvirt(tmp_path: Path) -> None:
+    file = tmp_path / "libvirt-admin.conf"
+    file.write_bytes(
+        b'uri_default = "a\\b" # caf\xe9\nuri_default = "c"\nuri_aliases = ["x=y", ]\n'
+    )
+    found = read_settings(str(file))
+    assert (found.default, found.aliases) == ("a\\b", ("x=y",))
 
 
 def test_root_and_users_have_libvirts_settings_in_different_places() -> None:

@@ -27,7 +27,7 @@ from aiovirt.daemons.runtime.settings.verify import (
     absolute_path,
     filters,
     formats,
-    not_empty,
+    group,
     outputs,
 )
 
@@ -180,7 +180,7 @@ SOCKETS = (
     Setting(
         name="unix_sock_group",
         group="Sockets",
-        kind=Text("the name or number of a group, in quotes", not_empty),
+        kind=Text("the name or number of a group, in quotes", group),
         default=None,
         change=Fixed(BOUND),
         example='"libvirt"',
