@@ -147,7 +147,7 @@ class AdminDispatch:
             else:
                 params.append(string("sock_addr", subject.address()))
                 if subject.x509_name:
-                    params.append(string("x509_dname", subject.x509_name))
+                    params.append(string("tls_x509_dname", subject.x509_name))
         except OSError:  # it went while its names were looked up
             raise _no_client(server, args.client.id, ErrorDomain.ADMIN) from None
         return protocol.ClientInfo(params)

@@ -13,8 +13,8 @@ from aiovirt.admin.cli.invocation import Invocation, Value
 from aiovirt.admin.cli.parser import parse_partial
 from aiovirt.admin.cli.table import Command, OptionKind
 
-#: How long, in seconds, somebody who pressed Tab waits for a daemon.
-_PATIENCE: Final = 2.0
+#: Seconds that a user who pressed Tab waits for a daemon.
+PATIENCE: Final = 2.0
 
 if TYPE_CHECKING:
     from aiovirt.admin.cli.session import AdminSession
@@ -64,7 +64,7 @@ async def _inside(session: AdminSession, command: Command, values: list[Value]) 
     if here.complete is None:
         return []
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             if not session.connected:
                 await session.reconnect(silently=True)
             return await here.complete(session, Invocation(command, tuple(values)))

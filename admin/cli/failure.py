@@ -41,8 +41,6 @@ def text_of(error: Exception) -> str:
     """An error as one line for a person."""
     if isinstance(error, RpcError):
         return error.message
-    if isinstance(error, TimeoutError):
-        return "the daemon did not answer in time"
     return str(error) or type(error).__name__
 
 

@@ -22,6 +22,7 @@ OPTIONS: Final = (
     ("-l", "--log=FILE", "log what is said to a file"),
     ("-o", "--output=FORMAT", "form of answers: text or json"),
     ("-q", "--quiet", "answers only"),
+    ("", "--timeout=SECONDS", "give up on a daemon that has not answered a call by then"),
     ("-v", "", "short version"),
     ("-V", "", "long version"),
     ("", "--version[=TYPE]", "version, TYPE is short or long (default short)"),

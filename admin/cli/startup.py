@@ -10,6 +10,7 @@ Source: libvirt's tools/virt-admin.c (vshAdmParseArgv) and vsh.c (vshInitDebug).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
@@ -33,6 +34,10 @@ Compiled with support for: Daemon Debug Readline
 """
 
 
+#: A number of seconds, without what else Python takes for a number.
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+
 class _Takes(Enum):
     NOTHING = auto()
     VALUE = auto()
@@ -46,11 +51,12 @@ _LONG: Final[Mapping[str, tuple[str, _Takes]]] = {
     "log": ("l", _Takes.VALUE),
     "output": ("o", _Takes.VALUE),
     "quiet": ("q", _Takes.NOTHING),
+    "timeout": ("timeout", _Takes.VALUE),  # without a letter
     "version": ("v", _Takes.MAYBE),
 }
 _SHORT: Final = {
     "V": _Takes.NOTHING,
-    **{letter: takes for letter, takes in _LONG.values() if letter != "v"},
+    **{letter: takes for letter, takes in _LONG.values() if letter not in ("v", "timeout")},
     "v": _Takes.NOTHING,
 }
 
@@ -59,12 +65,13 @@ class Startup:
     """What the program was asked to do.
 
     uris: what -c named, in order, without repetitions. words: the command, empty for the interactive
-    shell.
+    shell. timeout: seconds that a daemon has for each answer, None for ever.
     """
 
     def __init__(self) -> None:
         self.uris: list[str] = []
         self.words: list[str] = []
+        self.timeout: float | None = None
 
 
 def read_environment(terminal: Terminal, environ: Mapping[str, str] = os.environ) -> None:
@@ -132,7 +139,8 @@ def _long_option(word: str, rest: Iterator[str], terminal: Terminal) -> tuple[st
 def _demand(terminal: Terminal, letter: str, value: str | None) -> str:
     if value is None:
         name = next(name for name, (other, _) in _LONG.items() if other == letter)
-        raise _refuse(terminal, f"option '-{letter}'/'--{name}' requires an argument")
+        spelling = f"'--{name}'" if letter == name else f"'-{letter}'/'--{name}'"
+        raise _refuse(terminal, f"option {spelling} requires an argument")
     return value
 
 
@@ -161,10 +169,21 @@ def _apply(startup: Startup, terminal: Terminal, letter: str, name: str, value: 
             terminal.json = text == "json"
         case "q":
             terminal.quiet = True
+        case "timeout":
+            startup.timeout = _timeout(terminal, text)
         case _:
             long = letter == "V" or text == "long"
             terminal.write(_VERSION if long else f"{_LIBVIRT}\n")
             raise Leave(0)
+
+
+def _timeout(terminal: Terminal, text: str) -> float:
+    seconds = float(text) if _SECONDS.fullmatch(text) else 0.0
+    if not 0 < seconds < float("inf"):
+        raise _refuse(
+            terminal, f"option --timeout takes a positive number of seconds, not '{text}'"
+        )
+    return seconds
 
 
 def _set_debug(terminal: Terminal, name: str, text: str) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from aiovirt.admin.cli.failure import Leave
 
@@ -26,6 +27,8 @@ class Level(IntEnum):
     ERROR = 4
 
 
+#: Control characters, which a terminal would obey, except those that lay out a text.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_AS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR")
 
 
@@ -57,10 +60,14 @@ class Terminal:
         # The standard streams are None when a caller has closed them.
         self._out = out or sys.stdout or io.StringIO()
         self._err = err or sys.stderr or io.StringIO()
+        self._out_obeys = self._out.isatty()
+        self._err_obeys = self._err.isatty()
         self._log: int | None = None
 
     def write(self, text: str) -> None:
         """Print text that the user asked for."""
+        if self._out_obeys:
+            text = harmless(text)
         try:
             self._out.write(text)
         except OSError as error:
@@ -105,6 +112,7 @@ class Terminal:
             self.on_error(text)
             return
         self.flush()
+        text = harmless(text) if self._err_obeys else text
         self._err.write(f"error: {text}\n")
         self._err.flush()
 
@@ -149,6 +157,11 @@ class Terminal:
         except OSError as error:
             self.close_log()
             self.error(f"failed to write the log file: {error}")
+
+
+def harmless(text: str) -> str:
+    """Write control characters as \\xNN: a name from a daemon must not steer the user's terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def as_json(data: Any) -> str:

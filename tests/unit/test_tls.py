@@ -363,7 +363,7 @@ async def test_client_info_says_who_it_is(house: TlsHouse, pki: Pki) -> None:
         assert client.transport == admin.Transport.TLS
         info = await keeper.call(admin.CLIENT_GET_INFO, admin.ClientArgs(client, 0))
         found = to_dict(info.params)
-        assert found["x509_dname"] == "CN=a client"
+        assert found["tls_x509_dname"] == "CN=a client"
         assert str(found["sock_addr"]).startswith("127.0.0.1:")
 
 
