@@ -44,6 +44,7 @@ async def _pki_init(session: AdminSession, command: Invocation) -> None:
             hosts=hosts,
             days=pki.DEFAULT_DAYS if days is None else days,
             force=command.given("force"),
+            layout=pki.SYSTEM if command.given("system") else pki.PRIVATE,
         )
     except FileExistsError as error:
         raise CommandFailed(f"No PKI made in '{folder}'", f"{error} (--force)") from error
@@ -274,7 +275,12 @@ GROUP: Final = Group(
                     "how long they are valid (default: 365)",
                     named_only=True,
                 ),
-                Option("force", OptionKind.FLAG, "replace those that are there"),
+                Option("force", OptionKind.FLAG, "replace existing files"),
+                Option(
+                    "system",
+                    OptionKind.FLAG,
+                    "the folders and modes of /etc/pki, for all users of the machine",
+                ),
                 Option(
                     "host",
                     OptionKind.REST,
