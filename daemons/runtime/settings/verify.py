@@ -5,6 +5,7 @@ Each function raises ValueError; its text goes into the message behind what is a
 
 from __future__ import annotations
 
+from aiovirt.admin.compatibility import version_number
 from aiovirt.rpc.logs.settings import parse_filters, parse_formats, parse_outputs
 
 filters = parse_filters
@@ -32,6 +33,11 @@ def tls_priority(text: str) -> None:
         from aiovirt.rpc.security.priority import apply_priority
 
         apply_priority(text, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+
+def version(text: str) -> None:
+    """Refuse a text that is not a version of libvirt."""
+    version_number(text)
 
 
 def port(text: str) -> None:
