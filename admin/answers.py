@@ -1,4 +1,4 @@
-"""What a daemon answers about its servers and clients, as the API's callers get it.
+"""Answers of a daemon about its servers and clients, as the API's callers get them.
 
 A field that the daemon did not send is None. `received` has everything that it did send, in its order,
 so that fields of later versions are not lost.

@@ -1,4 +1,4 @@
-"""What a caller of the API may pass, checked before anything is sent.
+"""Checks of the arguments that a caller of the API passes, made before anything is sent.
 
 Every check returns the value, or raises TypeError or ValueError with the value and the rule.
 """

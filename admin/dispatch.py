@@ -297,7 +297,7 @@ def _client_ref(client: Client) -> protocol.ClientRef:
 
 
 async def _local_identity(client: Client) -> list[TypedParam]:
-    """What the kernel and the name services say of a client on a UNIX socket.
+    """Ask the kernel and the name services about a client on a UNIX socket.
 
     Raises OSError when the client is gone.
     """

@@ -172,7 +172,7 @@ def _files(root: Path, role: str) -> TlsFiles:
 
 
 def _alternatives(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    """What a client compares the host with that it connects to."""
+    """Return the names with which a client compares the host that it connects to."""
     if not hosts:
         raise ValueError("a server's certificate needs at least one host")
     names: list[x509.GeneralName] = []

@@ -166,7 +166,7 @@ class ClientArgs:
 
 @xdr.struct
 class ClientInfo:
-    """What is known of a client."""
+    """The identity of a client."""
 
     params: Annotated[list[TypedParam], xdr.Array(TypedParam, CLIENT_INFO_MAX)]
 

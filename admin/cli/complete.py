@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 
 async def complete_line(session: AdminSession, line: str, word: str) -> list[str]:
-    """What the last word of a line may become, in the table's or the daemon's order.
+    """Return the completions of a line's last word, in the table's or the daemon's order.
 
-    word: that word as the shell sees it, possibly empty.
+    Args:
+        session: the shell's session.
+        line: the line up to the cursor.
+        word: its last word as the shell sees it, possibly empty.
     """
     partial = parse_partial(line, session.table)
     # `help` alone may become another command; `help ` is followed by its options.
@@ -69,4 +72,4 @@ async def _inside(session: AdminSession, command: Command, values: list[Value]) 
                 await session.reconnect(silently=True)
             return await here.complete(session, Invocation(command, tuple(values)))
     except (CommandFailed, *CALL_FAILURES):  # TimeoutError is among them
-        return []  # nobody asked for an error while typing
+        return []  # no errors are shown while a user types

@@ -106,7 +106,7 @@ async def _self_test(session: AdminSession, command: Invocation) -> None:
 
 
 def _flaw(command: Command) -> str:
-    """What is wrong with a declaration, or nothing."""
+    """Return the flaw of a declaration, or an empty string."""
     if not command.help:
         return "lacks help"
     seen_optional = False

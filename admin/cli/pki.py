@@ -1,4 +1,4 @@
-"""The commands about certificates: make some for development, and check those that there are.
+"""The commands about certificates: make some for development, and check existing ones.
 
 They work on files and need no daemon. Source of what is checked, besides the rules of
 `rpc.security.certificates`: libvirt's tools/virt-pki-validate.in.
@@ -75,7 +75,7 @@ async def _pki_check(session: AdminSession, command: Invocation) -> None:
 
 
 def _asked(command: Invocation) -> Iterator[tuple[str, TlsFiles, bool]]:
-    """What to check: whose files, which, and whether they have to be there."""
+    """Yield the files to check: the role, the files, and whether they have to exist."""
     from aiovirt.admin import pki
     from aiovirt.rpc.security.certificates import TlsFiles
 
@@ -102,7 +102,7 @@ def _there(files: TlsFiles) -> bool:
 
 @dataclass(slots=True)
 class _Report:
-    """What was found, each thing once. rows: certificates, keys and revocation lists."""
+    """All findings, each once. rows: certificates, keys and revocation lists."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
@@ -217,7 +217,7 @@ def _host_warnings(file: str, hosts: list[str]) -> Iterator[str]:
 
 
 def _check_key_file(report: _Report, role: str, path: str) -> None:
-    """Who may read a key, and replace it."""
+    """Check which users can read a key, and replace it."""
     try:
         status = os.stat(path)
     except OSError:

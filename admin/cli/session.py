@@ -113,7 +113,7 @@ class AdminSession:
             self._connection.abort()
 
     def expect_loss(self) -> None:
-        """From now on it is no news that the daemon hangs up."""
+        """Report the end of the connection no more: from now on it is expected."""
         self._loss_told = True
 
     async def _run_one(self, invocation: Invocation) -> bool:

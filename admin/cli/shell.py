@@ -185,7 +185,7 @@ class _Lines:
         return line
 
     def _complete(self, word: str, state: int) -> str | None:
-        """For readline: the match number `state`, None behind the last."""
+        """For readline: return the match number `state`, None after the last."""
         if state == 0:
             line = readline.get_line_buffer()[: readline.get_endidx()]
             self._matches = self._loop.run(self._find(line, word))

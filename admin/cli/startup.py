@@ -1,7 +1,7 @@
 """The program's own options: those in front of the command.
 
 The rules are getopt_long's, as virt-admin uses it: the first word that is no option ends them; short
-options may stand together; long ones may be cut short and take their value behind `=` or as the next
+options may stand together; long ones may be cut short and take their value after `=` or as the next
 word.
 
 Source: libvirt's tools/virt-admin.c (vshAdmParseArgv) and vsh.c (vshInitDebug).
@@ -41,7 +41,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 class _Takes(Enum):
     NOTHING = auto()
     VALUE = auto()
-    MAYBE = auto()  # behind `=` only
+    MAYBE = auto()  # after `=` only
 
 
 _LONG: Final[Mapping[str, tuple[str, _Takes]]] = {
@@ -62,7 +62,7 @@ _SHORT: Final = {
 
 
 class Startup:
-    """What the program was asked to do.
+    """The request to the program.
 
     uris: what -c named, in order, without repetitions. words: the command, empty for the interactive
     shell. timeout: seconds that a daemon has for each answer, None for ever.

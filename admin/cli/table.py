@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OptionKind(Enum):
-    """What an option takes (libvirt: vshCmdOptType)."""
+    """The kind of value that an option takes (libvirt: vshCmdOptType)."""
 
     FLAG = auto()  # nothing
     STRING = auto()  # a string, optional

@@ -33,7 +33,7 @@ _SHOWN_AS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR")
 
 
 class OutputGone(Exception):
-    """The standard output takes no more. error: why; a broken pipe is no reason to complain."""
+    """The standard output takes no more. error: why; a broken pipe is not reported."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -41,7 +41,7 @@ class OutputGone(Exception):
 
 
 class Terminal:
-    """What a session writes to.
+    """The output of a session.
 
     progname: this program's name. quiet: leave out what is not the answer itself; json: answers are
     JSON, one document a line. on_answer, on_error: take JSON answers and errors in place of the
@@ -74,7 +74,7 @@ class Terminal:
             raise OutputGone(error) from error
 
     def write_bytes(self, data: bytes) -> None:
-        """Write bytes as they are, at once; a text stream gets what is no UTF-8 marked as such."""
+        """Write bytes as they are, at once; a text stream gets U+FFFD for those that are not UTF-8."""
         binary = getattr(self._out, "buffer", None)
         if binary is None:
             self.write(data.decode(errors="replace"))
@@ -106,7 +106,7 @@ class Terminal:
             self.write(as_json(data) + "\n")
 
     def error(self, text: str) -> None:
-        """Print a line on the standard error, behind everything that was printed before."""
+        """Print a line on the standard error, after everything that was printed before."""
         self._write_log(Level.ERROR, text)
         if self.on_error is not None:
             self.on_error(text)
@@ -165,7 +165,7 @@ def harmless(text: str) -> str:
 
 
 def as_json(data: Any) -> str:
-    """JSON on one line. What was no UTF-8 on the wire becomes U+FFFD."""
+    """JSON on one line. Bytes that were not UTF-8 on the wire become U+FFFD."""
     import json
 
     text = json.dumps(data, ensure_ascii=False)
