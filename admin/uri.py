@@ -5,6 +5,9 @@
     virtd:/// lockd:/// logd:///       ours: aiovirt/NAME-admin-sock, under /run for root, else as above
     ANY:///?socket=PATH                the socket at PATH
 
+Admin sockets are UNIX sockets of this machine. libvirt ignores a user, host or port in an admin URI and
+reaches the local daemon; here such a URI is refused, and so is a transport such as `+ssh`.
+
 Which daemons are ours, and which other packages add to them, `plugins` knows. Nothing is connected or
 looked for here, and nothing is read but settings files. Which URI stands when none is named, and what
 an alias means, is in `resolve`.
@@ -124,7 +127,8 @@ class AdminUri(NamedTuple):
                 yield _unescape(name), _unescape(value)
 
     def socket_path(self, where: Directories | None = None) -> str:
-        """The path of the daemon's admin socket. Raises UriError when the URI leads to none."""
+        """Return the path of the daemon's admin socket. Raises UriError if the URI leads to none."""
+        self._refuse_other_machines()
         path = None
         for name, value in self.parameters():
             if name != "socket":
@@ -135,6 +139,28 @@ class AdminUri(NamedTuple):
         if "\0" in path:
             raise _unsupported("the path of a socket has no NUL character (%00)")
         return path
+
+    def _refuse_other_machines(self) -> None:
+        """Refuse a transport, a user, a host and a port: none of them is ever used."""
+        scheme, plus, transport = (self.scheme or "").partition("+")
+        scheme = scheme or "libvirtd"
+        plain = f"{scheme}://{self.path}" + ("" if self.query is None else f"?{self.query}")
+        if plus:
+            raise _unsupported(
+                f"Transport '{transport}' of URI scheme '{self.scheme}' is not available yet; daemons"
+                f" of this machine are reached without one, as in {scheme}:///system"
+            )
+        if self.server is not None:
+            remedy = plain if self.path else f"{scheme}:///{self.server}"
+            raise _unsupported(
+                f"The URI names the host '{self.server}', but only daemons of this machine can be"
+                f" administered; without a host it is {remedy}"
+            )
+        if self.user is not None:
+            raise _unsupported(
+                f"The URI names the user '{self.user}', but the daemon knows its caller's own user;"
+                f" without a user it is {plain}"
+            )
 
     def _usual_path(self, where: Directories) -> str:
         if not self.scheme:

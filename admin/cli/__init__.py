@@ -79,7 +79,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     if not asked.words:
         from aiovirt.admin.cli.shell import interact
 
-        return interact(terminal, asked.uris)
+        return interact(terminal, asked.uris, asked.timeout)
 
     from aiovirt.admin.cli.commands import command_table
     from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse
@@ -97,7 +97,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         if not line:
             return 1
         commands = parse(LineWords(line), table, trace)
-    return 0 if run(commands, table, terminal, asked.uris) else 1
+    return 0 if run(commands, table, terminal, asked) else 1
 
 
 def _end_by(number: signal.Signals) -> int:

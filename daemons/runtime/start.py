@@ -24,3 +24,10 @@ class Start(NamedTuple):
     pid_file: PidFile | None
     passed: tuple[PassedSocket, ...] = ()
     document: Document | None = None
+
+    @property
+    def libvirt_version(self) -> int:
+        """The version of libvirt that clients are told, as a number."""
+        from aiovirt.admin.compatibility import version_number
+
+        return version_number(self.settings.text("libvirt_version"))

@@ -23,7 +23,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    dispatch = RemoteDispatch(sasl)
+    dispatch = RemoteDispatch(sasl, start.libvirt_version)
     dispatch.serve_on(main)
     return [RemoteComponent(dispatch), SaslComponent(sasl)]
 

@@ -31,6 +31,7 @@ from aiovirt.rpc.security.rules import (
     check_purpose,
     check_times,
 )
+from aiovirt.rpc.security.strength import check_usable
 
 __all__ = [
     "CertificateError",
@@ -123,12 +124,16 @@ def load(
     """Read the files, each once, and check what is in them. Blocks while it reads.
 
     server: whose certificate this is, which decides what it must be good for; a client may have none.
-    sanity: apply the rules for certificates; without it they must only be readable, and the key fit.
+    sanity: apply the rules for certificates; without it they must only be readable, and the key fit the
+    certificate and be of a kind that TLS can use.
     now: the time that counts, aware. Raises CertificateError.
     """
     found = _read_all(files, server=server)
+    role = "server" if server else "client"
+    if found.chain:
+        check_usable(role, files.cert, found.chain[0])
     if sanity:
-        _check(found, files, "server" if server else "client", now or datetime.now(UTC))
+        _check(found, files, role, now or datetime.now(UTC))
     return found
 
 

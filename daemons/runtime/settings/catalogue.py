@@ -29,6 +29,7 @@ from aiovirt.daemons.runtime.settings.verify import (
     formats,
     group,
     outputs,
+    version,
 )
 
 #: Why a setting of a socket is `Fixed`.
@@ -265,9 +266,22 @@ ADMIN = (
     ),
 )
 
+COMPATIBILITY = (
+    Setting(
+        name="libvirt_version",
+        group="Compatibility",
+        kind=Text('a version like "9.0.0"', version),
+        default="9.0.0",
+        change=Fixed("connected clients have been told the version"),
+        ours=True,
+        doc="Version of libvirt that clients are told, MAJOR.MINOR.RELEASE with numbers up to 999. It"
+        " changes nothing else.",
+    ),
+)
+
 COMMON: Final[Settings] = {
     setting.name: setting
-    for setting in (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *ADMIN)
+    for setting in (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *ADMIN, *COMPATIBILITY)
 }
 """The settings that every daemon has."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from aiovirt.admin.compatibility import version_number
 from aiovirt.rpc.logs.settings import parse_filters, parse_formats, parse_outputs
 
 filters = parse_filters
@@ -40,6 +41,11 @@ def tls_priority(text: str) -> None:
         from aiovirt.rpc.security.priority import apply_priority
 
         apply_priority(text, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+
+def version(text: str) -> None:
+    """Refuse a text that is not a version of libvirt."""
+    version_number(text)
 
 
 def port(text: str) -> None:
