@@ -70,8 +70,8 @@ Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
 - The command line comes before the environment (`LIBVIRT_DEBUG`, `LIBVIRT_LOG_FILTERS`,
   `LIBVIRT_LOG_OUTPUTS`), which comes before the file.
 - A file that libvirt's reader accepts means what it means there: a backslash is a backslash, `0100`
-  is one hundred, and bytes that are not UTF-8 may stand in comments. Any other file is read as TOML,
-  in which tables (`[section]`) are refused.
+  is one hundred, and bytes that are not UTF-8 may stand in comments. Only the value of a setting has
+  to be UTF-8. Any other file is read as TOML, in which tables (`[section]`) are refused.
 - Of two lines that set the same name, the first counts, as with libvirt. A warning names both.
 - The file has to be a regular file or the null device. A FIFO, a device or a directory is an error.
 - With `--rundir DIR`, a default that names a file is below DIR; the lists below say where.

@@ -317,6 +317,17 @@ def test_a_line_means_what_it_means_to_libvirt_or_else_to_toml(
     assert load(SETTINGS["virtd"], str(path)).values[name] == value
 
 
+def test_a_value_is_utf8_though_a_comment_and_an_unknown_setting_need_not_be(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.conf"
+    path.write_bytes(b'# caf\xe9\nunknown = "caf\xe9"\n')
+    assert [unused.name for unused in load(SETTINGS["virtd"], str(path)).unused] == ["unknown"]
+    path.write_bytes(b'unix_sock_group = "caf\xe9"\n')
+    with pytest.raises(SettingsError, match=r"x\.conf:1: .*: it has bytes that are not UTF-8"):
+        load(SETTINGS["virtd"], str(path))
+
+
 def test_a_value_in_a_message_is_on_one_line_and_not_endless(tmp_path: Path) -> None:
     said = complaint(tmp_path, f'tcp_port = """1\n{"2" * 5000}"""')
     assert "\n" not in said

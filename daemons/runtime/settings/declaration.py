@@ -22,10 +22,14 @@ class SettingsError(Exception):
     allowed."""
 
 
-def _refuse_nul(text: str) -> None:
-    """Raise ValueError for a text that no path, name or pattern of the system can be."""
+def _require_text(text: str) -> None:
+    """Raise ValueError for a text that cannot be a path, or cannot be passed on at a restart."""
     if "\0" in text:
         raise ValueError("it has a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has bytes that are not UTF-8") from None
 
 
 class ValueKind(Protocol):
@@ -101,7 +105,7 @@ class Text:
         """See `ValueKind`."""
         if not isinstance(found, str):
             raise ValueError  # noqa: TRY004  one exception for every kind, whatever is wrong
-        _refuse_nul(found)
+        _require_text(found)
         if self.verify is not None:
             self.verify(found)
         return found
@@ -127,7 +131,7 @@ class Texts:
         if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
             raise ValueError
         for one in found:
-            _refuse_nul(one)
+            _require_text(one)
         return tuple(found)
 
     def show(self, value: Value) -> str:
