@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,10 @@ def test_with_a_run_directory_nothing_outside_it_is_read_or_written(
     assert (ran.returncode, ran.stderr) == (0, "")
     try:
         assert ask_version(run / f"{name}-admin-sock") > 0
-        assert " debug : " in (run / f"{name}.log").read_text()
+        deadline = time.monotonic() + PATIENCE
+        while " debug : " not in (run / f"{name}.log").read_text():  # a thread writes it
+            assert time.monotonic() < deadline, "no line at debug level was written"
+            time.sleep(0.01)
         assert {path.name for path in home.rglob("*") if path.is_file()} == {f"{name}.conf"}
     finally:
         os.kill(int((run / f"{name}.pid").read_text()), signal.SIGTERM)
