@@ -263,6 +263,7 @@ def _settings_words() -> tuple[bytes, ...]:
 
 def settings_target() -> Target:
     """Settings files of every daemon, and virtadm's."""
+    _check_settings(b"max_clients = true\n")  # the first file that is TOML loads its reader
     return Target(
         "settings-file",
         _check_settings,
