@@ -9,10 +9,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test check bench soak fuzz clean
+.PHONY: help venv run stop test conformance check bench soak fuzz clean
 
 help:  ## list what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY)  ## start the daemons under ./run and show what to try
 	@$(BIN)/python -m aiovirt.daemons.playground start
@@ -32,6 +32,9 @@ $(READY): pyproject.toml
 
 test: $(READY)  ## run every test that can run here; ARGS="-k word" for some of them
 	$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(READY)  ## judge libvirt's daemons and ours; LIBVIRT=/opt/libvirt for another libvirt
+	@AIOVIRT_LIBVIRT='$(LIBVIRT)' $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

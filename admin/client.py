@@ -9,28 +9,39 @@ things in the daemon and stay valid as long as what they name. Everything may be
 tasks of one loop at once; the calls then share the one socket.
 
 Errors, from every call: `RpcError` is the daemon's refusal, with libvirt's code and domain;
-`ConnectionError` is a connection that could not be made (`ConnectFailed`) or was lost.
+`ConnectionError` is a connection that could not be made (`ConnectFailed`) or was lost; `TimeoutError`
+is a daemon that has not answered within the timeout that was given to `connect`. `TypeError` and
+`ValueError` are arguments that no daemon could take; nothing is sent then.
 
 Source: libvirt's include/libvirt/libvirt-admin.h and src/admin/admin_remote.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-from aiovirt.admin import extension_protocol, protocol
+from aiovirt.admin import protocol
+from aiovirt.admin.answers import ClientInfo, ClientLimits, ThreadPoolParameters
+from aiovirt.admin.arguments import (
+    check_call,
+    optional_text,
+    seconds,
+    settable_filters,
+    text,
+    whole_number,
+)
 from aiovirt.admin.extension_protocol import TlsInfo
+from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.uri import AdminUri, UriError, resolve
 from aiovirt.rpc.client import Connection as RpcConnection
-from aiovirt.rpc.client import Stream, connect_unix
+from aiovirt.rpc.client import ConnectionLost, Stream, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
-from aiovirt.rpc.wire.typedparams import TypedParam, to_dict, uint
 
 __all__ = [
     "AdminUri",
@@ -52,8 +63,11 @@ __all__ = [
 _ArgsT = TypeVar("_ArgsT")
 _ResultT = TypeVar("_ResultT")
 
-#: How long, in seconds, a daemon may take to say goodbye before the connection is just closed.
+#: Seconds that a daemon has for its reply to CONNECT_CLOSE before the connection is just closed.
 _GOODBYE: Final = 2.0
+_TIMEOUT_MAX: Final = 0xFFFFFFFF
+#: The reason that `SocketLink` gives when the peer has ended the connection in good order.
+_END_OF_FILE: Final = "the peer closed the connection"
 
 
 class ConnectFailed(ConnectionError):
@@ -72,145 +86,110 @@ class MissingProgram(RpcError):
     """The daemon does not have the program that a call was for."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadPoolParameters:
-    """A server's worker pool, in numbers of threads (of tasks, with our daemons) and of calls.
-
-    min_workers and max_workers bound it; n_workers exist and free_workers of them are idle;
-    prio_workers are kept for calls that must not wait; job_queue_depth calls are waiting. A number
-    that the daemon did not give is None. `received` is everything it did give, in its order.
-    """
-
-    min_workers: int | None
-    max_workers: int | None
-    n_workers: int | None
-    free_workers: int | None
-    prio_workers: int | None
-    job_queue_depth: int | None
-    received: tuple[TypedParam, ...] = field(repr=False)
-
-    @classmethod
-    def from_params(cls, params: Sequence[TypedParam]) -> ThreadPoolParameters:
-        """Sort out what came in an answer."""
-        get: Callable[[str], Any] = to_dict(params).get
-        return cls(
-            get("minWorkers"),
-            get("maxWorkers"),
-            get("nWorkers"),
-            get("freeWorkers"),
-            get("prioWorkers"),
-            get("jobQueueDepth"),
-            tuple(params),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """How many clients a server admits, and has.
-
-    max_clients bounds clients; max_unauth_clients bounds unauth_clients, those of them that have not
-    authenticated. A number that the daemon did not give is None. `received` is everything it did give.
-    """
-
-    max_clients: int | None
-    clients: int | None
-    max_unauth_clients: int | None
-    unauth_clients: int | None
-    received: tuple[TypedParam, ...] = field(repr=False)
-
-    @classmethod
-    def from_params(cls, params: Sequence[TypedParam]) -> ClientLimits:
-        """Sort out what came in an answer."""
-        get: Callable[[str], Any] = to_dict(params).get
-        return cls(
-            get("nclients_max"),
-            get("nclients"),
-            get("nclients_unauth_max"),
-            get("nclients_unauth"),
-            tuple(params),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ClientInfo:
-    """Who a client is. What does not apply to its transport, or isn't known, is None.
-
-    readonly: it came by the read-only socket; unix_*: its process, over a UNIX socket; sock_addr:
-    its address, over TCP; x509_dname: the name in its certificate, over TLS; sasl_user_name and
-    selinux_context: as they say. `received` is everything that the daemon told, in its order.
-    """
-
-    readonly: bool | None
-    unix_user_id: int | None
-    unix_user_name: str | None
-    unix_group_id: int | None
-    unix_group_name: str | None
-    unix_process_id: int | None
-    sock_addr: str | None
-    sasl_user_name: str | None
-    x509_dname: str | None
-    selinux_context: str | None
-    received: tuple[TypedParam, ...] = field(repr=False)
-
-    @classmethod
-    def from_params(cls, params: Sequence[TypedParam]) -> ClientInfo:
-        """Sort out what came in an answer."""
-        known = to_dict(params)
-        names = [name for name in cls.__slots__ if name != "received"]
-        values: dict[str, Any] = {name: known.get(name) for name in names}
-        return cls(**values, received=tuple(params))
-
-
 class Connection:
     """A connection to a daemon's admin server; made by `connect`.
 
-    uri: the URI it was made by, aliases resolved.
+    uri: the URI it was made by, aliases resolved. timeout: seconds that the daemon has for each answer,
+    None for ever.
     """
 
-    def __init__(self, uri: AdminUri, rpc: RpcConnection) -> None:
+    def __init__(self, uri: AdminUri, rpc: RpcConnection, timeout: float | None = None) -> None:
         self.uri = uri
         self.rpc = rpc
+        self.timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._silent = False  # an answer is overdue: a goodbye would not be answered either
 
     def __repr__(self) -> str:
         return f"<Connection {self.uri}{'' if self.alive else ' ended'}>"
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
     @property
     def alive(self) -> bool:
-        """Whether calls still have a chance (virAdmConnectIsAlive)."""
+        """Whether the connection is open, as far as is known (virAdmConnectIsAlive)."""
         return not self.rpc.closed
 
     async def wait_lost(self) -> str:
-        """Wait until the connection is gone, and say why."""
+        """Wait until the connection has ended, and return the reason."""
         await self.rpc.wait_closed()
         return self.rpc.end_reason
 
     async def close(self) -> None:
-        """Take leave of the daemon and close. Does nothing when that has happened already."""
-        if self.alive:
-            # The connection goes in any case; a goodbye is a courtesy.
-            with suppress(RpcError, OSError):
-                await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=_GOODBYE)
+        """Say goodbye to the daemon and close. Does nothing if the connection is closed already.
+
+        A daemon that does not answer the goodbye within two seconds (or `timeout`, if that is less)
+        cannot delay the end any longer; no error is raised for it.
+        """
+        limit = _GOODBYE if self.timeout is None else min(self.timeout, _GOODBYE)
+        try:
+            if self.alive and not self._silent:
+                await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=limit)
+        except (RpcError, OSError) as error:  # TimeoutError is an OSError
+            self._silent = self._silent or isinstance(error, TimeoutError)
+        except BaseException:
+            self.rpc.abort()
+            raise
+        if self._silent:
+            self.rpc.abort()  # bytes that it has not taken are not waited for
         await self.rpc.close()
 
     def abort(self) -> None:
-        """Close at once, without a goodbye; calls that wait raise ConnectionError."""
+        """Close at once, without a goodbye; waiting calls raise ConnectionError."""
         self.rpc.abort()
 
     async def call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
-        """Call any procedure, also one of a program of which this API knows nothing."""
-        return await self.rpc.call(procedure, args)
+        """Call any procedure, also one of a program that this API does not know.
+
+        Args:
+            procedure: from a program's table.
+            args: an instance of its arguments' type, None if it has none.
+        """
+        with self._awaiting(procedure, args):
+            return await self.rpc.call(procedure, args, timeout=self.timeout)
 
     async def open_stream(
         self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT
     ) -> Stream[_ResultT]:
-        """Call any procedure that opens a stream."""
-        return await self.rpc.open_stream(procedure, args)
+        """Call any procedure that opens a stream. The timeout applies to the opening.
+
+        Args:
+            procedure: from a program's table.
+            args: an instance of its arguments' type.
+        """
+        with self._awaiting(procedure, args, stream=True):
+            return await self.rpc.open_stream(procedure, args, timeout=self.timeout)
+
+    @contextmanager
+    def _awaiting(
+        self, procedure: Procedure[Any, Any], args: object, *, stream: bool = False
+    ) -> Generator[None, None, None]:
+        """Check a call, and name it and the daemon when its answer is overdue."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(f"{self!r} belongs to the event loop in which it was made")
+        check_call(procedure, args, stream=stream)
+        try:
+            yield
+        except TimeoutError:
+            self._silent = True
+            raise _overdue(self.uri, procedure.name, self.timeout) from None
 
     @contextmanager
     def needing(self, program: Program, daemon: str) -> Generator[None, None, None]:
-        """For calls of a daemon's own program: raise MissingProgram when this daemon has none such.
+        """Raise MissingProgram in place of the error reply for an unknown program.
 
-        daemon: which one does.
+        Args:
+            program: a daemon's own program, to which the calls in the block belong.
+            daemon: the daemon that has it, for the error's text.
         """
         try:
             yield
@@ -236,9 +215,8 @@ class Connection:
 
     async def lookup_server(self, name: str) -> Server:
         """The server of this name. Raises RpcError NO_SERVER when there is none."""
-        answer = await self.call(
-            protocol.CONNECT_LOOKUP_SERVER, protocol.LookupServerArgs(name=name, flags=0)
-        )
+        args = protocol.LookupServerArgs(text("a server's name", name), flags=0)
+        answer = await self.call(protocol.CONNECT_LOOKUP_SERVER, args)
         return Server(self, answer.server.name)
 
     async def get_logging_outputs(self) -> str:
@@ -247,171 +225,83 @@ class Connection:
         return answer.outputs
 
     async def get_logging_filters(self) -> str:
-        """What the daemon logs: "LEVEL:*SOURCE*", separated by blanks; "" without filters."""
+        """The log filters, as they can be set again: "LEVEL:SOURCE", separated by blanks.
+
+        A daemon puts an asterisk on each side of every SOURCE that is set, and shows them; one on
+        each side is taken off here. Returns "" if there are no filters.
+
+        Source: libvirt's src/util/virlog.c (virLogFilterNew).
+        """
+        return settable_filters(await self.get_logging_filters_text())
+
+    async def get_logging_filters_text(self) -> str:
+        """The log filters exactly as the daemon shows them: "LEVEL:*SOURCE*", each with a blank."""
         answer = await self.call(protocol.CONNECT_GET_LOGGING_FILTERS, protocol.FlagsArgs(0))
         return answer.filters or ""
 
     async def set_logging_outputs(self, outputs: str | None) -> None:
         """Replace the outputs, all or none; None or "" restores the default."""
-        await self.call(
-            protocol.CONNECT_SET_LOGGING_OUTPUTS, protocol.SetLoggingArgs(outputs, flags=0)
-        )
+        args = protocol.SetLoggingArgs(optional_text("log outputs", outputs), flags=0)
+        await self.call(protocol.CONNECT_SET_LOGGING_OUTPUTS, args)
 
     async def set_logging_filters(self, filters: str | None) -> None:
         """Replace the filters, all or none; None or "" means no filters."""
-        await self.call(
-            protocol.CONNECT_SET_LOGGING_FILTERS, protocol.SetLoggingArgs(filters, flags=0)
-        )
+        args = protocol.SetLoggingArgs(optional_text("log filters", filters), flags=0)
+        await self.call(protocol.CONNECT_SET_LOGGING_FILTERS, args)
 
     async def set_daemon_timeout(self, seconds: int) -> None:
         """Have the daemon end after this many seconds without clients; 0 for never."""
+        number = whole_number("a daemon's timeout in seconds", seconds, _TIMEOUT_MAX)
         await self.call(
-            protocol.CONNECT_SET_DAEMON_TIMEOUT, protocol.SetTimeoutArgs(seconds, flags=0)
+            protocol.CONNECT_SET_DAEMON_TIMEOUT, protocol.SetTimeoutArgs(number, flags=0)
         )
 
     async def daemon_shutdown(self, *, preserve: bool = False) -> None:
-        """End the daemon in good order; preserve: keep its guests' state for its successor.
+        """End the daemon in good order.
 
-        libvirt has this since 11.2.0: older daemons answer with RpcError RPC (unknown procedure).
+        libvirt has this since 11.2.0: older daemons answer with RpcError RPC (unknown procedure). Newer
+        ones may end without a reply, so an end of the connection in good order is success.
+
+        Args:
+            preserve: keep the state of its guests for the next daemon.
         """
         flags = protocol.ShutdownFlags.PRESERVE if preserve else 0
-        await self.call(protocol.CONNECT_DAEMON_SHUTDOWN, protocol.FlagsArgs(int(flags)))
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server of the daemon: a set of listening sockets with its own workers, clients and limits."""
-
-    connection: Connection
-    name: str
-
-    async def get_threadpool_parameters(self) -> ThreadPoolParameters:
-        """The worker pool's bounds and state."""
-        answer = await self._call(protocol.SERVER_GET_THREADPOOL_PARAMETERS, self._args())
-        return ThreadPoolParameters.from_params(answer.params)
-
-    async def set_threadpool_parameters(
-        self,
-        *,
-        min_workers: int | None = None,
-        max_workers: int | None = None,
-        prio_workers: int | None = None,
-    ) -> None:
-        """Change the worker pool's bounds, all of those given or none. None leaves one as it is."""
-        await self._set(
-            protocol.SERVER_SET_THREADPOOL_PARAMETERS,
-            maxWorkers=max_workers,
-            minWorkers=min_workers,
-            prioWorkers=prio_workers,
-        )
-
-    async def get_client_limits(self) -> ClientLimits:
-        """How many clients there may be, and are."""
-        answer = await self._call(protocol.SERVER_GET_CLIENT_LIMITS, self._args())
-        return ClientLimits.from_params(answer.params)
-
-    async def set_client_limits(
-        self, *, max_clients: int | None = None, max_unauth_clients: int | None = None
-    ) -> None:
-        """Change the limits, all of those given or none. None leaves one as it is."""
-        await self._set(
-            protocol.SERVER_SET_CLIENT_LIMITS,
-            nclients_max=max_clients,
-            nclients_unauth_max=max_unauth_clients,
-        )
-
-    async def list_clients(self) -> list[Client]:
-        """The clients that are connected to this server."""
-        answer = await self._call(
-            protocol.SERVER_LIST_CLIENTS,
-            protocol.ListClientsArgs(self.ref, need_results=1, flags=0),
-        )
-        return [Client(self, ref.id, ref.timestamp, ref.transport) for ref in answer.clients]
-
-    async def lookup_client(self, client_id: int) -> Client:
-        """The client of this id. Raises RpcError NO_CLIENT when there is none."""
-        answer = await self._call(
-            protocol.SERVER_LOOKUP_CLIENT,
-            protocol.LookupClientArgs(self.ref, id=client_id, flags=0),
-        )
-        ref = answer.client
-        return Client(self, ref.id, ref.timestamp, ref.transport)
-
-    async def get_tls(self) -> TlsInfo:
-        """The certificates and revocation lists in force. Only our daemons can be asked.
-
-        Raises MissingProgram for others, and RpcError for a server without TLS.
-        """
-        with self.connection.needing(extension_protocol.EXTENSION, "a daemon of aiovirt"):
-            return await self._call(
-                extension_protocol.SERVER_GET_TLS, extension_protocol.TlsArgs(self.ref, flags=0)
-            )
-
-    async def update_tls_files(self) -> None:
-        """Have the server read its certificates anew, for connections to come."""
-        await self._call(protocol.SERVER_UPDATE_TLS_FILES, self._args())
-
-    @property
-    def ref(self) -> protocol.ServerRef:
-        """This server as it is named in a call."""
-        return protocol.ServerRef(self.name)
-
-    def _args(self) -> protocol.ServerArgs:
-        return protocol.ServerArgs(self.ref, flags=0)
-
-    async def _call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
-        return await self.connection.call(procedure, args)
-
-    async def _set(
-        self, procedure: Procedure[protocol.ServerParamsArgs, None], **wanted: int | None
-    ) -> None:
-        params = [uint(field, value) for field, value in wanted.items() if value is not None]
-        await self._call(procedure, protocol.ServerParamsArgs(self.ref, params, flags=0))
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A client of a server.
-
-    id: never used twice in a daemon's life; timestamp: when it connected, in seconds since the epoch;
-    transport: how, a `Transport` (or a number that has no name yet).
-    """
-
-    server: Server
-    id: int
-    timestamp: int
-    transport: int
-
-    async def get_info(self) -> ClientInfo:
-        """Who it is."""
-        answer = await self.server.connection.call(protocol.CLIENT_GET_INFO, self._args())
-        return ClientInfo.from_params(answer.params)
-
-    async def close(self) -> None:
-        """Disconnect it."""
-        await self.server.connection.call(protocol.CLIENT_CLOSE, self._args())
-
-    def _args(self) -> protocol.ClientArgs:
-        ref = protocol.ClientRef(self.server.ref, self.id, self.timestamp, self.transport)
-        return protocol.ClientArgs(ref, flags=0)
+        was_alive = self.alive
+        try:
+            await self.call(protocol.CONNECT_DAEMON_SHUTDOWN, protocol.FlagsArgs(int(flags)))
+        except ConnectionLost:
+            if not was_alive or self.rpc.end_reason != _END_OF_FILE:
+                raise
 
 
 class connect:
-    """Connect to a daemon: `async with connect(uri) as conn:`, or `conn = await connect(uri)`.
+    """Connect to a daemon: `async with connect(uri) as conn:`, or `conn = await connect(uri)`."""
 
-    uri: a URI, an alias, or None for the default (see `admin.uri.resolve`). Raises UriError,
-    ConnectFailed, ConnectionError when the daemon hangs up (a daemon of libvirt admits its own user
-    only), RpcError when it refuses.
-    """
+    def __init__(self, uri: str | AdminUri | None = None, *, timeout: float | None = None) -> None:
+        """Prepare a connection; it is made by `await` or `async with`.
 
-    def __init__(self, uri: str | AdminUri | None = None) -> None:
+        Args:
+            uri: a URI, an alias, or None for the default (see `admin.uri.resolve`).
+            timeout: seconds for the connecting and for each later call, None for ever.
+
+        Raises:
+            TypeError, ValueError: an argument is of a wrong type, or not a number of seconds.
+
+        The making raises UriError; ConnectFailed; ConnectionError when the daemon hangs up (a daemon of
+        libvirt admits its own user only); RpcError when it refuses; TimeoutError.
+        """
+        if not isinstance(uri, str | AdminUri | None):
+            raise TypeError(f"a URI is a str, an AdminUri or None, not {type(uri).__name__}")
         self._uri = uri
+        self._timeout = seconds(timeout)
         self._opened: Connection | None = None
 
     def __await__(self) -> Generator[Any, None, Connection]:
         return self._open().__await__()
 
     async def __aenter__(self) -> Connection:
+        if self._opened is not None:
+            raise RuntimeError("this connect() is in use; make another one for a second connection")
         self._opened = await self._open()
         return self._opened
 
@@ -421,19 +311,36 @@ class connect:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._opened is not None:
-            await self._opened.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
     async def _open(self) -> Connection:
         uri = self._uri if isinstance(self._uri, AdminUri) else resolve(self._uri)
         path = uri.socket_path()
+        deadline = asyncio.timeout(self._timeout)
         try:
-            rpc = await connect_unix(path)
-        except OSError as error:
-            raise ConnectFailed(path, error) from error
-        try:
-            await rpc.call(protocol.CONNECT_OPEN, protocol.FlagsArgs(0))
-        except BaseException:
-            await rpc.close()
-            raise
-        return Connection(uri, rpc)
+            async with deadline:
+                return await _opened(uri, path, self._timeout)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise _overdue(uri, "the connection", self._timeout) from None
+
+
+async def _opened(uri: AdminUri, path: str, timeout: float | None) -> Connection:
+    """Connect to a socket and open the admin program."""
+    try:
+        rpc = await connect_unix(path)
+    except OSError as error:
+        raise ConnectFailed(path, error) from error
+    try:
+        await rpc.call(protocol.CONNECT_OPEN, protocol.FlagsArgs(0))
+    except BaseException:
+        rpc.abort()
+        raise
+    return Connection(uri, rpc, timeout)
+
+
+def _overdue(uri: AdminUri, what: str, timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"{uri}: no answer to {what} within {timeout:g} s")

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_VERSION: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
 
 #: The libvirt whose behaviour is followed: major * 1000000 + minor * 1000 + release. A daemon claims it
 #: unless it is told another one.
 LIBVIRT_VERSION: Final = 9_000_000
+
+
+def version_number(text: str) -> int:
+    """Read a version as people write it: 9.0.0 is 9000000. Raises ValueError for anything else."""
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise ValueError("it is not MAJOR.MINOR.RELEASE, each from 0 to 999")
+    major, minor, release = map(int, match.groups())
+    return major * 1_000_000 + minor * 1000 + release
 
 
 def version_text(version: int) -> str:

@@ -63,7 +63,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class ConfFile:
-    """What a settings file says. entries: by name, in the order of the file."""
+    """The content of a settings file. entries: by name, in the order of the file."""
 
     entries: Mapping[str, Entry]
     repeated: tuple[Repeated, ...] = ()
@@ -76,7 +76,7 @@ def parse(data: bytes) -> ConfFile:
     a TOML table, or that is larger than SIZE_MAX.
     """
     if len(data) > SIZE_MAX:
-        raise ConfError(1, f"the file has {len(data)} bytes; the maximum is {SIZE_MAX}")
+        raise ConfError(1, f"the file is too large: the maximum is {SIZE_MAX} bytes")
     try:
         return _Reader(data).read()
     except ConfError as error:

@@ -30,7 +30,6 @@ from aiovirt.rpc.wire.typedparams import (
 
 _log = get_logger("admin.dispatch")
 
-_LIB_VERSION = protocol.LibVersion(LIBVIRT_VERSION)
 _POOL_SETTABLE = {
     "minWorkers": ParamType.UINT,
     "maxWorkers": ParamType.UINT,
@@ -39,16 +38,22 @@ _POOL_SETTABLE = {
 _LIMITS_SETTABLE = {"nclients_max": ParamType.UINT, "nclients_unauth_max": ParamType.UINT}
 
 
-def handlers(daemon: Daemon) -> Handlers:
-    """The admin program of `daemon`, to be added to its server `admin`."""
-    return Handlers.of(AdminDispatch(daemon))
+def handlers(daemon: Daemon, version: int = LIBVIRT_VERSION) -> Handlers:
+    """Return the admin program of a daemon, for its server `admin`.
+
+    Args:
+        daemon: what it administers.
+        version: the version of libvirt that the daemon claims.
+    """
+    return Handlers.of(AdminDispatch(daemon, version))
 
 
 class AdminDispatch:
     """The handlers, one method a procedure, in the order of their numbers."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, version: int) -> None:
         self._daemon = daemon
+        self._version = protocol.LibVersion(version)
 
     @serves(protocol.CONNECT_OPEN)
     def connect_open(self, client: Client, args: protocol.FlagsArgs) -> None:
@@ -60,7 +65,7 @@ class AdminDispatch:
 
     @serves(protocol.CONNECT_GET_LIB_VERSION)
     def get_lib_version(self, client: Client, args: None) -> protocol.LibVersion:
-        return _LIB_VERSION
+        return self._version
 
     @serves(protocol.CONNECT_LIST_SERVERS)
     def list_servers(self, client: Client, args: protocol.ListServersArgs) -> protocol.ServerList:
@@ -147,7 +152,7 @@ class AdminDispatch:
             else:
                 params.append(string("sock_addr", subject.address()))
                 if subject.x509_name:
-                    params.append(string("x509_dname", subject.x509_name))
+                    params.append(string("tls_x509_dname", subject.x509_name))
         except OSError:  # it went while its names were looked up
             raise _no_client(server, args.client.id, ErrorDomain.ADMIN) from None
         return protocol.ClientInfo(params)
@@ -291,7 +296,7 @@ def _client_ref(client: Client) -> protocol.ClientRef:
 
 
 async def _local_identity(client: Client) -> list[TypedParam]:
-    """What the kernel and the name services say of a client on a UNIX socket.
+    """Ask the kernel and the name services about a client on a UNIX socket.
 
     Raises OSError when the client is gone.
     """

@@ -30,30 +30,73 @@ DEFAULT_DAYS: Final = 365
 MAX_DAYS: Final = 36500
 
 _HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*", re.ASCII)
-_ORGANIZATION: Final = "Development"
 #: Clocks differ: a certificate made here is to be valid on the next machine at once.
 _EARLIER: Final = timedelta(hours=1)
-_FILES: Final = (
-    "private/cakey.pem",
-    "private/serverkey.pem",
-    "private/clientkey.pem",
-    "cacert.pem",
-    "cacrl.pem",
-    "servercert.pem",
-    "clientcert.pem",
+#: The organization in every certificate, and the common name of the CA: virt-pki-validate compares them.
+_ORGANIZATION: Final = "Development"
+
+
+class Layout(NamedTuple):
+    """Where the files are below a folder, with the modes that libvirt's virt-pki-validate asks for.
+
+    folders: each with its mode; files: CA key, server key, client key, CA certificate, revocation list,
+    server certificate and client certificate, each with its mode; links: more names for keys.
+    """
+
+    folders: dict[str, int]
+    files: dict[str, int]
+    links: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """All files and links."""
+        return [*self.files, *self.links]
+
+
+#: One folder of one user, as for libvirt's `?pkipath=`, which looks for keys beside their certificates.
+PRIVATE: Final = Layout(
+    folders={"": 0o700, "private": 0o700},
+    files={
+        "private/cakey.pem": 0o600,
+        "private/serverkey.pem": 0o600,
+        "private/clientkey.pem": 0o600,
+        "cacert.pem": 0o600,
+        "cacrl.pem": 0o600,
+        "servercert.pem": 0o600,
+        "clientcert.pem": 0o600,
+    },
+    links={
+        "serverkey.pem": "private/serverkey.pem",
+        "clientkey.pem": "private/clientkey.pem",
+    },
 )
-#: libvirt's `?pkipath=` looks for keys beside their certificates.
-_LINKS: Final = {
-    "serverkey.pem": "private/serverkey.pem",
-    "clientkey.pem": "private/clientkey.pem",
-}
+#: The folders of /etc/pki. Every user of the machine may be a client, so all can read the client's key.
+SYSTEM: Final = Layout(
+    folders={
+        "": 0o755,
+        "CA": 0o755,
+        "CA/private": 0o700,
+        "libvirt": 0o755,
+        "libvirt/private": 0o755,
+    },
+    files={
+        "CA/private/cakey.pem": 0o600,
+        "libvirt/private/serverkey.pem": 0o600,
+        "libvirt/private/clientkey.pem": 0o644,
+        "CA/cacert.pem": 0o644,
+        "CA/cacrl.pem": 0o644,
+        "libvirt/servercert.pem": 0o644,
+        "libvirt/clientcert.pem": 0o644,
+    },
+    links={},
+)
 
 
 def default_hosts() -> list[str]:
-    """The names of this machine: localhost, its addresses, and the host name if it is a proper one."""
+    """Return the names of this machine: its host name if that is a proper one, and the loopback's."""
     name = socket.gethostname()
-    more = [name] if _HOST_NAME.fullmatch(name) else []
-    return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *more]))
+    own = [name] if _HOST_NAME.fullmatch(name) else []
+    return list(dict.fromkeys([*own, "localhost", "127.0.0.1", "::1"]))
 
 
 def create(
@@ -62,32 +105,45 @@ def create(
     hosts: Sequence[str],
     days: int = DEFAULT_DAYS,
     force: bool = False,
+    layout: Layout = PRIVATE,
 ) -> list[Path]:
     """Make a CA, a server's and a client's certificate with their keys, and an empty revocation list.
 
-    hosts: names and IP addresses of the server, the first of which names its certificate; days: how
-    long all is valid, from now. Returns what was written. Keys are for their owner alone from the first
-    moment on. Raises FileExistsError, before anything is written, when one of the files is there and
-    `force` is not given; ValueError for a host or number of days that cannot be; OSError.
+    Keys are for their owner alone from the first moment on (in `SYSTEM`, the client's is for all users).
+    Existing folders keep their modes.
+
+    Args:
+        folder: where to put them; it is made if it does not exist.
+        hosts: names and IP addresses of the server, the first of which names its certificate.
+        days: how long all is valid, from now.
+        force: replace existing files.
+        layout: the names and modes of the files.
+
+    Returns:
+        The paths of what was written.
+
+    Raises:
+        FileExistsError: one of the files exists; nothing was written.
+        ValueError: a host, or the number of days, is not possible.
+        OSError: a file cannot be written.
     """
     names = _alternatives(hosts)
     if not 1 <= days <= MAX_DAYS:
         raise ValueError(f"{days} days: certificates are made for 1 to {MAX_DAYS} days")
     root = Path(folder)
     if not force:
-        there = [str(root / name) for name in (*_FILES, *_LINKS) if os.path.lexists(root / name)]
+        there = [str(root / name) for name in layout.names if os.path.lexists(root / name)]
         if there:
             raise FileExistsError(f"{', '.join(there)}: nothing is overwritten unless forced")
-    contents = dict(zip(_FILES, _contents(names, hosts[0], timedelta(days)), strict=True))
-    root.mkdir(mode=0o755, parents=True, exist_ok=True)
-    (root / "private").mkdir(mode=0o700, exist_ok=True)
+    contents = _contents(names, hosts[0], timedelta(days))
+    for name, mode in layout.folders.items():
+        _make_folder(root / name, mode)
     place = os.replace if force else _place_new
-    for name, content in contents.items():
-        mode = 0o600 if name.startswith("private/") else 0o644
+    for (name, mode), content in zip(layout.files.items(), contents, strict=True):
         _write(root / name, content, mode, place)
-    for name, target in _LINKS.items():
+    for name, target in layout.links.items():
         _link(root / name, target, place)
-    return [root / name for name in (*_FILES, *_LINKS)]
+    return [root / name for name in layout.names]
 
 
 def server_files(folder: str | os.PathLike[str]) -> TlsFiles:
@@ -116,7 +172,7 @@ def _files(root: Path, role: str) -> TlsFiles:
 
 
 def _alternatives(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    """What a client compares the host with that it connects to."""
+    """Return the names with which a client compares the host that it connects to."""
     if not hosts:
         raise ValueError("a server's certificate needs at least one host")
     names: list[x509.GeneralName] = []
@@ -142,7 +198,7 @@ class _Authority(NamedTuple):
     def made(cls, valid: timedelta) -> _Authority:
         now = datetime.now(UTC).replace(microsecond=0)
         # With a name of its own the CA of yesterday's try is not taken for this one.
-        name = _name(f"Development CA {os.urandom(4).hex()}")
+        name = _name(_ORGANIZATION, f"CA {os.urandom(4).hex()}")
         return cls(_new_key(), name, now - _EARLIER, now + valid)
 
     def certificate(self) -> bytes:
@@ -200,7 +256,7 @@ class _Authority(NamedTuple):
 
 
 def _contents(names: list[x509.GeneralName], host: str, valid: timedelta) -> list[bytes]:
-    """The contents of `_FILES`, in their order."""
+    """The contents of a layout's files, in their order."""
     authority, server, client = _Authority.made(valid), _new_key(), _new_key()
     # A common name has room for 64 characters; clients look at the alternatives anyway.
     server_name = host if len(host) <= 64 else "server"
@@ -225,13 +281,12 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
+def _name(common_name: str, unit: str = "") -> x509.Name:
+    parts = [(NameOID.ORGANIZATION_NAME, _ORGANIZATION)]
+    if unit:
+        parts.append((NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    parts.append((NameOID.COMMON_NAME, common_name))
+    return x509.Name([x509.NameAttribute(kind, text) for kind, text in parts])
 
 
 def _usage(*permitted: str) -> x509.KeyUsage:
@@ -255,14 +310,26 @@ def _place_new(new: Path, path: Path) -> None:
     new.unlink()
 
 
+def _make_folder(path: Path, mode: int) -> None:
+    """Make a folder with exactly this mode, unless it exists."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        path.chmod(mode)  # whatever the umask
+
+
 def _write(path: Path, content: bytes, mode: int, place: Callable[[Path, Path], None]) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}")
     with open(
-        os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb"
+        os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
     ) as file:
         try:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)  # whatever the umask
             place(new, path)
         except BaseException:
             new.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def own_daemons() -> tuple[str, ...]:
 
 
 def own_commands() -> Iterator[Any]:
-    """What this package's daemons add to virtadm, each module imported when its turn comes."""
+    """Yield the commands of this package's daemons; each module is imported when it is reached."""
     for name in own_daemons():
         if "commands" in _modules_in(f"{_PACKAGE}.{name}", packages=False):
             yield import_module(f"{_PACKAGE}.{name}.commands").GROUP

@@ -63,7 +63,7 @@ class FlagsArgs:
 
 @xdr.struct
 class LibVersion:
-    """major * 1000000 + minor * 1000 + release."""
+    """version: major * 1000000 + minor * 1000 + release."""
 
     version: xdr.UHyper
 
@@ -78,7 +78,7 @@ class ListServersArgs:
 
 @xdr.struct
 class ServerList:
-    """Servers and their count; the list is empty when only the count was asked for."""
+    """servers: empty when only the count was asked for; count: the number of servers."""
 
     servers: Annotated[list[ServerRef], xdr.Array(ServerRef, LIST_MAX)]
     count: xdr.UInt
@@ -134,7 +134,7 @@ class ListClientsArgs:
 
 @xdr.struct
 class ClientList:
-    """Clients and their count; the list is empty when only the count was asked for."""
+    """clients: empty when only the count was asked for; count: the number of clients."""
 
     clients: Annotated[list[ClientRef], xdr.Array(ClientRef, LIST_MAX)]
     count: xdr.UInt
@@ -158,7 +158,7 @@ class LookupClientResult:
 
 @xdr.struct
 class ClientArgs:
-    """Arguments of a procedure about one client; only its server's name and its id are looked at."""
+    """client: only its server's name and its id are looked at."""
 
     client: ClientRef
     flags: xdr.UInt
@@ -166,14 +166,14 @@ class ClientArgs:
 
 @xdr.struct
 class ClientInfo:
-    """What is known of a client."""
+    """The identity of a client."""
 
     params: Annotated[list[TypedParam], xdr.Array(TypedParam, CLIENT_INFO_MAX)]
 
 
 @xdr.struct
 class LoggingOutputs:
-    """The outputs in force, separated by blanks, and how many they are."""
+    """outputs: those in force, separated by blanks; count: their number."""
 
     outputs: xdr.Str
     count: xdr.UInt
@@ -181,7 +181,7 @@ class LoggingOutputs:
 
 @xdr.struct
 class LoggingFilters:
-    """The filters in force, separated by blanks (None when there are none), and how many they are."""
+    """filters: those in force, separated by blanks, absent if there are none; count: their number."""
 
     filters: xdr.OptStr
     count: xdr.UInt
@@ -189,7 +189,7 @@ class LoggingFilters:
 
 @xdr.struct
 class SetLoggingArgs:
-    """New outputs or filters; None or empty restores the default."""
+    """text: the new outputs or filters; an absent or empty one restores the default."""
 
     text: xdr.OptStr
     flags: xdr.UInt
@@ -197,7 +197,7 @@ class SetLoggingArgs:
 
 @xdr.struct
 class SetTimeoutArgs:
-    """Seconds without clients after which the daemon ends itself; 0 for never."""
+    """timeout: seconds without clients after which the daemon ends itself; 0 for never."""
 
     timeout: xdr.UInt
     flags: xdr.UInt

@@ -5,6 +5,9 @@
     virtd:/// lockd:/// logd:///       ours: aiovirt/NAME-admin-sock, under /run for root, else as above
     ANY:///?socket=PATH                the socket at PATH
 
+Admin sockets are UNIX sockets of this machine. libvirt ignores a user, host or port in an admin URI and
+reaches the local daemon; here such a URI is refused, and so is a transport such as `+ssh`.
+
 Which daemons are ours, and which other packages add to them, `plugins` knows. Nothing is connected or
 looked for here, and nothing is read but settings files. Which URI stands when none is named, and what
 an alias means, is in `resolve`.
@@ -35,6 +38,10 @@ _REFERENCE: Final = re.compile(
     rf"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):|(?![^/?#]*:))"
     rf"(?://{_AUTHORITY}(?=[/?#]|\Z)|(?!//))(?P<path>(?:/|{_PCHAR})*){_TAIL}"
 )
+
+
+#: Bytes that a settings file may have (see `conf_file`, which is loaded late).
+SETTINGS_MAX: Final = 10 * 1024 * 1024
 
 
 class UriError(ValueError):
@@ -120,7 +127,8 @@ class AdminUri(NamedTuple):
                 yield _unescape(name), _unescape(value)
 
     def socket_path(self, where: Directories | None = None) -> str:
-        """The path of the daemon's admin socket. Raises UriError when the URI leads to none."""
+        """Return the path of the daemon's admin socket. Raises UriError if the URI leads to none."""
+        self._refuse_other_machines()
         path = None
         for name, value in self.parameters():
             if name != "socket":
@@ -131,6 +139,28 @@ class AdminUri(NamedTuple):
         if "\0" in path:
             raise _unsupported("the path of a socket has no NUL character (%00)")
         return path
+
+    def _refuse_other_machines(self) -> None:
+        """Refuse a transport, a user, a host and a port: none of them is ever used."""
+        scheme, plus, transport = (self.scheme or "").partition("+")
+        scheme = scheme or "libvirtd"
+        plain = f"{scheme}://{self.path}" + ("" if self.query is None else f"?{self.query}")
+        if plus:
+            raise _unsupported(
+                f"Transport '{transport}' of URI scheme '{self.scheme}' is not available yet; daemons"
+                f" of this machine are reached without one, as in {scheme}:///system"
+            )
+        if self.server is not None:
+            remedy = plain if self.path else f"{scheme}:///{self.server}"
+            raise _unsupported(
+                f"The URI names the host '{self.server}', but only daemons of this machine can be"
+                f" administered; without a host it is {remedy}"
+            )
+        if self.user is not None:
+            raise _unsupported(
+                f"The URI names the user '{self.user}', but the daemon knows its caller's own user;"
+                f" without a user it is {plain}"
+            )
 
     def _usual_path(self, where: Directories) -> str:
         if not self.scheme:
@@ -166,7 +196,7 @@ class AdminUri(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What one settings file says of URIs.
+    """The URIs in one settings file.
 
     Both virtadm.conf (ours) and libvirt-admin.conf (libvirt's) have `uri_default`, a string, and
     `uri_aliases`, a list of "NAME=URI".
@@ -209,21 +239,23 @@ def settings_files(where: Directories) -> tuple[str, ...]:
 
 
 def read_settings(file: str) -> Settings:
-    """Read one settings file (TOML); a file that isn't there says nothing.
+    """Read one settings file, in libvirt's syntax or TOML; a missing file says nothing.
 
-    Raises UriError, with the file's name, when it cannot be read or is not as it should be.
+    Blocks, but never for a FIFO or a device. Raises UriError, with the file's name, when it cannot be
+    read or has a mistake.
     """
+    from aiovirt.rpc.security.regular import read_regular
+
     try:
-        with open(file, encoding="utf-8") as opened:
-            text = opened.read()
+        data = read_regular(file, SETTINGS_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return Settings(file, None, ())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UriError(f"cannot read the settings file '{file}': {error}") from error
-    # As installed these files hold comments only: a TOML parser is loaded for more than that.
-    if not re.search(r"^\s*[^\s#]", text, re.MULTILINE):
+    except OSError as error:
+        raise UriError(f"cannot read the settings file '{file}': {error.strerror}") from error
+    # As installed these files hold comments only: the reader is loaded for more than that.
+    if not re.search(rb"^\s*[^\s#]", data, re.MULTILINE):
         return Settings(file, None, ())
-    return _settings(file, _parse_toml(file, text))
+    return _settings(file, _parse(file, data))
 
 
 def resolve(
@@ -265,13 +297,14 @@ def _settings(file: str, table: Mapping[str, Any]) -> Settings:
     return Settings(file, default, tuple(aliases))
 
 
-def _parse_toml(file: str, text: str) -> Mapping[str, Any]:
-    import tomllib  # 10 ms that only somebody with settings pays
+def _parse(file: str, data: bytes) -> Mapping[str, Any]:
+    from aiovirt.admin.conf_file import ConfError, parse
 
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not all that tomllib refuses is its own error
-        raise UriError(f"configuration file syntax error: {file}: {error}") from error
+        entries = parse(data).entries
+    except ConfError as error:
+        raise UriError(f"configuration file syntax error: {file}:{error.line}: {error}") from error
+    return {name: entry.value for name, entry in entries.items()}
 
 
 def _unsupported(text: str) -> UriError:

@@ -143,6 +143,7 @@ def virtadm(daemons: list[DaemonKind]) -> str:
         for short, long, _ in OPTIONS
         if "=" in long and "[" not in long
         for word in (short, long.partition("=")[0])
+        if word
     ]
     uris = ["libvirtd:///system", "libvirtd:///session", *(f"{kind.name}:///" for kind in daemons)]
     body = _VIRTADM.format(taking="|".join(taking), options=" ".join(words), uris=" ".join(uris))

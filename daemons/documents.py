@@ -53,9 +53,10 @@ daemons/*/settings.py). -->
 
 # Settings
 
-Each daemon reads one TOML file: `/etc/aiovirt/NAME.conf` for root,
-`$XDG_CONFIG_HOME/aiovirt/NAME.conf` for other users, or the file that `--config` names. Without a file
-all defaults apply; `--print-config` writes a file with all defaults to standard output.
+Each daemon reads one file: `/etc/aiovirt/NAME.conf` for root,
+`$XDG_CONFIG_HOME/aiovirt/NAME.conf` for other users, `DIR/NAME.conf` with `--rundir DIR`, or the file
+that `--config` names. Without a file all defaults apply; `--print-config` writes a file with all
+defaults to standard output.
 
 Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
 {{counterparts}}.
@@ -68,7 +69,14 @@ Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
   made over the admin socket in between stays, unless the file now has another value.
 - The command line comes before the environment (`LIBVIRT_DEBUG`, `LIBVIRT_LOG_FILTERS`,
   `LIBVIRT_LOG_OUTPUTS`), which comes before the file.
-- libvirt's parser takes the last of two lines that set the same name; TOML calls that an error.
+- A file that libvirt's reader accepts means what it means there: a backslash is a backslash, `0100`
+  is one hundred, and bytes that are not UTF-8 may stand in comments. Only the value of a setting has
+  to be UTF-8. Any other file is read as TOML, in which tables (`[section]`) are refused.
+- Of two lines that set the same name, the first counts, as with libvirt. A warning names both.
+- The file has to be a regular file or the null device. A FIFO, a device or a directory is an error.
+- With `--rundir DIR`, a default that names a file is below DIR; the lists below say where.
+- If systemd passes the sockets, the settings of sockets and addresses have no effect. A warning names
+  those that the file sets.
 - The admin server's workers are those that libvirt 9.0.0 starts with (5 and 20); the comments of
   `libvirtd.conf` state 1 and 5.
 
@@ -93,6 +101,8 @@ def _reference_lines(found: list[DaemonKind]) -> Iterator[str]:
             yield textwrap.fill(setting.doc, WIDTH) + "\n"
             yield _item(f"Allowed: {_by_daemon(having, lambda one: one.kind.allowed)}")
             yield _item(f"Default: {_by_daemon(having, _default, of=len(found))}")
+            if setting.in_rundir:
+                yield _item(f"Default with `--rundir DIR`: `DIR/{setting.in_rundir}`")
             yield _item(f"A change while running: {_change(setting)}")
             if setting.ours:
                 yield _item("libvirt has no such setting.")

@@ -77,6 +77,7 @@ def _program(program: Program, types: _Types) -> Iterator[str]:
         for event in events:
             yield f"| {event.number} | {event.name} | {types.cell(event.args)} |"
         yield ""
+    yield from _notes(program)
     yield from types.listed(program.name, program.records)
     flags = [procedure.flag_names for procedure in program if procedure.flag_names is not None]
     for enum in dict.fromkeys((*program.enums, *flags)):
@@ -84,6 +85,17 @@ def _program(program: Program, types: _Types) -> Iterator[str]:
     for what, params in program.params.items():
         fields = ", ".join(f"`{name}` {kind.name.lower()}" for name, kind in params.items())
         yield f"Typed parameters of {what}: {fields}.\n"
+
+
+def _notes(program: Program) -> Iterator[str]:
+    """Explain the fields of arguments and results, where their types do."""
+    about: dict[str, list[str]] = {}
+    for procedure in program:
+        for cls in (procedure.args, procedure.result):
+            if any(f"{name}: " in _summary(cls) for name, _ in xdr.fields_of(cls)):
+                about.setdefault(_summary(cls), []).append(procedure.name)
+    for text, names in about.items():
+        yield f"{', '.join(names)}: {text}\n"
 
 
 def _marks(procedure: Procedure[Any, Any]) -> Iterator[str]:
@@ -166,8 +178,10 @@ class _Types:
             case xdr.Struct():
                 return self._name(codec.cls)
             case xdr.Union():
-                arms = (self._type(xdr.codec_of(arm)) for arm in codec.arms.values())
-                return f"union of {', '.join(dict.fromkeys(arms))} by kind int"
+                arms = (
+                    f"{kind:d} {self._type(xdr.codec_of(arm))}" for kind, arm in codec.arms.items()
+                )
+                return f"union by kind int ({', '.join(arms)})"
         raise TypeError(f"{codec!r} has no name in the reference")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aiovirt.rpc.wire.keepalive import PING_FRAME
 from aiovirt.rpc.wire.message import Message, Status, Type
 
 HEAD: Final = """\
@@ -11,7 +12,19 @@ HEAD: Final = """\
 
 Made from the program tables by `python -m aiovirt.daemons.reference write`.
 
-All numbers are big-endian XDR (RFC 4506). A frame is `length` (unsigned, counts itself), a header of
+Everything is XDR (RFC 4506): big-endian, each item padded with zero bytes to a multiple of four.
+
+| in the tables | on the wire |
+|---|---|
+| `int`, `unsigned`, `bool` | 4 bytes; a `bool` is 0 or 1 |
+| `hyper`, `unsigned hyper`, `double` | 8 bytes |
+| `string`, `string<N>` | its length (unsigned; at most 4194304 or N bytes), then UTF-8 without NUL |
+| `opaque[N]` | exactly N bytes, padded; `opaque<N>` has its length in front, as a string |
+| `T<N>` for another type T | the number of items (unsigned), at most N, then the items |
+| `T?` | 1 and the value, or 0 and nothing more (unsigned) |
+| a name | the fields of that type, one after the other |
+
+A frame is `length` (unsigned, counts itself), a header of
 `program`, `version` (unsigned), `procedure`, `type` (int), `serial` (unsigned), `status` (int), and
 the payload. A frame has 28 to 33554436 bytes; any other length ends the connection.
 
@@ -22,8 +35,8 @@ A message of type CALL_WITH_FDS or REPLY_WITH_FDS has the number of its descript
 32) in front of its payload; each descriptor follows the frame with one byte of its own (SCM_RIGHTS).
 An event is a MESSAGE that the server sends without being asked; its serial is 1, and 0 for keepalive.
 
-In the tables, `T?` is an optional value, `T<N>` a list or string of at most N, `[N]` exactly N bytes.
-The last column names the enumeration of the flags that are accepted, and these properties:
+The last column of a program's table names the enumeration of the flags that are accepted, and these
+properties:
 
 - R: the procedure only reads, so a read-only client may call it.
 - P: it may run on a priority worker when every other worker is busy.
@@ -65,7 +78,12 @@ byte: its connection is closed.
 
 A PING of the keepalive program may come at any time, in either direction, also before authentication.
 Its receiver must answer with a PONG; a peer that is silent for `interval * (count + 1)` seconds is
-disconnected. A server sends PINGs only to a client that has asked for keepalive.
+disconnected. A server sends PINGs only to a client that has asked for keepalive
+(CONNECT_SUPPORTS_FEATURE with PROGRAM_KEEPALIVE). Both are of type MESSAGE and have no payload; a PING:
+
+{_hex_dump(PING_FRAME)}
+
+The sockets and their paths are listed in [virtadm.md](virtadm.md#choosing-the-daemon).
 
 The call CONNECT_LOOKUP_SERVER of the admin program with the name `admin` and no flags, serial 2:
 

@@ -260,7 +260,12 @@ _OF_EITHER_ROLE = [
     Case("constraints of a CA, not critical", "is-a-ca", own=_own(ca=True, ca_critical=False)),
     Case("only certificate signing", "key-usage", own=_own(usage=("key_cert_sign",))),
     Case("no use at all", "key-usage", own=_own(usage=())),
-    Case("no encipherment", "key-usage", own=_own(usage=(_SIGN,))),
+    Case(
+        "no encipherment",
+        warns="does not permit key encipherment",
+        own=_own(usage=(_SIGN,)),
+        libvirt="refuses",
+    ),
     Case("no signature", "key-usage", own=_own(usage=(_CIPHER,))),
     Case(
         "no encipherment, not critical",

@@ -9,8 +9,10 @@ run as that user's session daemons, with a runtime folder of their own.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +34,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 OURS = ("virtd", "lockd", "logd")
 REAL = ("libvirtd", "virtlogd", "virtlockd")
+
+LIBVIRT = os.environ.get("AIOVIRT_LIBVIRT", "")
+"""The folder of another libvirt than the installed one: its programs, or its bin and sbin."""
+
+_LIBVIRTS = (*REAL, "virt-admin", "virsh", "virt-pki-validate")
+_PLACES = ("", "bin", "sbin", "usr/bin", "usr/sbin")
+_LIBRARIES = ("lib", "lib64", f"lib/{os.uname().machine}-linux-gnu", "usr/lib", "usr/lib64")
 
 Settings = Mapping[str, "str | int | Sequence[str]"]
 
@@ -158,17 +167,63 @@ def start(
 
 
 def require(program: str) -> str:
-    """The path of an installed program; without it the test is skipped, or failed in CI."""
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    """The path of an installed program; without it the test is skipped, or failed in CI.
+
+    Where AIOVIRT_LIBVIRT names another libvirt, its programs are taken from there and nowhere else.
+    """
+    path = find(program)
     if path is None:
-        missing(f"{program} is not installed")
+        where = f"in {LIBVIRT}" if LIBVIRT and program in _LIBVIRTS else "installed"
+        missing(f"{program} is not {where}")
     return path
 
 
+def find(program: str) -> str | None:
+    """The path of a program, if it is there; see `require`."""
+    if LIBVIRT and program in _LIBVIRTS:
+        folders = [os.path.abspath(os.path.join(LIBVIRT, place)) for place in _PLACES]
+        return shutil.which(program, path=os.pathsep.join(folders))
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def libraries() -> dict[str, str]:
+    """The environment in which the programs of another libvirt find their libraries."""
+    folders = [os.path.abspath(os.path.join(LIBVIRT, place)) for place in _LIBRARIES]
+    found = [folder for folder in folders if LIBVIRT and glob.glob(f"{folder}/libvirt*.so*")]
+    found += filter(None, [os.environ.get("LD_LIBRARY_PATH")])
+    return {"LD_LIBRARY_PATH": os.pathsep.join(found)} if found else {}
+
+
+@cache
+def libvirt_version(program: str = "libvirtd") -> tuple[int, int, int]:
+    """The version of a program of libvirt; without it the test is skipped, or failed in CI."""
+    ran = subprocess.run(
+        [require(program), "--version"],
+        env={**os.environ, **libraries()},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", ran.stdout)
+    assert match, f"{program} --version says {ran.stdout!r} {ran.stderr!r}"
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def libvirt_version_text(program: str = "libvirtd") -> str:
+    """The version of a program of libvirt as it is written."""
+    return ".".join(map(str, libvirt_version(program)))
+
+
+def has_daemon_shutdown() -> bool:
+    """Whether the real daemons have procedure 20 of the admin program, as since libvirt 11.2.0."""
+    return find("libvirtd") is not None and libvirt_version() >= (11, 2, 0)
+
+
 def missing(reason: str) -> NoReturn:
-    """Skip visibly; where CI=true nothing may be missing, so fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}, and CI may not go without")
+    """Skip visibly; where CI=true, or another libvirt was asked for, nothing may be missing, so fail."""
+    if LIBVIRT or os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and that may not be here")
     pytest.skip(reason)
 
 
@@ -184,7 +239,13 @@ def virt_admin(
     with tempfile.TemporaryDirectory() as home:
         return subprocess.run(
             [require("virt-admin"), "--connect", admin_uri(admin_socket), *arguments],
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC", "HOME": home},
+            env={
+                **libraries(),
+                "PATH": os.environ["PATH"],
+                "LC_ALL": "C",
+                "TZ": "UTC",
+                "HOME": home,
+            },
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -272,10 +333,10 @@ def _start_real(
     base = "libvirt" if name == "libvirtd" else name
     command = [require(name), "-f", str(conf), "-p", f"{folder}/{name}.pid", *arguments]
     defaults: dict[str, str | int | Sequence[str]] = {"log_outputs": "3:stderr"}
-    environment = dict(os.environ)
+    environment = {**os.environ, **libraries()}
     if os.geteuid() != 0 or user is not None:
         place = folder / "libvirt"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        environment = {**libraries(), "PATH": os.environ["PATH"], "HOME": str(folder)}
         environment["XDG_RUNTIME_DIR"] = str(folder)
         command = [*_as_user(user, folder), *command]
     else:

@@ -20,12 +20,14 @@ from collections.abc import Sequence
 
 from aiovirt.admin.cli.failure import CommandSyntaxError, Leave
 from aiovirt.admin.cli.terminal import Level, OutputGone, Terminal
+from aiovirt.admin.standard_streams import fill_standard_descriptors
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run virtadm with these words (default: those of the process); its exit status."""
+    fill_standard_descriptors()
     words = list(sys.argv if argv is None else argv)
     progname = os.path.basename(words[0]) if words else ""
     # What was no UTF-8 on the way in leaves as it came; what the locale cannot write leaves as UTF-8.
@@ -77,7 +79,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     if not asked.words:
         from aiovirt.admin.cli.shell import interact
 
-        return interact(terminal, asked.uris)
+        return interact(terminal, asked.uris, asked.timeout)
 
     from aiovirt.admin.cli.commands import command_table
     from aiovirt.admin.cli.parser import ArgumentWords, LineWords, parse
@@ -95,7 +97,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         if not line:
             return 1
         commands = parse(LineWords(line), table, trace)
-    return 0 if run(commands, table, terminal, asked.uris) else 1
+    return 0 if run(commands, table, terminal, asked) else 1
 
 
 def _end_by(number: signal.Signals) -> int:

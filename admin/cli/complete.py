@@ -13,17 +13,20 @@ from aiovirt.admin.cli.invocation import Invocation, Value
 from aiovirt.admin.cli.parser import parse_partial
 from aiovirt.admin.cli.table import Command, OptionKind
 
-#: How long, in seconds, somebody who pressed Tab waits for a daemon.
-_PATIENCE: Final = 2.0
+#: Seconds that a user who pressed Tab waits for a daemon.
+PATIENCE: Final = 2.0
 
 if TYPE_CHECKING:
     from aiovirt.admin.cli.session import AdminSession
 
 
 async def complete_line(session: AdminSession, line: str, word: str) -> list[str]:
-    """What the last word of a line may become, in the table's or the daemon's order.
+    """Return the completions of a line's last word, in the table's or the daemon's order.
 
-    word: that word as the shell sees it, possibly empty.
+    Args:
+        session: the shell's session.
+        line: the line up to the cursor.
+        word: its last word as the shell sees it, possibly empty.
     """
     partial = parse_partial(line, session.table)
     # `help` alone may become another command; `help ` is followed by its options.
@@ -64,9 +67,9 @@ async def _inside(session: AdminSession, command: Command, values: list[Value]) 
     if here.complete is None:
         return []
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             if not session.connected:
                 await session.reconnect(silently=True)
             return await here.complete(session, Invocation(command, tuple(values)))
     except (CommandFailed, *CALL_FAILURES):  # TimeoutError is among them
-        return []  # nobody asked for an error while typing
+        return []  # no errors are shown while a user types

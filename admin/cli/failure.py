@@ -1,6 +1,6 @@
-"""What goes wrong in virtadm, and how a person is told.
+"""Failures of virtadm, and their messages.
 
-Every failure that is the user's or the daemon's becomes lines on the standard error, each behind
+Every failure that is the user's or the daemon's becomes lines on the standard error, each after
 `error: `; the first says what could not be done, the last why.
 """
 
@@ -41,8 +41,6 @@ def text_of(error: Exception) -> str:
     """An error as one line for a person."""
     if isinstance(error, RpcError):
         return error.message
-    if isinstance(error, TimeoutError):
-        return "the daemon did not answer in time"
     return str(error) or type(error).__name__
 
 

@@ -5,11 +5,12 @@ Source of what they do: libvirt's tools/vsh.c (cmd*) and virt-admin.c.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from typing import Final
 
-from aiovirt.admin.cli.complete import command_names, complete_line
+from aiovirt.admin.cli.complete import PATIENCE, command_names, complete_line
 from aiovirt.admin.cli.failure import CommandFailed, explained
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.manual import command_help, command_list, group_list
@@ -105,7 +106,7 @@ async def _self_test(session: AdminSession, command: Invocation) -> None:
 
 
 def _flaw(command: Command) -> str:
-    """What is wrong with a declaration, or nothing."""
+    """Return the flaw of a declaration, or an empty string."""
     if not command.help:
         return "lacks help"
     seen_optional = False
@@ -132,9 +133,14 @@ async def _complete(session: AdminSession, command: Invocation) -> None:
     # A shell waits for the answer: nothing may be read from its input meanwhile.
     if sys.stdin is not None:
         sys.stdin.close()
-    await session.ensure_connected()
     line = " ".join(words).lstrip(" ")
-    choices = await complete_line(session, line, words[-1])
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await session.ensure_connected()
+            choices = await complete_line(session, line, words[-1])
+    except TimeoutError:
+        session.abandon()  # it would not answer a goodbye either
+        raise CommandFailed from None
     if not choices:
         raise CommandFailed
     session.terminal.write("".join(f"{choice}\n" for choice in choices))
@@ -244,6 +250,7 @@ GROUP: Final = Group(
             (Option("string", OptionKind.REST, "the words so far", empty_ok=True),),
             connected=False,
             hidden=True,
+            timeout=PATIENCE,
         ),
         Command("uri", _uri, "print the URI of the daemon"),
         Command(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from aiovirt.admin.arguments import settable_filters
 from aiovirt.admin.cli.complete import client_ids
 from aiovirt.admin.cli.failure import CommandFailed, explained
 from aiovirt.admin.cli.invocation import ULONG_MAX, Invocation
@@ -79,7 +80,12 @@ async def _server_update_tls(session: AdminSession, command: Invocation) -> None
 async def _daemon_log_filters(session: AdminSession, command: Invocation) -> None:
     connection = session.connection
     await _logging(
-        session, command, "filters", connection.get_logging_filters, connection.set_logging_filters
+        session,
+        command,
+        "filters",
+        connection.get_logging_filters_text,
+        connection.set_logging_filters,
+        settable_filters,
     )
 
 
@@ -96,8 +102,12 @@ async def _logging(
     what: str,
     get: Callable[[], Awaitable[str]],
     change: Callable[[str | None], Awaitable[None]],
+    settable: Callable[[str], str] = str,
 ) -> None:
-    """Show the filters or outputs, or replace them when new ones are given."""
+    """Show the filters or outputs, or replace them when new ones are given.
+
+    The text is exactly the daemon's, as virt-admin shows it; JSON has what can be set again.
+    """
     if command.given(what):
         with explained("Unable to change daemon logging settings"):
             await change(command.text(what))
@@ -105,7 +115,7 @@ async def _logging(
     with explained(f"Unable to get daemon logging {what} information"):
         settings = await get()
     session.terminal.remark(f" Logging {what}: ")
-    session.terminal.answer({what: settings.split()}, f"{settings}\n")
+    session.terminal.answer({what: settable(settings).split()}, f"{settings}\n")
 
 
 async def _daemon_timeout(session: AdminSession, command: Invocation) -> None:
@@ -214,7 +224,6 @@ GROUP: Final = Group(
                     OptionKind.NUMBER,
                     "seconds without clients, 0 for never",
                     required=True,
-                    named_only=True,
                 ),
             ),
         ),

@@ -22,6 +22,7 @@ OPTIONS: Final = (
     ("-l", "--log=FILE", "log what is said to a file"),
     ("-o", "--output=FORMAT", "form of answers: text or json"),
     ("-q", "--quiet", "answers only"),
+    ("", "--timeout=SECONDS", "give up on a daemon that has not answered a call by then"),
     ("-v", "", "short version"),
     ("-V", "", "long version"),
     ("", "--version[=TYPE]", "version, TYPE is short or long (default short)"),
@@ -46,7 +47,7 @@ _USAGE_END: Final = """
 
 
 def usage(table: CommandTable, progname: str) -> str:
-    """What `--help` prints."""
+    """Return the output of `--help`."""
     groups = "".join(f"{group_list(group, end='')}\n" for group in table.groups())
     options = "\n".join(_in_usage(*option) for option in OPTIONS)
     return _USAGE.format(progname, options) + groups + _USAGE_END
@@ -60,12 +61,12 @@ def _in_usage(short: str, long: str, text: str) -> str:
 
 
 def command_list(table: CommandTable) -> str:
-    """What `help` prints."""
+    """Return the output of `help`."""
     return "Grouped commands:\n\n" + "".join(f"{group_list(each)}\n" for each in table.groups())
 
 
 def group_list(group: Group, end: str = ":") -> str:
-    """What `help GROUP` prints."""
+    """Return the output of `help GROUP`."""
     shown = "".join(
         f"    {each.name:<30} {each.help}\n" for each in group.commands if not each.hidden
     )
@@ -73,7 +74,7 @@ def group_list(group: Group, end: str = ":") -> str:
 
 
 def command_help(command: Command) -> str:
-    """What `help COMMAND` prints."""
+    """Return the output of `help COMMAND`."""
     text = f"  NAME\n    {command.name} - {command.help}\n\n  SYNOPSIS\n    {synopsis(command)}\n"
     if command.description:
         text += f"\n  DESCRIPTION\n    {command.description}\n"

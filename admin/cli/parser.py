@@ -22,7 +22,7 @@ from aiovirt.admin.cli.table import HELP_OPTION, Command, CommandTable, Option, 
 
 
 class Mark(Enum):
-    """What comes between words."""
+    """The marks between words."""
 
     SEPARATOR = 1  # the command ends, another may follow
     END = 2
@@ -30,7 +30,7 @@ class Mark(Enum):
 
 class _Words(Protocol):
     def next(self, *, lenient: bool = False) -> str | Mark:
-        """The next word or mark; `lenient`: an open quote is no error."""
+        """The next word or mark; `lenient`: an open quote is accepted."""
 
     def ends_here(self, *, blanks: int = 0) -> bool:
         """Whether the line ends `blanks` characters after what was read last."""
@@ -114,7 +114,7 @@ class LineWords:
 
 
 class Partial:
-    """What could be made out of an unfinished command: the command, if any, and its options."""
+    """The recognizable part of an unfinished command: the command, if any, and its options."""
 
     def __init__(self) -> None:
         self.command: Command | None = None

@@ -1,4 +1,4 @@
-"""The commands about certificates: make some for development, and check those that there are.
+"""The commands about certificates: make some for development, and check existing ones.
 
 They work on files and need no daemon. Source of what is checked, besides the rules of
 `rpc.security.certificates`: libvirt's tools/virt-pki-validate.in.
@@ -44,6 +44,7 @@ async def _pki_init(session: AdminSession, command: Invocation) -> None:
             hosts=hosts,
             days=pki.DEFAULT_DAYS if days is None else days,
             force=command.given("force"),
+            layout=pki.SYSTEM if command.given("system") else pki.PRIVATE,
         )
     except FileExistsError as error:
         raise CommandFailed(f"No PKI made in '{folder}'", f"{error} (--force)") from error
@@ -74,7 +75,7 @@ async def _pki_check(session: AdminSession, command: Invocation) -> None:
 
 
 def _asked(command: Invocation) -> Iterator[tuple[str, TlsFiles, bool]]:
-    """What to check: whose files, which, and whether they have to be there."""
+    """Yield the files to check: the role, the files, and whether they have to exist."""
     from aiovirt.admin import pki
     from aiovirt.rpc.security.certificates import TlsFiles
 
@@ -101,7 +102,7 @@ def _there(files: TlsFiles) -> bool:
 
 @dataclass(slots=True)
 class _Report:
-    """What was found, each thing once. rows: certificates, keys and revocation lists."""
+    """All findings, each once. rows: certificates, keys and revocation lists."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
@@ -216,7 +217,7 @@ def _host_warnings(file: str, hosts: list[str]) -> Iterator[str]:
 
 
 def _check_key_file(report: _Report, role: str, path: str) -> None:
-    """Who may read a key, and replace it."""
+    """Check which users can read a key, and replace it."""
     try:
         status = os.stat(path)
     except OSError:
@@ -274,7 +275,12 @@ GROUP: Final = Group(
                     "how long they are valid (default: 365)",
                     named_only=True,
                 ),
-                Option("force", OptionKind.FLAG, "replace those that are there"),
+                Option("force", OptionKind.FLAG, "replace existing files"),
+                Option(
+                    "system",
+                    OptionKind.FLAG,
+                    "the folders and modes of /etc/pki, for all users of the machine",
+                ),
                 Option(
                     "host",
                     OptionKind.REST,

@@ -10,20 +10,36 @@ from typing import Any
 from aiovirt.admin.cli.failure import CommandFailed
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.startup import Startup
 from aiovirt.admin.cli.table import CommandTable
 from aiovirt.admin.cli.terminal import Terminal, as_json
 
 
 def run(
-    commands: Sequence[Invocation], table: CommandTable, terminal: Terminal, uris: Sequence[str]
+    commands: Sequence[Invocation], table: CommandTable, terminal: Terminal, asked: Startup
 ) -> bool:
-    """Run commands for the default URI or for each of these; whether all went well.
+    """Run commands for the default URI, or for each of those that were given.
 
-    Several daemons work at the same time; what they say comes in the order of `uris`, each headed.
+    Several daemons work at the same time. The output of each is shown when its session has ended, headed
+    by its URI: a daemon that hangs does not keep the others' answers back.
+
+    Args:
+        commands: what to run, in order.
+        table: all commands.
+        terminal: where output goes.
+        asked: URIs and timeout.
+
+    Returns:
+        Whether the last command succeeded, on all of the daemons.
     """
-    if len(uris) < 2:
-        return asyncio.run(_run_one(AdminSession(table, terminal, *uris), commands))
-    return asyncio.run(_run_all(commands, table, terminal, uris))
+    limits = [asked.timeout, *(each.command.timeout for each in commands)]
+    timeout = min((limit for limit in limits if limit is not None), default=None)
+    if len(asked.uris) < 2:
+        session = AdminSession(table, terminal, *asked.uris, timeout=timeout)
+        return asyncio.run(_run_one(session, commands))
+    aside = [_Aside(terminal, uri) for uri in asked.uris]
+    sessions = [AdminSession(table, each.terminal, each.uri, timeout=timeout) for each in aside]
+    return asyncio.run(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
 
 
 async def _run_one(session: AdminSession, commands: Sequence[Invocation]) -> bool:
@@ -44,29 +60,52 @@ async def _run_one(session: AdminSession, commands: Sequence[Invocation]) -> boo
 
 
 async def _run_all(
-    commands: Sequence[Invocation], table: CommandTable, terminal: Terminal, uris: Sequence[str]
+    sessions: dict[AdminSession, _Aside], commands: Sequence[Invocation], terminal: Terminal
 ) -> bool:
-    aside = [_Aside(terminal, uri) for uri in uris]
-    tasks = [
-        asyncio.create_task(_run_one(AdminSession(table, each.terminal, each.uri), commands))
-        for each in aside
-    ]
-    answers = []
-    for each, task in zip(aside, tasks, strict=True):
-        each.succeeded = await task
+    waiting = {
+        asyncio.create_task(_run_one(session, commands)): each for session, each in sessions.items()
+    }
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in waiting if task in done]:
+                each = waiting.pop(task)
+                each.succeeded = task.result()
+                _show(terminal, each)
+    except asyncio.CancelledError:
+        for each in waiting.values():
+            each.errors.append("interrupted before it had answered")
+            _show(terminal, each)
+        raise
+    finally:
         if terminal.json:
-            answers.append(each.as_data())
-        else:
-            terminal.write(f"==> {each.uri} <==\n{each.out.getvalue()}")
-        for line in each.errors:
-            terminal.error(f"{each.uri}: {line}")
+            _show_json(terminal, list(sessions.values()))
+    return all(each.succeeded for each in sessions.values())
+
+
+def _show(terminal: Terminal, each: _Aside) -> None:
+    """Show one daemon's output; JSON is one document, which waits for all of them."""
     if terminal.json:
-        terminal.write(as_json(answers) + "\n")
-    return all(each.succeeded for each in aside)
+        return
+    terminal.write(f"==> {each.uri} <==\n{each.out.getvalue()}")
+    _show_errors(terminal, each)
+    terminal.flush()
+
+
+def _show_json(terminal: Terminal, all_of_them: Sequence[_Aside]) -> None:
+    terminal.write(as_json([each.as_data() for each in all_of_them]) + "\n")
+    for each in all_of_them:
+        _show_errors(terminal, each)
+    terminal.flush()
+
+
+def _show_errors(terminal: Terminal, each: _Aside) -> None:
+    for line in each.errors:
+        terminal.error(line if line.startswith(f"{each.uri}: ") else f"{each.uri}: {line}")
 
 
 class _Aside:
-    """What one daemon's session says, kept until it is its turn."""
+    """The output of one daemon's session, kept until the session ends."""
 
     def __init__(self, terminal: Terminal, uri: str) -> None:
         self.uri = uri
@@ -82,7 +121,7 @@ class _Aside:
         self.terminal.on_error = self.errors.append
 
     def as_data(self) -> dict[str, Any]:
-        """What is to be known, for JSON."""
+        """The session's output for JSON."""
         return {
             "uri": self.uri,
             "succeeded": self.succeeded,

@@ -20,7 +20,8 @@ class AdminSession:
     """Runs commands for one URI.
 
     table: what commands there are; terminal: where words go; uri: the URI or alias to connect to,
-    None for the default. interactive: whether more lines are to come; `quit` ends that.
+    None for the default. interactive: whether more lines are to come; `quit` ends that. timeout: seconds
+    that the daemon has for each answer, None for ever.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class AdminSession:
         uri: str | None = None,
         *,
         interactive: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self.table = table
         self.terminal = terminal
         self.uri = uri
         self.interactive = interactive
+        self.timeout = timeout
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
         self._loss_told = False
@@ -69,10 +72,15 @@ class AdminSession:
         again = self._connection is not None
         await self.close()
         try:
-            self._connection = await connect(self.uri)
+            self._connection = await connect(self.uri, timeout=self.timeout)
         except CALL_FAILURES as error:
             how = "reconnect" if again else "connect"
-            raise CommandFailed(f"Failed to {how} to the admin server", text_of(error)) from error
+            lines = [f"Failed to {how} to the admin server", text_of(error)]
+            if self.uri is None:
+                lines.append(
+                    "the default daemon was tried; -c names another one, as in -c virtd:///"
+                )
+            raise CommandFailed(*lines) from error
         self._loss_told = False
         self._watch = asyncio.create_task(self._tell_loss_of(self._connection))
         if again and not silently:
@@ -105,7 +113,7 @@ class AdminSession:
             self._connection.abort()
 
     def expect_loss(self) -> None:
-        """From now on it is no news that the daemon hangs up."""
+        """Report the end of the connection no more: from now on it is expected."""
         self._loss_told = True
 
     async def _run_one(self, invocation: Invocation) -> bool:

@@ -49,13 +49,22 @@ _HISTORY_DEFAULT: Final = 500
 _HISTORY_MAX: Final = 500_000
 
 
-def interact(terminal: Terminal, uris: Sequence[str]) -> int:
-    """Read and run lines until `quit` or the end of the input; the exit status."""
+def interact(terminal: Terminal, uris: Sequence[str], timeout: float | None = None) -> int:
+    """Read and run lines until `quit` or the end of the input.
+
+    Args:
+        terminal: where output goes.
+        uris: the daemon that -c named, or none.
+        timeout: seconds that a daemon has for each answer, None for ever.
+
+    Returns:
+        The exit status.
+    """
     if len(uris) > 1:
         terminal.error("the interactive shell administers one daemon, give -c once")
         return 1
     with _LoopThread() as loop:
-        session = AdminSession(command_table(), terminal, *uris, interactive=True)
+        session = AdminSession(command_table(), terminal, *uris, interactive=True, timeout=timeout)
         try:
             with _History(terminal), _Lines(loop, session) as lines:
                 if session.uri is not None:
@@ -172,10 +181,11 @@ class _Lines:
             return None
         line = line.removesuffix("\n").removesuffix("\r")  # scripts written elsewhere end lines so
         terminal.write(f"{line}\n")  # as if it had been typed: so a script's log can be read
+        terminal.flush()  # before the command, which may take its time
         return line
 
     def _complete(self, word: str, state: int) -> str | None:
-        """For readline: the match number `state`, None behind the last."""
+        """For readline: return the match number `state`, None after the last."""
         if state == 0:
             line = readline.get_line_buffer()[: readline.get_endidx()]
             self._matches = self._loop.run(self._find(line, word))

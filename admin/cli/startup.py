@@ -1,7 +1,7 @@
 """The program's own options: those in front of the command.
 
 The rules are getopt_long's, as virt-admin uses it: the first word that is no option ends them; short
-options may stand together; long ones may be cut short and take their value behind `=` or as the next
+options may stand together; long ones may be cut short and take their value after `=` or as the next
 word.
 
 Source: libvirt's tools/virt-admin.c (vshAdmParseArgv) and vsh.c (vshInitDebug).
@@ -10,6 +10,7 @@ Source: libvirt's tools/virt-admin.c (vshAdmParseArgv) and vsh.c (vshInitDebug).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
@@ -33,10 +34,14 @@ Compiled with support for: Daemon Debug Readline
 """
 
 
+#: A number of seconds, without what else Python takes for a number.
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+
 class _Takes(Enum):
     NOTHING = auto()
     VALUE = auto()
-    MAYBE = auto()  # behind `=` only
+    MAYBE = auto()  # after `=` only
 
 
 _LONG: Final[Mapping[str, tuple[str, _Takes]]] = {
@@ -46,25 +51,27 @@ _LONG: Final[Mapping[str, tuple[str, _Takes]]] = {
     "log": ("l", _Takes.VALUE),
     "output": ("o", _Takes.VALUE),
     "quiet": ("q", _Takes.NOTHING),
+    "timeout": ("timeout", _Takes.VALUE),  # without a letter
     "version": ("v", _Takes.MAYBE),
 }
 _SHORT: Final = {
     "V": _Takes.NOTHING,
-    **{letter: takes for letter, takes in _LONG.values() if letter != "v"},
+    **{letter: takes for letter, takes in _LONG.values() if letter not in ("v", "timeout")},
     "v": _Takes.NOTHING,
 }
 
 
 class Startup:
-    """What the program was asked to do.
+    """The request to the program.
 
     uris: what -c named, in order, without repetitions. words: the command, empty for the interactive
-    shell.
+    shell. timeout: seconds that a daemon has for each answer, None for ever.
     """
 
     def __init__(self) -> None:
         self.uris: list[str] = []
         self.words: list[str] = []
+        self.timeout: float | None = None
 
 
 def read_environment(terminal: Terminal, environ: Mapping[str, str] = os.environ) -> None:
@@ -132,7 +139,8 @@ def _long_option(word: str, rest: Iterator[str], terminal: Terminal) -> tuple[st
 def _demand(terminal: Terminal, letter: str, value: str | None) -> str:
     if value is None:
         name = next(name for name, (other, _) in _LONG.items() if other == letter)
-        raise _refuse(terminal, f"option '-{letter}'/'--{name}' requires an argument")
+        spelling = f"'--{name}'" if letter == name else f"'-{letter}'/'--{name}'"
+        raise _refuse(terminal, f"option {spelling} requires an argument")
     return value
 
 
@@ -161,10 +169,21 @@ def _apply(startup: Startup, terminal: Terminal, letter: str, name: str, value: 
             terminal.json = text == "json"
         case "q":
             terminal.quiet = True
+        case "timeout":
+            startup.timeout = _timeout(terminal, text)
         case _:
             long = letter == "V" or text == "long"
             terminal.write(_VERSION if long else f"{_LIBVIRT}\n")
             raise Leave(0)
+
+
+def _timeout(terminal: Terminal, text: str) -> float:
+    seconds = float(text) if _SECONDS.fullmatch(text) else 0.0
+    if not 0 < seconds < float("inf"):
+        raise _refuse(
+            terminal, f"option --timeout takes a positive number of seconds, not '{text}'"
+        )
+    return seconds
 
 
 def _set_debug(terminal: Terminal, name: str, text: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OptionKind(Enum):
-    """What an option takes (libvirt: vshCmdOptType)."""
+    """The kind of value that an option takes (libvirt: vshCmdOptType)."""
 
     FLAG = auto()  # nothing
     STRING = auto()  # a string, optional
@@ -60,7 +60,7 @@ class Command(NamedTuple):
 
     help: a line; description: more, or empty. aliases: other names, which help doesn't list. A command
     that is not `connected` needs no daemon; a `last` one ends its command line; a `hidden` one is not
-    listed.
+    listed. timeout: seconds that a daemon has for each answer at most, None for no such bound.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Command(NamedTuple):
     connected: bool = True
     hidden: bool = False
     last: bool = False
+    timeout: float | None = None
 
 
 class Group(NamedTuple):

@@ -18,7 +18,7 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]|\\(?=x)")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, with_header: bool = True) -> str:
-    """A table: a blank before each cell, two at least behind it, a rule under the header."""
+    """A table: a blank before each cell, two at least after it, a rule under the header."""
     body = [[_safe(cell) for cell in row] for row in rows]
     lines = [list(header), *body] if with_header else body
     widths = [max((_width(line[at]) for line in lines), default=0) for at in range(len(header))]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from aiovirt.admin.cli.failure import Leave
 
@@ -26,11 +27,13 @@ class Level(IntEnum):
     ERROR = 4
 
 
+#: Control characters, which a terminal would obey, except those that lay out a text.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_AS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR")
 
 
 class OutputGone(Exception):
-    """The standard output takes no more. error: why; a broken pipe is no reason to complain."""
+    """The standard output takes no more. error: why; a broken pipe is not reported."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -38,7 +41,7 @@ class OutputGone(Exception):
 
 
 class Terminal:
-    """What a session writes to.
+    """The output of a session.
 
     progname: this program's name. quiet: leave out what is not the answer itself; json: answers are
     JSON, one document a line. on_answer, on_error: take JSON answers and errors in place of the
@@ -57,17 +60,21 @@ class Terminal:
         # The standard streams are None when a caller has closed them.
         self._out = out or sys.stdout or io.StringIO()
         self._err = err or sys.stderr or io.StringIO()
+        self._out_obeys = self._out.isatty()
+        self._err_obeys = self._err.isatty()
         self._log: int | None = None
 
     def write(self, text: str) -> None:
         """Print text that the user asked for."""
+        if self._out_obeys:
+            text = harmless(text)
         try:
             self._out.write(text)
         except OSError as error:
             raise OutputGone(error) from error
 
     def write_bytes(self, data: bytes) -> None:
-        """Write bytes as they are, at once; a text stream gets what is no UTF-8 marked as such."""
+        """Write bytes as they are, at once; a text stream gets U+FFFD for those that are not UTF-8."""
         binary = getattr(self._out, "buffer", None)
         if binary is None:
             self.write(data.decode(errors="replace"))
@@ -99,12 +106,13 @@ class Terminal:
             self.write(as_json(data) + "\n")
 
     def error(self, text: str) -> None:
-        """Print a line on the standard error, behind everything that was printed before."""
+        """Print a line on the standard error, after everything that was printed before."""
         self._write_log(Level.ERROR, text)
         if self.on_error is not None:
             self.on_error(text)
             return
         self.flush()
+        text = harmless(text) if self._err_obeys else text
         self._err.write(f"error: {text}\n")
         self._err.flush()
 
@@ -151,8 +159,13 @@ class Terminal:
             self.error(f"failed to write the log file: {error}")
 
 
+def harmless(text: str) -> str:
+    """Write control characters as \\xNN: a name from a daemon must not steer the user's terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
 def as_json(data: Any) -> str:
-    """JSON on one line. What was no UTF-8 on the wire becomes U+FFFD."""
+    """JSON on one line. Bytes that were not UTF-8 on the wire become U+FFFD."""
     import json
 
     text = json.dumps(data, ensure_ascii=False)

@@ -36,6 +36,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `lockd`. Returns its exit status."""
-    from aiovirt.daemons.runtime.lifecycle import run
+    from aiovirt.daemons.runtime.entry import run
 
     return run(KIND)

@@ -47,6 +47,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `logd`. Returns its exit status."""
-    from aiovirt.daemons.runtime.lifecycle import run
+    from aiovirt.daemons.runtime.entry import run
 
     return run(KIND)

@@ -50,6 +50,7 @@ ROTATION = (
         group="Logs of guests",
         kind=Text("an absolute path in quotes", absolute_path),
         default="/var/log/libvirt",
+        in_rundir="log",
         change=Live("logs", "log_root"),
         doc="Folder whose folders are searched for old logs: NAME.log, NAME.log.0 and so on. Every such"
         " file may be removed. Later versions of libvirt have this setting, too.",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component, Keep
+    from aiovirt.daemons.runtime.entry import run
     from aiovirt.daemons.runtime.kind import DaemonKind, TcpSocket, UnixSocket
-    from aiovirt.daemons.runtime.lifecycle import run
     from aiovirt.daemons.runtime.settings.catalogue import daemon_settings
     from aiovirt.daemons.runtime.settings.declaration import (
         Choice,
@@ -59,7 +59,7 @@ _MODULES: Final = {
     "TcpSocket": "kind",
     "UnixSocket": "kind",
     "daemon_settings": "settings.catalogue",
-    "run": "lifecycle",
+    "run": "entry",
 }
 
 

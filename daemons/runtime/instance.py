@@ -45,7 +45,7 @@ class Instance:
             prepare_tls(self._main, start.settings)
         self._admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
         self._admin.admit = root_or_self
-        self._admin.add_program(admin_program.handlers(self.daemon))
+        self._admin.add_program(admin_program.handlers(self.daemon, start.libvirt_version))
         self._admin.add_program(extension_program.handlers(self.daemon))
         self._components = list(kind.build(self.daemon, self._main, self._admin, start))
         self.running = Running(

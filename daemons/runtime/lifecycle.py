@@ -14,20 +14,28 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiovirt.daemons.runtime.handover.reexec import Inheritance, Restart, inherited, take_signals
 from aiovirt.daemons.runtime.logging import LogSettings
 from aiovirt.daemons.runtime.process import options as command_line
 from aiovirt.daemons.runtime.process.background import Parent, fork_into_background
-from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.process.paths import Paths, default_settings_file, make_folder
+from aiovirt.daemons.runtime.process.failure import Failure, StartError, one_line
+from aiovirt.daemons.runtime.process.paths import (
+    Paths,
+    absolute,
+    current_folder,
+    default_settings_file,
+    make_folder,
+)
 from aiovirt.daemons.runtime.process.pidfile import PidFile
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
-from aiovirt.daemons.runtime.settings.file import known, with_fixed
+from aiovirt.daemons.runtime.settings.file import below, known, with_fixed
 from aiovirt.daemons.runtime.settings.template import settings_file
 from aiovirt.daemons.runtime.start import Start
+from aiovirt.rpc import logs
 from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
@@ -35,9 +43,14 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.runtime.lifecycle")
 
+#: Seconds between two requests for more time at the end, and their number: ten minutes for calls in
+#: flight, whatever the unit says.
+_EXTENSION: Final = 20.0
+_EXTENSIONS: Final = 30
 
-def run(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
-    """Be a daemon until it is told to end. Returns the exit status (see `Failure`).
+
+def run_process(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
+    """Be a daemon, as `entry.run` says, once signals and standard streams are taken care of.
 
     Args:
         kind: its declaration.
@@ -72,19 +85,21 @@ class _Process:
     def __init__(self, kind: DaemonKind, options: command_line.Options) -> None:
         self.kind = kind
         self.options = options
-        self.folder = os.getcwd()
+        self.folder = current_folder()
         self.notifier = Notifier.from_environment()
         self.parent: Parent | None = None
 
     def report(self, text: str) -> None:
         """Tell the process that started us why we do not serve."""
         if self.parent is not None:
-            self.parent.failed(text)
+            self.parent.failed(one_line(text))
         else:
-            sys.stderr.write(f"{self.kind.name}: {text}\n")
+            sys.stderr.write(f"{self.kind.name}: {one_line(text)}\n")
 
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
+        if self.options.rundir:  # later, in the background, the working directory is another one
+            self.options = replace(self.options, rundir=absolute(self.options.rundir))
         inheritance = inherited()
         settings = self._read_settings()
         if inheritance is not None:
@@ -142,10 +157,13 @@ class _Process:
         )
 
     def _read_settings(self) -> Loaded:
-        named = self.options.config
-        path = os.path.abspath(named) if named else default_settings_file(self.kind.name)
+        named, rundir = self.options.config, self.options.rundir
+        path = absolute(named) if named else default_settings_file(self.kind.name, rundir)
+        settings = self.kind.settings()
+        if rundir:
+            settings = below(settings, rundir)
         try:
-            return load(self.kind.settings(), path, required=named is not None)
+            return load(settings, path, required=named is not None)
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
 
@@ -210,6 +228,7 @@ class _Process:
         earlier = start.document.logging if start.document is not None else None
         log = LogSettings(self.kind.name, self.options, start.settings, earlier)
         bridge_stdlib()
+        logs.load()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve_on_loop(start, log, settings, fresh))
@@ -246,7 +265,7 @@ class _Process:
         take_signals()
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
-        await instance.daemon.serve(self._ready, self.notifier.stopping)
+        await instance.daemon.serve(self._ready, self._stopping)
         _log.info("ended")
 
     def _ready(self) -> None:
@@ -255,6 +274,16 @@ class _Process:
         self.notifier.ready()
         if self.parent is not None:
             self.parent.ready()
+
+    def _stopping(self) -> None:
+        """Tell systemd, and ask for more time while calls in flight are being answered."""
+        self.notifier.stopping()
+        self._extend(asyncio.get_running_loop(), _EXTENSIONS)
+
+    def _extend(self, loop: asyncio.AbstractEventLoop, more: int) -> None:
+        self.notifier.extend_timeout(2 * _EXTENSION)
+        if more:
+            loop.call_later(_EXTENSION, self._extend, loop, more - 1)
 
 
 def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

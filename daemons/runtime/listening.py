@@ -1,7 +1,8 @@
 """Giving the servers their sockets: those that systemd passed, or else our own.
 
-When systemd passes any, nothing else is opened: an administrator who disables a socket unit means
-it. libvirt: src/rpc/virnetserver.c, virNetServerAddServiceActivation.
+If systemd passes any socket, no other is opened, so that a disabled socket unit stays disabled. Settings
+about sockets then have no effect, and a warning names those that the settings file sets.
+libvirt: src/rpc/virnetserver.c, virNetServerAddServiceActivation.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.kind import TcpSocket, UnixSocket
-from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.daemons.runtime.process.failure import Failure, StartError, quoted
+from aiovirt.daemons.runtime.settings.verify import is_number
+from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.access import Access
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings import Loaded
     from aiovirt.rpc.server import Server
     from aiovirt.rpc.server.access import Authentication
+
+_log = get_logger("daemons.runtime.listening")
 
 AnySocket = UnixSocket | TcpSocket
 
@@ -34,9 +39,10 @@ class Listening:
         sockets: the declarations of those of its own server.
         settings: those to begin with.
         paths: of the UNIX sockets.
-        passed: what systemd passed.
+        passed: the sockets that systemd passed.
 
-    Raises StartError for a wish that cannot be granted.
+    Raises:
+        StartError: a setting cannot be followed.
     """
 
     def __init__(
@@ -52,17 +58,22 @@ class Listening:
         self._access = {one: _access(one, settings) for one in sockets}
 
     def needs_tls(self, name: str) -> bool:
-        """Whether the daemon `name` has a socket with TLS, by its settings or from systemd."""
+        """Return whether the daemon `name` gets a socket with TLS, by its settings or from systemd."""
         units = [one.name for one in self._passed]
         return any(
-            self._settings.values[one.enabled] or _unit(name, one) in units
+            _unit(name, one) in units if units else self._settings.values[one.enabled]
             for one in self._access
             if isinstance(one, TcpSocket) and one.tls
         )
 
+    def units(self, name: str) -> list[str]:
+        """Return the names of the socket units of the daemon `name`."""
+        return [*(_unit(name, known) for known in self._access), _admin_unit(name)]
+
     def begin(self, main: Server, admin: Server) -> None:
         """Give both servers their sockets. Raises StartError."""
         if self._passed:
+            self._warn_of_unused_settings()
             for one in self._passed:
                 self._adopt(main, admin, one)
         else:
@@ -95,6 +106,22 @@ class Listening:
 
     # systemd's -----------------------------------------------------------------------------------
 
+    def _warn_of_unused_settings(self) -> None:
+        """Name the settings of the file that passed sockets leave without effect."""
+        names = {"unix_sock_dir", "unix_sock_group", "unix_sock_admin_perms"}
+        for one in self._access:
+            if isinstance(one, UnixSocket):
+                names.add(one.permissions)
+            else:
+                names.update((one.enabled, one.address, one.port))
+        unused = sorted(names & self._settings.given)
+        if unused:
+            _log.warning(
+                "settings have no effect, since systemd passed the sockets: change the socket units"
+                " instead",
+                settings=" ".join(unused),
+            )
+
     def _adopt(self, main: Server, admin: Server, one: PassedSocket) -> None:
         """Give a passed socket to the server whose unit name or path it has."""
         if not one.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -104,11 +131,10 @@ class Listening:
             return
         declared = self._declaration(main.name, one)
         if declared is None:
-            units = [_unit(main.name, known) for known in self._access]
             raise StartError(
                 Failure.NETWORK,
-                f"{one}, which systemd passed, is for no server:"
-                f" {', '.join((*units, _admin_unit(main.name)))} are known",
+                f"{one}, which systemd passed, belongs to no server:"
+                f" {', '.join(self.units(main.name))} are known",
             )
         main.adopt(one.sock, self._access[declared])
 
@@ -157,50 +183,64 @@ def _admin_unit(name: str) -> str:
 def _group(name: str) -> int | None:
     if not name:
         return None
-    if name.isdigit():
+    if is_number(name):
         return int(name)
     import grp
 
     try:
         return grp.getgrnam(name).gr_gid
-    except KeyError as error:
+    except (KeyError, ValueError) as error:  # the latter for a name that cannot be encoded
         raise StartError(
-            Failure.NETWORK, f'unix_sock_group = "{name}": this host has no such group'
+            Failure.NETWORK, f"unix_sock_group = {quoted(name)}: this host has no such group"
         ) from error
 
 
 def _open_tcp(server: Server, address: str, port: str, access: Access) -> None:
-    where = f"{address or 'any address'}, port {port}"
+    where = f"{quoted(address) if address else 'any address'}, port {quoted(port)}"
     try:
-        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
+        number = int(port) if is_number(port) else socket.getservbyname(port, "tcp")
         server.listen_tcp(address, number, access=access)
-    except OSError as error:  # also an unknown service or host
-        raise StartError(
-            Failure.NETWORK, f"cannot listen on {where}: {error.strerror or error}"
-        ) from error
+    except (OSError, ValueError) as error:  # an unknown service or host, or a name that is none
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(Failure.NETWORK, f"cannot listen on {where}: {reason}") from error
 
 
 def remove_stale(path: str) -> None:
     """Remove the socket file of a dead daemon.
 
-    Raises StartError when a process listens there, or when the file is not a socket.
+    Raises:
+        StartError: a process listens there, the file is not a socket, or the path cannot be used.
     """
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise StartError(
-                Failure.NETWORK, f"{path} is in the way: it is not a socket, so it was left alone"
-            )
+        outcome = _connect(path)
+        if outcome == errno.ECONNREFUSED:
+            os.unlink(path)
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        outcome = probe.connect_ex(path)
-    if outcome == errno.ECONNREFUSED:
-        os.unlink(path)
-    elif outcome != errno.ENOENT:
+    except OSError as error:
+        raise StartError(
+            Failure.NETWORK, f"the socket {path} cannot be opened: {error.strerror or error}"
+        ) from error
+    if outcome not in (errno.ECONNREFUSED, errno.ENOENT):
         answered = outcome in (0, errno.EAGAIN)
         raise StartError(
             Failure.NETWORK,
             f"the socket {path} is in use: "
             + ("another process answers there" if answered else os.strerror(outcome)),
         )
+
+
+def _connect(path: str) -> int:
+    """Try whether anybody answers at the socket `path`: the error number, 0 for success.
+
+    Raises:
+        OSError: there is nothing, or the path cannot be used.
+        StartError: it is not a socket.
+    """
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise StartError(
+            Failure.NETWORK, f"{path} is in the way: it is not a socket, so it was left alone"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path)

@@ -80,6 +80,7 @@ class LogSettings:
     ) -> None:
         self._name = name
         self._background = options.background
+        self._rundir = options.rundir
         self._level_at_most = Level.INFO if options.verbose else Level.ERROR
         self._pinned = {
             what: variable for what, variable in ENVIRONMENT.items() if os.environ.get(variable)
@@ -143,20 +144,26 @@ class LogSettings:
 
         libvirt takes the journal whenever it exists and standard input is not a terminal. A daemon in
         the foreground takes it here only when its standard error leads there: one started by a test
-        shows its errors to that test.
+        shows its errors to that test. With `--rundir`, a daemon in the background logs to a file there.
         """
         if self._background:
-            if os.access(_JOURNAL, os.W_OK):
-                return f"{max(level, Level.INFO)}:journald"
-            return f"{level}:file:{default_log_file(self._name)}"
+            file = self._default_file()
+            return f"{level}:file:{file}" if file else f"{max(level, Level.INFO)}:journald"
         if _stderr_is_the_journal():
             return f"{max(level, Level.INFO)}:journald"
         return f"{level}:stderr"
 
     def _make_default_folder(self) -> None:
         """Make the folder of the default log file, if there is one. Raises StartError."""
-        if self._background and not os.access(_JOURNAL, os.W_OK):
-            make_folder(os.path.dirname(default_log_file(self._name)))
+        file = self._default_file()
+        if file:
+            make_folder(os.path.dirname(file))
+
+    def _default_file(self) -> str | None:
+        """Return the path of the default log file; None if the default is not a file."""
+        if not self._background or (not self._rundir and os.access(_JOURNAL, os.W_OK)):
+            return None
+        return default_log_file(self._name, self._rundir)
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings, keyed "level", "filters", "outputs", "log_format"; all or none.
@@ -188,8 +195,12 @@ class LogSettings:
         self._default_in_force = default
 
     def save(self) -> LoggingState:
-        """Write down what is in force, for `earlier` of the next program."""
+        """Write down what is in force, for `earlier` of the next program.
+
+        The execution of that program ends our threads, so everything logged is written first.
+        """
         control = self.control
+        control.flush()
         # As they were asked for, without the stars that are put around every match.
         filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
         return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)

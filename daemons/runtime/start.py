@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """What a daemon starts with.
+    """The circumstances of one start.
 
     settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.
     document: what the program before this one left, if this is a restart.
@@ -24,3 +24,10 @@ class Start(NamedTuple):
     pid_file: PidFile | None
     passed: tuple[PassedSocket, ...] = ()
     document: Document | None = None
+
+    @property
+    def libvirt_version(self) -> int:
+        """The version of libvirt that clients are told, as a number."""
+        from aiovirt.admin.compatibility import version_number
+
+        return version_number(self.settings.text("libvirt_version"))

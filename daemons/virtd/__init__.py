@@ -23,7 +23,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    dispatch = RemoteDispatch(sasl)
+    dispatch = RemoteDispatch(sasl, start.libvirt_version)
     dispatch.serve_on(main)
     return [RemoteComponent(dispatch), SaslComponent(sasl)]
 
@@ -51,6 +51,6 @@ KIND = DaemonKind(
 
 def main() -> int:
     """The command `virtd`. Returns its exit status."""
-    from aiovirt.daemons.runtime.lifecycle import run
+    from aiovirt.daemons.runtime.entry import run
 
     return run(KIND)

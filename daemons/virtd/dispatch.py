@@ -82,8 +82,9 @@ OPENED: Final = ClientState[Opened]("opened driver")
 class RemoteDispatch:
     """Serves the program."""
 
-    def __init__(self, sasl: SaslDispatch) -> None:
+    def __init__(self, sasl: SaslDispatch, version: int = LIBVIRT_VERSION) -> None:
         self._sasl = sasl
+        self._version = protocol.VersionRet(version)
         self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
@@ -152,7 +153,7 @@ class RemoteDispatch:
     @serves(protocol.CONNECT_GET_LIB_VERSION)
     def get_lib_version(self, client: Client, args: None) -> protocol.VersionRet:
         self._opened(client)
-        return protocol.VersionRet(LIBVIRT_VERSION)
+        return self._version
 
     @serves(protocol.CONNECT_SUPPORTS_FEATURE)
     def supports_feature(self, client: Client, args: protocol.FeatureArgs) -> protocol.FeatureRet:

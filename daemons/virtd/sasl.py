@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.daemons.virtd import remote_protocol as protocol
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Client, ClientState, serves
+from aiovirt.rpc.server import Client, ClientState, run_blocking, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class SaslDispatch:
         self.allowed = changes.get("sasl_allowed_username_list", self.allowed)
 
     @serves(protocol.AUTH_SASL_INIT)
-    def init(self, client: Client, args: None) -> protocol.SaslInitRet:
-        if client.access.auth != "sasl" or client.authenticated or _EXCHANGE.get(client):
-            raise self._refused(client, "an INIT out of order")
+    async def init(self, client: Client, args: None) -> protocol.SaslInitRet:
+        """Begin an exchange. A coroutine, since the file system may keep the password file waiting."""
+        self._require_order(client)
         from aiovirt.rpc.security.sasl import MECHANISMS, Passwords, ServerExchange
 
         try:
-            passwords = Passwords(self.password_file)
+            passwords = await run_blocking(Passwords, self.password_file)
         except (OSError, ValueError) as error:
             _log.error(
                 "the file of passwords cannot be used",
@@ -61,8 +61,13 @@ class SaslDispatch:
                 reason=str(error),
             )
             raise self._refused(client, "no passwords") from error
+        self._require_order(client)  # it may have sent another INIT meanwhile
         _EXCHANGE.set(client, ServerExchange(passwords))
         return protocol.SaslInitRet(",".join(MECHANISMS))
+
+    def _require_order(self, client: Client) -> None:
+        if client.access.auth != "sasl" or client.authenticated or _EXCHANGE.get(client):
+            raise self._refused(client, "an INIT out of order")
 
     @serves(protocol.AUTH_SASL_START)
     def start(self, client: Client, args: protocol.SaslStartArgs) -> protocol.SaslRet:

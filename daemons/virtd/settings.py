@@ -22,7 +22,7 @@ from aiovirt.daemons.runtime.settings.declaration import (
     Text,
     Texts,
 )
-from aiovirt.daemons.runtime.settings.verify import absolute_path, not_empty, port, tls_priority
+from aiovirt.daemons.runtime.settings.verify import absolute_path, host, port, tls_priority
 
 READONLY_SOCKET = (
     Setting(
@@ -49,7 +49,7 @@ NETWORK = (
     Setting(
         name="listen_addr",
         group="Network",
-        kind=Text("an address or a host name, in quotes", not_empty),
+        kind=Text("an address or a host name, in quotes", host),
         default=None,
         change=Fixed(BOUND),
         example='"127.0.0.1"',
@@ -90,6 +90,7 @@ TLS = (
         group="TLS",
         kind=_PEM,
         default="/etc/pki/libvirt/private/serverkey.pem",
+        in_rundir="pki/serverkey.pem",
         change=Live("main", "tls.key"),
         doc="File with the key of the server's certificate.",
     ),
@@ -98,6 +99,7 @@ TLS = (
         group="TLS",
         kind=_PEM,
         default="/etc/pki/libvirt/servercert.pem",
+        in_rundir="pki/servercert.pem",
         change=Live("main", "tls.cert"),
         doc="File with the server's certificate, followed by those between it and the CA, if any. New"
         " connections use a changed file; existing ones are unaffected.",
@@ -107,6 +109,7 @@ TLS = (
         group="TLS",
         kind=_PEM,
         default="/etc/pki/CA/cacert.pem",
+        in_rundir="pki/cacert.pem",
         change=Live("main", "tls.ca"),
         doc="File with the certificates of the CAs that issued the clients' certificates and the"
         " server's own.",
@@ -116,6 +119,7 @@ TLS = (
         group="TLS",
         kind=_PEM,
         default="/etc/pki/CA/cacrl.pem",
+        in_rundir="pki/cacrl.pem",
         change=Live("main", "tls.crl"),
         doc="File with the list of certificates that the CA has revoked. Without the file, none.",
     ),
@@ -211,6 +215,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=_PEM,
         default="/etc/aiovirt/virtd.passwords",
+        in_rundir="virtd.passwords",
         change=Live("sasl", "sasl_password_file"),
         ours=True,
         doc="File with names and verifiers of their passwords, as `virtadm sasl-passwd` writes it; no"

@@ -10,12 +10,12 @@
 
 Code that logs needs `get_logger`; the daemon owns one `LogControl`; the parsers check a setting
 without applying it. Importing this opens nothing and does not import structlog: the first record
-written does.
+written does, or `load`.
 """
 
 from .bridge import bridge_stdlib
 from .control import LogControl
-from .logger import Logger, get_logger
+from .logger import Logger, get_logger, load
 from .settings import (
     Destination,
     Filter,
@@ -45,6 +45,7 @@ __all__ = [
     "bridge_stdlib",
     "filters_text",
     "get_logger",
+    "load",
     "outputs_text",
     "parse_filters",
     "parse_formats",

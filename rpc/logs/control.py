@@ -7,12 +7,15 @@ system that hangs holds up only those who open files: records, filters and level
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from .logger import SWITCHBOARD
+from .opening import open_sink
 from .outlet import OUTLET, LiveOutput
 from .settings import (
     DEFAULT_LEVEL,
@@ -29,7 +32,11 @@ from .settings import (
     parse_level,
     parse_outputs,
 )
-from .sinks import FileSink, Sink, SinkPaths, open_sink
+from .sinks import PATIENCE, Sink, SinkPaths
+from .writer import FileWriter
+
+#: Seconds that the end of logging waits for each output.
+_END_PATIENCE: Final = 1.0
 
 _owner_lock = threading.Lock()
 _owner: LogControl | None = None
@@ -74,7 +81,8 @@ class LogControl:
         self._open = True
         _claim(self)
         try:
-            OUTLET.start(tuple(banner), paths.stderr)
+            OUTLET.start(tuple(banner), paths.stderr, threaded=True)
+            atexit.register(self.close)
             self.configure(level=level, filters=filters, outputs=outputs, log_format=log_format)
         except BaseException:
             self.close()
@@ -107,10 +115,11 @@ class LogControl:
             # libvirt takes mere spaces for an empty set, which its admin API then fails to show.
             sinks, fresh = self._sinks(parse_outputs(outputs) or self._default)
             try:
-                self._commit(level, filters, sinks, log_format)
+                gone = self._commit(level, filters, sinks, log_format)
             except BaseException:
                 _close(fresh)
                 raise
+            _close(gone)
 
     def _check(
         self, level: int | str | None, filters: str | None, log_format: str | None
@@ -130,20 +139,24 @@ class LogControl:
         filters: str | None,
         sinks: list[tuple[Output, Sink]] | None,
         log_format: str | None,
-    ) -> None:
-        """Puts settings in force; None leaves one as it is. Never waits for a file system."""
+    ) -> list[Sink]:
+        """Put settings in force; None leaves one as it is. Never waits for a file system.
+
+        Returns the sinks that are not used any more; the caller closes them.
+        """
         with self._lock:
             checked = self._check(level, filters, log_format)
             if sinks is None:
                 sinks = [(live.output, live.sink) for live in OUTLET.lives]
             self._level, self._filters, self._formats = checked
-            OUTLET.swap(
+            gone = OUTLET.swap(
                 tuple(
                     LiveOutput(one, sink, self._formats.of(one), self._ident) for one, sink in sinks
                 )
             )
             choose, least = level_chooser(self._filters, self._level), OUTLET.least
             SWITCHBOARD.apply(lambda source: max(choose(source), least))
+            return gone
 
     def _sinks(self, wanted: list[Output]) -> tuple[list[tuple[Output, Sink]], list[Sink]]:
         """Takes over what is open already and still in its place, and opens the rest.
@@ -214,7 +227,7 @@ class LogControl:
         return [live.output for live in OUTLET.lives]
 
     def filters_text(self) -> str:
-        """Returns the filters as libvirt prints them, each with a space behind it."""
+        """Returns the filters as libvirt prints them, each followed by a space."""
         return filters_text(self._filters)
 
     def outputs_text(self) -> str:
@@ -233,17 +246,13 @@ class LogControl:
         with self._opening:
             self._check(None, None, None)
             for live in OUTLET.lives:
-                if isinstance(live.sink, FileSink) and not live.sink.current():
+                if isinstance(live.sink, FileWriter) and not live.sink.current():
                     try:
                         fresh = live.sink.open_anew()
                     except OSError as err:
                         failed.append((live.output, err))
                         continue
-                    with OUTLET.hold():
-                        if any(live.sink is other.sink for other in OUTLET.lives):
-                            live.sink.turn_to(fresh)
-                        else:  # closed meanwhile
-                            os.close(fresh)
+                    self._turn(live.sink, fresh)
         if failed:
             what = ", ".join(f"'{output}' ({err.strerror})" for output, err in failed)
             raise LogSettingError(
@@ -252,16 +261,42 @@ class LogControl:
                 errno=failed[0][1].errno or 0,
             )
 
+    @staticmethod
+    def _turn(writer: FileWriter, fresh: int) -> None:
+        with OUTLET.hold():
+            if all(writer is not other.sink for other in OUTLET.lives):  # closed meanwhile
+                os.close(fresh)
+                return
+            mark = writer.turn_to(fresh)
+        writer.wait(mark)
+
+    def flush(self, seconds: float = PATIENCE / 1000) -> bool:
+        """Wait until everything logged so far is written, and return whether it is.
+
+        Debug and info records are written by threads, a moment later than they are logged; call this
+        before their file is read or the process is replaced.
+
+        Args:
+            seconds: the most that is waited for each output.
+        """
+        return OUTLET.flush(seconds)
+
     def close(self) -> None:
-        """Closes the outputs and goes back to how a process starts: warnings and errors to stderr."""
+        """Close the outputs and go back to how a process starts: warnings and errors to stderr.
+
+        What was logged is written before, unless that takes longer than a second.
+        """
         with self._lock:
             if not self._open:
                 return
             self._open = False
-            OUTLET.swap(())
-            OUTLET.start((), SinkPaths.stderr)
+            OUTLET.flush(_END_PATIENCE)
+            gone = OUTLET.swap(())
+            OUTLET.start((), SinkPaths.stderr, threaded=False)
             SWITCHBOARD.apply(lambda _source: DEFAULT_LEVEL)
             _release(self)
+        _close(gone)
+        atexit.unregister(self.close)
 
 
 def _close(sinks: list[Sink]) -> None:

@@ -3,7 +3,8 @@
 Rules of this file: `OUTLET` is the one thing shared by all threads that log. Its lock is the only
 one taken for a record, and both writing and swapping outputs happen under it; so a record sees the
 old set of outputs or the new one, whole, and no output is closed while something is being written
-to it. Nothing raised by an output gets past here.
+to it. Nothing raised by an output gets past here. No file system is waited for: files and standard error
+are written by threads (`writer`), which report here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .settings import Destination, FormatName, Level, Output
 from .sinks import Sink, StreamSink
+from .writer import Writer
 
 if TYPE_CHECKING:
     from .record import Render
@@ -72,7 +74,7 @@ class Outlet:
         self._waiting: deque[tuple[EventDict, Sink | None]] = deque()
         self._busy = False
         self._banner: tuple[str, ...] = ()
-        self._last_resort = _last_resort(stderr)
+        self._last_resort = self._stderr(stderr, threaded=False)
 
     @property
     def lives(self) -> tuple[LiveOutput, ...]:
@@ -84,38 +86,84 @@ class Outlet:
         """The lowest level that any output takes."""
         return min((live.output.level for live in self._lives), default=Level.DEBUG)
 
-    def swap(self, lives: tuple[LiveOutput, ...]) -> None:
-        """Puts a new set in force and closes the sinks that are in it no longer."""
+    def swap(self, lives: tuple[LiveOutput, ...]) -> list[Sink]:
+        """Put a new set in force; returns the sinks that are in it no longer, for closing."""
         with self._lock:
             old, self._lives = self._lives, lives
         kept = {id(live.sink) for live in lives}
-        for live in old:
-            if id(live.sink) not in kept:
-                live.sink.close()
+        return [live.sink for live in old if id(live.sink) not in kept]
 
-    def start(self, banner: tuple[str, ...], stderr: int) -> None:
-        """Sets what opens each output, and the descriptor to turn to when there is no other way."""
+    def start(self, banner: tuple[str, ...], stderr: int, *, threaded: bool) -> None:
+        """Set the lines that open each output, and the descriptor that is the last resort.
+
+        threaded: whether a thread writes there, too; else each record is there when it was logged.
+        """
         with self._lock:
             self._banner = banner
-            self._last_resort = _last_resort(stderr)
+            old, self._last_resort = self._last_resort, self._stderr(stderr, threaded=threaded)
+        old.sink.close()
+
+    def _stderr(self, descriptor: int, *, threaded: bool) -> LiveOutput:
+        sink = StreamSink(descriptor)
+        output = Output(Level.DEBUG, Destination.STDERR)
+        return LiveOutput(output, Writer(sink, self.settle) if threaded else sink, "text", "")
 
     def hold(self) -> threading.RLock:
         """Returns the lock, for changing a sink in place while nothing is being written."""
         return self._lock
 
     def emit(self, record: EventDict) -> None:
-        """Writes one record; raises nothing that an output raised."""
+        """Write one record; raises nothing that an output raised.
+
+        A warning or an error is waited for until it is written, for `PATIENCE` at most, so that it
+        survives a crash. Lower levels may come by the thousand, and are not waited for.
+        """
         with self._lock:
-            self._waiting.append((record, None))
             # Busy: this was logged by a finaliser or a __str__, amid the writing of another record.
-            if self._busy:
-                return
-            self._busy = True
-            try:
-                while self._waiting:
-                    self._deliver(*self._waiting.popleft())
-            finally:
-                self._busy = False
+            outermost = not self._busy
+            self._waiting.append((record, None))
+            self._drain()
+            marks = self._marks() if outermost and record["level"] in ("warning", "error") else ()
+        for writer, mark in marks:
+            writer.wait_on_loop(mark)
+
+    def _drain(self) -> None:
+        """Deliver the records that wait, unless that is being done."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._waiting:
+                self._deliver(*self._waiting.popleft())
+        finally:
+            self._busy = False
+
+    def _marks(self) -> list[tuple[Writer, threading.Lock]]:
+        lives = (*self._lives, self._last_resort)
+        return [(live.sink, live.sink.mark()) for live in lives if isinstance(live.sink, Writer)]
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything logged so far is written; returns whether it is.
+
+        Args:
+            seconds: the most that is waited for each output.
+        """
+        with self._lock:
+            marks = self._marks()
+        reached = [writer.wait(mark, seconds) for writer, mark in marks]
+        return all(reached)
+
+    def settle(self, writer: Writer, lost: int, error: Exception | None) -> None:
+        """Take note of how a deferred write went; called on the writer's thread (see `Writer`)."""
+        with self._lock:
+            for live in (*self._lives, self._last_resort):
+                if live.sink is writer:
+                    if error is None:
+                        self._works(live)
+                    else:
+                        self._fails(live, lost, error)
+                    break
+            self._drain()
 
     def write_stderr(self, text: str) -> None:
         """Writes a bare line to stderr, for when no record can be built."""
@@ -139,19 +187,27 @@ class Outlet:
                     live.sink.write(live.render(_own_record("info", text, record["thread"])))
                 condition.greeted = True
             live.sink.write(live.render(record))
-        except (
-            Exception
-        ) as err:  # an OSError, or else a mistake of ours that must not reach the caller
-            condition.lost += 1
-            if not condition.failing:
-                condition.failing = True
-                reason = getattr(err, "strerror", None) or repr(err)
-                self._report(live, "error", "log output fails", reason=reason)
+        except Exception as err:  # an OSError, or a mistake of ours that must not reach the caller
+            self._fails(live, 1, err)
             return False
+        if isinstance(live.sink, Writer):
+            return not condition.failing  # it was only accepted: `settle` tells the rest
+        self._works(live)
+        return True
+
+    def _fails(self, live: LiveOutput, lost: int, error: Exception) -> None:
+        condition = live.sink.condition
+        condition.lost += lost
+        if not condition.failing:
+            condition.failing = True
+            reason = getattr(error, "strerror", None) or repr(error)
+            self._report(live, "error", "log output fails", reason=reason)
+
+    def _works(self, live: LiveOutput) -> None:
+        condition = live.sink.condition
         if condition.failing:
             lost, condition.lost, condition.failing = condition.lost, 0, False
             self._report(live, "warning", "log output works again", records_lost=lost)
-        return True
 
     def _report(self, live: LiveOutput, level: str, event: str, **fields: object) -> None:
         if live is self._last_resort:
@@ -159,10 +215,6 @@ class Outlet:
         report = _own_record(level, event, threading.get_native_id())
         report |= {"output": str(live.output), **fields}
         self._waiting.append((report, live.sink if level == "error" else None))
-
-
-def _last_resort(stderr: int) -> LiveOutput:
-    return LiveOutput(Output(Level.DEBUG, Destination.STDERR), StreamSink(stderr), "text", "")
 
 
 def _own_record(level: str, event: str, thread: int) -> EventDict:

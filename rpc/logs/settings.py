@@ -1,4 +1,4 @@
-"""What an administrator writes: levels, filters, outputs and formats, as text and as values.
+"""The texts that an administrator writes: levels, filters, outputs and formats, as text and as values.
 
 Rules of this file: pure parsing and printing. Nothing here opens a file or a socket, so a text can
 be checked in full before anything is touched. Every parser raises `LogSettingError` and has no
@@ -101,7 +101,7 @@ class Output:
 
     @property
     def place(self) -> tuple[Destination, str | None]:
-        """What makes two outputs the same one; a set holds each place once."""
+        """The key by which two outputs are the same one; a set holds each place once."""
         return self.destination, self.name
 
 

@@ -1,9 +1,10 @@
 """The far ends of outputs: a stream of lines, syslog, the journal.
 
 Rules of this file: a sink takes finished bytes, one record a call, and either has them delivered or
-raises OSError. None may hold its caller for long: whoever logs stands on the daemon's event loop. A
-peer that does not read is waited for once, for `PATIENCE` milliseconds; as long as it stays stuck,
-further records fail at once. A sink is not thread-safe; the outlet's lock is around it.
+raises OSError. A peer that does not read is waited for once, for `PATIENCE` milliseconds; as long as it
+stays stuck, further records fail at once. A file system that hangs holds up a stream for as long as it
+likes, so a stream in force is written by a thread (`writer`). A sink is not thread-safe: the outlet's
+lock is around it, or it belongs to that thread.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ import socket
 import stat
 from dataclasses import dataclass
 from typing import Protocol
-
-from .settings import Destination, LogSettingError, Output
 
 PATIENCE = 100
 """How long, in milliseconds, a stuck peer is waited for before its records are given up."""
@@ -150,20 +149,17 @@ class FileSink(StreamSink):
         """Goes on with another descriptor, and closes the old one."""
         old, self._fd = self._fd, fresh
         if self._rest:
-            with contextlib.suppress(
-                OSError
-            ):  # the torn line's end belongs to the old file or to none
+            with contextlib.suppress(OSError):  # the end of a torn line belongs to the old file
                 os.write(old, self._rest)
             self._rest = b""
-        os.close(old)
-        self.condition.greeted = False
+        with contextlib.suppress(OSError):  # as in `close`
+            os.close(old)
 
     def close(self) -> None:
         """Closes the file."""
-        with contextlib.suppress(
-            OSError
-        ):  # an error delayed until close (NFS) has nobody left to hear it
-            os.close(self._fd)
+        descriptor, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):  # an error delayed until close (NFS): nobody hears it
+            os.close(descriptor)
 
 
 def _open_log(path: str) -> int:
@@ -254,29 +250,3 @@ class JournalSink(DatagramSink):
             peer.sendmsg([], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         finally:
             os.close(fd)
-
-
-def open_sink(output: Output, paths: SinkPaths) -> Sink:
-    """Opens what an output leads to.
-
-    syslog and the journal are not contacted yet: like libvirt, we accept such an output while the
-    service is away, and records reach it once it is back.
-
-    Raises LogSettingError (SYSTEM_ERROR) if a file cannot be opened.
-    """
-    if output.destination is Destination.STDERR:
-        return StreamSink(paths.stderr)
-    if output.destination is Destination.SYSLOG:
-        return DatagramSink(paths.syslog)
-    if output.destination is Destination.JOURNALD:
-        return JournalSink(paths.journal)
-    path = output.name or ""
-    try:
-        return FileSink(path)
-    except (OSError, ValueError) as err:  # ValueError: a NUL inside the path
-        reason = err.strerror if isinstance(err, OSError) else str(err)
-        raise LogSettingError(
-            f"log output '{output}' cannot be opened: {reason}; the outputs stay as they were",
-            code_name="SYSTEM_ERROR",
-            errno=getattr(err, "errno", 0) or 0,
-        ) from err

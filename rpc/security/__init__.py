@@ -1,4 +1,4 @@
-"""Who the peer is, and who may come in. TLS contexts and SASL will live here too."""
+"""The identity of peers, TLS contexts, SASL, and reading files that settings name."""
 
 from aiovirt.rpc.security.identity import PeerIdentity
 

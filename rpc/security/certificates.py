@@ -9,9 +9,7 @@ virNetTLSContextLoadCredentials, virNetTLSContextValidCertificate).
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -22,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from aiovirt.rpc.security.names import distinguished_name, name_is_allowed, name_text
+from aiovirt.rpc.security.regular import read_regular
 from aiovirt.rpc.security.rules import (
     CertificateError,
     Examined,
@@ -32,6 +31,7 @@ from aiovirt.rpc.security.rules import (
     check_purpose,
     check_times,
 )
+from aiovirt.rpc.security.strength import check_usable
 
 __all__ = [
     "CertificateError",
@@ -73,7 +73,7 @@ class TlsFiles:
 
 @dataclass(slots=True)
 class Credentials:
-    """What TLS is to be set up with.
+    """The checked certificates, key and revocation lists that TLS is set up with.
 
     chain: the own certificate, then the others of its file; empty, and no key, for a client that has
     none. crls: every revocation list of the file. The `_pem` are written from what was checked, so that
@@ -124,17 +124,29 @@ def load(
     """Read the files, each once, and check what is in them. Blocks while it reads.
 
     server: whose certificate this is, which decides what it must be good for; a client may have none.
-    sanity: apply the rules for certificates; without it they must only be readable, and the key fit.
+    sanity: apply the rules for certificates; without it they must only be readable, and the key fit the
+    certificate and be of a kind that TLS can use.
     now: the time that counts, aware. Raises CertificateError.
     """
     found = _read_all(files, server=server)
+    role = "server" if server else "client"
+    if found.chain:
+        check_usable(role, files.cert, found.chain[0])
     if sanity:
-        _check(found, files, "server" if server else "client", now or datetime.now(UTC))
+        _check(found, files, role, now or datetime.now(UTC))
     return found
 
 
 def peer_certificate(data: bytes, *, server: bool) -> x509.Certificate:
-    """What a peer has shown, in DER. server: whether the peer is the server. Raises CertificateError."""
+    """Read the certificate of a peer.
+
+    Args:
+        data: the certificate in DER.
+        server: whether the peer is the server.
+
+    Raises:
+        CertificateError: it cannot be read.
+    """
     kind, file = f"The {'server' if server else 'client'} certificate", "[session]"
     try:
         return x509.load_der_x509_certificate(data)
@@ -247,12 +259,7 @@ def _read(path: str, kind: str, limit: int = CERTIFICATE_LIMIT) -> bytes | None:
     if not path:
         return None
     try:
-        # Opening must not wait for the other end, should it be a pipe.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _unreadable(kind, path, "it is no file")
-            data = file.read(min(status.st_size, limit) + 1)  # takes that much memory at once
+        data = read_regular(path, limit)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

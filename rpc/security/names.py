@@ -140,7 +140,7 @@ def _text_of(name: bytes) -> str:
 
 
 def _subject(tbs: bytes) -> bytes:
-    """What is in the subject: behind version (optional), serial, algorithm, issuer and validity."""
+    """Find the subject's content; it follows version (optional), serial, algorithm, issuer, validity."""
     fields = [field for field in _parts(next(_parts(tbs)).content) if field.tag != _VERSION]
     return fields[4].content
 

@@ -58,7 +58,7 @@ class Examined:
     warnings: list[str] = field(default_factory=list)
 
     def refusal(self, rule: str, problem: str, remedy: str) -> CertificateError:
-        """What to raise: "The server certificate FILE (NAME) PROBLEM; REMEDY"."""
+        """Make the error to raise: "The server certificate FILE (NAME) PROBLEM; REMEDY"."""
         text = f"{self._head()} {problem}; {remedy}"
         return CertificateError(rule, text, file=self.file, certificate=self.name)
 
@@ -66,6 +66,10 @@ class Examined:
         """Refuse what a critical extension forbids, warn of what another one does."""
         if critical:
             raise self.refusal(rule, problem, remedy)
+        self.warn(problem)
+
+    def warn(self, problem: str) -> None:
+        """Note what is not as it should be, but no reason to refuse."""
         self.warnings.append(f"{self._head()} {problem}")
 
     @property
@@ -135,14 +139,15 @@ def check_key_usage(seen: Examined) -> None:
     if found is None:
         return
     usage = found.value
-    needed = (
-        {"certificate signing": usage.key_cert_sign}
-        if seen.role == "CA"
-        else {
-            "digital signature": usage.digital_signature,
-            "key encipherment": usage.key_encipherment,
-        }
-    )
+    if seen.role == "CA":
+        needed = {"certificate signing": usage.key_cert_sign}
+    else:
+        needed = {"digital signature": usage.digital_signature}
+        if not usage.key_encipherment:
+            # Since libvirt 12 no reason to refuse: TLS 1.3 and ephemeral keys encipher nothing with it.
+            seen.warn(
+                "does not permit key encipherment in its key usage, which libvirt before 12 asks for"
+            )
     for use, permitted in needed.items():
         if not permitted:
             seen.object_to(

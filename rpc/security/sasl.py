@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hmac
 import os
 import secrets
+import stat
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import scramp
+
+from aiovirt.rpc.security.regular import read_regular
 
 #: From the best on. Names are of "SHA-256 and newer"; those that bind a channel are not offered.
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256")
@@ -35,7 +39,7 @@ class SaslError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """What proves that somebody knows a password, by one mechanism."""
+    """The proof that somebody knows a password, by one mechanism."""
 
     salt: bytes
     stored_key: bytes
@@ -83,8 +87,8 @@ class Passwords:
         """Read it, if it is there. Raises OSError, and ValueError for a line that is not understood."""
         self.path = path
         self._verifiers: dict[tuple[str, str], Verifier] = {}
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            data = file.read(FILE_MAX + 1)
+        with contextlib.suppress(FileNotFoundError):
+            data = read_regular(path, FILE_MAX)
             if len(data) > FILE_MAX:
                 raise ValueError(f"{path} is longer than {FILE_MAX} bytes")
             for number, line in enumerate(data.decode(errors="surrogateescape").splitlines(), 1):
@@ -129,18 +133,46 @@ class Passwords:
         return bool(found)
 
     def write(self) -> None:
-        """Write the file, mode 0600, all or nothing. Raises OSError."""
-        fresh = f"{self.path}.new"
+        """Write the file, all or nothing.
+
+        A new file has mode 0600. An existing one keeps its owner and mode, and a link stays a link:
+        the file that it leads to is written.
+
+        Raises:
+            OSError: the file cannot be written; it is as it was.
+        """
+        target = os.path.realpath(self.path)
+        fresh = f"{target}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with open(os.open(fresh, flags, 0o600), "wb") as file:
-            for (name, mechanism), verifier in sorted(self._verifiers.items()):
-                line = f"{name}:{mechanism}${verifier}\n"
-                file.write(line.encode(errors="surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(fresh, self.path)
+            try:
+                self._write_into(file, target)
+                os.rename(fresh, target)
+            except BaseException:
+                os.unlink(fresh)
+                raise
+
+    def _write_into(self, file: BinaryIO, target: str) -> None:
+        for (name, mechanism), verifier in sorted(self._verifiers.items()):
+            line = f"{name}:{mechanism}${verifier}\n"
+            file.write(line.encode(errors="surrogateescape"))
+        with contextlib.suppress(FileNotFoundError):
+            _take_over(target, file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _take_over(path: str, descriptor: int) -> None:
+    """Give an open file the owner, group and mode of the file that it is to replace."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    now = os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) != (now.st_uid, now.st_gid):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
 
 class ServerExchange:
@@ -206,7 +238,7 @@ class ClientExchange:
         self.complete = False
 
     def first(self) -> bytes:
-        """What to begin with."""
+        """Return the first message."""
         return str(self._client.get_client_first()).encode()
 
     def step(self, data: bytes) -> bytes:

@@ -27,6 +27,7 @@ from aiovirt.rpc.security.certificates import (
     peer_certificate,
 )
 from aiovirt.rpc.security.priority import apply_priority
+from aiovirt.rpc.security.strength import check_strength
 
 __all__ = ["CertificateError", "ServerTls", "TlsFiles", "TlsPolicy", "client_context"]
 
@@ -36,7 +37,7 @@ SOON: Final = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """What a server asks of its own certificate and of its clients'.
+    """The demands of a server on its own certificate and on those of its clients.
 
     verify: clients need a certificate of a CA that is trusted; sanity: the own files are checked, not
     only read; allowed: patterns of names, of which a client's has to match one, None for any;
@@ -146,14 +147,14 @@ def _load(files: TlsFiles, policy: TlsPolicy) -> tuple[Credentials, ssl.SSLConte
     context.verify_mode = ssl.CERT_REQUIRED if policy.verify else ssl.CERT_NONE
     # What is revoked is looked at in `admit`: OpenSSL would refuse everybody whose CA has no list, or an
     # old one.
-    _equip(context, credentials, policy.priority)
+    _equip(context, credentials, files, policy.priority, sanity=policy.sanity)
     return credentials, context
 
 
 def client_context(
     files: TlsFiles, *, verify: bool = True, priority: str = "", sanity: bool = True
 ) -> ssl.SSLContext:
-    """What a client connects with. Blocks. Raises CertificateError, and ValueError for the priority.
+    """Make the context of a client. Blocks. Raises CertificateError, and ValueError for the priority.
 
     verify: whether the server's certificate, and its name, have to be right.
     """
@@ -163,28 +164,47 @@ def client_context(
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    _equip(context, credentials, priority)
+    _equip(context, credentials, files, priority, sanity=sanity)
     if credentials.crl_pem:
-        with _openssl_takes_it(), _as_file(credentials.crl_pem) as path:
+        with _openssl_takes_it(files.crl), _as_file(credentials.crl_pem) as path:
             context.load_verify_locations(cafile=path)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     return context
 
 
-def _equip(context: ssl.SSLContext, credentials: Credentials, priority: str) -> None:
+def _equip(
+    context: ssl.SSLContext,
+    credentials: Credentials,
+    files: TlsFiles,
+    priority: str,
+    *,
+    sanity: bool,
+) -> None:
+    """Set up a context that has its `verify_mode` already.
+
+    Without `sanity` a weak CA is accepted here, and refuses those that it has signed.
+    """
     apply_priority(priority, context)
-    with _openssl_takes_it():
+    level, role = context.security_level, "server"
+    if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        role = "client"
+    priority = priority or "NORMAL"
+    if credentials.chain:
+        check_strength(role, files.cert, credentials.chain, level=level, priority=priority)
+    if sanity and context.verify_mode != ssl.CERT_NONE:
+        check_strength("CA", files.ca, credentials.ca, level=level, priority=priority)
+    with _openssl_takes_it(files.cert or files.ca):
         _give_files(context, credentials)
 
 
 @contextlib.contextmanager
-def _openssl_takes_it() -> Iterator[None]:
-    """What OpenSSL does not like of files that were checked is a CertificateError too."""
+def _openssl_takes_it(file: str) -> Iterator[None]:
+    """Raise CertificateError for what OpenSSL does not accept of files that passed all checks."""
     try:
         yield
     except ssl.SSLError as error:
-        text = f"OpenSSL does not take the TLS files: {error.reason or error}"
-        raise CertificateError("unreadable", text, file="") from error
+        text = f"OpenSSL does not accept the TLS file {file}: {error.reason or error}"
+        raise CertificateError("unreadable", text, file=file) from error
 
 
 def _give_files(context: ssl.SSLContext, credentials: Credentials) -> None:

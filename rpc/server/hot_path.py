@@ -152,11 +152,15 @@ class HotPath(SocketLink):
                 if run is not None:
                     run.count_run(len(out) - run_out, pos - run_pos, made - run_made)
                     run = None
+                answers = len(out)
                 behind = self._slow_path(data, pos, after, size, out)
                 if not behind:
                     break  # it waits: at its request limit, or for its descriptors
                 pos = behind
-                made = made + len(out[-1]) if out else 0
+                if len(out) > answers:
+                    made += len(out[-1])
+                elif not out:
+                    made = 0  # they were written, so that what followed them came after them
             else:
                 if binding is not run:
                     if run is not None:

@@ -36,6 +36,15 @@ def _shared(peers: Mapping[str, harness.Settings]) -> Iterator[Daemons]:
             assert "Traceback" not in daemon.log.read_text(errors="replace"), _end_of_log(daemon)
 
 
+def pytest_report_header() -> list[str]:
+    """Which libvirt is judged."""
+    return [
+        f"{name} {harness.libvirt_version_text(name)}: {path}"
+        for name in harness.REAL
+        if (path := harness.find(name)) is not None
+    ]
+
+
 @pytest.fixture(scope="session")
 def daemons() -> Iterator[Daemons]:
     """Those whose administration is judged."""

@@ -136,6 +136,7 @@ _URI_WORDS: Final = (
 def uri_target() -> Target:
     """URIs of daemons."""
     # A regular expression remembers every turn of a repeated group: that is 700 bytes for each one.
+    _check_uri(b"unknown:///system")  # the first unknown scheme loads what looks for plugins
     return Target("uri", _check_uri, lambda: _URI_SEEDS, 40, _URI_WORDS, max_len=200, factor=1024)
 
 
@@ -262,6 +263,7 @@ def _settings_words() -> tuple[bytes, ...]:
 
 def settings_target() -> Target:
     """Settings files of every daemon, and virtadm's."""
+    _check_settings(b"max_clients = true\n")  # the first file that is TOML loads its reader
     return Target(
         "settings-file",
         _check_settings,

@@ -29,7 +29,10 @@ def shared_daemon() -> Iterator[SharedDaemon]:
 
         def get(name: str) -> harness.RunningDaemon:
             if name not in started:
-                started[name] = stack.enter_context(harness.running(name, ALIKE))
+                settings = dict(ALIKE)
+                if name in harness.OURS:
+                    settings["libvirt_version"] = harness.libvirt_version_text()
+                started[name] = stack.enter_context(harness.running(name, settings))
             return started[name]
 
         yield get

@@ -264,6 +264,17 @@ def test_a_session_whose_daemon_ends_says_so(name: str, tmp_path: Path) -> None:
     assert b"Failed to reconnect to the admin server" in rest
 
 
+@pytest.mark.parametrize("name", ["libvirtd", *harness.OURS])
+@pytest.mark.parametrize("words", [[], ["--preserve"]], ids=" ".join)
+def test_daemon_shutdown_succeeds(name: str, words: list[str]) -> None:
+    if harness.libvirt_version("virt-admin") < (11, 2, 0):
+        pytest.skip("virt-admin has daemon-shutdown since 11.2.0")
+    with harness.running(name) as daemon:
+        done = harness.virt_admin(daemon.admin_socket, "daemon-shutdown", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert daemon.wait() == 0
+
+
 def _newest(link: Link) -> int:
     """The id of the client that came last, which is the one asking."""
     listing = link.call(Frame(8, string("admin") + u32(100) + u32(0)))

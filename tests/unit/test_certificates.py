@@ -87,6 +87,8 @@ def test_a_certificate_is_accepted_or_refused_by_its_rule(case: Case, tmp_path: 
         warnings = load(files, server=server).warnings
         assert len(warnings) == bool(case.warns), warnings
         assert case.warns in "".join(warnings)
+    if case.about == "a short EC key":  # TLS can do nothing with that curve at all
+        return
     # Who does not want these checks does not get them.
     assert load(files, server=server, sanity=False).warnings == []
 

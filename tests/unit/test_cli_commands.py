@@ -218,6 +218,51 @@ async def test_a_daemon_that_ends_as_it_was_told_is_no_loss() -> None:
         assert await run_at(daemon, "daemon-shutdown") == Said(True, "\n", "")
 
 
+async def test_a_daemon_may_end_without_a_reply_to_its_shutdown() -> None:
+    said = await run("daemon-shutdown", {protocol.CONNECT_DAEMON_SHUTDOWN: raising(HangUp())})
+    assert said == Said(True, "\n", "")
+
+
+async def test_filters_are_shown_as_the_daemon_shows_them_and_in_json_as_they_can_be_set() -> None:
+    shown = protocol.LoggingFilters("1:**rpc** 4:*util* ", 2)
+    script: Script = {protocol.CONNECT_GET_LOGGING_FILTERS: lambda args: shown}
+    text = " Logging filters: 1:**rpc** 4:*util* \n\n"
+    assert (await run("daemon-log-filters", script)).out == text
+    in_json = await run("daemon-log-filters", script, json=True)
+    assert json.loads(in_json.out) == {"filters": ["1:*rpc*", "4:util"]}
+
+
+async def test_a_timeout_of_the_daemon_may_stand_by_position() -> None:
+    async with scripted_daemon() as daemon:
+        assert (await run_at(daemon, "daemon-timeout 5; daemon-timeout --timeout 0")).succeeded
+    sent = daemon.called(protocol.CONNECT_SET_DAEMON_TIMEOUT)
+    assert [args.timeout for args in sent] == [5, 0]
+
+
+class _Screen(io.StringIO):
+    """A terminal, as far as a program can tell."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_name_from_a_daemon_cannot_steer_the_terminal() -> None:
+    name = "a\x1b[2J\r\x9bb\x7f"
+    refusal = raising(RpcError(ErrorCode.NO_SERVER, f"no server {name}\n"))
+    async with scripted_daemon({protocol.SERVER_LIST_CLIENTS: refusal}) as daemon:
+        for kind, shown in (
+            (_Screen, "a\\x1b[2J\\x0d\\x9bb\\x7f"),
+            (io.StringIO, name),  # for a file or a program it is what it is
+        ):
+            out, err = kind(), kind()
+            terminal = Terminal("virtadm", out=out, err=err)
+            session = AdminSession(TABLE, terminal, daemon.uri)
+            assert not await session.run(parse(LineWords(f"echo '{name}'; client-list x"), TABLE))
+            await session.close()
+            assert out.getvalue() == f"{shown}\n\n"
+            assert f"error: no server {shown}\n" in err.getvalue()
+
+
 async def test_without_a_daemon_each_command_that_needs_one_fails(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     session = AdminSession(

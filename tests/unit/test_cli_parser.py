@@ -141,7 +141,7 @@ def test_the_rest_of_the_words_is_taken_as_it_is(
         (("client-list", "a", "--server", "b"), ["option --server already seen"]),
         (("client-list", "--server"), ["expected syntax: --server <string>"]),
         (("daemon-timeout", "--timeout"), ["expected syntax: --timeout <number>"]),
-        (("daemon-timeout", "4"), ["unexpected data '4'"]),
+        (("daemon-timeout", "4", "5"), ["unexpected data '5'"]),
         (("daemon-timeout", "--help=x"), ["invalid '=' after option --help"]),
         (("echo", "--xml=1"), ["invalid '=' after option --xml"]),
         (("echo", "--hi=1"), ["invalid '=' after option --hi"]),

@@ -81,7 +81,7 @@ class Activator:
         return process
 
     def ready(self) -> None:
-        assert self.news.recv(4096) == b"READY=1"
+        assert self.news.recv(4096).startswith(b"READY=1\n")
 
 
 @pytest.fixture
@@ -118,6 +118,25 @@ def test_sockets_go_to_the_servers_whose_units_they_are_named_after(
     systemd.ready()
     assert os.listdir(systemd.folder / "run") == ["virtd.pid"]
     assert who_accepts(systemd.folder / asked, process) == server
+
+
+def test_settings_that_passed_sockets_leave_without_effect_are_named_once(
+    systemd: Activator,
+) -> None:
+    run = systemd.folder / "run"
+    run.mkdir()
+    (run / "virtd.conf").write_text(
+        'unix_sock_group = "root"\nunix_sock_ro_perms = "0777"\nlisten_tls = 1\n'
+        'tls_port = "1"\nmax_clients = 100\nauth_unix_ro = "none"\n'
+    )
+    path = systemd.unix("virtd-sock")
+    process = systemd.start("virtd.socket")
+    systemd.ready()
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert path.exists()
+    (line,) = (line for line in said.splitlines() if "have no effect" in line)
+    assert line.endswith('settings="listen_tls tls_port unix_sock_group unix_sock_ro_perms"')
 
 
 @pytest.mark.parametrize("names", ["", "unknown:unknown"])
@@ -197,7 +216,7 @@ def test_news_reach_an_abstract_address_and_the_variable_is_taken_away(
         news.bind(f"\0{name}")
         news.settimeout(PATIENCE)
         Notifier.from_environment().ready()
-        assert news.recv(100) == b"READY=1"
+        assert news.recv(100) == b"READY=1\nSTATUS=Accepting clients"
     assert "NOTIFY_SOCKET" not in os.environ
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from aiovirt.rpc.logs import LogControl, LogSettingError, Output, SinkPaths, get_logger
-from aiovirt.rpc.logs.sinks import Sink, open_sink
+from aiovirt.rpc.logs.opening import open_sink
+from aiovirt.rpc.logs.outlet import OUTLET
+from aiovirt.rpc.logs.sinks import Sink
 
 _log = get_logger("test.control.main")
 _other = get_logger("test.other")
@@ -36,6 +38,7 @@ def make() -> Iterator[MakeControl]:
 
 
 def _events(path: Path) -> list[str]:
+    OUTLET.flush(10)
     return [line.split(": ", 3)[3] for line in path.read_text().splitlines()]
 
 

@@ -40,7 +40,11 @@ def control(path: Path) -> Iterator[LogControl]:
 
 @pytest.fixture
 def written(control: LogControl, path: Path) -> Written:
-    return path.read_text
+    def read() -> str:
+        assert control.flush(10)
+        return path.read_text()
+
+    return read
 
 
 def _after_head(line: str) -> str:
@@ -89,6 +93,7 @@ def test_a_traceback_is_part_of_its_record(control: LogControl, path: Path) -> N
     except ValueError as error:
         _log.exception("failed", call=3)
         _log.error("again", exc_info=error)
+    assert control.flush(10)
     lines = path.read_text().splitlines()
     heads = [line for line in lines if LIBVIRT_LINE.match(line)]
     assert [_after_head(line) for line in heads] == [
@@ -105,6 +110,7 @@ def test_json_is_one_object_a_line_with_values_kept(control: LogControl, path: P
         raise ValueError("first\nsecond")
     except ValueError:
         _log.exception("failed\nhere", client=7, names=["a", None], path=Path("/x"), ok=True)
+    assert control.flush(10)
     (line,) = path.read_text().splitlines()
     record = json.loads(line)
     assert list(record)[:5] == ["timestamp", "level", "source", "thread", "event"]
@@ -129,6 +135,7 @@ def test_a_value_that_cannot_be_printed_does_not_hurt_the_caller(
     cycle: list[object] = []
     cycle.append(cycle)
     _log.info("odd", value=_Broken(), cycle=cycle, number=float("nan"), keys={(1, 2): 3})
+    assert control.flush(10)
     text = path.read_text()
     assert text.count("\n") == 1
     assert "_Broken that cannot be printed: RuntimeError" in text

@@ -92,6 +92,12 @@ def make(paths: SinkPaths) -> Iterator[MakeControl]:
         control.close()
 
 
+def settled(control: LogControl) -> None:
+    """Wait until everything is written, then once more: a failure is itself reported by a record."""
+    for _ in range(2):
+        assert control.flush(10)
+
+
 def journal_fields(data: bytes) -> dict[str, str]:
     """Reads the journal's native form: NAME=VALUE lines, or NAME, a length and that many bytes."""
     fields = {}
@@ -192,11 +198,12 @@ class TestFailing:
         self, make: MakeControl, tmp_path: Path, paths: SinkPaths, services: list[Service]
     ) -> None:
         path = tmp_path / "x"
-        make(f"1:syslog:me 1:file:{path}")
+        control = make(f"1:syslog:me 1:file:{path}")
         _log.info("one")
         _log.info("two")
         services.append(Service(Path(paths.syslog)))
         _log.info("three")
+        settled(control)
         events = [line.split(": ", 3)[3] for line in path.read_text().splitlines()]
         assert events == [
             "test.sinks: one",
@@ -211,9 +218,11 @@ class TestFailing:
     def test_the_only_output_failing_is_reported_on_stderr(
         self, make: MakeControl, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        make("1:file:/dev/full")
+        control = make("1:file:/dev/full")
         _log.info("one")
+        settled(control)
         _log.info("two")
+        settled(control)
         err = capfd.readouterr().err
         assert err.count("\n") == 1
         assert 'output=1:file:/dev/full reason="No space left on device"' in err
@@ -224,9 +233,10 @@ class TestFailing:
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "wb") as broken:
-            make(f"1:stderr 1:file:{tmp_path}/x", paths=SinkPaths(stderr=broken.fileno()))
+            control = make(f"1:stderr 1:file:{tmp_path}/x", paths=SinkPaths(stderr=broken.fileno()))
             _log.info("one")
             _log.info("two")
+            settled(control)
         text = (tmp_path / "x").read_text()
         assert text.count("log output fails output=1:stderr reason=") == 1
         assert text.count("\n") == 3
@@ -235,8 +245,9 @@ class TestFailing:
         self, make: MakeControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(DatagramSink, "write", lambda _self, data: data.nothing)
-        make(f"1:syslog:me 1:file:{tmp_path}/x")
+        control = make(f"1:syslog:me 1:file:{tmp_path}/x")
         _log.info("one")
+        settled(control)
         assert "log output fails" in (tmp_path / "x").read_text()
         assert "no attribute 'nothing'" in (tmp_path / "x").read_text()
 

@@ -84,7 +84,7 @@ async def test_what_is_made_is_found_good(tmp_path: Path) -> None:
     said = await virtadm("pki-init", made)
     assert said == (
         True,
-        f"PKI for localhost, 127.0.0.1, ::1, here.example made in '{made}'\n\n",
+        f"PKI for here.example, localhost, 127.0.0.1, ::1 made in '{made}'\n\n",
         "",
     )
     checked = await virtadm("pki-check", made, json=True)
@@ -99,10 +99,10 @@ async def test_what_is_made_is_found_good(tmp_path: Path) -> None:
 def test_the_server_is_good_for_its_hosts(folder: Path) -> None:
     certificate = load(pki.server_files(folder), server=True).chain[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["localhost", "here.example"]
+    assert names.get_values_for_type(x509.DNSName) == ["here.example", "localhost"]
     addresses = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
     assert names.get_values_for_type(x509.IPAddress) == addresses
-    assert distinguished_name(certificate) == "O=Development,CN=localhost"
+    assert distinguished_name(certificate) == "O=Development,CN=here.example"
 
 
 def test_server_and_client_are_not_taken_for_each_other(folder: Path) -> None:
@@ -119,16 +119,36 @@ def test_a_host_name_that_is_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -
     assert pki.default_hosts() == ["localhost", "127.0.0.1", "::1"]
 
 
-@pytest.mark.usefixtures("strict_umask")
-def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+async def test_modes_are_those_that_libvirt_asks_for_whatever_the_umask(
+    tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        for layout, words in ((pki.PRIVATE, ()), (pki.SYSTEM, ("--system",))):
+            made = tmp_path / f"pki{len(words)}"
+            assert (await virtadm("pki-init", made, *words)).succeeded
+            # tools/virt-pki-validate.c of libvirt 11 and later: 0700 and 0600, or 0755 and 0644.
+            for name, mode in {**layout.folders, **layout.files}.items():
+                assert stat.S_IMODE((made / name).stat().st_mode) == mode, name
+    finally:
+        os.umask(before)
+
+
+async def test_the_systems_layout_is_found_good(tmp_path: Path) -> None:
     made = tmp_path / "pki"
-    pki.create(made, hosts=["a.example"])
-    assert stat.S_IMODE((made / "private").stat().st_mode) == 0o700
-    keys = sorted((made / "private").iterdir())
-    assert [key.name for key in keys] == ["cakey.pem", "clientkey.pem", "serverkey.pem"]
-    for key in keys:
-        assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert stat.S_IMODE((made / "cacert.pem").stat().st_mode) == 0o644
+    assert (await virtadm("pki-init", made, "--system")).succeeded
+    checked = await virtadm("pki-check", made, json=True)
+    assert checked.succeeded
+    assert [text.split(" (")[0] for text in checked.data["warnings"]] == [
+        f"The client key {made}/libvirt/private/clientkey.pem"  # for all users, as libvirt has it
+    ]
+
+
+def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    pki.create(tmp_path, hosts=["a.example"])
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
 
 
 @pytest.mark.usefixtures("strict_umask")
@@ -261,7 +281,7 @@ async def test_a_table_shows_what_there_is(folder: Path) -> None:
         "client certificate",
         "client key",
     ]
-    assert "localhost, here.example, 127.0.0.1, ::1" in lines[2]
+    assert "here.example, localhost, 127.0.0.1, ::1" in lines[2]
     assert "364" in lines[2]
     assert "0 revoked" in lines[4]
     assert "mode 0600" in lines[5]

@@ -69,6 +69,55 @@ def test_a_name_is_taken_out(written: Path, tmp_path: Path) -> None:
     assert Passwords(str(path)).names() == ["jürgen"]
 
 
+def test_a_link_stays_a_link_and_its_file_is_written(written: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "elsewhere" / "real", tmp_path / "passwords"
+    real.parent.mkdir()
+    real.write_bytes(written.read_bytes())
+    link.symlink_to("elsewhere/real")
+    passwords = Passwords(str(link))
+    passwords.remove("joe")
+    passwords.write()
+    assert link.is_symlink()
+    assert Passwords(str(real)).names() == ["jürgen"]
+    assert os.listdir(real.parent) == ["real"]
+
+
+def test_a_link_to_a_file_that_is_yet_to_come_makes_it(tmp_path: Path) -> None:
+    link = tmp_path / "passwords"
+    link.symlink_to("real")
+    Passwords(str(link)).write()
+    assert link.is_symlink()
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o400])
+def test_a_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "passwords"
+    path.touch()
+    path.chmod(mode)
+    Passwords(str(path)).write()
+    assert path.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    path.touch()
+    os.chown(path, 12, 34)
+    Passwords(str(path)).write()
+    assert (path.stat().st_uid, path.stat().st_gid) == (12, 34)
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    passwords = Passwords(str(path))
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        passwords.write()
+    assert path.is_fifo()
+    assert sorted(os.listdir(tmp_path)) == ["passwords"]
+
+
 def test_no_file_is_nobody(tmp_path: Path) -> None:
     assert Passwords(str(tmp_path / "none")).names() == []
 

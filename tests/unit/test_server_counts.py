@@ -151,6 +151,7 @@ def lines(tmp_path: Path) -> Iterator[Any]:
     control = LogControl("test", level=1, outputs=f"1:file:{path}")
 
     def read() -> list[str]:
+        control.flush(10)
         return [line for line in path.read_text().splitlines() if "rpc.server.call" in line]
 
     yield read

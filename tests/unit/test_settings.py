@@ -13,6 +13,7 @@ from aiovirt.daemons.runtime.kind import DaemonKind
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
 from aiovirt.daemons.runtime.settings.catalogue import COMMON, KNOWN_ELSEWHERE, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import Fixed, Integer, Live, Same, Setting
+from aiovirt.daemons.runtime.settings.file import below
 
 KINDS = {kind.name: kind for kind in kinds()}
 SETTINGS = {name: kind.settings() for name, kind in KINDS.items()}
@@ -148,11 +149,10 @@ def test_an_installed_file_of_libvirt_loads_with_and_without_its_comments(
 
 
 def test_names_that_libvirt_has_and_we_have_not_are_told_from_unknown_ones(tmp_path: Path) -> None:
-    loaded = read(tmp_path, "audit_level = 1\n\nmax_cleints = 3\n[section]\nx = 1\n")
+    loaded = read(tmp_path, "audit_level = 1\n\nmax_cleints = 3\n")
     assert [(u.name, u.line, u.known) for u in loaded.unused] == [
         ("audit_level", 1, True),
         ("max_cleints", 3, False),
-        ("section", 4, False),
     ]
 
 
@@ -251,7 +251,7 @@ def test_the_small_daemons_can_do_without_a_pool(tmp_path: Path, daemon: str) ->
         (
             'tcp_port = "65536"',
             'x.conf:1: tcp_port = "65536" is not possible: it has to be a port number'
-            " (0 to 65535) or a service name, in quotes: there is no such port",
+            " (0 to 65535) or a service name, in quotes: a port is a number from 0 to 65535",
         ),
         (
             "max_workers = 0",
@@ -278,21 +278,74 @@ def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("max_clients =", 1), ("a = 1\nmax_clients = 1 2", 2), ("a = 1\na = 2\n", 2)],
+    [("max_clients =", 1), ("a = 1\nmax_clients = 1 2", 2), ("a = 1\n[section]\na = 2\n", 2)],
 )
-def test_what_is_not_toml_is_located(tmp_path: Path, text: str, line: int) -> None:
-    assert complaint(tmp_path, text).startswith(f"x.conf:{line}: not TOML: ")
+def test_a_mistake_in_the_syntax_is_located(tmp_path: Path, text: str, line: int) -> None:
+    assert complaint(tmp_path, text).startswith(f"x.conf:{line}: ")
 
 
-def test_a_file_that_is_not_text_is_located(tmp_path: Path) -> None:
+def test_of_two_lines_with_one_name_the_first_counts_and_both_are_mentioned(tmp_path: Path) -> None:
+    text = "max_clients = 100\nmdns_adv = 0\nmax_clients = 200\nmdns_adv = 1\n"
+    loaded = read(tmp_path, text)
+    assert loaded.values["max_clients"] == 100
+    assert [unused.line for unused in loaded.unused] == [2]
+    assert [note.replace(f"{tmp_path}/", "") for note in loaded.notes] == [
+        "x.conf:3: max_clients is set in line 1 already: the value in line 1 counts",
+        "x.conf:4: mdns_adv is set in line 2 already: the value in line 2 counts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        (b"max_clients = 0100 # caf\xe9", "max_clients", 100),
+        (b'log_filters = "3:a\\tb"', "log_filters", "3:a\\tb"),
+        (
+            b"tls_allowed_dn_list = [\"O=A\\, B\", 'CN=*']",
+            "tls_allowed_dn_list",
+            ("O=A\\, B", "CN=*"),
+        ),
+        (b'tls_allowed_dn_list = [\n"a",\n# more\n"b"]', "tls_allowed_dn_list", ("a", "b")),
+        (b"listen_tcp = true", "listen_tcp", True),
+    ],
+)
+def test_a_line_means_what_it_means_to_libvirt_or_else_to_toml(
+    tmp_path: Path, line: bytes, name: str, value: object
+) -> None:
     path = tmp_path / "x.conf"
-    path.write_bytes(b"max_clients = 1\n# \xff\n")
-    with pytest.raises(SettingsError, match=r"x\.conf:2: the file has to be UTF-8 text"):
+    path.write_bytes(line + b"\n")
+    assert load(SETTINGS["virtd"], str(path)).values[name] == value
+
+
+def test_a_value_is_utf8_though_a_comment_and_an_unknown_setting_need_not_be(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.conf"
+    path.write_bytes(b'# caf\xe9\nunknown = "caf\xe9"\n')
+    assert [unused.name for unused in load(SETTINGS["virtd"], str(path)).unused] == ["unknown"]
+    path.write_bytes(b'unix_sock_group = "caf\xe9"\n')
+    with pytest.raises(SettingsError, match=r"x\.conf:1: .*: it has bytes that are not UTF-8"):
         load(SETTINGS["virtd"], str(path))
 
 
+def test_a_value_in_a_message_is_on_one_line_and_not_endless(tmp_path: Path) -> None:
+    said = complaint(tmp_path, f'tcp_port = """1\n{"2" * 5000}"""')
+    assert "\n" not in said
+    assert len(said) < 400
+
+
+def test_with_a_run_directory_every_default_that_names_a_file_of_ours_is_below_it() -> None:
+    for settings in SETTINGS.values():
+        values = load(below(settings, "/run/test"), None).values
+        for name, value in values.items():
+            if isinstance(value, str) and value.startswith("/"):
+                assert value.startswith("/run/test/"), name
+
+
 def test_a_file_that_cannot_be_read_is_an_error_even_if_nobody_asked_for_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(
+        SettingsError, match=r"cannot be read: it is a directory, not a regular file"
+    ):
         load(SETTINGS["virtd"], str(tmp_path))
 
 
@@ -374,7 +427,7 @@ def test_a_mistake_in_a_declaration_is_found_when_it_is_read() -> None:
         daemon_settings(defaults={"nothing": 1})
 
 
-def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
+def test_what_can_change_while_running_is_everything_but_the_sockets_and_the_version() -> None:
     fixed = {
         name
         for settings in SETTINGS.values()
@@ -396,4 +449,5 @@ def test_what_can_change_while_running_is_everything_but_the_sockets() -> None:
         "auth_unix_ro",
         "auth_tcp",
         "auth_tls",
+        "libvirt_version",
     }

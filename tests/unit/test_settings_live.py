@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import queue
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from aiovirt.daemons.runtime.logging import ENVIRONMENT, LogSettings
 from aiovirt.daemons.runtime.process.options import Options
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.daemons.runtime.reload import Reloader
+from aiovirt.daemons.runtime.settings import file as settings_file
 from aiovirt.daemons.runtime.settings import load
 from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import Live
@@ -56,6 +56,7 @@ class Setup:
         return self.logged().removeprefix(before)
 
     def logged(self) -> str:
+        self.control.flush(PATIENCE)
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     @property
@@ -239,46 +240,43 @@ async def test_the_default_output_follows_the_level_unless_somebody_chose_anothe
 # Off the loop ------------------------------------------------------------------------------------
 
 
-def _put(fifo: Path, text: str) -> None:
-    """Give a text to the reader of a FIFO, once there is one. Blocks, but not for ever."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "nobody reads"
-    with open(descriptor, "w") as file:
-        file.write(text)
+@pytest.fixture
+def arriving(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[str]:
+    """Texts of the settings file; reading it waits until there is one, as on a slow file system."""
+    texts: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read(path: str, limit: int) -> bytes:
+        return texts.get(timeout=PATIENCE).encode()
+
+    monkeypatch.setattr(settings_file, "read_regular", read)
+    return texts
 
 
-def _fifo_for_settings(one: Setup) -> None:
-    """Make the settings file one whose reading waits until `_put`."""
-    one.file.unlink()
-    os.mkfifo(one.file)
-
-
-async def test_a_settings_file_that_cannot_be_read_at_once_holds_up_nobody(setup: Make) -> None:
+async def test_a_settings_file_that_cannot_be_read_at_once_holds_up_nobody(
+    setup: Make, arriving: queue.SimpleQueue[str]
+) -> None:
+    arriving.put("")
     one = setup()
-    _fifo_for_settings(one)
     one.reloader.request()
     for _ in range(100):
         await asyncio.sleep(0)  # the loop goes on
     assert one.main.registry.max_clients == 5000
-    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    arriving.put(f"{one.always}max_clients = 60\n")
     await eventually(lambda: one.main.registry.max_clients == 60)
 
 
-async def test_a_request_during_a_reload_is_done_once_more_afterwards(setup: Make) -> None:
+async def test_a_request_during_a_reload_is_done_once_more_afterwards(
+    setup: Make, arriving: queue.SimpleQueue[str]
+) -> None:
+    arriving.put("")
     one = setup()
-    _fifo_for_settings(one)
     one.reloader.request()
     await asyncio.sleep(0)  # it begins; what is asked before that, it answers, too
     one.reloader.request()
     one.reloader.request()
-    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 60\n")
+    arriving.put(f"{one.always}max_clients = 60\n")
     await eventually(lambda: one.main.registry.max_clients == 60)
-    await asyncio.to_thread(_put, one.file, f"{one.always}max_clients = 61\n")
+    arriving.put(f"{one.always}max_clients = 61\n")
     await eventually(lambda: one.main.registry.max_clients == 61)
     await eventually(lambda: one.reloader._task is None)
 

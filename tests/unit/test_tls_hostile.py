@@ -195,5 +195,5 @@ def test_a_list_that_openssl_does_not_take_is_refused(folder: Folder) -> None:
     crl = folder.sign(replaced(make_crl(folder.ca).tbs_certlist_bytes, text, time))
     folder.put("client", folder.guest, pem(folder.guest))
     folder.write("crl", armored("X509 CRL", crl))
-    with pytest.raises(CertificateError, match="OpenSSL does not take"):
+    with pytest.raises(CertificateError, match="OpenSSL does not accept"):
         client_context(folder.files("client"))

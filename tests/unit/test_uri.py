@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,11 @@ def path_of(text: str, where: Directories = USER) -> str:
         ("virtqemud:///system", "/run/libvirt/virtqemud-admin-sock"),
         ("virtlockd:///session", "/run/user/7/libvirt/virtlockd-admin-sock"),
         ("virtproxyd:///system", "/run/libvirt/virtproxyd-admin-sock"),
-        ("virtlogd+unix:///session", "/run/user/7/libvirt/virtlogd+unix-admin-sock"),
         ("virtd:///system", "/run/aiovirt/virtd-admin-sock"),
         ("lockd:///session", "/run/user/7/aiovirt/lockd-admin-sock"),
         ("logd:///system", "/run/aiovirt/logd-admin-sock"),
         ("libvirtd:/session", "/run/user/7/libvirt/libvirt-admin-sock"),
-        ("libvirtd://host/session", "/run/user/7/libvirt/libvirt-admin-sock"),
+        ("libvirtd://:22/session", "/run/user/7/libvirt/libvirt-admin-sock"),
         ("libvirtd:///%73ession", "/run/user/7/libvirt/libvirt-admin-sock"),
         ("libvirtd:///system?socket=/x/y", "/x/y"),
         ("what:///ever?socket=%2Fx%20y", "/x y"),
@@ -77,6 +77,29 @@ def test_a_daemon_of_ours_without_a_path_is_the_callers_own(daemon: str, rest: s
     ],
 )
 def test_a_uri_that_leads_nowhere_says_why(uri: str, reason: str) -> None:
+    with pytest.raises(UriError, match=rf"^unsupported configuration: .*{reason}"):
+        path_of(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        (
+            "libvirtd://prod/system",
+            "names the host 'prod'.* without a host it is libvirtd:///system",
+        ),
+        ("libvirtd://prod/system?socket=/x", r"without a host it is libvirtd:///system\?socket=/x"),
+        ("libvirtd://system", "names the host 'system'.* it is libvirtd:///system"),
+        ("virtd://localhost/", "names the host 'localhost'"),
+        ("x://root@[::1]:22/?socket=/y", r"names the host '\[::1\]'"),
+        ("//prod?socket=/x", "names the host 'prod'"),
+        ("virtd://root@/system", "names the user 'root'.* without a user it is virtd:///system"),
+        ("libvirtd+ssh://prod/system", "Transport 'ssh' .*not available yet.* libvirtd:///system"),
+        ("virtqemud+tls:///session", "Transport 'tls' .*not available yet.* virtqemud:///system"),
+        ("virtd+unix:///?socket=/x", "Transport 'unix' .*not available yet"),
+    ],
+)
+def test_a_uri_of_another_machine_never_reaches_this_one(uri: str, reason: str) -> None:
     with pytest.raises(UriError, match=rf"^unsupported configuration: .*{reason}"):
         path_of(uri)
 
@@ -196,13 +219,25 @@ def test_wrong_settings_are_not_in_the_way_of_a_uri(tmp_path: Path) -> None:
     assert str(uri) == "virtd:///session"
 
 
-def test_settings_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_settings_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "virtadm.conf"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(UriError, match="cannot read the settings file"):
+    with pytest.raises(UriError, match=r"virtadm\.conf:1: expected the name of a setting"):
         read_settings(str(file))
-    with pytest.raises(UriError, match="cannot read the settings file"):
+    with pytest.raises(UriError, match=r"cannot read the settings file .* it is a directory"):
         read_settings(str(tmp_path))
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UriError, match=r"cannot read the settings file .* it is a FIFO"):
+        read_settings(str(tmp_path / "fifo"))
+
+
+def test_settings_mean_what_they_mean_to_libvirt(tmp_path: Path) -> None:
+    file = tmp_path / "libvirt-admin.conf"
+    file.write_bytes(
+        b'uri_default = "a\\b" # caf\xe9\nuri_default = "c"\nuri_aliases = ["x=y", ]\n'
+    )
+    found = read_settings(str(file))
+    assert (found.default, found.aliases) == ("a\\b", ("x=y",))
 
 
 def test_root_and_users_have_libvirts_settings_in_different_places() -> None:

@@ -7,6 +7,7 @@ and exits with 1. libvirt: src/util/virdaemon.c, virDaemonForkIntoBackground.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -26,7 +27,7 @@ class Parent:
 
     def failed(self, text: str) -> None:
         """Let the parent print `text` and exit with 1."""
-        self._say(text.encode(errors="surrogateescape"))
+        self._say(text.encode(errors="backslashreplace"))
 
     def _say(self, what: bytes) -> None:
         if self._descriptor >= 0:
@@ -54,8 +55,9 @@ def fork_into_background(name: str) -> Parent:
         os.waitpid(first, 0)
         _wait_for_news(name, reading)
     os.close(reading)
-    # What is imported only when it is needed has to be found from there too.
-    sys.path[:] = map(os.path.abspath, sys.path)
+    # Modules that are imported later have to be found from / too.
+    with contextlib.suppress(FileNotFoundError):  # in a removed folder there is nothing to find
+        sys.path[:] = map(os.path.abspath, sys.path)
     os.chdir("/")
     os.setsid()  # no terminal, and after the second fork no way to get one
     if os.fork():

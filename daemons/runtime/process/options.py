@@ -17,12 +17,12 @@ from aiovirt.daemons.runtime.process.failure import Failure
 from aiovirt.daemons.runtime.process.paths import default_run_directory, default_settings_file
 
 TIMEOUT_MAX = (2**31 - 1) // 1000
-"""Seconds; libvirt's bound, where it counts milliseconds in an int."""
+"""Seconds; libvirt's limit, since it counts milliseconds in an int."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asked for; None where it did not say."""
+    """The options of a command line; None for an option that it does not have."""
 
     config: str | None = None
     background: bool = False
@@ -107,7 +107,7 @@ def _parser(name: str, title: str, settings_file: Callable[[], str]) -> _Parser:
         help="print the version",
     )
     add("-p", "--pid-file", metavar="FILE", help="where to write and lock the process id")
-    add("--rundir", metavar="DIR", help="folder for the sockets and the pid file")
+    add("--rundir", metavar="DIR", help="folder for all files of the daemon")
     add("--socket", metavar="PATH", help="path of the daemon's own socket")
     add("--admin-socket", metavar="PATH", help="path of the admin socket")
     return parser

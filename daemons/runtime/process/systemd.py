@@ -1,4 +1,4 @@
-"""What a daemon and systemd say to each other: readiness, and sockets opened beforehand.
+"""The messages between a daemon and systemd: its state, and sockets opened beforehand.
 
 Both are a few lines, so no library is asked. Sources: sd_notify(3), sd_listen_fds(3), and libvirt's
 unit files for the names of the sockets.
@@ -15,7 +15,7 @@ _FIRST_DESCRIPTOR = 3
 
 
 class Notifier:
-    """Tells the service manager how far the daemon is; without one it tells nobody.
+    """Tells the service manager the state of the daemon; without a manager, nobody.
 
     Made by `from_environment`.
     """
@@ -25,25 +25,35 @@ class Notifier:
 
     @classmethod
     def from_environment(cls) -> Notifier:
-        """Take the address from $NOTIFY_SOCKET, and the variable away: it is not for processes we
-        start."""
+        """Take the address from $NOTIFY_SOCKET, and remove the variable: it is not for processes that
+        we start."""
         return cls(os.environ.pop("NOTIFY_SOCKET", None) or None)
 
     def environment(self) -> dict[str, str]:
-        """What makes a notifier like this one in a program that is executed next."""
+        """Return the variables that make such a notifier in a program that is executed next."""
         return {} if self._address is None else {"NOTIFY_SOCKET": self._address}
 
     def ready(self) -> None:
-        """The daemon can be connected to, at first or again after `reloading`."""
-        self._send("READY=1")
+        """Tell that the daemon can be connected to, at first or again after `reloading`."""
+        self._send("READY=1\nSTATUS=Accepting clients")
 
     def reloading(self) -> None:
-        """The daemon reads its settings again. The time lets systemd match this to its request."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Tell that the daemon reads its settings again. The time belongs to systemd's request."""
+        self._send(
+            f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+            "\nSTATUS=Reading the settings again"
+        )
 
     def stopping(self) -> None:
-        """The daemon ends."""
-        self._send("STOPPING=1")
+        """Tell that the daemon ends."""
+        self._send("STOPPING=1\nSTATUS=Answering the calls in flight before the end")
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Ask for more time for the start or the end: `seconds` from now.
+
+        It never shortens the time that the unit allows.
+        """
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def _send(self, text: str) -> None:
         if self._address is None:
@@ -56,25 +66,24 @@ class Notifier:
             try:
                 sock.sendto(text.encode(), address)
             except OSError:
-                return  # nobody there to be told, and no reason not to serve
+                return  # nobody is there to be told, which is no reason not to serve
 
 
 @dataclass(frozen=True, slots=True)
 class PassedSocket:
-    """A listening socket that was open when the daemon was started; `name` is empty when it had
-    none."""
+    """A listening socket that was open when the daemon was started; an empty `name` means none."""
 
     name: str
     sock: socket.socket
 
     @property
     def is_unix(self) -> bool:
-        """Whether it is a UNIX socket."""
+        """Return whether it is a UNIX socket."""
         return self.sock.family == socket.AF_UNIX
 
     @property
     def path(self) -> str:
-        """The path of a UNIX socket; empty for any other."""
+        """Return the path of a UNIX socket; empty for any other."""
         address = self.sock.getsockname()
         return os.fsdecode(address) if self.is_unix else ""
 
@@ -84,15 +93,18 @@ class PassedSocket:
 
 
 def passed_sockets() -> list[PassedSocket]:
-    """The sockets that systemd passes to this process, if it passes any; asking again gives none.
+    """Return the sockets that systemd passes to this process; a second call returns none.
 
-    Call it before any fork, since they are meant for one process id. Takes the variables away and
-    marks the sockets close-on-exec. Raises OSError when a descriptor is no socket.
+    Call it before any fork, since they are meant for one process id. It removes the variables and
+    marks the sockets close-on-exec.
+
+    Raises:
+        OSError: a descriptor is not a socket.
     """
     pid = os.environ.pop("LISTEN_PID", "")
     count = os.environ.pop("LISTEN_FDS", "")
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
-    if pid != str(os.getpid()) or not count.isdigit():
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return []
     passed = []
     for index in range(int(count)):

@@ -27,8 +27,9 @@ from aiovirt.daemons.runtime.settings.verify import (
     absolute_path,
     filters,
     formats,
-    not_empty,
+    group,
     outputs,
+    version,
 )
 
 #: Why a setting of a socket is `Fixed`.
@@ -180,7 +181,7 @@ SOCKETS = (
     Setting(
         name="unix_sock_group",
         group="Sockets",
-        kind=Text("the name or number of a group, in quotes", not_empty),
+        kind=Text("the name or number of a group, in quotes", group),
         default=None,
         change=Fixed(BOUND),
         example='"libvirt"',
@@ -265,9 +266,22 @@ ADMIN = (
     ),
 )
 
+COMPATIBILITY = (
+    Setting(
+        name="libvirt_version",
+        group="Compatibility",
+        kind=Text('a version like "9.0.0"', version),
+        default="9.0.0",
+        change=Fixed("connected clients have been told the version"),
+        ours=True,
+        doc="Version of libvirt that clients are told, MAJOR.MINOR.RELEASE with numbers up to 999. It"
+        " changes nothing else.",
+    ),
+)
+
 COMMON: Final[Settings] = {
     setting.name: setting
-    for setting in (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *ADMIN)
+    for setting in (*LOGGING, *CLIENTS, *WORKERS, *KEEPALIVE, *SOCKETS, *ADMIN, *COMPATIBILITY)
 }
 """The settings that every daemon has."""
 

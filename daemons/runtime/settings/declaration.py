@@ -1,5 +1,4 @@
-"""What a setting is: its name, the values it takes, and what becomes of a change while the daemon
-runs.
+"""The declaration of a setting: its name, its values, and the effect of a change while the daemon runs.
 
 Nothing here knows any particular setting (`catalogue` does) or any file (`file` does).
 """
@@ -23,12 +22,22 @@ class SettingsError(Exception):
     allowed."""
 
 
+def _require_text(text: str) -> None:
+    """Raise ValueError for a text that cannot be a path, or cannot be passed on at a restart."""
+    if "\0" in text:
+        raise ValueError("it has a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has bytes that are not UTF-8") from None
+
+
 class ValueKind(Protocol):
     """A kind of value: says whether a value found in a file belongs to it."""
 
     @property
     def allowed(self) -> str:
-        """What is allowed, as the end of the sentence "it has to be ..."."""
+        """The allowed values, as the end of the sentence "it has to be ..."."""
 
     def check(self, found: object) -> Value:
         """The value as the daemon uses it. Raises ValueError when `found` is not of this kind."""
@@ -50,7 +59,7 @@ class Integer:
         return f"a whole number from {self.lowest} to {self.highest}"
 
     def check(self, found: object) -> int:
-        """See `ValueKind`. TOML's `true` is no number, though Python's `True` is an int."""
+        """See `ValueKind`. TOML's `true` is not a number, though Python's `True` is an int."""
         if type(found) is int and self.lowest <= found <= self.highest:
             return found
         raise ValueError
@@ -96,12 +105,13 @@ class Text:
         """See `ValueKind`."""
         if not isinstance(found, str):
             raise ValueError  # noqa: TRY004  one exception for every kind, whatever is wrong
+        _require_text(found)
         if self.verify is not None:
             self.verify(found)
         return found
 
     def show(self, value: Value) -> str:
-        """See `ValueKind`. None of our strings has a character that TOML wants escaped."""
+        """See `ValueKind`. No default has a character that TOML requires to be escaped."""
         return f'"{value}"'
 
 
@@ -120,6 +130,8 @@ class Texts:
         """See `ValueKind`. A tuple does as well: values travel as JSON at a restart."""
         if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
             raise ValueError
+        for one in found:
+            _require_text(one)
         return tuple(found)
 
     def show(self, value: Value) -> str:
@@ -211,6 +223,7 @@ class Setting:
     change while the daemon runs; doc: its description. example: shown in the files when there is no
     default. after: the setting that it follows in the documents; empty for the setting that was
     declared before it. ours: whether libvirt's file for the same daemon has no such setting.
+    in_rundir: the default with `--rundir`, relative to that folder; empty for a default without a path.
     """
 
     name: str
@@ -222,6 +235,7 @@ class Setting:
     example: str = ""
     after: str = ""
     ours: bool = False
+    in_rundir: str = ""
 
 
 Settings = Mapping[str, Setting]

@@ -1,16 +1,15 @@
 """Reading a settings file: from a path to checked values.
 
-TOML is read by `tomllib`, which loads libvirt's own files as they are. It does not say where in the
-file a value stands, so that a line number is found by looking for the key.
+The syntax is that of `aiovirt.admin.conf_file`: libvirt's own, or TOML.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from aiovirt.admin.conf_file import SIZE_MAX, ConfError, ConfFile, parse
+from aiovirt.daemons.runtime.process.failure import one_line, quoted
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
 from aiovirt.daemons.runtime.settings.declaration import (
     Fixed,
@@ -20,6 +19,7 @@ from aiovirt.daemons.runtime.settings.declaration import (
     SettingsError,
     Value,
 )
+from aiovirt.rpc.security.regular import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,61 +59,64 @@ class Loaded:
         return value or ""
 
 
+def below(settings: Settings, folder: str) -> Settings:
+    """Return the settings of a daemon that is started with `--rundir`.
+
+    Args:
+        settings: as they are declared.
+        folder: the run directory, an absolute path; defaults that name a file are below it.
+    """
+    return {
+        name: replace(setting, default=f"{folder}/{setting.in_rundir}")
+        if setting.in_rundir
+        else setting
+        for name, setting in settings.items()
+    }
+
+
 def load(settings: Settings, path: str | None, *, required: bool = False) -> Loaded:
-    """Read a settings file. Blocks.
+    """Read a settings file. Blocks, but never for a FIFO or a device.
 
     Args:
         settings: the settings of the daemon.
         path: the file; None takes all defaults.
         required: whether a missing file is an error.
 
-    Raises SettingsError, which names file, line, setting, value and what is allowed.
+    Raises:
+        SettingsError: names file, line, setting, value and what is allowed.
     """
-    text = _read(path, required=required) if path is not None else None
-    if path is None or text is None:
-        return _complete(settings, path, {}, "")
-    return _complete(settings, path, _parse(path, text), text)
-
-
-def _read(path: str, *, required: bool) -> str | None:
+    data = _read(path, required=required) if path is not None else None
+    if path is None or data is None:
+        return _complete(settings, path, ConfFile({}))
     try:
-        with open(path, "rb") as file:
-            return file.read().decode()
+        return _complete(settings, path, parse(data))
+    except ConfError as error:
+        raise SettingsError(
+            f"{path}:{error.line}: {error} (a setting reads NAME = VALUE, strings in quotes)"
+        ) from error
+
+
+def _read(path: str, *, required: bool) -> bytes | None:
+    try:
+        return read_regular(path, SIZE_MAX)
     except FileNotFoundError as error:
         if not required:
             return None
         raise SettingsError(f"{path}: there is no such file") from error
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{path}:{line}: the file has to be UTF-8 text") from error
 
 
-def _parse(path: str, text: str) -> dict[str, Any]:
-    import tomllib  # only a daemon that has a file pays for it
-
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not all that tomllib refuses is its own error
-        found = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = int(found.group(1)) if found else text.count("\n") + 1
-        what = str(error).split(" (at ")[0]
-        raise SettingsError(
-            f"{path}:{line}: not TOML: {what} (a setting reads NAME = VALUE, strings in quotes,"
-            " each name once)"
-        ) from error
-
-
-def _complete(settings: Settings, path: str | None, raw: Mapping[str, Any], text: str) -> Loaded:
+def _complete(settings: Settings, path: str | None, file: ConfFile) -> Loaded:
+    entries = file.entries
     given = {
-        name: _checked(settings[name], found, f"{path}:{_line(text, name)}")
-        for name, found in raw.items()
+        name: _checked(settings[name], entry.value, f"{path}:{entry.line}")
+        for name, entry in entries.items()
         if name in settings
     }
     unused = tuple(
-        Unused(name, _line(text, name), name in KNOWN_ELSEWHERE)
-        for name in raw
+        Unused(name, entry.line, name in KNOWN_ELSEWHERE)
+        for name, entry in entries.items()
         if name not in settings
     )
     values: dict[str, Value] = {}
@@ -122,22 +125,20 @@ def _complete(settings: Settings, path: str | None, raw: Mapping[str, Any], text
         values[name] = given.get(
             name, values[default.name] if isinstance(default, Same) else default
         )
-    notes = _cross_check(values, _FileLines(path, text, given.keys()))
-    return Loaded(settings, path, values, frozenset(given), unused, notes)
-
-
-def _line(text: str, name: str) -> int:
-    found = re.search(
-        rf"^[ \t]*[\[\"']*{re.escape(name)}[\"'\]]*[ \t]*(=|\.|$)", text, re.MULTILINE
+    repeated = tuple(
+        f"{path}:{one.line}: {one.name} is set in line {one.first} already: the value in line"
+        f" {one.first} counts"
+        for one in file.repeated
     )
-    return text.count("\n", 0, found.start()) + 1 if found else 1
+    notes = _cross_check(values, _FileLines(path, file))
+    return Loaded(settings, path, values, frozenset(given), unused, (*repeated, *notes))
 
 
 def _checked(setting: Setting, found: object, where: str) -> Value:
     try:
         return setting.kind.check(found)
     except ValueError as error:
-        because = f": {error}" if str(error) else ""
+        because = f": {one_line(str(error), 200)}" if str(error) else ""
         raise SettingsError(
             f"{where}: {setting.name} = {_as_written(found)} is not possible:"
             f" it has to be {setting.kind.allowed}{because}"
@@ -145,10 +146,10 @@ def _checked(setting: Setting, found: object, where: str) -> Value:
 
 
 def _as_written(found: object) -> str:
-    """A TOML value as its author would recognise it."""
+    """A value as its author would recognise it."""
     if isinstance(found, bool):
         return "true" if found else "false"
-    return f'"{found}"' if isinstance(found, str) else str(found)
+    return quoted(found) if isinstance(found, str) else quoted(str(found))[1:-1]
 
 
 # Rules between settings ----------------------------------------------------------------------
@@ -157,13 +158,12 @@ def _as_written(found: object) -> str:
 @dataclass(frozen=True, slots=True)
 class _FileLines:
     path: str | None
-    text: str
-    given: Any
+    file: ConfFile
 
     def of(self, *names: str) -> str:
         """FILE:LINE of the first of the settings that the file gives."""
-        name = next((name for name in names if name in self.given), names[0])
-        return f"{self.path}:{_line(self.text, name)}"
+        lines = (self.file.entries[name].line for name in names if name in self.file.entries)
+        return f"{self.path}:{next(lines, 1)}"
 
 
 def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]
         low, high = _number(values, least), _number(values, most)
         if low > high:
             values[least] = high
-            if high and least in lines.given:
+            if high and least in lines.file.entries:
                 notes.append(f"{least} = {low} exceeds {most} = {high}: {high} counts")
     return tuple(notes)
 

@@ -23,7 +23,8 @@ def settings_file(name: str, settings: Settings, counterpart: str = "") -> str:
     blocks = [
         _commented(
             f"Settings of {name}. Each is shown with its default, or with an example if it has no"
-            f" default; remove the # to change it. The file is TOML{also}. SIGHUP reads it again."
+            " default; remove the # to change it. The syntax is that of libvirt's files, or"
+            f" TOML{also}. SIGHUP reads it again."
         )
     ]
     for group, members in itertools.groupby(settings.values(), key=lambda setting: setting.group):

@@ -1,19 +1,28 @@
-"""What texts a setting accepts, where "a string" does not say enough.
+"""Checks of the texts of settings for which "a string" does not say enough.
 
-Each function raises ValueError; its text goes into the message behind what is allowed.
+Each function raises ValueError; its text follows the allowed values in the message.
 """
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+from aiovirt.admin.compatibility import version_number
 from aiovirt.rpc.logs.settings import parse_filters, parse_formats, parse_outputs
 
 filters = parse_filters
 outputs = parse_outputs
 formats = parse_formats
 
+PORT_MAX: Final = 65535
+#: The highest number of a group; the one above it means "none" to chown(2).
+GROUP_MAX: Final = 2**32 - 2
+_NUMBER: Final = re.compile(r"[0-9]+")  # in ASCII: str.isdigit() takes digits of every script
+
 
 def not_empty(text: str) -> None:
-    """Refuse the empty string, which in these settings is a mistake and not a wish."""
+    """Refuse the empty string, which is a mistake in these settings."""
     if not text:
         raise ValueError("it is empty")
 
@@ -34,8 +43,39 @@ def tls_priority(text: str) -> None:
         apply_priority(text, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
 
+def version(text: str) -> None:
+    """Refuse a text that is not a version of libvirt."""
+    version_number(text)
+
+
 def port(text: str) -> None:
-    """Refuse a number that is no port. A service name is looked up when it is used."""
+    """Refuse a number that cannot be a port. A service name is looked up when it is used."""
     not_empty(text)
-    if text.lstrip("+-").isdigit() and not 0 <= int(text) <= 65535:
-        raise ValueError("there is no such port")
+    if is_number(text):
+        if len(text.lstrip("0")) > len(str(PORT_MAX)) or int(text) > PORT_MAX:
+            raise ValueError("a port is a number from 0 to 65535")
+    elif not text.isascii() or not re.search("[A-Za-z]", text):
+        raise ValueError("a port is written in the digits 0 to 9")
+
+
+def group(text: str) -> None:
+    """Refuse a number that cannot be a group's. A group's name is looked up when it is used."""
+    not_empty(text)
+    if is_number(text) and (len(text) > len(str(GROUP_MAX)) or int(text) > GROUP_MAX):
+        raise ValueError(f"a group's number is at most {GROUP_MAX}")
+
+
+def host(text: str) -> None:
+    """Refuse a text that can be neither an address nor a host name. A name is looked up later."""
+    not_empty(text)
+    try:
+        text.encode("idna")  # as getaddrinfo(3) will be asked
+    except UnicodeError:
+        raise ValueError(
+            "a part of a host name, between two dots, has 1 to 63 characters"
+        ) from None
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number in the digits 0 to 9, without a sign."""
+    return _NUMBER.fullmatch(text) is not None
