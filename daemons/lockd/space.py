@@ -131,9 +131,7 @@ class LockSpace:
             slot = self._write_down(name, flags, record, since)
         else:
             raise _busy(resource)
-        holding = Holding(owner, client, since, slot, holder, resource)
-        resource.holdings.append(holding)
-        self.table.enter(holding)
+        self.table.enter(Holding(owner, client, since, slot, holder, resource))
 
     def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
         """What a client is told whose resource could not be locked."""
@@ -186,9 +184,7 @@ class LockSpace:
         if resource is None:
             resource = Resource(name, self.path_of(name), -1, flags, [], self)
             self.resources[name] = resource
-        holding = Holding(owner, client, since, slot, holder, resource)
-        resource.holdings.append(holding)
-        self.table.enter(holding)
+        self.table.enter(Holding(owner, client, since, slot, holder, resource))
         return resource
 
     def lock_again(self, resource: Resource) -> None:

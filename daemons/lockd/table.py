@@ -113,7 +113,8 @@ class LockTable:
         return [resource for resource in self.resources() if resource.is_file(identity)]
 
     def enter(self, holding: Holding) -> None:
-        """Count a holding in."""
+        """Note a holding with its resource and its holder."""
+        holding.resource.holdings.append(holding)
         holding.holder.holdings.add(holding)
         if self.is_quiet:
             self.is_quiet = False
