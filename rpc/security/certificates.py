@@ -9,9 +9,7 @@ virNetTLSContextLoadCredentials, virNetTLSContextValidCertificate).
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -22,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from aiovirt.rpc.security.names import distinguished_name, name_is_allowed, name_text
+from aiovirt.rpc.security.regular import read_regular
 from aiovirt.rpc.security.rules import (
     CertificateError,
     Examined,
@@ -247,12 +246,7 @@ def _read(path: str, kind: str, limit: int = CERTIFICATE_LIMIT) -> bytes | None:
     if not path:
         return None
     try:
-        # Opening must not wait for the other end, should it be a pipe.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _unreadable(kind, path, "it is no file")
-            data = file.read(min(status.st_size, limit) + 1)  # takes that much memory at once
+        data = read_regular(path, limit)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import scramp
 
+from aiovirt.rpc.security.regular import read_regular
+
 #: From the best on. Names are of "SHA-256 and newer"; those that bind a channel are not offered.
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256")
 #: How often a password is hashed for a new verifier.
@@ -83,8 +85,8 @@ class Passwords:
         """Read it, if it is there. Raises OSError, and ValueError for a line that is not understood."""
         self.path = path
         self._verifiers: dict[tuple[str, str], Verifier] = {}
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            data = file.read(FILE_MAX + 1)
+        with contextlib.suppress(FileNotFoundError):
+            data = read_regular(path, FILE_MAX)
             if len(data) > FILE_MAX:
                 raise ValueError(f"{path} is longer than {FILE_MAX} bytes")
             for number, line in enumerate(data.decode(errors="surrogateescape").splitlines(), 1):

@@ -7,6 +7,7 @@ add a setting, add it here and run `python -m aiovirt.daemons.runtime.settings w
 
 from __future__ import annotations
 
+from aiovirt.daemons.logd.sizes import Size
 from aiovirt.daemons.runtime.settings.declaration import (
     INT_MAX,
     SIZE_MAX,
@@ -470,7 +471,7 @@ ROTATION = (
     Setting(
         name="max_size",
         group="Logs of guests",
-        kind=Integer(0, SIZE_MAX),
+        kind=Size(SIZE_MAX),
         default={_LOGD: 2 * 1024 * 1024},
         change=Live("own", "max_size"),
         doc="Bytes that a guest's log may have; then it is rotated. 0 switches rotation off.",
@@ -498,8 +499,8 @@ ROTATION = (
         kind=Text("an absolute path in quotes", absolute_path),
         default={_LOGD: "/var/log/libvirt"},
         change=Live("own", "log_root"),
-        doc="Where old logs are looked for: NAME.log, NAME.log.0 and so on, in the folders in this"
-        " folder. Every such file there may be removed. Later versions of libvirt have it, too.",
+        doc="Where old logs are looked for: NAME.log, NAME.log.0 and so on, in this folder and the"
+        " folders in it. Every such file there may be removed. Later versions of libvirt have it, too.",
     ),
 )
 

@@ -13,6 +13,10 @@ from typing import Any
 
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE, settings_of
 from aiovirt.daemons.runtime.settings.declaration import Same, Setting, SettingsError, Value
+from aiovirt.rpc.security.regular import read_regular
+
+#: Bytes of a settings file that are read.
+_FILE_MAX = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,7 @@ def load(daemon: str, path: str | None, *, required: bool = False) -> Loaded:
 
 def _read(path: str, *, required: bool) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return file.read().decode()
+        return read_regular(path, _FILE_MAX).decode()
     except FileNotFoundError as error:
         if not required:
             return None
