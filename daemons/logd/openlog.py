@@ -90,6 +90,7 @@ class OpenLog:
         self._error: OSError | None = None
         self._telling = False
         self._ending = False
+        self._ended = asyncio.Event()
 
     @property
     def path(self) -> str:
@@ -133,9 +134,10 @@ class OpenLog:
         return await done
 
     async def finish(self) -> None:
-        """Write what is in the pipe, then close."""
+        """Write what is in the pipe, then close; return when that is done."""
         with contextlib.suppress(LogClosed):
             await self.do(self._finish)
+        await self._ended.wait()
 
     def grown(self) -> None:
         """Tell who watches this log that its file has more, or that it is over."""
@@ -150,6 +152,7 @@ class OpenLog:
 
     def _over(self) -> None:
         self.closed = True
+        self._ended.set()
         while self._jobs:
             _deliver(self._jobs.popleft()[1], None, LogClosed())
         self._on_close(self)
@@ -176,6 +179,9 @@ class OpenLog:
             self.file.append(view[:size])
         except WriteFailed as failure:
             self._failed(failure, bytes(view[failure.done : size]))
+        except BaseException:  # a mistake of ours: nobody knows how much was written
+            self.lost += size
+            raise
         self._tell()
         return Moved.FAILED if self.waiting else Moved.WELL
 

@@ -58,12 +58,14 @@ class Identity(NamedTuple):
 class Marks(NamedTuple):
     """What a reader has to know of a file that is written.
 
-    inode: the newest file; rotations: how often it was rotated since the log was opened; cuts: how often
-    it was cut short by somebody else, and cut_at: where its new data began the last time, in bytes.
+    inode: the newest file; all others since the log was opened. rotations: how often it was rotated;
+    removals: how often somebody removed it; cuts: how often somebody cut it short, and cut_at: where new
+    data began the last time, in bytes.
     """
 
     inode: int
     rotations: int = 0
+    removals: int = 0
     cuts: int = 0
     cut_at: int = 0
 
@@ -196,7 +198,7 @@ class RotatingFile:
             return
         if not found.st_nlink:
             descriptor, found = _open(self.path)
-            self._turn_to(descriptor, found, self.marks.rotations)
+            self._turn_to(descriptor, found, removals=1)
             _log.warning("log was removed and is made anew", path=self.path)
         elif found.st_size != self.position:
             if found.st_size < self.position:
@@ -232,12 +234,17 @@ class RotatingFile:
         if not stat.S_ISREG(found.st_mode):
             _close(descriptor, self.path)
             raise OSError(errno.EEXIST, "its place was taken by a device or a FIFO", self.path)
-        self._turn_to(descriptor, found, self.marks.rotations + 1)
+        self._turn_to(descriptor, found, rotations=1)
 
-    def _turn_to(self, descriptor: int, found: os.stat_result, rotations: int) -> None:
+    def _turn_to(
+        self, descriptor: int, found: os.stat_result, *, rotations: int = 0, removals: int = 0
+    ) -> None:
         """Write to another file from now on. The old number is not used again, whatever close says."""
         old, self._descriptor = self._descriptor, descriptor
-        self.marks = Marks(found.st_ino, rotations, self.marks.cuts)
+        marks = self.marks
+        self.marks = Marks(
+            found.st_ino, marks.rotations + rotations, marks.removals + removals, marks.cuts
+        )
         self._take(found)
         _close(old, self.path)
 

@@ -46,8 +46,9 @@ class Tail:
         self._fresh = fresh
         self._marks = marks or (lambda: _NOBODYS)
         self._written = marks is not None
-        self._cuts = 0  # those that the place takes into account
-        self._rotation_number = 0  # how many rotations came before the file that is held
+        self._known = _NOBODYS  # the marks that the place takes into account
+        self._cuts_told = 0  # those for which a gap was told in a file that was rotated meanwhile
+        self._number = 0  # of the file that is held: how many rotations came before it
         self._file: Opened | None = None
         self._older: set[int] = set()  # inodes of rotated files that were read before, or never
         self._lock = threading.Lock()
@@ -90,13 +91,15 @@ class Tail:
             self._gap = self._gap or not self._fresh
             self._position = Position(chain[0].inode, 0)
         self._fresh = False
+        self._known = marks
         self._take(chain, at, marks)
         return True
 
     def _take(self, chain: list[Opened], at: int, marks: Marks) -> None:
         self._hold(chain[at])
-        self._cuts = marks.cuts
-        self._rotation_number = marks.rotations - (len(chain) - 1 - at)
+        if marks.inode == chain[at].inode:
+            self._known = marks  # else a newer file may be the one that was cut or removed
+        self._number = _number(chain, at, marks)
         self._older = {file.inode for file in chain[:at]}
         close_all(file for file in chain if file is not chain[at])
 
@@ -129,9 +132,14 @@ class Tail:
     def _follow_cut(self, file: Opened) -> bool:
         """Move to where the log says that new data begins, if it has seen a cut since."""
         marks = self._marks()
-        if marks.inode != file.inode or marks.cuts == self._cuts:
+        if marks.cuts == self._known.cuts:
             return False
-        self._cuts = marks.cuts
+        if marks.inode != file.inode:
+            # It was this file before it was rotated, or a newer one: a gap is told in both.
+            self._gap = self._gap or marks.cuts != self._cuts_told
+            self._cuts_told = marks.cuts
+            return False
+        self._known = self._known._replace(cuts=marks.cuts)
         self._move_to(file, marks.cut_at)
         return True
 
@@ -150,16 +158,20 @@ class Tail:
         except FileNotFoundError:
             return False
         inodes = [one.inode for one in chain]
-        vanished = file.inode not in inodes
-        at = self._first_newer(file, chain) if vanished else inodes.index(file.inode) + 1
+        if file.inode in inodes:
+            at = inodes.index(file.inode) + 1
+        else:
+            at = self._first_newer(file, chain)
         if at == len(chain):
             close_all(chain)
             return False
         if os.fstat(file.descriptor).st_size > self._position.offset:
             close_all(chain)  # more was written before the turn
             return True
-        if vanished and marks.rotations - self._rotation_number != len(chain) - at:
-            self._gap = True  # it was removed, or others were rotated away with it
+        rotated_away = _number(chain, at, marks) > self._number + 1
+        known = self._known
+        if rotated_away or (marks.cuts, marks.removals) != (known.cuts, known.removals):
+            self._gap = True
         self._position = Position(chain[at].inode, 0)
         self._take(chain, at, marks)
         return True
@@ -173,3 +185,8 @@ class Tail:
             if one.inode not in self._older or modified > last:
                 return at
         return len(chain)
+
+
+def _number(chain: list[Opened], at: int, marks: Marks) -> int:
+    """How many rotations came before a file of a chain."""
+    return marks.rotations - (len(chain) - 1 - at)
