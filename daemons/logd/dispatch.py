@@ -35,6 +35,7 @@ from aiovirt.daemons.logd.rotating import (
 )
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds
+from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class LogManagerDispatch:
 
     async def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         self._refuse_if_open(args.path)
-        return await self.outside.whole(self._in_order(args.path, lambda: self._open(args)))
+        opening = self._in_order(args.path, lambda: self._open(args))
+        return await self.outside.whole(opening, lambda unwanted: close_all(unwanted.descriptors))
 
     async def _open(self, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         path = args.path

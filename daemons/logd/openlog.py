@@ -173,7 +173,6 @@ class OpenLog:
             return Moved.WELL
         if not size:
             return self._close()
-        self._count(size)
         view = buffer.view
         try:
             self.file.append(view[:size])
@@ -182,6 +181,8 @@ class OpenLog:
         except BaseException:  # a mistake of ours: nobody knows how much was written
             self.lost += size
             raise
+        finally:
+            self._count(size)
         self._tell()
         return Moved.FAILED if self.waiting else Moved.WELL
 

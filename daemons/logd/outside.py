@@ -42,15 +42,26 @@ class Outside:
 
         return await run_blocking(work)
 
-    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end, even if the call that waits for it is given up."""
+    async def whole(
+        self, work: Coroutine[Any, Any, T], unwanted: Callable[[T], None] | None = None
+    ) -> T:
+        """Run a coroutine to its end, even if the call that waits for it is given up.
+
+        unwanted: called with a result that nobody waits for any more.
+        """
+
+        def retrieve(task: asyncio.Task[T]) -> None:
+            # Taken, so that an exception is not reported as forgotten.
+            if not task.cancelled() and task.exception() is None and unwanted is not None:
+                unwanted(task.result())
+
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(retrieve)
             raise
 
     def _done(self, number: int) -> None:
@@ -68,9 +79,3 @@ class Outside:
     def busy(self) -> list[str]:
         """The paths that threads are working on at this moment."""
         return list(self._going_on.values())
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Take the outcome that nobody waits for, so that it is not reported as forgotten."""
-    if not task.cancelled():
-        task.exception()

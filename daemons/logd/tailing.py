@@ -158,10 +158,8 @@ class Tail:
         except FileNotFoundError:
             return False
         inodes = [one.inode for one in chain]
-        if file.inode in inodes:
-            at = inodes.index(file.inode) + 1
-        else:
-            at = self._first_newer(file, chain)
+        there = file.inode in inodes
+        at = inodes.index(file.inode) + 1 if there else self._first_newer(file, chain)
         if at == len(chain):
             close_all(chain)
             return False

@@ -92,7 +92,7 @@ def test_what_this_process_has_open_otherwise_stays_too(tmp_path: Path) -> None:
 
 def test_a_log_that_is_opened_or_written_after_it_was_found_old_stays(tmp_path: Path) -> None:
     files = [tmp_path / "qemu" / f"{name}.log" for name in ("opened", "written", "old")]
-    opened, written, old = files
+    opened, written, _ = files
     for file in files:
         _file(file, 20)
     open_files: set[Identity] = set()

@@ -256,7 +256,7 @@ async def test_a_pause_that_a_stuck_log_prevents_changes_nothing(
     guest.disk.gate.clear()
     guest.write(b"slow")
     await eventually(lambda: guest.disk.waits)
-    for _ in range(3):
+    for number in range(3):
         pausing = asyncio.create_task(movers.pause())
         await asyncio.wait([pausing], timeout=0.05)
         assert guest.log.path in movers.busy()
@@ -264,9 +264,9 @@ async def test_a_pause_that_a_stuck_log_prevents_changes_nothing(
         for log in (guest.log, other.log):
             log.start()
         movers.resume()
-        other.write(b"line\n")
-        await eventually(lambda: other.written.endswith(b"line\n"))
-    assert other.written == b"line\n" * 3, "each line once: nobody reads beside the thread"
+        other.write(b"%d" % number)
+        await eventually(lambda number=number: other.written.endswith(b"%d" % number))
+    assert other.written == b"012", "each line once: nobody reads beside the thread"
     guest.disk.gate.set()
     await eventually(lambda: guest.written == b"slow")
     await movers.pause()

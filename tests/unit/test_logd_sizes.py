@@ -43,11 +43,14 @@ def test_what_a_size_may_be(text: object, size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [-1, True, 1.5, None, [2], "", "MiB", "-1", "2 MiB", "2MiBs", "2i", "2X", "0x10", "2.5M", "8E"]
-    + ["9" * 5000, "٣", "1M ", SIZE_MAX + 1],
+    [
+        *(-1, True, 1.5, None, [2], SIZE_MAX + 1),
+        *("", "MiB", "-1", "2 MiB", "2MiBs", "2i", "2X", "0x10", "2.5M", "8E", "1M "),
+        *("9" * 5000, "\N{ARABIC-INDIC DIGIT THREE}"),
+    ],
 )
 def test_what_it_may_not_be(text: object) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^$"):
         Size(SIZE_MAX).check(text)
 
 
@@ -60,5 +63,5 @@ def test_the_setting_of_logd_takes_it(tmp_path: Path) -> None:
     conf.write_text('max_size = "2MiB"\n')
     assert load("logd", str(conf)).integer("max_size") == 2 << 20
     conf.write_text('max_size = "2 apples"\n')
-    with pytest.raises(SettingsError, match='max_size.*"2MiB"'):
+    with pytest.raises(SettingsError, match=r'max_size.*"2MiB"'):
         load("logd", str(conf))

@@ -14,6 +14,8 @@ from aiovirt.daemons.logd.protocol import Position
 from aiovirt.daemons.logd.rotating import RotatingFile, Rotation
 from aiovirt.daemons.logd.tailing import Tail
 
+OLDEST = Position(0, 0)
+
 
 class Written:
     """A log that is written, and somebody who reads on in it."""
@@ -23,7 +25,7 @@ class Written:
         self.file = RotatingFile(str(path), Rotation(size, backups))
         self.tail = self.follow(fresh=True)
 
-    def follow(self, position: Position = Position(0, 0), *, fresh: bool = False) -> Tail:
+    def follow(self, position: Position = OLDEST, *, fresh: bool = False) -> Tail:
         return Tail(
             str(self.path),
             self.file.rotation,
