@@ -52,6 +52,7 @@ class Moved(enum.Enum):
 
     WELL = enum.auto()
     FAILED = enum.auto()  # it is tried again later; until then its pipe is not looked at
+    WAITING = enum.auto()  # a step that failed before is still to be tried again
     ENDED = enum.auto()  # its file is closed; its pipe is, as soon as nobody waits for it
 
 
@@ -145,9 +146,11 @@ class Station:
                 self.epoll.unregister(log.pipe)
         return due
 
-    def wait_for_pipe(self, log: Log, *, failed: bool) -> None:
+    def wait_for_pipe(self, log: Log, moved: Moved) -> None:
         """After a step: look at the pipe, or do not until the next try."""
-        if failed:
+        if moved is Moved.WAITING and log in self.due:
+            return
+        if moved in (Moved.FAILED, Moved.WAITING):
             if log not in self.due:
                 self.epoll.unregister(log.pipe)
             self.due[log] = time.monotonic() + RETRY_AFTER
@@ -237,7 +240,7 @@ class Mover:
         if moved is Moved.ENDED:
             self._movers.forget(log)
             return
-        station.wait_for_pipe(log, failed=moved is Moved.FAILED)
+        station.wait_for_pipe(log, moved)
         if station.apart:
             self._quick = self._quick + 1 if moved is Moved.WELL and took < PATIENCE else 0
             if self._quick >= _QUICK_AGAIN:

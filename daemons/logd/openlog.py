@@ -200,7 +200,7 @@ class OpenLog:
         if self._ending:
             return self._close()
         self._tell()
-        return Moved.FAILED if self.waiting else Moved.WELL
+        return Moved.WAITING if self.waiting else Moved.WELL
 
     def drain(self) -> None:
         """Write what is in the pipe at this moment, and measure the file. Use it through `do`."""
