@@ -259,8 +259,8 @@ async def test_8_without_descriptors_to_rotate_with_nothing_is_lost(
         for number in range(500):
             words += b"line %05d\n" % number
             os.write(pipe, b"line %05d\n" % number)
-        await logd.settle(lambda: "log cannot be written" in logd.said)
-        assert "Too many open files" in logd.said
+        # It has one left over when something else was closed meanwhile; then it rotates with that.
+        await logd.settle(lambda: "log cannot be written" in logd.said or chain(path) == words)
         resource.prlimit(logd.pid, resource.RLIMIT_NOFILE, limits)
         await logd.settle(lambda: chain(path) == words)
         for _, writer in clients:

@@ -289,7 +289,7 @@ def test_a_file_that_is_not_text_is_located(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_an_error_even_if_nobody_asked_for_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(SettingsError, match=r"cannot be read: it is a directory, not"):
         load("virtd", str(tmp_path))
 
 
