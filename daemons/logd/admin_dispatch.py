@@ -63,7 +63,8 @@ class LogAdminDispatch:
             return position_of(log)
 
         try:
-            position = await log.do(rotate)
+            async with self._service.in_time(args.path):
+                position = await log.do(rotate)
         except LogClosed:
             raise _refused(f"log {args.path} is not open") from None
         except OSError as error:
@@ -106,7 +107,8 @@ class LogAdminDispatch:
         """Where an open log is written now; it may have been cut short since it was written last."""
         if log is not None:
             with contextlib.suppress(LogClosed):
-                await log.do(log.file.look)
+                async with self._service.in_time(path):
+                    await log.do(log.file.look)
                 return position_of(log)
         raise _refused(f"log {path} is not open, so nothing comes")
 

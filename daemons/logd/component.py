@@ -96,5 +96,5 @@ class LogsComponent(Component):
         while True:
             root, days = self._ageing.log_root, self._ageing.max_age_days
             sweep = Sweep(root, days, self._dispatch.open_files, stop)
-            await self._dispatch.outside.run(root, sweep.run)
+            await self._dispatch.outside.run(f"old logs in {root}", sweep.run)
             await asyncio.sleep(EVERY)

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 #: Seconds that logs on a slow disk have at a restart, and at the daemon's end.
 _FINISH: Final = 3.0
+#: Seconds that a call waits for a disk. It holds a worker, and there are not many of those.
+ANSWER_WITHIN: Final = 30.0
 #: A string of this protocol ends at a NUL byte, so one in a log is shown as SUBSTITUTE instead: the
 #: rest is not lost, and the position after it stays right.
 _NUL: Final = b"\0"
@@ -69,8 +71,11 @@ class LogManagerDispatch:
     @serves(protocol.DOMAIN_OPEN_LOG_FILE)
     async def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         self._refuse_if_open(args.path)
-        opening = self._in_order(args.path, lambda: self._open(client, args))
-        return await self.outside.whole(opening, lambda unwanted: close_all(unwanted.descriptors))
+        async with self.in_time(args.path):
+            return await self.outside.whole(
+                self._in_order(args.path, lambda: self._open(client, args)),
+                lambda unwanted: close_all(unwanted.descriptors),
+            )
 
     async def _open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
         path = args.path
@@ -132,7 +137,8 @@ class LogManagerDispatch:
         log = self.logs.get(args.path)
         if log is not None:
             with contextlib.suppress(LogClosed):
-                await log.do(log.drain)
+                async with self.in_time(args.path):
+                    await log.do(log.drain)
                 return protocol.PositionRet(position_of(log))
         raise RpcError(
             ErrorCode.INTERNAL_ERROR, f"log {args.path} is not open", domain=ErrorDomain.LOGGING
@@ -148,9 +154,10 @@ class LogManagerDispatch:
         check_flags(protocol.DOMAIN_READ_LOG_FILE, args.flags)
         path, backups = args.path, self.rotation.max_backups
         try:
-            piece = await self.outside.run(
-                path, read_log, path, backups, args.position, args.maxlen
-            )
+            async with self.in_time(path):
+                piece = await self.outside.run(
+                    path, read_log, path, backups, args.position, args.maxlen
+                )
         except OSError as error:
             raise _system_error(f"log {path} cannot be read", error) from error
         text = piece.data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
@@ -161,7 +168,8 @@ class LogManagerDispatch:
         message = memoryview(args.message.encode(errors="surrogateescape"))
         path = args.path
         try:
-            await self.outside.whole(self._in_order(path, lambda: self._append(path, message)))
+            async with self.in_time(path):
+                await self.outside.whole(self._in_order(path, lambda: self._append(path, message)))
         except WriteFailed as failure:
             raise _system_error(f"log {path} cannot be written", failure.error) from failure
         except OSError as error:
@@ -194,6 +202,27 @@ class LogManagerDispatch:
         lock = self._paths.setdefault(path, asyncio.Lock())
         async with lock:
             return await work()
+
+    @contextlib.asynccontextmanager
+    async def in_time(self, path: str) -> AsyncIterator[None]:
+        """Refuse what is done in a `with` if the disk does not answer, so that workers are left for
+        others.
+
+        What was begun goes on. Where something hangs already, nothing more is begun.
+        Raises RpcError (OPERATION_TIMEOUT).
+        """
+        log = self.logs.get(path)
+        if self.outside.is_stuck(path, ANSWER_WITHIN) or (
+            log is not None and self.movers.is_stuck(log, ANSWER_WITHIN)
+        ):
+            raise _no_answer(path)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN) as limit:
+                yield
+        except TimeoutError as error:  # which may be the file system's own, too
+            if not limit.expired():
+                raise
+            raise _no_answer(path) from error
 
     def _refuse_if_open(self, path: str) -> None:
         if path in self.logs:
@@ -268,6 +297,14 @@ class LogManagerDispatch:
 def position_of(log: OpenLog) -> Position:
     """Where a log is written now, as far as that is known."""
     return Position(log.file.inode, max(log.file.position, 0))
+
+
+def _no_answer(path: str) -> RpcError:
+    text = (
+        f"the disk of log {path} has not answered for {ANSWER_WITHIN:g} s; what was begun is done when"
+        " it does"
+    )
+    return RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.LOGGING)
 
 
 def _is_open(path: str, log: OpenLog) -> RpcError:

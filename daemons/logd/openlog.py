@@ -28,8 +28,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from aiovirt.daemons.logd.movers import STEP, Buffer, Moved, Movers, Station
+from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.rotating import RotatingFile, WriteFailed
+from aiovirt.daemons.logd.stations import STEP, Buffer, Moved, Station
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.logd.openlog")

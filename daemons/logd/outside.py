@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ class Outside:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count()
-        self._going_on: dict[int, str] = {}
+        self._going_on: dict[int, tuple[str, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -31,7 +32,7 @@ class Outside:
     async def run(self, what: str, function: Callable[..., T], *args: Any) -> T:
         """Run `function(*args)` on a thread. what: the path that it is about, for messages."""
         number = next(self._numbers)
-        self._going_on[number] = what
+        self._going_on[number] = what, self._loop.time()
         self._idle.clear()
 
         def work() -> T:
@@ -78,4 +79,12 @@ class Outside:
 
     def busy(self) -> list[str]:
         """The paths that threads are working on at this moment."""
-        return list(self._going_on.values())
+        return [what for what, _ in self._going_on.values()]
+
+    def is_stuck(self, path: str, seconds: float) -> bool:
+        """Whether work in the same folder has been going on for longer than that."""
+        folder, begun = os.path.dirname(path), self._loop.time() - seconds
+        return any(
+            since < begun and os.path.dirname(what) == folder
+            for what, since in self._going_on.values()
+        )

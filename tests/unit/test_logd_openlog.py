@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.daemons.logd import movers as movers_module
+from aiovirt.daemons.logd import stations
 from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.openlog import PIPE_SIZE, LogClosed, OpenLog, make_pipe
 from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
@@ -217,7 +217,7 @@ async def test_a_job_for_a_log_that_ends_before_is_told_so(guest: Guest) -> None
 async def test_a_mistake_in_a_step_ends_no_thread(
     guest: Guest, other: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(movers_module, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(stations, "RETRY_AFTER", 0.001)
     tried = []
 
     def fail(data: memoryview) -> None:
@@ -290,7 +290,7 @@ async def test_a_full_disk_loses_nothing_that_the_pipe_can_hold(guest: Guest) ->
 async def test_a_full_disk_does_not_stop_the_guest_and_what_was_lost_is_counted(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(movers_module, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(stations, "RETRY_AFTER", 0.001)
     guest.disk.full = True
     os.set_blocking(guest.pipe, False)
     sent = b""

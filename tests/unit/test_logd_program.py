@@ -259,6 +259,49 @@ async def test_a_pause_waits_for_what_hangs_and_then_says_what_it_is(
     house.service.resume()
 
 
+async def test_calls_about_a_disk_that_does_not_answer_leave_workers_for_others(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    (house.folder / "elsewhere").mkdir()
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", 0.3)
+    paths = [f"{house.folder}/elsewhere/{number}.log" for number in range(30)]
+    calls = [asyncio.create_task(house.open(path)) for path in paths]
+    await eventually(lambda: gate.waits)
+    await asyncio.wait(calls)
+    for one in calls:
+        with pytest.raises(RpcError, match=r"has not answered for 0\.3 s") as refusal:
+            await one
+        assert refusal.value.code == ErrorCode.OPERATION_TIMEOUT
+    begun = gate.waits
+    with pytest.raises(RpcError, match="has not answered"):
+        await house.open(f"{house.folder}/elsewhere/another.log")
+    assert gate.waits == begun, "no further thread is given to that folder"
+    os.write(pipe, b"line\n")
+    found = await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    assert found.position.offset == 5
+    gate.gate.set()
+    await eventually(lambda: not house.service.outside.busy())
+    await eventually(lambda: list(house.service.logs) == [house.path])
+    await house.open(paths[0])
+
+
+async def test_calls_about_a_log_whose_thread_hangs_are_given_up_and_then_refused(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.open()
+    log, gate = house.service.logs[house.path], threading.Event()
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", 0.05)
+    hanging = asyncio.create_task(log.do(lambda: gate.wait(10)))
+    for _ in range(3):
+        with pytest.raises(RpcError, match="has not answered"):
+            await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    gate.set()
+    await hanging
+    await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+
+
 # Restart -------------------------------------------------------------------------------------------
 
 
