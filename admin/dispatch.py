@@ -240,8 +240,7 @@ class AdminDispatch:
 
     @serves(protocol.CONNECT_DAEMON_SHUTDOWN)
     def daemon_shutdown(self, client: Client, args: protocol.FlagsArgs) -> None:
-        # PRESERVE changes nothing: no guests run under these daemons that could be kept or not.
-        self._daemon.shutdown()
+        self._daemon.shutdown(preserve=bool(args.flags & protocol.ShutdownFlags.PRESERVE))
 
     def _server_for_admin(self, name: str) -> Server:
         """Some of libvirt's handlers report an unknown server themselves: the domain differs."""

@@ -13,7 +13,8 @@ from aiovirt.rpc.server import Client, Handlers, Server, serves
 
 if TYPE_CHECKING:
     from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
-    from aiovirt.daemons.lockd.space import LockSpace, Resource
+    from aiovirt.daemons.lockd.space import LockSpace
+    from aiovirt.daemons.lockd.table import Resource
 
 #: Characters of names after which an answer is full: whatever they are, it fits into one frame.
 _FULL: Final = 4 * 1024 * 1024

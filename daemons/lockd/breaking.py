@@ -8,15 +8,14 @@ knows that the holder does no harm, can have that too, and must say so.
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiovirt.daemons.lockd.admin_protocol import BreakArgs, BreakFlags, Fate
-from aiovirt.daemons.lockd.dispatch import LockSession
-from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, runs, started_at
+from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, may_end
 from aiovirt.daemons.lockd.protocol import Owner
-from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource, holders
+from aiovirt.daemons.lockd.space import LockSpace, holders
+from aiovirt.daemons.lockd.table import Holding, Resource
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -46,7 +45,7 @@ class Breaker:
         space = self._service.space(args.directory)
         resource, holding = _find(space, args)
         owner = holding.owner
-        alive = runs(owner.pid, holding.start)
+        alive = not holding.holder.has_ended()
         if alive and not args.flags & BreakFlags.FORCE:
             raise _refused(
                 ErrorCode.OPERATION_DENIED,
@@ -54,10 +53,8 @@ class Breaker:
                 " its lock is broken by force only",
             )
         ends = alive and not args.flags & BreakFlags.KEEP_HOLDER
-        if ends and (owner.pid == 1 or owner.pid == os.getpid()):
-            raise _refused(
-                ErrorCode.OPERATION_DENIED, f"process {owner.pid} is not one to be ended"
-            )
+        if ends and not may_end(holding.holder):
+            raise _refused(ErrorCode.OPERATION_DENIED, f"refusing to terminate process {owner.pid}")
         _log.warning(
             "lock is broken",
             resource=resource.name,
@@ -70,7 +67,7 @@ class Breaker:
         )
         if ends:
             return owner, await self._end(holding)
-        space.give_back(resource, holding)
+        space.table.give_back(holding)
         if not alive:
             return owner, Fate.GONE
         return owner, Fate.CUT if self._cut(holding) else Fate.KEPT
@@ -81,20 +78,22 @@ class Breaker:
         Not one that others use, and not one that holds more: its end would be the holder's.
         """
         session = self._service.sessions().get(holding.client)
-        pid = holding.owner.pid
-        if session is None or session.pid != pid or self._service.holds(pid):
+        holder = holding.holder
+        if session is None or session.holder is not holder or session.pid != holder.pid:
+            return False
+        if holder.holdings:
             return False
         return self._service.disconnect(holding.client, "its lock was broken")
 
     async def _end(self, holding: Holding) -> Fate:
         """End the holder's process, by which it loses everything that it holds."""
-        session = LockSession(holding.owner.pid)
-        session.register(holding.owner, holding.start or started_at(session.pid))
-        ending = self._service.end_holder(session, "its lock is broken")
-        done, _ = await asyncio.wait([ending], timeout=KILL_AFTER + REPORT_AFTER)
-        if done:
-            self._cut(holding)  # a child of it may have kept it open
-        return Fate.ENDED if done else Fate.ENDING
+        ending = self._service.end_holder(holding.holder, "its lock is broken")
+        if ending is not None:
+            done, _ = await asyncio.wait([ending], timeout=KILL_AFTER + REPORT_AFTER)
+            if not done:
+                return Fate.ENDING
+        self._cut(holding)  # a child of it may have kept it open
+        return Fate.ENDED
 
 
 def _find(space: LockSpace, args: BreakArgs) -> tuple[Resource, Holding]:

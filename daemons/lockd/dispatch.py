@@ -11,21 +11,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiovirt.daemons.lockd import protocol
 from aiovirt.daemons.lockd.admin_protocol import REFUSALS
-from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, started_at
-from aiovirt.daemons.lockd.journal import Journal, pack_owner
+from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, may_end
+from aiovirt.daemons.lockd.holder import Holder, Holders
+from aiovirt.daemons.lockd.journal import pack_owner
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
 from aiovirt.daemons.lockd.space import LockSpace
+from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, ClientState, Daemon, Handlers, Server, check_flags, serves
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
+if TYPE_CHECKING:
+    from aiovirt.daemons.lockd.upkeep import Inherited, Upkeep
+
 _log = get_logger("daemons.lockd.dispatch")
 
+#: Seconds without any lock after which the daemon may end by itself (-t).
+SETTLED_AFTER: Final = 0.5
 #: Characters of a refusal's text that are remembered.
 _TEXT_MAX: Final = 1000
 
@@ -47,22 +55,31 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class LockSession:
-    """What is known of one client: its process, for whom it acts, when that one's process started.
+    """The state of one client: its process's number, and for which owner and process it acts.
 
     record: the owner as the journal takes it.
     """
 
     pid: int
-    start: int | None = None
+    holder: Holder | None = None
     owner: Owner | None = None
     restricted: bool = False
     record: bytes = b""
 
-    def register(self, owner: Owner, start: int | None) -> None:
-        """From now on it acts for `owner`, whose process started at `start`."""
+    def register(self, owner: Owner, holder: Holder, holders: Holders) -> None:
+        """Act for `owner`, whose process is `holder`, from now on."""
+        holder.sessions += 1
+        self.forget(holders)
         self.owner = owner
-        self.start = start
-        self.record = pack_owner(owner, start)
+        self.holder = holder
+        self.record = pack_owner(owner, holder.start)
+
+    def forget(self, holders: Holders) -> None:
+        """Act for nobody any more."""
+        former, self.holder = self.holder, None
+        if former is not None:
+            former.sessions -= 1
+            holders.let_go(former)
 
 
 #: The session of a client that has registered an owner, or tried to.
@@ -72,18 +89,25 @@ SESSION: Final = ClientState[LockSession]("lockd session")
 class LockSpaceDispatch:
     """All lockspaces of the daemon, and for whom its clients act.
 
-    endings: the sessions whose processes are being ended, by their tasks.
-    journal: where holdings are written down, once it is there. refusals: the latest, from old to new.
+    table: what the lockspaces have in common. endings: the processes that are being ended, with their
+    tasks. upkeep: keeps the journal, where there is one. inherited: what `recovery.go_on` has to do
+    after a restart. refusals: from old to new.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self.journal: Journal | None = None
-        self.default = LockSpace()
+        self.holders = Holders()
+        self.table = LockTable(
+            self.holders, on_first=daemon.inhibit_shutdown, on_last=self._nothing_held
+        )
+        self.default = LockSpace(None, self.table)
         self.spaces: dict[str, LockSpace] = {}
-        self.endings: dict[asyncio.Task[None], LockSession] = {}
+        self.endings: dict[Holder, asyncio.Task[None]] = {}
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS)
+        self.upkeep: Upkeep | None = None
+        self.inherited: Inherited | None = None
         self._server: Server | None = None
+        self._settling: asyncio.TimerHandle | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -91,6 +115,7 @@ class LockSpaceDispatch:
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)
+        self._daemon.before_preserving.append(self._may_preserve)
 
     # Procedures ----------------------------------------------------------------------------------
 
@@ -99,11 +124,22 @@ class LockSpaceDispatch:
         session = self._unrestricted(client)
         if not args.owner.id:
             raise _invalid("an owner has an id other than 0")
-        session.register(args.owner, started_at(args.owner.pid))
+        owner = args.owner
+        try:
+            # The kernel knows which process is at the other end: its number may be another's by now.
+            peer = client.sock if owner.pid == session.pid else None
+            holder = self.holders.find(owner.pid, peer)
+        except OSError as error:
+            raise RpcError(
+                ErrorCode.SYSTEM_ERROR,
+                f"process {owner.pid} cannot be watched, so nothing can be locked for it:"
+                f" {error.strerror}",
+            ) from error
+        session.register(owner, holder, self.holders)
 
     @serves(protocol.RESTRICT)
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
-        session, _ = self._owned(client)
+        session = self._owned(client)[0]
         session.restricted = True
 
     @serves(protocol.NEW)
@@ -113,7 +149,7 @@ class LockSpaceDispatch:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {args.path} exists already")
-        self.spaces[args.path] = LockSpace.at(args.path, self.journal)
+        self.spaces[args.path] = LockSpace.at(args.path, self.table)
 
     @serves(protocol.CREATE_RESOURCE)
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
@@ -130,10 +166,10 @@ class LockSpaceDispatch:
         flags = args.flags
         if flags & _NOT_TO_ACQUIRE:
             check_flags(protocol.ACQUIRE_RESOURCE, flags)
-        session, owner = self._owned(client)
+        session, owner, holder = self._owned(client)
         space = self.space(args.path) if args.path else self.default
         try:
-            space.acquire(args.name, flags, owner, client.id, session.record, 0.0, session.start)
+            space.acquire(args.name, flags, owner, client.id, holder, session.record)
         except RpcError as error:
             if error.code == ErrorCode.RESOURCE_BUSY:
                 self._note_refusal(client, owner, args, error)
@@ -160,9 +196,9 @@ class LockSpaceDispatch:
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         if args.flags:
             check_flags(protocol.RELEASE_RESOURCE, args.flags)
-        _, owner = self._owned(client)
+        _, _, holder = self._owned(client)
         space = self.space(args.path) if args.path else self.default
-        space.release(args.name, owner.pid)
+        space.release(args.name, holder)
 
     @serves(protocol.CREATE_LOCKSPACE)
     def create_lockspace(self, client: Client, args: protocol.CreateLockspaceArgs) -> None:
@@ -181,14 +217,19 @@ class LockSpaceDispatch:
             )
         return session
 
-    def _owned(self, client: Client) -> tuple[LockSession, Owner]:
+    def _owned(self, client: Client) -> tuple[LockSession, Owner, Holder]:
         found = SESSION.get(client)
-        if found is not None and found.owner is not None and not found.restricted:
-            return found, found.owner  # as nearly always: nothing else is to be looked at
+        if (
+            found is not None
+            and found.owner is not None
+            and found.holder is not None
+            and not found.restricted
+        ):  # as nearly always: nothing else is to be looked at
+            return found, found.owner, found.holder
         session = self._unrestricted(client)
-        if session.owner is None:
+        if session.owner is None or session.holder is None:
             raise _invalid("this connection has registered no owner")
-        return session, session.owner
+        return session, session.owner, session.holder
 
     def space(self, path: str) -> LockSpace:
         """A lockspace by its directory, empty for the default one. Raises RpcError."""
@@ -197,30 +238,47 @@ class LockSpaceDispatch:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"lockspace {path} does not exist")
         return space
 
-    # What outlives lockd -------------------------------------------------------------------------
+    def space_at(self, directory: str, *, make: bool = True) -> LockSpace:
+        """The lockspace in `directory`, the default one if it is empty.
 
-    def keep_journal(self, journal: Journal) -> None:
-        """Write down there what is held from now on."""
-        self.journal = journal
-        for space in self.all_spaces():
-            space.journal = journal
-
-    def space_at(self, directory: str) -> LockSpace:
-        """The lockspace in `directory`, made if it is not there; the default one if it is empty."""
+        make: whether its folder is made if it is missing. Raises RpcError when that cannot be done.
+        """
         if not directory:
             return self.default
         if directory not in self.spaces:
-            self.spaces[directory] = LockSpace.at(directory, self.journal)
+            kind: Callable[[str, LockTable], LockSpace] = LockSpace.at if make else LockSpace
+            self.spaces[directory] = kind(directory, self.table)
         return self.spaces[directory]
+
+    def _nothing_held(self) -> None:
+        """Let the daemon end by itself again, unless the next lock comes soon, as mostly."""
+        if self._settling is None:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(SETTLED_AFTER, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        if not self.table.held:
+            self.table.is_quiet = True
+            self._daemon.allow_shutdown()
 
     # Ends ----------------------------------------------------------------------------------------
 
     def _client_gone(self, client: Client) -> None:
         session = SESSION.get(client)
-        if session is None or session.owner is None or session.owner.pid != session.pid:
-            return  # it acted for another process: that one's locks are not its to lose
-        if self.holds(session.pid):
-            self.end_holder(session, "its connection went while it held locks")
+        if session is None or session.holder is None:
+            return
+        holder = session.holder
+        # One that acted for another process may go: that one's locks are not its to lose. A lockd
+        # that preserves its locks leaves their holders to the next one.
+        if holder.pid == session.pid and holder.holdings and not self._preserves:
+            self.end_holder(holder, "its connection went while it held locks")
+        session.forget(self.holders)
+        self.holders.reserve.fill()
+
+    @property
+    def _preserves(self) -> bool:
+        return self._daemon.preserves and self._daemon.is_ending
 
     def sessions(self) -> dict[int, LockSession]:
         """The sessions of the connected clients, by client id."""
@@ -232,10 +290,6 @@ class LockSpaceDispatch:
         """The connected client with this id, or None."""
         return self._server.registry.get(client_id) if self._server is not None else None
 
-    def holds(self, pid: int) -> bool:
-        """Whether the owner process `pid` holds anything."""
-        return any(space.holds(pid) for space in self.all_spaces())
-
     def disconnect(self, client_id: int, reason: str) -> bool:
         """Close a client's connection; whether there was one."""
         client = self.client(client_id)
@@ -243,36 +297,57 @@ class LockSpaceDispatch:
             client.abort(reason)
         return client is not None
 
-    def end_holder(self, session: LockSession, reason: str) -> asyncio.Task[None]:
-        """End the process of a session, then give its locks back; goes on by itself.
+    def end_holder(self, holder: Holder, reason: str) -> asyncio.Task[None] | None:
+        """End a process, then give its locks back; goes on by itself.
 
-        reason: for the log.
+        Returns what to wait for; None if the process has ended already, and all is done, or if it may
+        not be ended: then its locks are kept until it ends by itself. reason: for the log.
         """
-        ending = asyncio.get_running_loop().create_task(self._end_holder(session, reason))
-        self.endings[ending] = session
-        ending.add_done_callback(self.endings.pop)
-        return ending
+        if holder.has_ended():
+            self._give_all_back(holder)
+            return None
+        if not may_end(holder):
+            _log.error("refusing to terminate a lock holder", pid=holder.pid, reason=reason)
+            self.release_when_ended(holder)
+            return None
+        if holder not in self.endings:
+            ending = asyncio.get_running_loop().create_task(self._end_holder(holder, reason))
+            self.endings[holder] = ending
+            ending.add_done_callback(lambda _: self.endings.pop(holder))
+        return self.endings[holder]
 
-    async def _end_holder(self, session: LockSession, reason: str) -> None:
-        self._daemon.inhibit_shutdown()
-        try:
-            await end_process(session.pid, session.start, reason)
-        finally:
-            for space in self.all_spaces():
-                while count := space.release_owner(session.pid):
-                    _log.info("locks released", pid=session.pid, count=count)
-            self._daemon.allow_shutdown()
+    async def _end_holder(self, holder: Holder, reason: str) -> None:
+        await end_process(holder, reason)
+        self._give_all_back(holder)
+
+    def release_when_ended(self, holder: Holder) -> None:
+        """Give the locks of a process back when it ends, where no connection of its will tell."""
+        holder.when_ended(lambda: self._give_all_back(holder))
+
+    def _give_all_back(self, holder: Holder) -> None:
+        count = self.table.give_all_back(holder)
+        if count:
+            _log.info("locks released", pid=holder.pid, count=count)
+        self.holders.let_go(holder)
+
+    def _may_preserve(self) -> None:
+        """Raise RpcError if the next lockd would not find what is held."""
+        if self.upkeep is not None:
+            self.upkeep.require_journal()
 
     async def finish(self) -> None:
-        """Wait at the daemon's end for the processes that are being ended, as virtlockd does."""
-        if self.endings:
-            await asyncio.wait(self.endings, timeout=KILL_AFTER + REPORT_AFTER)
-        if self.journal is not None:
-            self.journal.close()
+        """The daemon ends, and so do its locks: their holders are ended first, as by virtlockd.
 
-    def all_spaces(self) -> list[LockSpace]:
-        """The default one first."""
-        return [self.default, *self.spaces.values()]
+        A holder that does not end in time, or has no connection that tells whose it is, may live on: its
+        locks stay in the journal, and the next lockd takes them again.
+        """
+        if self.endings:
+            await asyncio.wait(set(self.endings.values()), timeout=KILL_AFTER + REPORT_AFTER)
+        if self.upkeep is not None:
+            self.upkeep.finish()
+        for ending in self.endings.values():
+            ending.cancel()
+        self.holders.close()
 
 
 def _invalid(message: str) -> RpcError:

@@ -10,12 +10,12 @@ Source: libvirt's src/locking/lock_daemon.c, virLockDaemonClientFree.
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import os
-import select
 import signal
 from typing import Final
 
+from aiovirt.daemons.lockd.holder import Holder
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.lockd.fate")
@@ -24,83 +24,56 @@ _log = get_logger("daemons.lockd.fate")
 KILL_AFTER: Final = 1.6
 #: Seconds after which a process that does not die is reported; it is waited for all the same.
 REPORT_AFTER: Final = 1.4
+#: Seconds between two looks at a process that cannot be watched.
+LOOK_AGAIN_AFTER: Final = 0.5
 
 
-def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot: with its id it names it for good.
+def may_end(holder: Holder) -> bool:
+    """Whether a process may be ended at all: not init, and not this one."""
+    return holder.pid not in (1, os.getpid())
 
-    None when there is no such process.
+
+async def end_process(holder: Holder, reason: str) -> None:
+    """End a process, which `may_end` allows, and return when it is known that it has ended.
+
+    reason: for the log.
     """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            # The name in parentheses may hold anything; field 22 is the 20th behind it.
-            return int(stat.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def runs(pid: int, start: int | None) -> bool:
-    """Whether the process `pid` runs, and started at `start` if that is known.
-
-    One that has ended and was not waited for does not run; one of whose threads any does, runs.
-    """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError as error:
-        return error.errno not in (errno.ESRCH, errno.EINVAL)  # it cannot be watched: who knows
-    try:
-        return not _has_ended(descriptor) and (start is None or started_at(pid) == start)
-    finally:
-        os.close(descriptor)
-
-
-def _has_ended(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def end_process(pid: int, start: int | None, because: str) -> None:
-    """End the process `pid` that started at `start`, and return when it is gone.
-
-    A process that took the id over is left alone; so are this process and init. because: for the log.
-    """
-    if pid <= 1 or pid == os.getpid():
+    if holder.has_ended():
         return
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    ended = asyncio.Event()
+    holder.when_ended(ended.set)
+    await _watched(holder, ended)
+    _log.warning("a lock holder is ended", pid=holder.pid, reason=reason)
+    if await _end(holder, ended):
         return
-    except OSError as error:
-        _log.error("a lock holder cannot be watched", pid=pid, error=error.strerror)
-        return
-    try:
-        if start is None or started_at(pid) != start or _has_ended(descriptor):
-            return
-        gone = asyncio.Event()
-        asyncio.get_running_loop().add_reader(descriptor, gone.set)
-        try:
-            _log.warning("a lock holder is ended", pid=pid, because=because)
-            await _end(descriptor, pid, gone)
-        finally:
-            asyncio.get_running_loop().remove_reader(descriptor)
-    finally:
-        os.close(descriptor)
+    _log.error("a lock holder does not end; its locks are kept until it does", pid=holder.pid)
+    await ended.wait()
 
 
-async def _end(descriptor: int, pid: int, gone: asyncio.Event) -> None:
+async def _watched(holder: Holder, ended: asyncio.Event) -> None:
+    """Wait until a process is watched or has ended."""
+    if not holder.watch() and not holder.has_ended():
+        _log.error("a lock holder cannot be watched; its locks are kept", pid=holder.pid)
+        while not holder.watch() and not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), LOOK_AGAIN_AFTER)
+
+
+async def _end(holder: Holder, ended: asyncio.Event) -> bool:
+    """Signal a process. Returns whether it has ended in time."""
     for number, patience in ((signal.SIGTERM, KILL_AFTER), (signal.SIGKILL, REPORT_AFTER)):
+        if holder.has_ended():
+            return True
         try:
-            signal.pidfd_send_signal(descriptor, number)
+            signal.pidfd_send_signal(holder.descriptor, number)
         except ProcessLookupError:
-            return
+            pass  # it is about to be gone
         except OSError as error:
-            _log.error("a lock holder cannot be ended", pid=pid, error=error.strerror)
-            break
+            _log.error("a lock holder cannot be ended", pid=holder.pid, error=error.strerror)
+            return False
         try:
-            await asyncio.wait_for(gone.wait(), patience)
+            await asyncio.wait_for(ended.wait(), patience)
         except TimeoutError:
             continue
-        return
-    _log.error("a lock holder does not end; its locks are kept until it does", pid=pid)
-    await gone.wait()
+        return True
+    return False

@@ -1,191 +1,402 @@
-"""What lockd would need to know if it were killed: who holds what, in memory that outlives it.
+"""What lockd would need to know if it were killed: who holds what, in a file that outlives it.
 
-The journal is a file that is mapped into memory, so writing to it costs no system call, and what was
-written is in the kernel's hands at once: `kill -9` loses none of it. (The machine's end does, which is
-the end of every holder, too; the file belongs on a file system that ends with it, as /run does.)
+Every change is one write to the file, so it is in the kernel's hands at once, and `kill -9` loses none
+of it. (The machine's end does, which is the end of every holder, too.) It is written, not mapped: what
+the file system cannot take is then an error to be answered, and not a signal that ends lockd. Its room
+is reserved in advance all the same, so that locks can be given for a while when the disk is full.
 
-It is an array of slots. A record lies in one slot, or in several in a row when its names are long. Its
-first slot begins with their number, which is written last and makes the record valid; every other slot,
-free or within a record, begins with 0.
+A holding is written down before its owner hears of it. One that was given back is struck out a moment
+later, with `defer`: by then its slot has often got a new record, which saves a write. If lockd is killed
+in that moment, the next one holds a lock too long and not too short.
+
+It is an array of slots. The first one is the head: the name of the format, the boot in which the journal
+was made, and the number of slots. A record lies in one slot, or in several in a row when its names are
+long. Its first slot begins with their number, which is written last, or with all the rest in one write
+within one page, and makes the record valid; every other slot, free or within a record, begins with 0.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
+import errno
 import os
+import stat
 import struct
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.rpc.logs import get_logger
 
-_MAGIC: Final = b"aiovirt lockd journal 1\n"
+_log = get_logger("daemons.lockd.journal")
+
+_MAGIC: Final = b"aiovirt lockd journal 2\n"
 _SLOT: Final = 256
-_SLOTS_AT_FIRST: Final = 256
+_SLOTS_AT_FIRST: Final = 64
+#: Slots that a journal grows by when there is no room for twice as many: a page.
+_SLOTS_OF_A_PAGE: Final = 4096 // _SLOT
 
-#: Slots of this record.
-_COUNT: Final = struct.Struct("=I")
-#: Bytes of directory, name and owner; flags; since when (epoch seconds). Those three follow.
-_HEADER: Final = struct.Struct("=IIIId")
-#: Owner: uuid, id, pid, when the process started (clock ticks since boot, 0: unknown). The name follows.
+#: Name of the format, boot, slots (the head among them).
+_HEAD: Final = struct.Struct(f"={len(_MAGIC)}s36sI")
+#: The extended attribute that has the boot, too: it stays when the contents are lost.
+_BOOT_ATTRIBUTE: Final = "user.aiovirt.boot"
+#: Slots of this record; bytes of directory, name and owner; flags; since when (epoch seconds). Those
+#: three follow.
+_RECORD: Final = struct.Struct("=IIIIId")
+#: Owner: uuid, id, pid, when the process started (`Holder.start`). The name follows.
 _OWNER: Final = struct.Struct("=16sIIQ")
-_COUNT_SIZE: Final = _COUNT.size
-_pack_header: Final = _HEADER.pack
+_COUNT: Final = struct.Struct("=I")
 _FREE: Final = bytes(_COUNT.size)
-#: Where in the number of slots its lowest byte is: most records take one, and one byte makes them valid.
-_LOWEST: Final = 0 if sys.byteorder == "little" else _COUNT.size - 1
-#: Bytes of a record that lie in one slot.
+#: Bytes of a record that lie in each of its slots after the first.
 _PIECE: Final = _SLOT - _COUNT.size
 _ERRORS: Final = "surrogateescape"
+_pack_record: Final = _RECORD.pack
+_NOT_SUPPORTED: Final = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One holding. directory: of the lockspace, empty for the default one; start: when the owner's
-    process started, in clock ticks since boot, or None; since: epoch seconds."""
+    process started (`Holder.start`); since: epoch seconds."""
 
     directory: str
     name: str
     flags: int
     owner: Owner
-    start: int | None
+    start: int
     since: float
 
 
-def pack_owner(owner: Owner, start: int | None) -> bytes:
+class Entry(NamedTuple):
+    """A record, its first slot, and in how many slots it is."""
+
+    slot: int
+    slots: int
+    record: Record
+
+
+def pack_owner(owner: Owner, start: int) -> bytes:
     """An owner as `Journal.add` takes it: it is made once for many records."""
     name = owner.name.encode(errors=_ERRORS)
-    return _OWNER.pack(owner.uuid, owner.id, owner.pid, start or 0) + name
+    return _OWNER.pack(owner.uuid, owner.id, owner.pid, start) + name
+
+
+def boot_id() -> bytes:
+    """Which boot of the machine this is. Raises OSError."""
+    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().strip()
 
 
 class Journal:
-    """Records of holdings, each at the slot that `add` gave."""
+    """Records of holdings, each at the slot that `add` gave.
 
-    def __init__(self, path: str) -> None:
-        """Make a journal that `publish` puts in the place of the one at `path`. Raises OSError."""
+    damaged: a record could not be struck out, so the file says too much. defer: calls a function soon;
+    None if records are to be struck out at once.
+    """
+
+    def __init__(self, path: str, descriptor: int, slots: int, entries: list[Entry]) -> None:
+        """Go on with an open journal. See `create`, `find` and `take_over`."""
         self.path = path
-        mode = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        descriptor = os.open(self._fresh, mode, 0o600)
-        try:
-            size = (1 + _SLOTS_AT_FIRST) * _SLOT
-            os.truncate(descriptor, size)
-            self._map = mmap.mmap(descriptor, size)
-            self._map[: len(_MAGIC)] = _MAGIC
-        finally:
-            os.close(descriptor)
-        self._free: list[int] = []  # slots that were given back
-        self._long: dict[int, int] = {}  # of the records that take several slots, how many
-        self._free_long: dict[
-            int, list[int]
-        ] = {}  # of each such number, those that were given back
-        self._end = 1  # slots from here on were never used; the first has the name of the format
+        self.descriptor = descriptor
+        self.damaged = False
+        self.defer: Callable[[Callable[[], None]], object] | None = None
+        self._flush_is_due = False
+        self._struck: list[int] = []  # to be struck out, or to get another record first
+        self._slots = slots
+        self._long = {entry.slot: entry.slots for entry in entries if entry.slots > 1}
+        self._free_long: dict[int, list[int]] = {}  # by the number of slots, what was given back
+        used = {slot for one in entries for slot in range(one.slot, one.slot + one.slots)}
+        self._end = max(used, default=0) + 1  # slots from here on were never used
+        self._free = [slot for slot in range(1, self._end) if slot not in used]
 
-    @property
-    def _fresh(self) -> str:
-        return f"{self.path}.new"
+    @classmethod
+    def create(cls, path: str) -> Journal:
+        """Make a journal that `publish` puts in the place of the one at `path`. Raises OSError."""
+        fresh = _fresh(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            journal = cls(path, descriptor, 0, [])
+            journal._reserve(_SLOTS_AT_FIRST)
+            with contextlib.suppress(OSError):  # it is a second witness; not every disk can
+                os.setxattr(descriptor, _BOOT_ATTRIBUTE, boot_id())
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(fresh)
+            raise
+        return journal
 
     def publish(self) -> None:
         """From now on it is this journal that the next lockd finds. Raises OSError."""
-        os.rename(self._fresh, self.path)
+        os.rename(_fresh(self.path), self.path)
+
+    def withdraw(self) -> None:
+        """Undo `create`: the one that is published stays."""
+        self.leave()
+        with contextlib.suppress(OSError):
+            os.unlink(_fresh(self.path))
 
     def add(self, directory: str, name: str, flags: int, owner: bytes, since: float) -> int:
-        """Write a holding down; its slot. owner: from `pack_owner`. Raises OSError."""
+        """Write a holding down. Returns its slot.
+
+        Args:
+            directory: The lockspace's, empty for the default one.
+            name: The resource's.
+            flags: AcquireFlags.
+            owner: From `pack_owner`.
+            since: Epoch seconds.
+
+        Raises:
+            OSError: There is no room, or the disk fails. Nothing was written then.
+        """
         where = directory.encode("utf-8", _ERRORS) if directory else b""
         what = name.encode("utf-8", _ERRORS)
-        header = _pack_header(len(where), len(what), len(owner), flags, since)
-        record = header + where + what + owner
-        size = len(record)
-        if size > _PIECE:
+        record = _pack_record(1, len(where), len(what), len(owner), flags, since)
+        record += where + what + owner
+        if len(record) > _SLOT:
             return self._add_long(record)
-        slot = self._free.pop() if self._free else self._unused(1)
-        at = slot * _SLOT
-        memory = self._map
-        memory[at + _COUNT_SIZE : at + _COUNT_SIZE + size] = record
-        memory[at + _LOWEST] = 1
+        came_from = self._struck or self._free
+        slot = came_from.pop() if came_from else self._unused(1)
+        try:
+            if os.pwrite(self.descriptor, record, slot * _SLOT) != len(record):
+                os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            came_from.append(slot)
+            raise
         return slot
 
     def _add_long(self, record: bytes) -> int:
-        """Write down what needs several slots."""
-        count = (len(record) + _PIECE - 1) // _PIECE
+        """Write down what needs several slots: the first one last."""
+        count = 1 + (len(record) - _SLOT + _PIECE - 1) // _PIECE
         free = self._free_long.get(count)
         slot = free.pop() if free else self._unused(count)
-        at = slot * _SLOT
-        for start in range(0, len(record), _PIECE):
-            piece = record[start : start + _PIECE]
-            position = at + start // _PIECE * _SLOT + _COUNT.size
-            self._map[position : position + len(piece)] = piece
-        self._map[at : at + _COUNT.size] = _COUNT.pack(count)
+        first = _COUNT.pack(count) + record[_COUNT.size : _SLOT]
+        rest = b"".join(
+            _FREE + record[at : at + _PIECE] for at in range(_SLOT, len(record), _PIECE)
+        )
+        try:
+            for piece, at in ((rest, (slot + 1) * _SLOT), (first, slot * _SLOT)):
+                if os.pwrite(self.descriptor, piece, at) != len(piece):
+                    os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._free_long.setdefault(count, []).append(slot)
+            raise
         self._long[slot] = count
         return slot
 
     def remove(self, slot: int) -> None:
-        """Strike a holding out."""
+        """Strike a holding out. Never raises: what fails is logged, and `damaged` is set."""
         if slot in self._long:
-            count = self._long.pop(slot)
-            at = slot * _SLOT
-            self._map[at : at + _COUNT.size] = _FREE
-            self._free_long.setdefault(count, []).append(slot)
-        else:
-            self._map[slot * _SLOT + _LOWEST] = 0
-            self._free.append(slot)
+            if self._strike_out(slot):
+                self._free_long.setdefault(self._long.pop(slot), []).append(slot)
+            return
+        self._struck.append(slot)
+        if self.defer is None:
+            self.flush()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            self.defer(self.flush)
+
+    def flush(self) -> None:
+        """Strike out now what is still to be struck out."""
+        self._flush_is_due = False
+        while self._struck:
+            slot = self._struck.pop()
+            if self._strike_out(slot):
+                self._free.append(slot)
+
+    def _strike_out(self, slot: int) -> bool:
+        """Make a record invalid. Returns whether its slot is free."""
+        try:
+            os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+        except OSError as error:
+            if not self.damaged:
+                _log.error("a record of the journal stays", path=self.path, error=error.strerror)
+            self.damaged = True
+            return False
+        return True
 
     def _unused(self, count: int) -> int:
         slot = self._end
+        if slot + count > self._slots:
+            self._grow(slot + count)
         self._end += count
-        if self._end * _SLOT > len(self._map):
-            self._map.resize(max(self._end * _SLOT, 2 * len(self._map)))
         return slot
 
+    def _grow(self, needed: int) -> None:
+        """Make room for at least `needed` slots, for twice as many as now if possible."""
+        with contextlib.suppress(OSError):
+            self._reserve(max(needed, 2 * self._slots))
+            return
+        self._reserve(-(-needed // _SLOTS_OF_A_PAGE) * _SLOTS_OF_A_PAGE)
+
+    def _reserve(self, slots: int) -> None:
+        """Get room for so many slots, and then say so in the head. Raises OSError."""
+        try:
+            os.posix_fallocate(self.descriptor, 0, slots * _SLOT)
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
+                raise
+            os.truncate(self.descriptor, slots * _SLOT)
+        os.pwrite(self.descriptor, _HEAD.pack(_MAGIC, boot_id(), slots), 0)
+        self._slots = slots
+
+    def is_in_place(self) -> bool:
+        """Whether the next lockd will find this journal, as long as it is. Raises OSError."""
+        ours = os.fstat(self.descriptor)
+        try:
+            there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (
+            (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+            and ours.st_size >= self._slots * _SLOT
+            and os.pread(self.descriptor, len(_MAGIC), 0) == _MAGIC
+        )
+
+    def leave(self) -> None:
+        """Write no more. The file stays for the next lockd."""
+        if self.descriptor >= 0:
+            self.flush()
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):  # what was written is in the kernel's hands
+                os.close(descriptor)
+
     def close(self) -> None:
-        """Remove the journal: there is nothing left to be recovered."""
-        self._map.close()
-        with contextlib.suppress(FileNotFoundError):
+        """Remove the journal: there is nothing left to be recovered. Raises OSError."""
+        self.leave()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self.path)
 
 
-def read(path: str) -> list[Record]:
-    """The records of a journal that was left behind; none where there is no journal.
+def _fresh(path: str) -> str:
+    return f"{path}.new"
 
-    Raises OSError, and ValueError when the file is no journal that this version can read.
+
+def find(path: str) -> tuple[Journal, list[Entry]] | None:
+    """The journal that a killed lockd left, to be gone on with, and what is in it; None without one.
+
+    One of an earlier boot says nothing: no holder has outlived that.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is of this boot and damaged, or it is something else.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
+        return None
+    try:
+        found = take_over(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if found is None:
+        os.close(descriptor)
+    return found
+
+
+def take_over(path: str, descriptor: int) -> tuple[Journal, list[Entry]] | None:
+    """The same with a journal that is open already."""
+    data = _contents(path, descriptor)
+    boot = _boot_of(path, descriptor, data)
+    if boot != boot_id():
+        made_in = boot.decode(errors="replace") or "unknown"
+        _log.info("journal of an earlier boot ignored", path=path, boot=made_in)
+        return None
+    if len(data) < _HEAD.size:
+        raise _damaged(path, "its head is missing")
+    magic, _, slots = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
+        raise _damaged(path, "its head is missing")
+    if not slots or len(data) < slots * _SLOT:
+        raise _damaged(path, f"it has {len(data) // _SLOT} slots, and had {slots}")
+    entries = list(_entries(path, data[: slots * _SLOT]))
+    return Journal(path, descriptor, slots, entries), entries
+
+
+def read(path: str) -> list[Record]:
+    """What is in the journal at `path`; nothing without one. Raises as `find` does."""
+    found = find(path)
+    if found is None:
         return []
-    if not data.startswith(_MAGIC):
-        raise ValueError(f"{path} is no journal that this version can read")
-    return list(_records(data))
+    journal, entries = found
+    journal.leave()
+    return [entry.record for entry in entries]
 
 
-def _records(data: bytes) -> Iterator[Record]:
-    for at in range(_SLOT, len(data) - len(data) % _SLOT, _SLOT):
-        (count,) = _COUNT.unpack_from(data, at)
-        slots = range(at, at + count * _SLOT, _SLOT)
-        if slots.stop > len(data) or any(
-            data[slot : slot + _COUNT.size] != _FREE for slot in slots[1:]
+def _contents(path: str, descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is not a journal: it is not a regular file")
+    with open(descriptor, "rb", closefd=False, buffering=0) as file:
+        file.seek(0)
+        return file.read()
+
+
+def _boot_of(path: str, descriptor: int, data: bytes) -> bytes:
+    """In which boot a journal was made, empty if it says nothing. Raises ValueError."""
+    if data.startswith(_MAGIC):
+        return data[len(_MAGIC) : _HEAD.size - _COUNT.size]
+    if data[:_SLOT].strip(b"\0"):
+        raise ValueError(
+            f"{path} is not a journal that this version can read; remove it when no guest is left"
+        )
+    # As after a power cut: the file is there, its contents were not written. The attribute knows
+    # whether it was one, or somebody has emptied the file.
+    try:
+        return os.getxattr(descriptor, _BOOT_ATTRIBUTE)
+    except OSError:
+        if data.strip(b"\0"):
+            raise _damaged(path, "its head is missing") from None
+        return b""
+
+
+def _damaged(path: str, how: str) -> ValueError:
+    return ValueError(
+        f"{path} is damaged: {how}. It may list locks of guests that run;"
+        " remove it when no guest is left"
+    )
+
+
+def _entries(path: str, data: bytes) -> Iterator[Entry]:
+    slot = 1
+    slots = len(data) // _SLOT
+    while slot < slots:
+        (count,) = _COUNT.unpack_from(data, slot * _SLOT)
+        if not count:
+            slot += 1
+            continue
+        inner = range(slot + 1, slot + count)
+        if slot + count > slots or any(
+            data[one * _SLOT : one * _SLOT + _COUNT.size] != _FREE for one in inner
         ):
-            raise ValueError("the journal of locks is damaged")
-        if count:
-            yield _record(b"".join(data[slot + _COUNT.size : slot + _SLOT] for slot in slots))
+            raise _damaged(path, f"a record in slot {slot} says that it has {count} slots")
+        pieces = [data[slot * _SLOT : (slot + 1) * _SLOT]]
+        pieces += [data[one * _SLOT + _COUNT.size : (one + 1) * _SLOT] for one in inner]
+        try:
+            yield Entry(slot, count, _record(b"".join(pieces)))
+        except (ValueError, struct.error) as error:
+            raise _damaged(path, f"the record in slot {slot} cannot be read") from error
+        slot += count
 
 
 def _record(data: bytes) -> Record:
-    directory_size, name_size, owner_size, flags, since = _HEADER.unpack_from(data)
-    name_at = _HEADER.size + directory_size
+    _, directory_size, name_size, owner_size, flags, since = _RECORD.unpack_from(data)
+    name_at = _RECORD.size + directory_size
     owner_at = name_at + name_size
     if owner_size < _OWNER.size or owner_at + owner_size > len(data):
-        raise ValueError("the journal of locks is damaged")
+        raise ValueError("a record's parts are longer than the record")
     uuid, owner_id, pid, start = _OWNER.unpack_from(data, owner_at)
     owner_name = data[owner_at + _OWNER.size : owner_at + owner_size]
     return Record(
-        data[_HEADER.size : name_at].decode(errors=_ERRORS),
+        data[_RECORD.size : name_at].decode(errors=_ERRORS),
         data[name_at:owner_at].decode(errors=_ERRORS),
         flags,
         Owner(uuid, owner_name.decode(errors=_ERRORS), owner_id, pid),
-        start or None,
+        start,
         since,
     )

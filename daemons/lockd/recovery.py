@@ -1,20 +1,18 @@
-"""After lockd was killed: the locks of those who still run are taken again before anybody else can.
+"""Going on with the locks of an earlier program: of one that was killed, or of one that executed this.
 
 The kernel drops the locks of a killed lockd, but its holders do not know and write on. What they held is
-in the journal. A holder whose process is gone holds nothing any more.
+in the journal, and it is taken again before anybody else can. A holder whose process is known to have
+ended holds nothing any more. What cannot be taken again at once is kept from others all the same.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-from collections.abc import Iterator
 
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
-from aiovirt.daemons.lockd.fate import started_at
-from aiovirt.daemons.lockd.journal import Journal, Record, pack_owner, read
-from aiovirt.daemons.lockd.space import Holding
+from aiovirt.daemons.lockd.holder import NO_PROCESS
+from aiovirt.daemons.lockd.journal import Entry, Journal, find, take_over
+from aiovirt.daemons.lockd.upkeep import Upkeep
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import RpcError
 
@@ -24,103 +22,94 @@ _log = get_logger("daemons.lockd.recovery")
 def recover(service: LockSpaceDispatch, path: str) -> None:
     """Take up the journal at `path` and keep one there.
 
-    Raises OSError, and ValueError for one that this version cannot read. Then nobody may be served: a
-    lock could be given twice.
+    Raises OSError, and ValueError for one that is damaged. Then nobody may be served: a lock could be
+    given twice.
     """
-    left = read(path)
-    journal = Journal(path)
-    service.keep_journal(journal)
-    pids = {record.owner.pid for record in left if _take_again(service, record)}
-    journal.publish()
-    for pid in pids:
-        _watch(service, pid)
+    found = find(path)
+    journal, entries = (None, []) if found is None else found
+    upkeep = service.upkeep = Upkeep(service.table, path)
+    service.holders.reserve.fill()
+    for entry in entries:
+        if not _take_again(service, entry) and journal is not None:
+            journal.remove(entry.slot)
+    upkeep.begin(journal)
+    _watch_recovered(service)
+    service.holders.reserve.drain()  # however many locks there are, sockets can be opened
 
 
-def write_anew(service: LockSpaceDispatch, path: str) -> None:
-    """Keep a journal of all that is held already.
+def go_on(service: LockSpaceDispatch, path: str) -> None:
+    """Begin to act on what `state.restore` has read: nothing has been touched until now.
 
-    Raises OSError, and what mmap raises for a full disk; then there is no journal, not even the old one,
-    which would soon be wrong.
+    Does nothing when there is nothing to go on with.
     """
+    inherited, service.inherited = service.inherited, None
+    if inherited is None:
+        return
+    for resource in service.table.resources():
+        if resource.descriptor >= 0:
+            os.set_inheritable(resource.descriptor, False)
+    for holder in service.holders:
+        if holder.descriptor >= 0:
+            os.set_inheritable(holder.descriptor, False)
+    upkeep = service.upkeep = Upkeep(service.table, path)
+    upkeep.begin(_journal_of(service, path, inherited.journal))
+    _watch_recovered(service)
+    for holder in inherited.endings:
+        service.end_holder(holder, "it was to end before the restart")
+
+
+def _journal_of(service: LockSpaceDispatch, path: str, descriptor: int) -> Journal | None:
+    """The journal of the program before this one, if it says what is held."""
+    if descriptor < 0:
+        return None
+    os.set_inheritable(descriptor, False)
     try:
-        _write_anew(service, path)
-    except BaseException:
-        for stale in (path, f"{path}.new"):
-            with contextlib.suppress(OSError):
-                os.unlink(stale)
-        raise
+        found = take_over(path, descriptor)
+    except (OSError, ValueError) as error:
+        _log.error("journal cannot be gone on with", path=path, error=str(error))
+        found = None
+    if found is not None:
+        journal, entries = found
+        held = {holding.slot: holding for holding in service.table.holdings()}
+        written = {entry.slot: entry for entry in entries}
+        if all(
+            slot in written and written[slot].record.name == holding.resource.name
+            for slot, holding in held.items()
+        ):
+            for slot in written.keys() - held.keys():
+                journal.remove(slot)  # what the program before this one could not strike out
+            return journal
+    os.close(descriptor)
+    return None
 
 
-def _write_anew(service: LockSpaceDispatch, path: str) -> None:
-    journal = Journal(path)
-    for space in service.all_spaces():
-        for resource in space.resources.values():
-            for holding in resource.holdings:
-                holding.slot = journal.add(
-                    space.directory or "",
-                    resource.name,
-                    resource.flags,
-                    pack_owner(holding.owner, holding.start),
-                    holding.since,
-                )
-    journal.publish()
-    service.keep_journal(journal)
-
-
-def watch_recovered(service: LockSpaceDispatch) -> None:
-    """Watch the owners of all recovered locks again: those whose client was one of a killed lockd."""
-    for pid in {holding.owner.pid for holding in _holdings(service) if not holding.client}:
-        _watch(service, pid)
-
-
-def _holdings(service: LockSpaceDispatch) -> Iterator[Holding]:
-    for space in service.all_spaces():
-        for resource in space.resources.values():
-            yield from resource.holdings
-
-
-def _take_again(service: LockSpaceDispatch, record: Record) -> bool:
+def _take_again(service: LockSpaceDispatch, entry: Entry) -> bool:
+    """Hold again what a record says. Returns whether its holder may still run."""
+    record = entry.record
     owner = record.owner
     where = f"{record.directory}/{record.name}" if record.directory else record.name
-    if record.start is None or started_at(owner.pid) != record.start:
+    holder = service.holders.named(owner.pid, record.start)
+    if record.start == NO_PROCESS or holder.has_ended():
         _log.info("holder is gone, so is its lock", resource=where, owner=owner.name, pid=owner.pid)
+        service.holders.let_go(holder)
         return False
+    space = service.space_at(record.directory, make=False)
+    resource = space.enter(record.name, record.flags, owner, holder, record.since, entry.slot)
     try:
-        service.space_at(record.directory).acquire(
-            record.name,
-            record.flags,
-            owner,
-            0,
-            pack_owner(owner, record.start),
-            record.since,
-            record.start,
-        )
+        space.lock_again(resource)
     except RpcError as error:
-        _log.error("lock not recovered", resource=where, owner=owner.name, because=error.message)
-        return False
-    _log.warning("lock recovered", resource=where, owner=owner.name, pid=owner.pid)
+        _log.error(
+            "lock not recovered; it is kept from others and tried again",
+            resource=where,
+            owner=owner.name,
+            reason=error.message,
+        )
+    else:
+        _log.warning("lock recovered", resource=where, owner=owner.name, pid=owner.pid)
     return True
 
 
-def _watch(service: LockSpaceDispatch, pid: int) -> None:
-    """Give the recovered locks of a process back when it ends: no connection of its tells us."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        _release(service, pid)
-        return
-    loop = asyncio.get_running_loop()
-
-    def gone() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        _release(service, pid)
-
-    loop.add_reader(descriptor, gone)
-
-
-def _release(service: LockSpaceDispatch, pid: int) -> None:
-    for space in service.all_spaces():
-        while space.release_owner(pid):
-            pass
-    _log.info("holder of recovered locks has ended", pid=pid)
+def _watch_recovered(service: LockSpaceDispatch) -> None:
+    """Give recovered locks back when their holders end: no connection of theirs tells us."""
+    for holder in {one.holder for one in service.table.holdings() if not one.client}:
+        service.release_when_ended(holder)

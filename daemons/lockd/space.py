@@ -1,91 +1,46 @@
-"""Lockspaces and their resources: locks of the kernel, on files.
+"""Lockspaces and their resources: who holds which file.
 
-The locks are open-file-description locks. They exclude libvirt's process locks and are excluded by
-them, but they belong to the descriptor: with a process lock, closing any other descriptor of the same
-file, such as one reached through a symbolic link, would silently give the lock away.
-
-Rules of this file: a resource is in its lockspace's table exactly as long as its descriptor is open and
-locked; whatever fails, fails before the table is touched.
+Rules of this file: a resource is in its lockspace's table exactly as long as somebody holds it. What
+fails while a lock is taken fails before the table is touched; giving a lock back never fails, so that
+trouble with one file is nobody else's.
 
 Source: libvirt's src/util/virlockspace.c.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import os
-import struct
 import time
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
-from aiovirt.daemons.lockd.journal import Journal
+from aiovirt.daemons.lockd import kernel
+from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
+from aiovirt.daemons.lockd.kernel import AlreadyLocked, lock_existing, lock_made
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
+from aiovirt.daemons.lockd.table import Holding, LockTable, Resource
+from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
-#: struct flock on 64-bit Linux: type, whence, start, length, pid (0 for these locks).
-_FLOCK: Final = struct.Struct("hhqqi4x")
-_FIRST_BYTE: Final = {
-    kind: _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)
-}
-_UNLOCKED: Final = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
-_READ: Final = fcntl.F_RDLCK
-_WRITE: Final = fcntl.F_WRLCK
+_log = get_logger("daemons.lockd.space")
+
 _SHARED: Final = int(AcquireFlags.SHARED)
 _AUTOCREATE: Final = int(AcquireFlags.AUTOCREATE)
-_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
-
-#: Whether another process has our descriptors, too (the rehearsal of a restart). Then a lock is not
-#: released by closing its descriptor.
-shares_descriptors = False
-
-
-@dataclass(slots=True)
-class Holding:
-    """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
-
-    client: 0 when that was a client of a lockd that was killed. slot: where it is in the journal.
-    start: when the owner's process started (`fate.started_at`), as far as is known.
-    """
-
-    owner: Owner
-    client: int
-    since: float
-    slot: int
-    start: int | None = None
-
-
-@dataclass(slots=True)
-class Resource:
-    """A locked file. holdings: one, or several that share it."""
-
-    name: str
-    path: str
-    descriptor: int
-    flags: int
-    holdings: list[Holding]
-
-    @property
-    def shared(self) -> bool:
-        """Whether others may join."""
-        return bool(self.flags & _SHARED)
+_READ: Final = kernel.READ
+_WRITE: Final = kernel.WRITE
+_now = time.time
 
 
 class LockSpace:
-    """The resources of one directory, or, without a directory, files by their own path.
+    """The resources of one directory, or, without a directory, files by their own path."""
 
-    journal: where holdings are written down for the case that lockd is killed.
-    """
-
-    def __init__(self, directory: str | None = None, journal: Journal | None = None) -> None:
+    def __init__(self, directory: str | None = None, table: LockTable | None = None) -> None:
         self.directory = directory
         self.resources: dict[str, Resource] = {}
-        self.journal = journal
+        self.table = LockTable() if table is None else table
+        self.table.spaces.append(self)
 
     @classmethod
-    def at(cls, directory: str, journal: Journal | None = None) -> LockSpace:
+    def at(cls, directory: str, table: LockTable | None = None) -> LockSpace:
         """A lockspace in `directory`, which is made if it is missing. Raises RpcError."""
         if os.path.exists(directory):
             if not os.path.isdir(directory):
@@ -97,8 +52,8 @@ class LockSpace:
             try:
                 _make_folders(directory)
             except OSError as error:
-                _system_error(f"lockspace {directory} cannot be made", error)
-        return cls(directory, journal)
+                raise _system_error(f"lockspace {directory} cannot be made", error) from error
+        return cls(directory, table)
 
     def path_of(self, name: str) -> str:
         """The file of a resource."""
@@ -112,18 +67,24 @@ class LockSpace:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             # libvirt's touch is a helper of its own, with a domain of its own: none.
-            _system_error(f"resource {path} cannot be made", error, ErrorDomain.NONE)
+            raise _system_error(
+                f"resource {path} cannot be made", error, ErrorDomain.NONE
+            ) from error
 
     def delete(self, name: str) -> None:
         """Remove the file of a resource. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR."""
         self._refuse_if_locked(name)
         path = self.path_of(name)
         try:
+            status = os.lstat(path)
+            others = self.table.with_file((status.st_dev, status.st_ino))
+            if others:  # the same file by another name, which would be free to be made anew
+                raise _busy_alias(name, others)
             os.unlink(path)
         except FileNotFoundError:
             pass
         except OSError as error:
-            _system_error(f"resource {path} cannot be removed", error)
+            raise _system_error(f"resource {path} cannot be removed", error) from error
 
     def acquire(
         self,
@@ -131,51 +92,120 @@ class LockSpace:
         flags: int,
         owner: Owner,
         client: int,
+        holder: Holder,
         record: bytes = b"",
-        since: float = 0.0,
-        start: int | None = None,
     ) -> None:
-        """Lock a resource for `owner`. Raises RpcError: RESOURCE_BUSY, SYSTEM_ERROR.
+        """Lock a resource for `owner`, whose process is `holder`.
 
-        record: the owner as the journal takes it; since: when that was, if it was not now; start: when
-        the owner's process started.
+        Args:
+            name: The resource.
+            flags: AcquireFlags.
+            owner: For whom.
+            client: The id of the client that asks.
+            holder: The owner's process.
+            record: The owner as the journal takes it.
+
+        Raises:
+            RpcError: RESOURCE_BUSY, or SYSTEM_ERROR when the file cannot be locked or that cannot be
+                written down; then nothing is held.
         """
-        since = since or time.time()
+        since = _now()
         resource = self.resources.get(name)
-        if resource is not None:
-            if not (resource.flags & flags & _SHARED):
-                raise _busy(resource)
+        if resource is None:
+            path = name if self.directory is None else self.path_of(name)
+            lock = _READ if flags & _SHARED else _WRITE
+            try:
+                descriptor = (
+                    lock_made(path, lock) if flags & _AUTOCREATE else lock_existing(path, lock)
+                )
+            except (OSError, AlreadyLocked) as error:
+                raise self._refusal(name, path, error) from error
+            try:
+                slot = self._write_down(name, flags, record, since)
+            except RpcError:
+                kernel.close(descriptor, path)
+                raise
+            resource = Resource(name, path, descriptor, flags, [], self)
+            self.resources[name] = resource
+        elif resource.flags & flags & _SHARED:
             slot = self._write_down(name, flags, record, since)
-            resource.holdings.append(Holding(owner, client, since, slot, start))
-            return
-        path = name if self.directory is None else self.path_of(name)
-        lock = _READ if flags & _SHARED else _WRITE
-        descriptor = (
-            _lock_made(name, path, lock)
-            if flags & _AUTOCREATE
-            else _lock_existing(name, path, lock)
+        else:
+            raise _busy(resource)
+        holding = Holding(owner, client, since, slot, holder, resource)
+        resource.holdings.append(holding)
+        self.table.enter(holding)
+
+    def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
+        """What a client is told whose resource could not be locked."""
+        if isinstance(error, OSError):
+            return _system_error(f"resource {path} cannot be locked", error)
+        ours = self.table.with_file(error.identity)
+        if ours:
+            return _busy_alias(name, ours)
+        by = f", by process {error.pid}" if error.pid else ""
+        return _error(
+            ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon{by}"
         )
-        try:
-            slot = self._write_down(name, flags, record, since)
-        except RpcError:
-            os.close(descriptor)
-            raise
-        holding = Holding(owner, client, since, slot, start)
-        self.resources[name] = Resource(name, path, descriptor, flags, [holding])
 
     def _write_down(self, name: str, flags: int, record: bytes, since: float) -> int:
         """Put a holding into the journal, if there is one; its slot. Raises RpcError."""
-        if self.journal is None:
+        journal = self.table.journal
+        if journal is None:
             return 0
         try:
-            return self.journal.add(self.directory or "", name, flags, record, since)
-        except (OSError, ValueError, SystemError) as error:  # what mmap says of a full disk
+            return journal.add(self.directory or "", name, flags, record, since)
+        except OSError as error:
             raise _error(
-                ErrorCode.SYSTEM_ERROR, f"the lock of '{name}' cannot be written down: {error}"
+                ErrorCode.SYSTEM_ERROR,
+                f"the lock of '{name}' cannot be written down, so it is not given:"
+                f" {error.strerror or error}",
             ) from error
 
-    def release(self, name: str, pid: int) -> None:
-        """Give back one holding of the owner process `pid`.
+    def enter(
+        self,
+        name: str,
+        flags: int,
+        owner: Owner,
+        holder: Holder,
+        since: float,
+        slot: int,
+        client: int = 0,
+    ) -> Resource:
+        """Note a holding that is there already: an earlier lockd gave it.
+
+        Args:
+            name: The resource; its file is locked by `lock_again`, not here.
+            flags: AcquireFlags.
+            owner: Who holds it.
+            holder: The owner's process.
+            since: When it was given, in epoch seconds.
+            slot: Where it is in the journal.
+            client: Through which client, 0 for one of an earlier lockd.
+        """
+        resource = self.resources.get(name)
+        if resource is None:
+            resource = Resource(name, self.path_of(name), -1, flags, [], self)
+            self.resources[name] = resource
+        holding = Holding(owner, client, since, slot, holder, resource)
+        resource.holdings.append(holding)
+        self.table.enter(holding)
+        return resource
+
+    def lock_again(self, resource: Resource) -> None:
+        """Take the kernel's lock of a resource that is held without it. Raises RpcError."""
+        path, lock = resource.path, _READ if resource.shared else _WRITE
+        if resource.descriptor < 0:
+            try:
+                resource.descriptor = (
+                    lock_made(path, lock)
+                    if resource.flags & _AUTOCREATE
+                    else lock_existing(path, lock)
+                )
+            except (OSError, AlreadyLocked) as error:
+                raise self._refusal(resource.name, path, error) from error
+
+    def release(self, name: str, holder: Holder) -> None:
+        """Give back one holding of a process.
 
         Raises RpcError: RESOURCE_BUSY when nobody holds the resource, INTERNAL_ERROR when others do.
         """
@@ -183,56 +213,43 @@ class LockSpace:
         if resource is None:
             raise _error(ErrorCode.RESOURCE_BUSY, f"resource '{name}' is not locked")
         for holding in resource.holdings:
-            if holding.owner.pid == pid:
-                self._drop(resource, holding)
+            if holding.holder is holder:
+                self.table.give_back(holding)
+                return
+        for holding in resource.holdings:
+            if _cleans_up(holder, holding.holder):
+                self.table.give_back(holding)
                 return
         raise _error(
             ErrorCode.INTERNAL_ERROR,
-            f"process {pid} does not hold resource '{name}': {holders(resource)} does",
+            f"process {holder.pid} does not hold resource '{name}': {holders(resource)} does",
         )
 
-    def release_owner(self, pid: int) -> int:
-        """Give back one holding of `pid` in every resource; how many there were."""
-        count = 0
-        for resource in list(self.resources.values()):
-            for holding in resource.holdings:
-                if holding.owner.pid == pid:
-                    self._drop(resource, holding)
-                    count += 1
-                    break
-        return count
-
-    def holds(self, pid: int) -> bool:
-        """Whether the owner process `pid` holds anything here."""
-        return any(
-            holding.owner.pid == pid
-            for resource in self.resources.values()
-            for holding in resource.holdings
-        )
-
-    def give_back(self, resource: Resource, holding: Holding) -> None:
-        """Give back one holding, unless that has been done already."""
-        if any(one is holding for one in resource.holdings):
-            self._drop(resource, holding)
-
-    def _drop(self, resource: Resource, holding: Holding) -> None:
-        resource.holdings.remove(holding)
-        if self.journal is not None:
-            self.journal.remove(holding.slot)
-        if resource.holdings:
-            return
+    def drop(self, resource: Resource) -> None:
+        """Unlock a resource that nobody holds any more. Never fails."""
         del self.resources[resource.name]
+        descriptor, resource.descriptor = resource.descriptor, -1
+        if descriptor < 0:
+            return
+        if resource.flags & _AUTOCREATE:
+            _remove_unshared(resource, descriptor)
+        if self.table.shares_descriptors:
+            kernel.unlock(descriptor, resource.path)
         try:
-            if resource.flags & _AUTOCREATE:
-                _remove_unshared(resource)
-        finally:
-            if shares_descriptors:
-                fcntl.fcntl(resource.descriptor, fcntl.F_OFD_SETLK, _UNLOCKED)
-            os.close(resource.descriptor)
+            os.close(descriptor)
+        except (
+            OSError
+        ) as error:  # a delayed error of the disk; the descriptor is closed all the same
+            _log.error("a file failed to close", path=resource.path, error=error.strerror)
 
     def _refuse_if_locked(self, name: str) -> None:
         if name in self.resources:
             raise _busy(self.resources[name])
+
+
+def _cleans_up(holder: Holder, held_by: Holder) -> bool:
+    """Whether a client registered a process that had ended, and this is what that process held."""
+    return holder.start == NO_PROCESS and holder.pid == held_by.pid and held_by.has_ended()
 
 
 def _make_folders(path: str) -> None:
@@ -243,70 +260,22 @@ def _make_folders(path: str) -> None:
     os.mkdir(path, mode=0o700)
 
 
-def _lock_existing(name: str, path: str, lock: int) -> int:
-    try:
-        descriptor = os.open(path, _OPEN)
-    except OSError as error:
-        _system_error(f"resource {path} cannot be opened", error)
-    _lock(descriptor, name, path, lock)
-    return descriptor
+def _remove_unshared(resource: Resource, descriptor: int) -> None:
+    """Remove a file that was made for its lock, unless somebody else still shares it.
 
-
-def _lock_made(name: str, path: str, lock: int) -> int:
-    """Make or reuse the file and lock it; what was replaced underneath is tried again."""
-    while True:
-        try:
-            descriptor = os.open(path, _OPEN | os.O_CREAT, 0o600)
-        except OSError as error:
-            _system_error(f"resource {path} cannot be made", error)
-        _lock(descriptor, name, path, lock)
-        try:
-            there = os.stat(path)
-        except OSError:
-            os.close(descriptor)
-            continue
-        ours = os.fstat(descriptor)
-        if (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
-            return descriptor
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, name: str, path: str, lock: int) -> None:
-    """Lock the first byte, as libvirt does, or close the descriptor and raise RpcError."""
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE[lock])
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            by = _kernel_holder(path, lock)
-            raise _error(
-                ErrorCode.RESOURCE_BUSY, f"resource '{name}' is locked outside this daemon{by}"
-            ) from None
-        _system_error(f"resource {path} cannot be locked", error)
-
-
-def _kernel_holder(path: str, lock: int) -> str:
-    """Who has the kernel's lock, as far as it says: processes are known, descriptions are not."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, _OPEN)
-        try:
-            found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FIRST_BYTE[lock])
-        finally:
-            os.close(descriptor)
-        kind, *_, pid = _FLOCK.unpack(found)
-        if kind != fcntl.F_UNLCK and pid > 0:
-            return f", by process {pid}"
-    return ""
-
-
-def _remove_unshared(resource: Resource) -> None:
-    """Remove a file that was made for its lock, unless somebody else still shares it."""
+    One that has been put in its place goes, too, as with libvirt, unless somebody has it locked.
+    """
+    path, replaced = resource.path, -1
     try:
         if resource.shared:
-            fcntl.fcntl(resource.descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE[fcntl.F_WRLCK])
-        os.unlink(resource.path)
-    except OSError:
+            kernel.lock_alone(descriptor)
+        if not kernel.is_at(descriptor, path):
+            replaced = lock_existing(path, _WRITE)
+        os.unlink(path)
+    except (OSError, AlreadyLocked):
         pass  # it is shared, or gone already: either way it is not ours to remove
+    if replaced >= 0:
+        kernel.close(replaced, path)
 
 
 def holders(resource: Resource) -> str:
@@ -322,10 +291,15 @@ def _busy(resource: Resource) -> RpcError:
     )
 
 
+def _busy_alias(name: str, resources: list[Resource]) -> RpcError:
+    """A refusal of a file that is locked under another name."""
+    names = " and ".join(f"'{one.path}', locked by {holders(one)}" for one in resources)
+    return _error(ErrorCode.RESOURCE_BUSY, f"resource '{name}' is the same file as {names}")
+
+
 def _error(code: ErrorCode, message: str) -> RpcError:
     return RpcError(code, message, domain=ErrorDomain.LOCKSPACE)
 
 
-def _system_error(what: str, error: OSError, domain: int = ErrorDomain.LOCKSPACE) -> NoReturn:
-    message = f"{what}: {error.strerror}"
-    raise RpcError(ErrorCode.SYSTEM_ERROR, message, domain=domain) from error
+def _system_error(what: str, error: OSError, domain: int = ErrorDomain.LOCKSPACE) -> RpcError:
+    return RpcError(ErrorCode.SYSTEM_ERROR, f"{what}: {error.strerror}", domain=domain)

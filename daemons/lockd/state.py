@@ -6,13 +6,13 @@ between. What travels is whose they are.
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from aiovirt.daemons.lockd.dispatch import SESSION, LockSession, LockSpaceDispatch, Refusal
+from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder
 from aiovirt.daemons.lockd.protocol import Owner
-from aiovirt.daemons.lockd.space import Holding, LockSpace, Resource
+from aiovirt.daemons.lockd.table import Space
+from aiovirt.daemons.lockd.upkeep import Inherited
 from aiovirt.rpc.server.restart import Keep
 
 # Texts come from the wire and need not be UTF-8: they travel as bytes.
@@ -29,16 +29,18 @@ class OwnerState(msgspec.Struct):
 
 
 class HoldingState(msgspec.Struct):
-    """One owner's share of a resource."""
+    """One owner's share of a resource. start: of the owner's process, None if there was none; slot:
+    where it is in the journal."""
 
     owner: OwnerState
     client: int
     since: float
     start: int | None = None
+    slot: int = 0
 
 
 class ResourceState(msgspec.Struct):
-    """A locked file."""
+    """A locked file. descriptor: -1 when the kernel's lock is still to be taken again."""
 
     name: bytes
     path: bytes
@@ -64,6 +66,14 @@ class SessionState(msgspec.Struct):
     restricted: bool
 
 
+class HolderState(msgspec.Struct):
+    """A process that is watched, by number and start time. descriptor: its pidfd."""
+
+    pid: int
+    start: int
+    descriptor: int
+
+
 class RefusalState(msgspec.Struct):
     """Somebody who was refused a lock."""
 
@@ -77,46 +87,61 @@ class RefusalState(msgspec.Struct):
 
 
 class LocksState(msgspec.Struct):
-    """All lockspaces, who acts for whom, and who was refused."""
+    """All lockspaces, who acts for whom, who was refused, which processes are watched.
+
+    journal: its descriptor, -1 without one.
+    """
 
     spaces: list[SpaceState]
     sessions: list[SessionState]
     refusals: list[RefusalState] = []
+    holders: list[HolderState] = []
+    journal: int = -1
 
 
 def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     """Write down who holds what."""
-    spaces = [service.default, *service.spaces.values()]
     sessions = [_save_session(client, one) for client, one in service.sessions().items()]
-    sessions += [_save_session(0, one) for one in service.endings.values()]
-    refusals = [_save_refusal(one) for one in service.refusals]
-    return LocksState([_save_space(space, keep) for space in spaces], sessions, refusals)
+    sessions += [SessionState(0, one.pid, one.start, None, False) for one in service.endings]
+    journal = service.upkeep.journal if service.upkeep is not None else None
+    return LocksState(
+        [_save_space(space, keep) for space in service.table.spaces],
+        sessions,
+        [_save_refusal(one) for one in service.refusals],
+        [
+            HolderState(one.pid, one.start, keep(one.descriptor))
+            for one in service.holders
+            if one.descriptor >= 0
+        ],
+        keep(journal.descriptor) if journal is not None else -1,
+    )
 
 
-def restore(service: LockSpaceDispatch, state: LocksState) -> list[LockSession]:
-    """Hold everything again that `save` wrote down, in memory only.
+def restore(service: LockSpaceDispatch, state: LocksState) -> None:
+    """Note everything again that `save` wrote down; `recovery.go_on` then begins to act on it.
 
-    Returns the sessions of clients that are gone, whose processes are still to be ended.
+    Nothing outside this object is touched, no descriptor either: it may be a rehearsal.
     """
-    to_end = []
+    for one in state.holders:
+        service.holders.named(one.pid, one.start, one.descriptor)
     for saved in state.spaces:
-        space = _restore_space(saved)
-        if space.directory is None:
-            service.default = space
-        else:
-            service.spaces[space.directory] = space
+        _restore_space(service, saved)
     service.refusals.extend(map(_restore_refusal, state.refusals))
-    for one in state.sessions:
-        session = _restore_session(one)
-        client = service.client(one.client)
+    endings = []
+    for session in state.sessions:
+        client = service.client(session.client)
         if client is not None:
-            SESSION.set(client, session)
-        elif not one.client:
-            to_end.append(session)
-    return to_end
+            SESSION.set(client, _restore_session(service, session))
+        elif not session.client:
+            endings.append(_holder(service, session.pid, session.start))
+    service.inherited = Inherited(state.journal, endings)
 
 
-def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
+def _holder(service: LockSpaceDispatch, pid: int, start: int | None) -> Holder:
+    return service.holders.named(pid, start or NO_PROCESS)
+
+
+def _save_space(space: Space, keep: Keep) -> SpaceState:
     directory = None if space.directory is None else space.directory.encode(errors=_ERRORS)
     return SpaceState(
         directory,
@@ -124,11 +149,15 @@ def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
             ResourceState(
                 resource.name.encode(errors=_ERRORS),
                 resource.path.encode(errors=_ERRORS),
-                keep(resource.descriptor),
+                keep(resource.descriptor) if resource.descriptor >= 0 else -1,
                 resource.flags,
                 [
                     HoldingState(
-                        _save_owner(holding.owner), holding.client, holding.since, holding.start
+                        _save_owner(holding.owner),
+                        holding.client,
+                        holding.since,
+                        holding.holder.start or None,
+                        holding.slot,
                     )
                     for holding in resource.holdings
                 ],
@@ -138,22 +167,23 @@ def _save_space(space: LockSpace, keep: Keep) -> SpaceState:
     )
 
 
-def _restore_space(state: SpaceState) -> LockSpace:
-    space = LockSpace(None if state.directory is None else state.directory.decode(errors=_ERRORS))
+def _restore_space(service: LockSpaceDispatch, state: SpaceState) -> None:
+    directory = "" if state.directory is None else state.directory.decode(errors=_ERRORS)
+    space = service.space_at(directory, make=False)
     for saved in state.resources:
-        os.set_inheritable(saved.descriptor, False)
         name = saved.name.decode(errors=_ERRORS)
-        space.resources[name] = Resource(
-            name,
-            saved.path.decode(errors=_ERRORS),
-            saved.descriptor,
-            saved.flags,
-            [
-                Holding(_restore_owner(one.owner), one.client, one.since, 0, one.start)
-                for one in saved.holdings
-            ],
-        )
-    return space
+        for one in saved.holdings:
+            resource = space.enter(
+                name,
+                saved.flags,
+                _restore_owner(one.owner),
+                _holder(service, one.owner.pid, one.start),
+                one.since,
+                one.slot,
+                one.client,
+            )
+            resource.path = saved.path.decode(errors=_ERRORS)
+            resource.descriptor = saved.descriptor
 
 
 def _save_owner(owner: Owner) -> OwnerState:
@@ -166,13 +196,16 @@ def _restore_owner(state: OwnerState) -> Owner:
 
 def _save_session(client: int, session: LockSession) -> SessionState:
     owner = None if session.owner is None else _save_owner(session.owner)
-    return SessionState(client, session.pid, session.start, owner, session.restricted)
+    start = None if session.holder is None else session.holder.start or None
+    return SessionState(client, session.pid, start, owner, session.restricted)
 
 
-def _restore_session(state: SessionState) -> LockSession:
+def _restore_session(service: LockSpaceDispatch, state: SessionState) -> LockSession:
     session = LockSession(state.pid, restricted=state.restricted)
     if state.owner is not None:
-        session.register(_restore_owner(state.owner), state.start)
+        owner = _restore_owner(state.owner)
+        holder = _holder(service, owner.pid, state.start)
+        session.register(owner, holder, service.holders)
     return session
 
 

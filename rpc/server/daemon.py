@@ -41,7 +41,9 @@ class Daemon:
 
     name: what it calls itself; logging: what the admin program changes logging through;
     grace: seconds that calls in flight have at a graceful end. on_ending: awaited one by one when every
-    client has been disconnected, before `serve` returns. turns: for the clients of all its servers.
+    client has been disconnected, before `serve` returns. before_preserving: called before an end that
+    preserves state; each may refuse it by raising RpcError. preserves: whether that was asked for.
+    turns: for the clients of all its servers.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Daemon:
         self.grace = grace
         self.servers: dict[str, Server] = {}
         self.on_ending: list[Callable[[], Awaitable[None]]] = []
+        self.before_preserving: list[Callable[[], None]] = []
+        self.preserves = False
         self.state = State.STARTING
         self.timeout = 0
         self._loop = asyncio.get_running_loop()
@@ -176,8 +180,16 @@ class Daemon:
                 await finish()
             self.state = State.ENDED
 
-    def shutdown(self) -> None:
-        """End gracefully; a second call ends at once, cancelling what is still in flight."""
+    def shutdown(self, *, preserve: bool = False) -> None:
+        """End gracefully; a second call ends at once, cancelling what is still in flight.
+
+        preserve: keep the state for the next daemon. Raises RpcError, and goes on, when that cannot be
+        done.
+        """
+        if preserve and not self._quit.is_set():
+            for check in self.before_preserving:
+                check()
+            self.preserves = True
         if self._quit.is_set():
             self._at_once.set()
             self._progress.set()

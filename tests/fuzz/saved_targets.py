@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiovirt.daemons.lockd.journal import Journal, pack_owner, read
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.state import (
+    HolderState,
     HoldingState,
     LocksState,
     OwnerState,
@@ -70,6 +71,8 @@ def _document_seeds() -> Iterator[bytes]:
         [SpaceState(b"/x", [ResourceState(b"a", b"/x/a", 9, 3, [HoldingState(owner, 1, 1.5, 7)])])],
         [SessionState(1, 2, None, owner, True)],
         [RefusalState(1.5, b"", b"a", 1, owner, 2, b"because")],
+        [HolderState(2, 7, 5)],
+        6,
     )
     logs = LogsState([LogState(b"/x", 1, 2, b"qemu", bytes(16), b"guest", 1.5, 2, 3, 4, b"left")])
     states = ({"locks": locks}, {"logs": logs}, {"remote": RemoteState({"1": "test:///default"})})
@@ -181,7 +184,7 @@ def _journal_seeds() -> Iterator[bytes]:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         for names in (("a",), ("a", "b" * 300, "\udcff"), ("x" * 1200,)):
             path = os.path.join(folder, "journal")
-            journal = Journal(path)
+            journal = Journal.create(path)
             owner = pack_owner(Owner(bytes(range(16)), "guest", 1, 2), 3)
             slots = [journal.add("/dir", name, 1, owner, 1.5) for name in names]
             if len(slots) > 1:
@@ -189,8 +192,7 @@ def _journal_seeds() -> Iterator[bytes]:
             journal.publish()
             with open(path, "rb") as file:
                 data = file.read()
-            used = len(data.rstrip(b"\0")) + _SLOT - 1
-            yield data[: used - used % _SLOT + _SLOT]
+            yield data[: 16 * _SLOT].replace(struct.pack("=I", 64), struct.pack("=I", 16), 1)
             journal.close()
 
 
@@ -213,7 +215,7 @@ def journal_target() -> Target:
         _check_journal,
         _journal_seeds,
         20,
-        (b"aiovirt lockd journal 1\n",),
+        (b"aiovirt lockd journal 2\n",),
         _change_journal,
         max_len=16 * _SLOT,
     )

@@ -21,7 +21,7 @@ from aiovirt.daemons.lockd.protocol import (
 from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.server import Daemon, ServerOptions
 
-_HOLDER = """
+HOLDER = """
 import os, signal, socket, sys
 sys.path.insert(0, sys.argv[3])
 from aiovirt.daemons.lockd.protocol import *
@@ -87,7 +87,7 @@ class LockHouse:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            _HOLDER,
+            HOLDER,
             self.socket,
             disk,
             _ROOT,
@@ -101,9 +101,11 @@ class LockHouse:
 
 
 @asynccontextmanager
-async def open_lock_house(folder: Path) -> AsyncIterator[LockHouse]:
+async def open_lock_house(
+    folder: Path, kind: type[LockHouse] = LockHouse
+) -> AsyncIterator[LockHouse]:
     """Run one."""
-    house = LockHouse(folder)
+    house = kind(folder)
     ready = asyncio.Event()
     serving = asyncio.create_task(house.daemon.serve(ready.set))
     await ready.wait()

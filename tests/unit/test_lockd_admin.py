@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -250,25 +251,43 @@ async def test_a_holder_that_holds_more_is_kept_with_its_connection(
         broken = await locks.break_lock(first, "here", force=True, keep_holder=True)
         assert broken == (owner, Fate.KEPT)
         assert [lock.name for lock in await locks.locks()] == [second]
-        with pytest.raises(RpcError, match="not one to be ended"):
+        with pytest.raises(RpcError, match="refusing to terminate process"):
             await locks.break_lock(second, "here", force=True)
         await here.call(RELEASE_RESOURCE, ResourceArgs("", second, 0))
 
 
 async def test_a_process_that_got_the_holder_s_number_is_left_alone(
-    house: LockHouse, locks: LockAdmin, web: Connection
+    house: LockHouse, locks: LockAdmin
 ) -> None:
     process = await asyncio.create_subprocess_exec("sleep", "600")
     disk = house.disk()
-    async with await house.connect(Owner(bytes(16), "old", 9, process.pid)) as connection:
-        await house.acquire(connection, disk)
-        (holding,) = house.service.default.resources[disk].holdings
-        assert holding.start is not None
-        holding.start -= 1
-        assert (await locks.break_lock(disk, "old")).fate == Fate.GONE
+    # As if the holder had been a process of the same number that started earlier.
+    started = house.service.holders.find(process.pid).start
+    earlier = house.service.holders.named(process.pid, started - 1)
+    owner = Owner(bytes(16), "old", 9, process.pid)
+    house.service.default.acquire(disk, 0, owner, 0, earlier)
+    assert (await locks.break_lock(disk, "old", force=True)).fate == Fate.GONE
     assert process.returncode is None
     process.kill()
     await process.wait()
+
+
+async def test_the_lock_of_a_holder_that_cannot_be_looked_at_is_not_broken_without_force(
+    house: LockHouse, locks: LockAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = house.disk()
+    owner = Owner(bytes(16), "guest", 1, os.getppid())
+    unseen = house.service.holders.named(owner.pid, 1)
+
+    def none_left(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pidfd_open", none_left)
+        house.service.default.acquire(disk, 0, owner, 0, unseen)
+        with pytest.raises(RpcError, match="broken by force only"):
+            await locks.break_lock(disk, "guest")
+    assert (await locks.break_lock(disk, "guest")).fate == Fate.GONE  # another start time
 
 
 async def test_the_wrong_one_is_not_broken(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.lockd import fate
+from aiovirt.daemons.lockd.holder import Holder, open_process
 from aiovirt.daemons.lockd.protocol import (
     ACQUIRE_RESOURCE,
     LOCK_SPACE,
@@ -73,17 +75,51 @@ async def test_the_daemon_s_end_is_the_end_of_its_holders(house: LockHouse) -> N
 
 async def test_a_process_that_took_the_number_over_is_left_alone() -> None:
     process = await asyncio.create_subprocess_exec("sleep", "600")
-    start = fate.started_at(process.pid)
-    assert start is not None
-    await fate.end_process(process.pid, start - 1, "test")
+    descriptor, start = open_process(process.pid, None)
+    os.close(descriptor)
+    await fate.end_process(Holder(process.pid, start - 1), "test")
     assert process.returncode is None
     process.kill()
     await process.wait()
 
 
-async def test_neither_init_nor_the_daemon_itself_is_ended() -> None:
-    await fate.end_process(1, fate.started_at(1), "test")
-    await fate.end_process(os.getpid(), fate.started_at(os.getpid()), "test")
+def test_neither_init_nor_the_daemon_itself_is_ended() -> None:
+    assert not fate.may_end(Holder(1, 1))
+    assert not fate.may_end(Holder(os.getpid(), 1))
+    assert fate.may_end(Holder(os.getppid() + 1, 1))
+
+
+async def test_a_holder_that_may_not_be_ended_keeps_its_locks(house: LockHouse) -> None:
+    owner = Owner(bytes(16), "here", 3, os.getpid())
+    async with await house.connect(owner) as here:
+        await house.acquire(here, house.disk())
+    await eventually(lambda: not house.service.sessions())
+    with pytest.raises(RpcError) as refusal:
+        await _acquire(house)
+    assert refusal.value.code == ErrorCode.RESOURCE_BUSY
+
+
+async def test_a_holder_that_cannot_be_watched_keeps_its_locks_and_is_ended_once_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    descriptor, start = open_process(process.pid, None)
+    os.close(descriptor)
+    holder = Holder(process.pid, start)
+    looks = []
+    really = os.pidfd_open
+
+    def fails_at_first(pid: int) -> int:
+        looks.append(pid)
+        if len(looks) < 4:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return really(pid)
+
+    monkeypatch.setattr(fate, "LOOK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(os, "pidfd_open", fails_at_first)
+    assert not holder.has_ended()
+    await asyncio.wait_for(fate.end_process(holder, "test"), PATIENCE)
+    assert await process.wait() == -signal.SIGTERM
 
 
 async def test_a_restricted_connection_can_do_nothing_more(house: LockHouse) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiovirt.daemons.lockd.journal import Journal, Record, pack_owner, read
+from aiovirt.daemons.lockd.holder import Holder
+from aiovirt.daemons.lockd.journal import Journal, Record, boot_id, find, pack_owner, read
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.space import LockSpace
-from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.daemons.lockd.table import LockTable
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 _TEXTS = st.text(max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
 _RECORDS = st.builds(
@@ -28,7 +33,7 @@ _RECORDS = st.builds(
         id=st.integers(0, 2**32 - 1),
         pid=st.integers(0, 2**32 - 1),
     ),
-    start=st.none() | st.integers(1, 2**64 - 1),
+    start=st.integers(0, 2**64 - 1),
     since=st.floats(0, 2e9),
 )
 
@@ -47,7 +52,7 @@ def test_what_was_added_and_not_removed_is_read(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Record, bool]]
 ) -> None:
     path = str(tmp_path_factory.mktemp("journal") / "journal")
-    journal = Journal(path)
+    journal = Journal.create(path)
     journal.publish()
     kept: dict[int, Record] = {}
     for record, removes in steps:
@@ -62,12 +67,12 @@ def test_what_was_added_and_not_removed_is_read(
 
 
 def _record(number: int, size: int = 1) -> Record:
-    return Record("", "n" * size, 0, Owner(bytes(16), "", 1, number), None, 0.0)
+    return Record("", "n" * size, 0, Owner(bytes(16), "", 1, number), 7, 0.0)
 
 
 def test_it_grows_and_what_was_removed_is_used_again(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    journal = Journal(str(path))
+    journal = Journal.create(str(path))
     journal.publish()
     slots = [_add(journal, _record(number, number % 700)) for number in range(3000)]
     size = path.stat().st_size
@@ -81,10 +86,10 @@ def test_it_grows_and_what_was_removed_is_used_again(tmp_path: Path) -> None:
 
 def test_a_journal_counts_from_the_moment_when_it_is_published(tmp_path: Path) -> None:
     path = str(tmp_path / "journal")
-    old = Journal(path)
+    old = Journal.create(path)
     old.publish()
     _add(old, _record(1))
-    new = Journal(path)
+    new = Journal.create(path)
     _add(new, _record(2))
     assert [record.owner.pid for record in read(path)] == [1]
     new.publish()
@@ -93,20 +98,103 @@ def test_a_journal_counts_from_the_moment_when_it_is_published(tmp_path: Path) -
 
 def test_a_record_that_was_being_written_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    journal = Journal(str(path))
+    journal = Journal.create(str(path))
     journal.publish()
     _add(journal, _record(1))
     slot = _add(journal, _record(2, 600))
     # As if lockd had been killed before the first number of the record was written.
-    journal._map[slot * 256 : slot * 256 + 4] = bytes(4)
+    os.pwrite(journal.descriptor, bytes(4), slot * 256)
     assert [record.owner.pid for record in read(str(path))] == [1]
+
+
+def test_a_journal_goes_on_where_a_killed_lockd_left_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal")
+    killed = Journal.create(path)
+    killed.publish()
+    slots = [_add(killed, _record(number, number * 7)) for number in range(200)]
+    for slot in slots[::3]:
+        killed.remove(slot)
+    left = {record.owner.pid for record in read(path)}
+    found = find(path)
+    assert found is not None
+    journal, entries = found
+    assert [entry.slot for entry in entries] == sorted(set(slots) - set(slots[::3]))
+    size = os.stat(path).st_size
+    for number in range(1000, 1060):
+        _add(journal, _record(number))
+    assert os.stat(path).st_size == size, "slots that had been given back are used"
+    assert {record.owner.pid for record in read(path)} == left | set(range(1000, 1060))
+
+
+# Journals that cannot be believed -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contents", [b"", bytes(256), bytes(65792)])
+def test_one_that_a_power_cut_left_without_contents_is_void(
+    tmp_path: Path, contents: bytes
+) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(contents)
+    assert read(str(path)) == []
+
+
+def test_one_of_an_earlier_boot_is_void_whatever_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal.create(str(path))
+    journal.publish()
+    _add(journal, _record(1))
+    data = path.read_bytes().replace(boot_id(), b"0" * 36)
+    for length in (len(data), 300, 256, 100):
+        path.write_bytes(data[:length])
+        assert read(str(path)) == []
+    os.setxattr(path, "user.aiovirt.boot", b"0" * 36)
+    path.write_bytes(bytes(256) + data[256:])
+    assert read(str(path)) == []
+
+
+@pytest.mark.parametrize("left", [0, 1, 64, 255, 256, 512, 256 * 63, 256 * 64 - 1])
+def test_one_of_this_boot_that_was_cut_is_refused(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "journal"
+    journal = Journal.create(str(path))
+    journal.publish()
+    for number in range(3):
+        _add(journal, _record(number))
+    os.truncate(path, left)
+    with pytest.raises(ValueError, match=r"journal is (damaged|not a journal)"):
+        read(str(path))
+
+
+@pytest.mark.parametrize("count", [2, 63, 64, 2**31, 2**32 - 1])
+def test_one_with_a_record_that_runs_into_another_is_refused(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "journal"
+    journal = Journal.create(str(path))
+    journal.publish()
+    slot = _add(journal, _record(1))
+    _add(journal, _record(2))
+    os.pwrite(journal.descriptor, count.to_bytes(4, sys.byteorder), slot * 256)
+    with pytest.raises(ValueError, match="is damaged: a record in slot 1"):
+        read(str(path))
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text("something else")
-    with pytest.raises(ValueError, match="no journal"):
+    with pytest.raises(ValueError, match="is not a journal"):
         read(str(path))
+
+
+def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="not a regular file"):
+        read(str(path))
+
+
+# A disk that fails --------------------------------------------------------------------------------
+
+
+def _full(*args: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_lock_that_cannot_be_written_down_is_not_given(
@@ -114,16 +202,104 @@ def test_a_lock_that_cannot_be_written_down_is_not_given(
 ) -> None:
     disk = tmp_path / "disk"
     disk.touch()
-    journal = Journal(str(tmp_path / "journal"))
-    space = LockSpace(journal=journal)
-
-    def full(*args: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    space = LockSpace(table=LockTable(journal=Journal.create(str(tmp_path / "journal"))))
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add", full)
-        with pytest.raises(RpcError, match="cannot be written down"):
-            space.acquire(str(disk), 0, Owner(bytes(16), "guest", 1, 1), 1)
+        patch.setattr(os, "pwrite", _full)
+        with pytest.raises(RpcError, match="cannot be written down") as refusal:
+            space.acquire(str(disk), 0, Owner(bytes(16), "guest", 1, 1), 1, Holder(1, 1))
+    assert refusal.value.code == ErrorCode.SYSTEM_ERROR
     assert not space.resources
     with disk.open("r+") as file:  # nobody has it
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+
+
+@pytest.mark.parametrize("size", [1, 900])
+def test_what_could_not_be_written_takes_no_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", _full)
+        for number in range(300):
+            with pytest.raises(OSError, match="No space"):
+                _add(journal, _record(number, size))
+    before = os.stat(path).st_size
+    _add(journal, _record(7, size))
+    assert os.stat(path).st_size == before
+    assert [record.owner.pid for record in read(path)] == [7]
+
+
+@pytest.mark.parametrize("size", [1, 900])
+def test_a_record_of_which_only_a_part_was_written_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    really = os.pwrite
+
+    def partly(descriptor: int, data: bytes, at: int) -> int:
+        return really(descriptor, data[:50], at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", partly)
+        with pytest.raises(OSError, match="No space"):
+            _add(journal, _record(1, size))
+    assert read(path) == []
+
+
+def test_it_grows_by_a_page_when_there_is_no_room_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    really = os.posix_fallocate
+
+    def narrow(descriptor: int, offset: int, size: int) -> None:
+        if size > 20 * 1024:
+            _full()
+        really(descriptor, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", narrow)
+    for number in range(79):
+        _add(journal, _record(number))
+    assert os.stat(path).st_size == 20 * 1024
+    with pytest.raises(OSError, match="No space"):
+        _add(journal, _record(80))
+    assert len(read(path)) == 79
+
+
+def test_a_record_that_cannot_be_struck_out_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    slot = _add(journal, _record(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", _full)
+        journal.remove(slot)
+    assert journal.damaged
+    assert _add(journal, _record(2)) != slot
+
+
+def test_a_record_that_is_to_be_struck_out_soon_gives_its_slot_to_the_next_one(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    soon: list[Callable[[], None]] = []
+    journal.defer = soon.append
+    first, second = _add(journal, _record(1)), _add(journal, _record(2))
+    journal.remove(first)
+    journal.remove(second)
+    assert len(soon) == 1
+    assert _add(journal, _record(3)) == second
+    assert {record.owner.pid for record in read(path)} == {1, 3}
+    soon.pop()()
+    assert {record.owner.pid for record in read(path)} == {3}
+    assert _add(journal, _record(4)) == first

@@ -1,0 +1,56 @@
+"""Descriptors in reserve: at the limit, connections stop being accepted before lockd's own needs fail.
+
+A reserve is some descriptors of nothing. When an operation of lockd's own finds none free, they are
+closed, it is tried once more, and as many as possible are opened again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+#: Descriptors in reserve. A client that registers needs two for a moment, and one for good.
+RESERVE: Final = 8
+_NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE)
+
+_T = TypeVar("_T")
+
+
+class Reserve:
+    """Descriptors of nothing."""
+
+    def __init__(self, size: int = RESERVE) -> None:
+        """Make an empty one; `fill` it."""
+        self._size = size
+        self._descriptors: list[int] = []
+
+    def fill(self) -> None:
+        """Open what is wanting, as far as that is possible."""
+        try:
+            while len(self._descriptors) < self._size:
+                self._descriptors.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            pass  # it is filled when there are descriptors again
+
+    def drain(self) -> None:
+        """Close them all."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def use(self, operation: Callable[[], _T]) -> _T:
+        """Return the result of `operation`, which may take descriptors of the reserve.
+
+        Raises OSError when there are none in reserve either, and whatever `operation` raises.
+        """
+        try:
+            return operation()
+        except OSError as error:
+            if error.errno not in _NONE_LEFT or not self._descriptors:
+                raise
+        self.drain()
+        try:
+            return operation()
+        finally:
+            self.fill()
