@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Any, Final, TypeAlias
 
 from aiovirt.admin.cli.failure import CommandFailed
 from aiovirt.admin.cli.invocation import Invocation
@@ -14,6 +15,11 @@ from aiovirt.admin.cli.startup import Startup
 from aiovirt.admin.cli.table import CommandTable
 from aiovirt.admin.cli.terminal import Terminal, as_json
 
+_Task: TypeAlias = asyncio.Task[bool]
+
+#: Seconds for which an answer waits for those of earlier URIs.
+_ORDER_PATIENCE: Final = 0.5
+
 
 def run(
     commands: Sequence[Invocation], table: CommandTable, terminal: Terminal, asked: Startup
@@ -21,7 +27,7 @@ def run(
     """Run commands for the default URI, or for each of those that were given.
 
     Several daemons work at the same time. The output of each is shown when its session has ended, headed
-    by its URI: a daemon that hangs does not keep the others' answers back.
+    by its URI and in the order of the URIs; but one that hangs does not keep the others' answers back.
 
     Args:
         commands: what to run, in order.
@@ -66,12 +72,20 @@ async def _run_all(
         asyncio.create_task(_run_one(session, commands)): each for session, each in sessions.items()
     }
     try:
+        overdue = False
         while waiting:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in waiting if task in done]:
+            for task in _presentable(waiting, overdue):
                 each = waiting.pop(task)
                 each.succeeded = task.result()
                 _show(terminal, each)
+            if pending := [task for task in waiting if not task.done()]:
+                held_back = len(pending) < len(waiting)
+                done, _ = await asyncio.wait(
+                    pending,
+                    timeout=_ORDER_PATIENCE if held_back else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                overdue = not done
     except asyncio.CancelledError:
         for each in waiting.values():
             each.errors.append("interrupted before it had answered")
@@ -81,6 +95,13 @@ async def _run_all(
         if terminal.json:
             _show_json(terminal, list(sessions.values()))
     return all(each.succeeded for each in sessions.values())
+
+
+def _presentable(waiting: Iterable[_Task], overdue: bool) -> list[_Task]:
+    """Return the sessions to show now: in the order of the URIs, unless an earlier one is overdue."""
+    if overdue:
+        return [task for task in waiting if task.done()]
+    return list(takewhile(asyncio.Task.done, waiting))
 
 
 def _show(terminal: Terminal, each: _Aside) -> None:

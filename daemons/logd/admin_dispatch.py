@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.logd import admin_protocol as protocol
 from aiovirt.daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
+from aiovirt.daemons.logd.dispatch import position_of
 from aiovirt.daemons.logd.following import Follower
-from aiovirt.daemons.logd.openlog import OpenLog
+from aiovirt.daemons.logd.openlog import LogClosed, OpenLog
 from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.daemons.logd.tailing import Tail
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Handlers, Server, WithStream, serves
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -37,7 +41,14 @@ class LogAdminDispatch:
         paths = sorted(
             path for path in self._service.logs if args.after is None or path > args.after
         )
-        page = [_info(self._service.logs[path]) for path in paths[: protocol.PAGE]]
+        page: list[OpenLogInfo] = []
+        room = protocol.PAGE_SIZE
+        for path in paths[: protocol.PAGE]:
+            info = _info(self._service.logs[path])
+            room -= len(xdr.encode(info))
+            if page and room < 0:
+                break
+            page.append(info)
         return protocol.ListRet(page, len(paths) > len(page))
 
     @serves(protocol.LOG_ROTATE)
@@ -46,29 +57,34 @@ class LogAdminDispatch:
         if log is None:
             raise _refused(f"log {args.path} is not open")
 
-        def rotate() -> None:
+        def rotate() -> Position:
             log.drain()
             log.file.rotate()
+            return position_of(log)
 
         try:
-            await log.do(rotate)
+            async with self._service.in_time(args.path):
+                position = await log.do(rotate)
+        except LogClosed:
+            raise _refused(f"log {args.path} is not open") from None
         except OSError as error:
             raise RpcError(
                 ErrorCode.SYSTEM_ERROR,
                 f"log {args.path} cannot be rotated: {error.strerror}",
                 domain=ErrorDomain.LOGGING,
             ) from error
-        log.grown()
         _log.info(
             "log rotated on request",
             server=client.server.name,
             client=client.id,
             path=args.path,
         )
-        return protocol.PositionRet(_position(log))
+        return protocol.PositionRet(position)
 
     @serves(protocol.LOG_FOLLOW)
-    def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[protocol.PositionRet]:
+    async def follow(
+        self, client: Client, args: protocol.FollowArgs
+    ) -> WithStream[protocol.PositionRet]:
         log = self._service.logs.get(args.path)
         position = args.position
         if args.flags & FollowFlags.FROM_OLDEST:
@@ -76,13 +92,25 @@ class LogAdminDispatch:
                 raise _refused("following begins at a position or with the oldest, not both")
             position = _OLDEST
         elif position is None:
-            if log is None:
-                raise _refused(f"log {args.path} is not open, so nothing comes")
-            position = _position(log)
-        follower = Follower(
-            args.path, self._service.rotation, log, position, fresh=position is _OLDEST
+            position = await self._end_of(args.path, log)
+        tail = Tail(
+            args.path,
+            self._service.rotation,
+            position,
+            fresh=position is _OLDEST,
+            marks=None if log is None else lambda: log.file.marks,
         )
+        follower = Follower(args.path, log, tail, self._service.outside)
         return WithStream(protocol.PositionRet(position), follower.serve)
+
+    async def _end_of(self, path: str, log: OpenLog | None) -> Position:
+        """Where an open log is written now; it may have been cut short since it was written last."""
+        if log is not None:
+            with contextlib.suppress(LogClosed):
+                async with self._service.in_time(path):
+                    await log.do(log.file.look)
+                return position_of(log)
+        raise _refused(f"log {path} is not open, so nothing comes")
 
 
 def _refused(text: str) -> RpcError:
@@ -95,14 +123,10 @@ def _info(log: OpenLog) -> OpenLogInfo:
         driver=log.driver,
         domain=Domain(log.uuid, log.guest),
         opened=int(log.opened),
-        position=_position(log),
+        position=position_of(log),
         received=log.received,
         lost=log.lost,
         rate=round(log.rate()),
         rotations=log.file.rotations,
         trouble=log.trouble or None,
     )
-
-
-def _position(log: OpenLog) -> Position:
-    return Position(log.file.inode, log.file.position)

@@ -15,6 +15,8 @@ from aiovirt.rpc.wire.program import Program
 
 #: The most logs that one answer lists; the next ones are asked for with `after`.
 PAGE: Final = 1024
+#: The bytes that one answer of a list may have; a log that is larger by itself goes alone.
+PAGE_SIZE: Final = 4 << 20
 #: The most bytes of a log in one record of LOG_FOLLOW's stream, which then is one packet of it.
 RECORD_MAX: Final = 32000
 

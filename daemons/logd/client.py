@@ -10,6 +10,8 @@ Errors, from every call: those of `admin.client`; MissingProgram when the daemon
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -82,8 +84,9 @@ class LogAdmin:
 class Followed:
     """What comes of a log that is followed.
 
-    position: the place behind what was given last, from where it can be followed again later. gaps: how
-    often something was rotated away before it could be read; before a piece that was made.
+    position: the place after the last piece, from where it can be followed again later. gaps: how often
+    something may have been missed before a piece: the log was cut short, removed, or rotated away before
+    it could be read.
 
     A restart of the daemon is not noticed: it goes on where it was.
     """
@@ -133,10 +136,14 @@ class Followed:
         return record
 
     async def close(self) -> None:
-        """Stop following."""
-        await self._stream.abort()
+        """Stop following. A daemon that does not answer is not waited for longer than GOODBYE."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self._stream.abort()
 
 
+#: Seconds that a daemon has to confirm the end of following. Whatever comes later is dropped.
+GOODBYE: Final = 2.0
 _decode: Final = xdr.decoder_of(protocol.FollowRecord)
 #: What a record can take up at most: what is longer and does not decode, never will.
 _RECORD_SIZE: Final = protocol.RECORD_MAX + 64

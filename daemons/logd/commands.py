@@ -77,7 +77,9 @@ async def _log_follow(session: AdminSession, command: Invocation) -> None:
             async for data in followed:
                 if followed.gaps != gaps:
                     gaps = followed.gaps
-                    terminal.error("a part was rotated away before it could be read")
+                    terminal.error(
+                        "some lines may be missing here: the log was cut short, removed, or rotated away"
+                    )
                 if terminal.json:
                     place = {"inode": followed.position.inode, "offset": followed.position.offset}
                     terminal.answer({"data": data.decode(errors="replace"), "behind": place}, "")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.component import Component, Keep
-from aiovirt.rpc.server import run_blocking
 
 if TYPE_CHECKING:
     from aiovirt.daemons.logd.dispatch import LogManagerDispatch
-    from aiovirt.daemons.logd.openlog import OpenLog
     from aiovirt.daemons.logd.state import LogsState
     from aiovirt.daemons.runtime.settings.declaration import Value
-
-#: Seconds in which all logs have to be paused.
-_PATIENCE: Final = 3.0
 
 
 @dataclass(slots=True)
@@ -46,8 +42,8 @@ class LogsComponent(Component):
     def __init__(self, dispatch: LogManagerDispatch, ageing: Ageing) -> None:
         self._dispatch = dispatch
         self._ageing = ageing
-        self._resting: list[OpenLog] = []
         self._cleaning: asyncio.Task[None] | None = None
+        self._stop_sweep = threading.Event()
 
     def start(self) -> None:
         """See `Component`. A killed logd leaves nothing: its pipes broke when it ended."""
@@ -62,10 +58,8 @@ class LogsComponent(Component):
 
     async def pause(self) -> None:
         """See `Component`."""
-        async with asyncio.timeout(_PATIENCE):
-            for log in list(self._dispatch.logs.values()):
-                await log.pause()
-                self._resting.append(log)
+        self._stop_sweep.set()
+        await self._dispatch.pause()
 
     def save(self, keep: Keep) -> LogsState:
         """See `Component`."""
@@ -77,15 +71,12 @@ class LogsComponent(Component):
         """See `Component`."""
         from aiovirt.daemons.logd.state import restore
 
-        self._resting = restore(self._dispatch, state)
+        restore(self._dispatch, state)
 
     def resume(self) -> None:
         """Move the bytes of all logs that stand still."""
-        resting, self._resting = self._resting, []
-        for log in resting:
-            if not log.closed:
-                log.start()
-        if self._cleaning is None:
+        self._dispatch.resume()
+        if self._cleaning is None or self._stop_sweep.is_set():
             self._clean()
 
     # Old logs ------------------------------------------------------------------------------------
@@ -94,16 +85,16 @@ class LogsComponent(Component):
         if self._cleaning is not None:
             self._cleaning.cancel()
             self._cleaning = None
+            self._stop_sweep.set()
         if self._ageing.max_age_days and self._ageing.log_root:
             self._cleaning = asyncio.get_running_loop().create_task(self._keep_clean())
 
     async def _keep_clean(self) -> None:
-        from aiovirt.daemons.logd.cleaning import EVERY, remove_chain, stale_chains
+        from aiovirt.daemons.logd.cleaning import EVERY, Sweep
 
+        stop = self._stop_sweep = threading.Event()
         while True:
-            ageing = self._ageing
-            stale = await run_blocking(stale_chains, ageing.log_root, ageing.max_age_days)
-            for path, files in stale.items():
-                if path not in self._dispatch.logs:
-                    remove_chain(path, files)
+            root, days = self._ageing.log_root, self._ageing.max_age_days
+            sweep = Sweep(root, days, self._dispatch.open_files, stop)
+            await self._dispatch.outside.run(f"old logs in {root}", sweep.run)
             await asyncio.sleep(EVERY)

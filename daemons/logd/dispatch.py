@@ -1,8 +1,8 @@
 """The log manager program's server side.
 
-Opening a log and adding to it are done at once, on the loop: on a local disk that takes microseconds.
-A log whose disk has turned out to be slow is worked on by a thread instead (see `openlog`), and what
-is read for a client always is.
+Nothing that may hang with a disk is done on the loop. The file of an open log is used by the thread
+that has this log (see `movers`); all other work with files has a thread of its own (see `outside`),
+and what is done with one path is done in the order in which it was asked for.
 
 Source: libvirt's src/logging/log_daemon_dispatch.c and log_handler.c; each refusal has its code and
 domain.
@@ -11,32 +11,39 @@ domain.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from aiovirt.daemons.logd import protocol
-from aiovirt.daemons.logd.openlog import OpenLog, make_pipe
+from aiovirt.daemons.logd.movers import Movers
+from aiovirt.daemons.logd.openlog import LogClosed, OpenLog, make_pipe
+from aiovirt.daemons.logd.outside import Outside
 from aiovirt.daemons.logd.protocol import OpenFlags, Position
 from aiovirt.daemons.logd.reading import read_log
-from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed
-from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import (
-    Client,
-    Daemon,
-    Handlers,
-    Server,
-    WithFds,
-    check_flags,
-    run_blocking,
-    serves,
+from aiovirt.daemons.logd.rotating import (
+    Identity,
+    RotatingFile,
+    Rotation,
+    WriteFailed,
+    identity_of,
 )
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds, check_flags, serves
+from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _log = get_logger("daemons.logd.dispatch")
 
-#: Seconds that logs on a slow disk have at the daemon's end.
+T = TypeVar("T")
+
+#: Seconds that logs on a slow disk have at a restart, and at the daemon's end.
 _FINISH: Final = 3.0
+#: Seconds that a call waits for a disk. It holds a worker, and there are not many of those.
+ANSWER_WITHIN: Final = 30.0
 #: A string of this protocol ends at a NUL byte, so one in a log is shown as SUBSTITUTE instead: the
 #: rest is not lost, and the position after it stays right.
 _NUL: Final = b"\0"
@@ -50,6 +57,9 @@ class LogManagerDispatch:
         self._daemon = daemon
         self.rotation = rotation
         self.logs: dict[str, OpenLog] = {}
+        self.movers = Movers()
+        self.outside = Outside()
+        self._paths: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -59,34 +69,38 @@ class LogManagerDispatch:
     # Procedures ----------------------------------------------------------------------------------
 
     @serves(protocol.DOMAIN_OPEN_LOG_FILE)
-    def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
-        path = args.path
-        if path in self.logs:
-            guest = self.logs[path].guest
-            raise RpcError(
-                ErrorCode.SYSTEM_ERROR,
-                f"log {path} is open already, for guest {guest}",
-                domain=ErrorDomain.LOGGING,
+    async def open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
+        self._refuse_if_open(args.path)
+        async with self.in_time(args.path):
+            return await self.outside.whole(
+                self._in_order(args.path, lambda: self._open(client, args)),
+                lambda unwanted: close_all(unwanted.descriptors),
             )
+
+    async def _open(self, client: Client, args: protocol.OpenArgs) -> WithFds[protocol.PositionRet]:
+        path = args.path
+        self._refuse_if_open(path)
         try:
             reading, writing = make_pipe()
         except OSError as error:
             raise _system_error("a pipe cannot be made", error) from error
         try:
-            truncate = bool(args.flags & OpenFlags.TRUNCATE)
-            file = RotatingFile(path, self.rotation, truncate=truncate)
-        except OSError as error:
+            file = await self._open_file(path, truncate=bool(args.flags & OpenFlags.TRUNCATE))
+            log = OpenLog(
+                file,
+                reading,
+                self.movers,
+                driver=args.driver,
+                uuid=args.domain.uuid,
+                guest=args.domain.name,
+                on_close=self.closed,
+            )
+        except BaseException as error:
             os.close(reading)
             os.close(writing)
-            raise _system_error(f"log {path} cannot be opened", error) from error
-        log = OpenLog(
-            file,
-            reading,
-            driver=args.driver,
-            uuid=args.domain.uuid,
-            guest=args.domain.name,
-            on_close=self.closed,
-        )
+            if isinstance(error, OSError):
+                raise _system_error(f"log {path} cannot be opened", error) from error
+            raise
         self.keep(log)
         log.start()
         _log.info(
@@ -97,19 +111,38 @@ class LogManagerDispatch:
             guest=log.guest,
             driver=log.driver,
         )
-        return WithFds(protocol.PositionRet(Position(file.inode, file.position)), [writing])
+        return WithFds(protocol.PositionRet(position_of(log)), [writing])
+
+    async def _open_file(self, path: str, *, truncate: bool) -> RotatingFile:
+        """Open a file for a log.
+
+        Raises OSError, and RpcError if another log has it under another name.
+        """
+        found = await self.outside.run(path, identity_of, path)
+        self._refuse_if_same(path, found)
+
+        def open_it() -> RotatingFile:
+            return RotatingFile(path, self.rotation, truncate=truncate)
+
+        file = await self.outside.run(path, open_it)
+        try:
+            self._refuse_if_same(path, file.identity if file.regular else None)
+        except RpcError:
+            await self.outside.run(path, file.close)
+            raise
+        return file
 
     @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)
     async def position(self, client: Client, args: protocol.PositionArgs) -> protocol.PositionRet:
         log = self.logs.get(args.path)
-        if log is None:
-            raise RpcError(
-                ErrorCode.INTERNAL_ERROR,
-                f"log {args.path} is not open",
-                domain=ErrorDomain.LOGGING,
-            )
-        await log.do(log.drain)
-        return protocol.PositionRet(Position(log.file.inode, log.file.position))
+        if log is not None:
+            with contextlib.suppress(LogClosed):
+                async with self.in_time(args.path):
+                    await log.do(log.drain)
+                return protocol.PositionRet(position_of(log))
+        raise RpcError(
+            ErrorCode.INTERNAL_ERROR, f"log {args.path} is not open", domain=ErrorDomain.LOGGING
+        )
 
     @serves(protocol.DOMAIN_READ_LOG_FILE, checks_flags=True)
     async def read(self, client: Client, args: protocol.ReadArgs) -> protocol.ReadRet:
@@ -119,42 +152,98 @@ class LogManagerDispatch:
                 f"{args.maxlen} bytes are too many for one reply: {protocol.READ_MAX} at most",
             )
         check_flags(protocol.DOMAIN_READ_LOG_FILE, args.flags)
+        path, backups = args.path, self.rotation.max_backups
         try:
-            piece = await run_blocking(
-                read_log, args.path, self.rotation.max_backups, args.position, args.maxlen
-            )
+            async with self.in_time(path):
+                piece = await self.outside.run(
+                    path, read_log, path, backups, args.position, args.maxlen
+                )
         except OSError as error:
-            raise _system_error(f"log {args.path} cannot be read", error) from error
+            raise _system_error(f"log {path} cannot be read", error) from error
         text = piece.data.replace(_NUL, _SUBSTITUTE).decode(errors="surrogateescape")
         return protocol.ReadRet(text)
 
     @serves(protocol.DOMAIN_APPEND_LOG_FILE)
     async def append(self, client: Client, args: protocol.AppendArgs) -> protocol.AppendRet:
         message = memoryview(args.message.encode(errors="surrogateescape"))
-        log = self.logs.get(args.path)
+        path = args.path
         try:
-            if log is not None:
-                await log.do(lambda: log.file.append(message))
-                log.grown()
-            else:
-                self._append_once(args.path, message)
+            async with self.in_time(path):
+                await self.outside.whole(self._in_order(path, lambda: self._append(path, message)))
         except WriteFailed as failure:
-            raise _system_error(f"log {args.path} cannot be written", failure.error) from failure
+            raise _system_error(f"log {path} cannot be written", failure.error) from failure
         except OSError as error:
-            raise _system_error(f"log {args.path} cannot be opened", error) from error
+            raise _system_error(f"log {path} cannot be opened", error) from error
         return protocol.AppendRet(0)
 
-    def _append_once(self, path: str, message: memoryview) -> None:
-        file = RotatingFile(path, self.rotation)
+    async def _append(self, path: str, message: memoryview) -> None:
+        """Add to a log, which may be open, also under another name. Raises OSError, WriteFailed."""
+        log = self.logs.get(path)
+        if log is not None and await self._append_to(log, message):
+            return
+        file = await self.outside.run(path, RotatingFile, path, self.rotation)
         try:
-            file.append(message)
+            log = self.log_of(file.identity) if file.regular else None
+            if log is None or not await self._append_to(log, message):
+                await self.outside.run(path, file.append, message)
         finally:
-            file.close()
+            await self.outside.run(path, file.close)
+
+    async def _append_to(self, log: OpenLog, message: memoryview) -> bool:
+        """Add to an open log; False if it was closed before. Raises WriteFailed."""
+        try:
+            await log.do(lambda: log.file.append(message))
+        except LogClosed:
+            return False
+        return True
+
+    async def _in_order(self, path: str, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Do something with a path after everything that was begun with it earlier."""
+        lock = self._paths.setdefault(path, asyncio.Lock())
+        async with lock:
+            return await work()
+
+    @contextlib.asynccontextmanager
+    async def in_time(self, path: str) -> AsyncIterator[None]:
+        """Refuse what is done in a `with` if the disk does not answer, so that workers are left for
+        others.
+
+        What was begun goes on. Where something hangs already, nothing more is begun.
+        Raises RpcError (OPERATION_TIMEOUT).
+        """
+        log = self.logs.get(path)
+        if self.outside.is_stuck(path, ANSWER_WITHIN) or (
+            log is not None and self.movers.is_stuck(log, ANSWER_WITHIN)
+        ):
+            raise _no_answer(path)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN) as limit:
+                yield
+        except TimeoutError as error:  # which may be the file system's own, too
+            if not limit.expired():
+                raise
+            raise _no_answer(path) from error
+
+    def _refuse_if_open(self, path: str) -> None:
+        if path in self.logs:
+            raise _is_open(path, self.logs[path])
+
+    def _refuse_if_same(self, path: str, identity: Identity | None) -> None:
+        log = None if identity is None else self.log_of(identity)
+        if log is not None:
+            raise _is_open(path, log)
+
+    def log_of(self, identity: Identity) -> OpenLog | None:
+        """The open log that is written to a file, whatever its path is called."""
+        for log in self.logs.values():
+            if log.file.identity == identity and log.file.regular:
+                return log
+        return None
 
     # Logs ----------------------------------------------------------------------------------------
 
     def keep(self, log: OpenLog) -> None:
-        """Take a log, which does not move any bytes yet, among the open ones."""
+        """Take a log among the open ones; it moves no bytes until its `start` is called."""
         self.logs[log.path] = log
         self._daemon.inhibit_shutdown()  # an automatic end would break the guest's pipe
 
@@ -164,13 +253,64 @@ class LogManagerDispatch:
         self._daemon.allow_shutdown()
         _log.info("log closed", path=log.path, guest=log.guest)
 
+    def open_files(self) -> set[Identity]:
+        """The files that are written to now. Called on threads, too."""
+        return {log.file.identity for log in list(self.logs.values())}
+
+    # Standing still ------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Move no bytes any more. Raises TimeoutError when a disk holds up what was begun."""
+        try:
+            async with asyncio.timeout(_FINISH):
+                await self.outside.finished()
+                await self.movers.pause()
+        except TimeoutError:
+            stuck = ", ".join(sorted({*self.outside.busy(), *self.movers.busy()}))
+            raise TimeoutError(
+                f"work that its disk holds up was not done in time: {stuck}"
+            ) from None
+
+    def resume(self) -> None:
+        """Move the bytes of all open logs; the counterpart of `pause`, and what follows a restart."""
+        for log in list(self.logs.values()):
+            log.start()
+        self.movers.resume()
+
     # The end -------------------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""
+        self.movers.resume()
         if self.logs:
-            endings = [asyncio.create_task(log.finish()) for log in list(self.logs.values())]
-            await asyncio.wait(endings, timeout=_FINISH)
+            endings = {
+                asyncio.create_task(log.finish()): log.path for log in list(self.logs.values())
+            }
+            _, late = await asyncio.wait(endings, timeout=_FINISH)
+            for ending in late:
+                _log.error(
+                    "log not finished, its disk does not answer and its pipe's content is lost",
+                    path=endings[ending],
+                )
+
+
+def position_of(log: OpenLog) -> Position:
+    """Where a log is written now, as far as that is known."""
+    return Position(log.file.inode, max(log.file.position, 0))
+
+
+def _no_answer(path: str) -> RpcError:
+    text = (
+        f"the disk of log {path} has not answered for {ANSWER_WITHIN:g} s; what was begun is done when"
+        " it does"
+    )
+    return RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.LOGGING)
+
+
+def _is_open(path: str, log: OpenLog) -> RpcError:
+    name = "" if log.path == path else f" as {log.path}"
+    text = f"log {path} is open already{name}, for guest {log.guest}"
+    return RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.LOGGING)
 
 
 def _system_error(what: str, error: OSError) -> RpcError:

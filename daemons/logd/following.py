@@ -7,30 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.logd.admin_protocol import RECORD_MAX, FollowRecord
-from aiovirt.daemons.logd.protocol import Position
-from aiovirt.daemons.logd.reading import Piece, read_log
-from aiovirt.rpc.server import Stream, run_blocking
+from aiovirt.daemons.logd.reading import Piece
+from aiovirt.daemons.logd.tailing import Tail
+from aiovirt.rpc.server import Stream
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.logd.openlog import OpenLog
-    from aiovirt.daemons.logd.rotating import Rotation
+    from aiovirt.daemons.logd.outside import Outside
 
 
 @dataclass(slots=True)
 class Follower:
     """Serves one stream.
 
-    log: the open log, or None for one that nobody writes to, which is read to its end. fresh: `position`
-    was nobody's, so that its file is not there does not mean that something was missed.
+    log: the open log, or None for one that nobody writes to, which is read to its end; tail: what
+    is read.
     """
 
     path: str
-    rotation: Rotation
     log: OpenLog | None
-    position: Position
-    fresh: bool
+    tail: Tail
+    outside: Outside
 
     async def serve(self, stream: Stream) -> None:
         """Send what there is and what comes, until the log is closed."""
@@ -49,24 +48,32 @@ class Follower:
         finally:
             if self.log is not None:
                 self.log.watchers.remove(grown.set)
+            # After a read that hangs, so that nobody waits for it.
+            closing = asyncio.ensure_future(self.outside.whole(self._close()))
+            closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _close(self) -> None:
+        await self.outside.run(self.path, self.tail.close)
 
     async def _send_some(self, stream: Stream) -> bool:
-        """Send the next record; whether there was one."""
+        """Send the next record; whether there was one.
+
+        It is read before there is room for it, and nobody waits meanwhile: a disk that hangs must
+        not keep the client's other streams waiting.
+        """
         async with stream.room():
-            piece = await self._read()
-            if not piece.data:
-                return False
-            gap = not piece.found and not self.fresh
-            self.position, self.fresh = piece.position, False
-            await stream.send(xdr.encode(FollowRecord(piece.position, gap, piece.data)))
-            return True
+            pass
+        piece = await self._read()
+        if not piece.data:
+            return False
+        async with stream.room():
+            await stream.send(xdr.encode(FollowRecord(piece.position, not piece.found, piece.data)))
+        return True
 
     async def _read(self) -> Piece:
-        """What stands at the position, as much as a record takes. Raises RpcError."""
+        """What comes next, as much as a record takes. Raises RpcError."""
         try:
-            return await run_blocking(
-                read_log, self.path, self.rotation.max_backups, self.position, RECORD_MAX
-            )
+            return await self.outside.run(self.path, self.tail.read, RECORD_MAX)
         except OSError as error:
             raise RpcError(
                 ErrorCode.SYSTEM_ERROR,

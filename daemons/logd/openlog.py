@@ -1,15 +1,15 @@
 """An open log: a pipe that a guest writes to, and the file that its bytes go to.
 
-As long as the disk is quick, bytes are moved by the event loop: one read and one write for each
-turn that a guest has, so that a guest that floods cannot keep the others waiting. When a write is
-slow or fails, that log alone leaves the loop: a task looks after it, whose reads and writes are made
-on a thread, until all is well again. So no guest's disk is ever another guest's trouble.
+The loop knows of a log what it is and how much went through it. All that is done with its pipe and
+its file is done by the thread that has it (see `movers`): steps, which move one turn's bytes, and
+jobs, which others ask for. So no guest's disk is ever another guest's trouble, nor the loop's.
 
 Nothing is read from a pipe that could not be written, except that a guest must not be stopped by a full
-disk: when its pipe is more than half full, the oldest bytes are given up, counted and reported.
+disk: when its pipe is more than half full, the oldest bytes are given up, counted and reported. So are
+those that cannot be written when the guest has let go of its pipe.
 
 Read and write, not splice(2): splice refuses files that are opened for appending, and without that a log
-that somebody else cut short would be continued behind a hole. It would not be quicker either, since
+that somebody else cut short would be continued after a hole. It would not be quicker either, since
 a file's pages are copied all the same.
 """
 
@@ -17,19 +17,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import fcntl
 import os
 import select
 import struct
 import termios
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.rotating import RotatingFile, WriteFailed
+from aiovirt.daemons.logd.stations import STEP, Buffer, Moved, Station
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import run_blocking
 
 _log = get_logger("daemons.logd.openlog")
 
@@ -37,45 +39,28 @@ T = TypeVar("T")
 
 #: Bytes that a pipe holds: what a guest can write while we are busy elsewhere.
 PIPE_SIZE: Final = 256 * 1024
-#: Bytes moved in one turn. Larger ones are no faster, and make others wait longer.
-_TURN: Final = 64 * 1024
-_BUFFER: Final = bytearray(_TURN)
-_VIEW: Final = memoryview(_BUFFER)
-_VIEWS: Final = [_BUFFER]
-
-#: A write that takes longer, in seconds, moves its log away from the loop.
-SLOW: Final = 0.02
-#: Quick writes in a row that bring it back.
-_QUICK_AGAIN: Final = 50
-#: Seconds between two tries of a write that failed.
-RETRY_AFTER: Final = 0.1
 #: Seconds over which a log's rate is taken, at least.
 _RATE_WINDOW: Final = 1.0
 
 
-class _Moved(enum.Enum):
-    """What came of one turn."""
-
-    QUICKLY = enum.auto()
-    SLOWLY = enum.auto()
-    NOTHING = enum.auto()  # the pipe is empty
-    FAILED = enum.auto()
-    ENDED = enum.auto()  # the pipe is empty and nobody can write to it any more
+class LogClosed(Exception):
+    """The log was closed before the job's turn came."""
 
 
 class OpenLog:
     """A guest's log between its opening and the moment when the guest lets go of its pipe.
 
-    pipe: the descriptor that is read; driver, uuid and guest say whose log it is; opened: epoch
-    seconds; received: bytes that came through the pipe; lost: those that were given up; waiting: those
-    that were read and could not be written yet; watchers: called after every move of bytes and
-    at the end. on_close is called once, when it is over.
+    pipe: the descriptor that is read, -1 after the end; driver, uuid and guest say whose log it is;
+    opened: epoch seconds; received: bytes that came through the pipe; lost: those that were given
+    up; waiting: those that were read and could not be written yet; watchers: called on the loop
+    after bytes were moved and at the end. on_close is called once on the loop, when it is over.
     """
 
     def __init__(
         self,
         file: RotatingFile,
         pipe: int,
+        movers: Movers,
         *,
         driver: str,
         uuid: bytes,
@@ -93,15 +78,20 @@ class OpenLog:
         self.waiting = b""
         self.watchers: list[Callable[[], None]] = []
         self.closed = False
+        self.station: Station | None = None  # whose thread looks after it; for `movers` only
+        self.device = file.identity.device
+        self._movers = movers
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
-        self._room = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+        self._jobs: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._room = PIPE_SIZE
         self._rate = 0.0
         self._rate_since = time.monotonic()
         self._rate_bytes = 0
         self._error: OSError | None = None
-        self._nurse: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._telling = False
+        self._ending = False
+        self._ended = asyncio.Event()
 
     @property
     def path(self) -> str:
@@ -113,91 +103,123 @@ class OpenLog:
         """Why its file cannot be written now, or empty."""
         return (self._error.strerror or str(self._error)) if self._error else ""
 
-    # The quick way -------------------------------------------------------------------------------
+    # On the loop ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to move bytes."""
-        if self.waiting:
-            self._leave_loop()
-        else:
-            self._loop.add_reader(self.pipe, self._readable)
+        """Begin to move bytes, if that has not begun.
 
-    def _readable(self) -> None:
-        try:
-            size = os.readv(self.pipe, _VIEWS)
-        except BlockingIOError:
+        What cannot begin costs this log, not others: the guest's pipe breaks, and an error is logged.
+        """
+        if self.station is not None or self.closed:
             return
-        if not size:
-            self.close()
-            return
-        start = time.monotonic()
-        self._count(size, start)
         try:
-            self.file.append(_VIEW[:size])
-        except WriteFailed as failure:
-            self._failed(failure, bytes(_VIEW[failure.done : size]))
-            self._leave_loop()
-        else:
-            if time.monotonic() - start > SLOW:
-                self._leave_loop()
-        if self.watchers:
-            self.grown()
+            for descriptor in (self.pipe, self.file.fileno()):
+                os.set_inheritable(descriptor, False)
+            self._room = fcntl.fcntl(self.pipe, fcntl.F_GETPIPE_SZ)
+            self._movers.add(self, due=time.monotonic() if self.waiting else None)
+        except (OSError, RuntimeError) as error:
+            _log.error("log cannot be served, its pipe is closed", path=self.path, error=str(error))
+            self.let_go()
+            threading.Thread(target=self.file.close, daemon=True).start()  # it may hang
 
-    def _leave_loop(self) -> None:
-        self._loop.remove_reader(self.pipe)
-        if self._nurse is None:
-            self._nurse = self._loop.create_task(self._look_after())
+    async def do(self, work: Callable[[], T]) -> T:
+        """Have the log's thread run `work`, which may use the file, and wait for it.
+
+        It is run in any case, even if nobody waits for it any more. Raises LogClosed when it is not.
+        """
+        if self.closed:
+            raise LogClosed
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.append((work, done))
+        self._movers.ask(self)
+        return await done
+
+    async def finish(self) -> None:
+        """Write what is in the pipe, then close; return when that is done."""
+        with contextlib.suppress(LogClosed):
+            await self.do(self._finish)
+        await self._ended.wait()
 
     def grown(self) -> None:
-        """Tell who watches this log that its file has more."""
+        """Tell who watches this log that its file has more, or that it is over."""
+        self._telling = False
         for watcher in list(self.watchers):
             watcher()
 
-    # The careful way -----------------------------------------------------------------------------
+    def rate(self) -> float:
+        """Bytes a second that came recently."""
+        now = time.monotonic()
+        return self._recent(now) if now - self._rate_since >= _RATE_WINDOW else self._rate
 
-    async def _look_after(self) -> None:
-        quick = 0
-        while quick < _QUICK_AGAIN and not self.closed:
-            async with self._turn:
-                moved = await run_blocking(self._move)
-            if self.watchers:
-                self.grown()
-            if moved is _Moved.ENDED:
-                self.close()
-                return
-            if moved is _Moved.FAILED:
-                await asyncio.sleep(RETRY_AFTER)
-            elif moved is _Moved.NOTHING:
-                await self._wait_for_more()
-            quick = 0 if moved in (_Moved.SLOWLY, _Moved.FAILED) else quick + 1
-        if not self.closed:
-            self._nurse = None
-            self._loop.add_reader(self.pipe, self._readable)
+    def _over(self) -> None:
+        self.closed = True
+        self._ended.set()
+        while self._jobs:
+            _deliver(self._jobs.popleft()[1], None, LogClosed())
+        self._on_close(self)
+        self.grown()
 
-    async def _wait_for_more(self) -> None:
-        ready = asyncio.Event()
-        self._loop.add_reader(self.pipe, ready.set)
+    # On its thread -------------------------------------------------------------------------------
+
+    def move(self, buffer: Buffer) -> Moved:
+        """Write what waits, or one step's bytes more."""
+        if self.waiting:
+            if not self._write_waiting():
+                return self._close() if self._is_deserted() else Moved.FAILED
+            self._tell()
+            return Moved.WELL
         try:
-            await ready.wait()
-        finally:
-            self._loop.remove_reader(self.pipe)
-
-    def _move(self) -> _Moved:
-        """Write what waits, then one turn's bytes more. Runs on a thread, one at a time."""
-        start = time.monotonic()
-        if self.waiting and not self._write_waiting():
-            return _Moved.FAILED if self._still_written() else _Moved.ENDED
-        try:
-            data = os.read(self.pipe, _TURN)
+            size = os.readv(self.pipe, buffer.list)
         except BlockingIOError:
-            return _Moved.NOTHING
-        if not data:
-            return _Moved.ENDED
-        self._count(len(data), start)
-        self.waiting = data
-        if not self._write_waiting():
-            return _Moved.FAILED
-        return _Moved.SLOWLY if time.monotonic() - start > SLOW else _Moved.QUICKLY
+            return Moved.WELL
+        if not size:
+            return self._close()
+        view = buffer.view
+        try:
+            self.file.append(view[:size])
+        except WriteFailed as failure:
+            self._failed(failure, bytes(view[failure.done : size]))
+        except BaseException:  # a mistake of ours: nobody knows how much was written
+            self.lost += size
+            raise
+        finally:
+            self._count(size)
+        self._tell()
+        return Moved.FAILED if self.waiting else Moved.WELL
+
+    def do_jobs(self, buffer: Buffer) -> Moved:
+        """Do what was asked for by `do`, in that order."""
+        while self._jobs and not self._ending:
+            work, done = self._jobs.popleft()
+            result, failure = None, None
+            try:
+                result = work()
+            except BaseException as error:  # it belongs to the one who awaits, whatever it is
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                self._loop.call_soon_threadsafe(_deliver, done, result, failure)
+        if self._ending:
+            return self._close()
+        self._tell()
+        return Moved.WAITING if self.waiting else Moved.WELL
+
+    def drain(self) -> None:
+        """Write what is in the pipe at this moment, and measure the file. Use it through `do`."""
+        left = self._filled()
+        if not self.waiting or self._write_waiting():
+            while left > 0:
+                data = os.read(self.pipe, min(left, STEP))
+                left -= len(data)
+                self._count(len(data))
+                self.waiting = data
+                if not data or not self._write_waiting():
+                    break
+        self.file.look()
+
+    def _finish(self) -> None:
+        self.drain()
+        self._give_up_rest()
+        self._ending = True
 
     def _write_waiting(self) -> bool:
         waiting, self.waiting = self.waiting, b""
@@ -217,44 +239,62 @@ class OpenLog:
             _log.error("log cannot be written", path=self.path, error=failure.error.strerror)
         self._error = failure.error
 
-    def _still_written(self) -> bool:
-        """After a failed write: keep the pipe from filling up; whether the guest has it open still."""
+    def _is_deserted(self) -> bool:
+        """After a failed write: keep the pipe from filling up; whether the guest has let go of it."""
         while self._filled() > self._room // 2:
             self.lost += len(self.waiting)
-            self.waiting = os.read(self.pipe, _TURN)
-            self._count(len(self.waiting), time.monotonic())
+            self.waiting = os.read(self.pipe, STEP)
+            self._count(len(self.waiting))
         poll = select.poll()
         poll.register(self.pipe, select.POLLIN)
-        return not any(events & select.POLLHUP for _, events in poll.poll(0))
+        if not any(events & select.POLLHUP for _, events in poll.poll(0)):
+            return False
+        self._give_up_rest()
+        return True
+
+    def _give_up_rest(self) -> None:
+        """Count as lost what is in the pipe and could not be written; nobody comes back for it."""
+        left = self._filled()
+        while left > 0 and (data := os.read(self.pipe, min(left, STEP))):
+            left -= len(data)
+            self._count(len(data))
+            if self.waiting:
+                self.waiting += data  # what is lost is one piece, the end
+            else:
+                self.waiting = data
+                self._write_waiting()
+
+    def _close(self) -> Moved:
+        self._ending = True
+        self.lost += len(self.waiting)
+        self.waiting = b""
+        if self.lost:
+            _log.error("bytes of a log were lost", path=self.path, lost=self.lost)
+        self.file.close()
+        return Moved.ENDED
+
+    def let_go(self) -> None:
+        """Close the pipe, after the file; a guest that still writes gets a broken pipe."""
+        pipe, self.pipe = self.pipe, -1
+        if pipe >= 0:
+            with contextlib.suppress(OSError):
+                os.close(pipe)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._over)
+
+    def _tell(self) -> None:
+        if self.watchers and not self._telling:
+            self._telling = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.grown)
 
     def _filled(self) -> int:
         """Bytes in the pipe."""
         counted: bytes = fcntl.ioctl(self.pipe, termios.FIONREAD, b"\0\0\0\0")
         return int(struct.unpack("i", counted)[0])
 
-    # For others ----------------------------------------------------------------------------------
-
-    async def do(self, work: Callable[[], T]) -> T:
-        """Run `work`, which reads or writes the file, while nobody else does; at once if it is quick."""
-        if self._nurse is None:
-            return work()
-        async with self._turn:
-            return await run_blocking(work)
-
-    def drain(self) -> None:
-        """Write what is in the pipe at this moment. Use it through `do`."""
-        left = self._filled()
-        while left > 0 and not self.waiting:
-            data = os.read(self.pipe, min(left, _TURN))
-            if not data:
-                return
-            left -= len(data)
-            self._count(len(data), time.monotonic())
-            self.waiting = data
-            if not self._write_waiting() and self._nurse is None:
-                self._loop.call_soon_threadsafe(self._leave_loop)
-
-    def _count(self, size: int, now: float) -> None:
+    def _count(self, size: int) -> None:
+        now = time.monotonic()
         if now - self._rate_since >= _RATE_WINDOW:
             self._rate = self._recent(now)
             self._rate_since, self._rate_bytes = now, 0
@@ -264,53 +304,14 @@ class OpenLog:
     def _recent(self, now: float) -> float:
         return self._rate_bytes / (now - self._rate_since)
 
-    def rate(self) -> float:
-        """Bytes a second that came of late."""
-        now = time.monotonic()
-        return self._recent(now) if now - self._rate_since >= _RATE_WINDOW else self._rate
 
-    async def pause(self) -> None:
-        """Move nothing until `start`; what a thread does now is done first."""
-        async with self._turn:
-            await self._dismiss_nurse()
-            self._loop.remove_reader(self.pipe)
-
-    async def finish(self) -> None:
-        """Write what is in the pipe, then close."""
-        async with self._turn:
-            if await self._dismiss_nurse():
-                await run_blocking(self.drain)
-            else:
-                self.drain()
-            self.close()
-
-    async def _dismiss_nurse(self) -> bool:
-        """End the task that looks after this log, if there is one; it must not have its turn."""
-        nurse = self._nurse
-        if nurse is None:
-            return False
-        nurse.cancel()
-        await asyncio.wait([nurse])
-        self._nurse = None
-        return True
-
-    def close(self) -> None:
-        """Let go of pipe and file; a guest that still writes gets a broken pipe.
-
-        Not while a thread works on them.
-        """
-        if self.closed:
-            return
-        self.closed = True
-        if self._nurse is None:
-            self._loop.remove_reader(self.pipe)
-        self.lost += len(self.waiting)
-        if self.lost:
-            _log.error("bytes of a log were lost", path=self.path, lost=self.lost)
-        os.close(self.pipe)
-        self.file.close()
-        self._on_close(self)
-        self.grown()
+def _deliver(done: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if done.done():  # nobody waits any more
+        return
+    if failure is not None:
+        done.set_exception(failure)
+    else:
+        done.set_result(result)
 
 
 def make_pipe() -> tuple[int, int]:

@@ -1,39 +1,52 @@
-"""Reading a log from a position on, across the files that rotation made of it.
+"""Reading a log from a position on, across the files that rotation made of it. On threads only.
 
 Source: libvirt's src/util/virrotatingfile.c (virRotatingFileReader).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from aiovirt.daemons.logd.protocol import Position
 from aiovirt.daemons.logd.rotating import backups
+from aiovirt.rpc.security.regular import open_regular
+
+#: The largest offset that the kernel takes.
+_OFFSET_MAX: Final = 2**63 - 1
 
 
 class Piece(NamedTuple):
-    """A piece of a log. position: the place behind it; found: whether the file was still there."""
+    """A piece of a log. position: the place after it; found: whether nothing before it was missed."""
 
     data: bytes
     position: Position
     found: bool
 
 
+class Opened(NamedTuple):
+    """A file of a log, open for reading."""
+
+    descriptor: int
+    inode: int
+
+
 def read_log(path: str, max_backups: int, position: Position, maxlen: int) -> Piece:
-    """At most `maxlen` bytes from `position` on.
+    """Read at most `maxlen` bytes from `position` on.
 
     When its file was rotated out of existence, or never was, that is from the start of the oldest one
-    that there is. Raises OSError, FileNotFoundError when there is none at all.
+    available. Raises OSError, FileNotFoundError when there is none at all.
     """
-    files = _open_all(path, max_backups)
+    files = open_chain(path, max_backups)
     try:
-        at = next((at for at, (_, inode) in enumerate(files) if inode == position.inode), None)
+        at = next((at for at, file in enumerate(files) if file.inode == position.inode), None)
         offset = position.offset if at is not None else 0
         pieces = []
         for descriptor, inode in files[at or 0 :]:
-            piece = _read(descriptor, offset, maxlen)
+            piece = read_at(descriptor, offset, maxlen)
             pieces.append(piece)
             maxlen -= len(piece)
             reached = Position(inode, offset + len(piece))
@@ -42,41 +55,42 @@ def read_log(path: str, max_backups: int, position: Position, maxlen: int) -> Pi
                 break
         return Piece(b"".join(pieces), reached, at is not None)
     finally:
-        for descriptor, _ in files:
-            os.close(descriptor)
+        close_all(files)
 
 
-def _open_all(path: str, max_backups: int) -> list[tuple[int, int]]:
-    """Descriptor and inode of every file that there is, from old to new.
+def open_chain(path: str, max_backups: int) -> list[Opened]:
+    """Open every file of a log that is there, from old to new, at least one.
 
     They are opened from new to old: a rotation in the middle then shows a file twice, never not at all.
+    Raises OSError, FileNotFoundError when there is none.
     """
-    files: dict[int, int] = {}
-    for name in (path, *backups(path, max_backups)):
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            _close(files)
-            raise
-        inode = os.fstat(descriptor).st_ino
-        if inode in files:
-            os.close(descriptor)
-        else:
-            files[inode] = descriptor
+    files: dict[int, Opened] = {}
+    try:
+        for name in (path, *backups(path, max_backups)):
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = open_regular(name)
+                inode = os.fstat(descriptor).st_ino
+                if inode in files:
+                    os.close(descriptor)
+                else:
+                    files[inode] = Opened(descriptor, inode)
+    except OSError:
+        close_all(files.values())
+        raise
     if not files:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return [(descriptor, inode) for inode, descriptor in reversed(files.items())]
+    return list(reversed(files.values()))
 
 
-def _close(files: dict[int, int]) -> None:
-    for descriptor in files.values():
-        os.close(descriptor)
+def close_all(files: Iterable[Opened]) -> None:
+    """Close files that were read; what close(2) says of them is of no interest."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            os.close(file.descriptor)
 
 
-def _read(descriptor: int, offset: int, maxlen: int) -> bytes:
-    """As many bytes as there are, at most `maxlen`."""
+def read_at(descriptor: int, offset: int, maxlen: int) -> bytes:
+    """Read as many bytes as there are, at most `maxlen`. Raises OSError."""
     if offset > _OFFSET_MAX:
         raise OSError(errno.EINVAL, f"no file reaches byte {offset}")
     pieces = []
@@ -88,7 +102,3 @@ def _read(descriptor: int, offset: int, maxlen: int) -> bytes:
         offset += len(piece)
         maxlen -= len(piece)
     return b"".join(pieces)
-
-
-#: The largest offset that the kernel takes.
-_OFFSET_MAX = 2**63 - 1

@@ -1,7 +1,15 @@
 """A log file that is rotated when it is full: PATH, then PATH.0, PATH.1 ... from new to old.
 
 What is written is in one file or the next, never in both and never in none: a file is renamed only
-between two writes, and whatever fails leaves a state in which the next write can go on.
+between two writes, and whatever fails leaves a state in which the next write can go on. A
+descriptor's number is given up before it is closed: close(2) may fail, and the number is somebody
+else's from then on.
+
+Everything here may hang with its disk, and is called on threads only, by one at a time for each
+file. The exceptions are `take_over` and what is only looked at: the attributes.
+
+Only regular files are rotated or removed. A log that is a device or a FIFO is written to, and left where
+it is.
 
 Source: libvirt's src/util/virrotatingfile.c.
 """
@@ -9,16 +17,24 @@ Source: libvirt's src/util/virrotatingfile.c.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
+import stat
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+from aiovirt.rpc.logs import get_logger
+
+_log = get_logger("daemons.logd.rotating")
 
 #: Bytes before the end of a full file in which a line's end is looked for, to break there.
 _LINE_MAX: Final = 80
 #: Not to wait: opening a FIFO that nobody reads would never return.
 _WRITE: Final = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE: Final = 0o600
+#: The position of a file that was not looked at yet.
+_UNKNOWN: Final = -1
 
 
 @dataclass(slots=True)
@@ -30,6 +46,28 @@ class Rotation:
 
     max_size: int
     max_backups: int
+
+
+class Identity(NamedTuple):
+    """What a file is, however its path is written: the numbers of its device and its inode."""
+
+    device: int
+    inode: int
+
+
+class Marks(NamedTuple):
+    """What a reader has to know of a file that is written.
+
+    inode: the newest file; all others since the log was opened. rotations: how often it was rotated;
+    removals: how often somebody removed it; cuts: how often somebody cut it short, and cut_at: where new
+    data began the last time, in bytes.
+    """
+
+    inode: int
+    rotations: int = 0
+    removals: int = 0
+    cuts: int = 0
+    cut_at: int = 0
 
 
 class WriteFailed(Exception):
@@ -44,60 +82,97 @@ class WriteFailed(Exception):
 class RotatingFile:
     """The file that a log is written to now.
 
-    path: of the newest file; inode: its number; position: its size in bytes; rotations: how often
-    it was rotated since it was opened.
+    path: of the newest file; identity: what it is; regular: whether it is a regular file, which alone is
+    rotated; position: its size in bytes, as far as it is known; marks: see there.
     """
 
-    __slots__ = ("_descriptor", "inode", "path", "position", "rotation", "rotations")
+    __slots__ = (
+        "_descriptor",
+        "identity",
+        "marks",
+        "path",
+        "position",
+        "regular",
+        "rotation",
+    )
 
     def __init__(self, path: str, rotation: Rotation, *, truncate: bool = False) -> None:
         """Open or make the file. truncate: remove it and its backups first. Raises OSError."""
         self.path = path
         self.rotation = rotation
-        self.rotations = 0
         if truncate:
             for old in (path, *backups(path, rotation.max_backups)):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(old)
-        self._descriptor, self.inode, self.position = _open(path)
+                if _movable(old):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(old)
+        self._descriptor, found = _open(path)
+        self.marks = Marks(found.st_ino)
+        self._take(found)
 
     @classmethod
     def take_over(
-        cls, path: str, rotation: Rotation, descriptor: int, rotations: int
+        cls,
+        path: str,
+        rotation: Rotation,
+        descriptor: int,
+        rotations: int,
+        *,
+        identity: Identity | None = None,
+        position: int = _UNKNOWN,
     ) -> RotatingFile:
-        """Write on to a file that an earlier program had open; only looks at it. Raises OSError."""
+        """Write on to a file that an earlier program had open. Nothing is looked at before a write."""
         file = cls.__new__(cls)
         file.path = path
         file.rotation = rotation
-        file.rotations = rotations
-        status = os.fstat(descriptor)
-        file._descriptor, file.inode, file.position = descriptor, status.st_ino, status.st_size
+        file.identity = identity = identity or Identity(0, 0)
+        file.position = position
+        file.regular = True  # until it is looked at
+        file.marks = Marks(identity.inode, rotations)
+        file._descriptor = descriptor
         return file
+
+    def _take(self, found: os.stat_result) -> None:
+        self.identity = Identity(found.st_dev, found.st_ino)
+        self.regular = stat.S_ISREG(found.st_mode)
+        self.position = found.st_size if self.regular else 0
+
+    @property
+    def rotations(self) -> int:
+        """How often it was rotated since it was opened."""
+        return self.marks.rotations
+
+    @property
+    def inode(self) -> int:
+        """The number of the newest file."""
+        return self.identity.inode
+
+    # Writing -------------------------------------------------------------------------------------
 
     def append(self, data: memoryview) -> None:
         """Write `data`, rotating where that is due. Raises WriteFailed."""
         done = 0
         size = len(data)
-        limit = self.rotation.max_size
         try:
+            self.look()
+            limit = self.rotation.max_size if self.regular else 0
             while done < size:
                 end = size
                 full = False
                 if limit and self.position + size - done > limit:
-                    end, full = self._cut(data, done, limit)
+                    end, full = self._cut_off(data, done, limit)
                 while done < end:
                     written = os.write(self._descriptor, data[done:end])
                     done += written
                     self.position += written
-                if full or (self.position == limit and done < size):
+                if full or (self.position == limit and limit and done < size):
                     self.rotate()
         except OSError as error:
             raise WriteFailed(done, error) from error
 
-    def _cut(self, data: memoryview, done: int, limit: int) -> tuple[int, bool]:
+    def _cut_off(self, data: memoryview, done: int, limit: int) -> tuple[int, bool]:
         """Up to where `data` goes into this file, and whether the file is full then anyhow.
 
-        It breaks behind the last line's end, if there is one near: lines should stay whole.
+        It breaks after the last line's end, if there is one near: lines should stay whole.
         """
         if self.position > limit:
             return done, True
@@ -106,34 +181,84 @@ class RotatingFile:
         line_end = bytes(data[start:end]).rfind(b"\n")
         return (end, False) if line_end < 0 else (start + line_end + 1, True)
 
+    def look(self) -> None:
+        """Look at the file before it is written: somebody may have cut it short, or removed it.
+
+        One that was removed is made anew, since what is written to a file without a name is lost.
+        Raises OSError when that fails.
+        """
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:  # a disk that has gone: the write will say so, too
+            return
+        if self.position == _UNKNOWN or not self.identity.inode:
+            self.marks = self.marks._replace(inode=found.st_ino)
+            self._take(found)
+        if not self.regular:
+            return
+        if not found.st_nlink:
+            descriptor, found = _open(self.path)
+            self._turn_to(descriptor, found, removals=1)
+            _log.warning("log was removed and is made anew", path=self.path)
+        elif found.st_size != self.position:
+            if found.st_size < self.position:
+                cuts = self.marks.cuts + 1
+                self.marks = self.marks._replace(cuts=cuts, cut_at=found.st_size)
+            self.position = found.st_size
+
+    # Rotating ------------------------------------------------------------------------------------
+
     def rotate(self) -> None:
         """Turn to a new, empty file; the old one becomes the first backup. Raises OSError.
 
         When it fails, the old file is written on, under whatever name it has.
         """
-        if self.rotation.max_backups == 0:
+        if not self.regular:
+            raise OSError(errno.EINVAL, "only a regular file is rotated", self.path)
+        names = [self.path, *backups(self.path, self.rotation.max_backups)]
+        there = [_movable(name) for name in names]
+        if False in there:
+            name = names[there.index(False)]
+            raise OSError(errno.EEXIST, f"{name} is not a regular file, so it is not moved", name)
+        if len(names) == 1:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-        elif os.path.lexists(self.path):  # else it was moved already, and only opening failed
-            names = [self.path, *backups(self.path, self.rotation.max_backups)]
+        elif there[0]:  # else it was moved already, and only opening failed
             # ext4 writes a file to the disk at once that is renamed over another one (auto_da_alloc).
             with contextlib.suppress(OSError):
                 os.unlink(names[-1])
             for newer, older in reversed(list(itertools.pairwise(names))):
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(newer, older)
-        descriptor, self.inode, self.position = _open(self.path)
-        os.close(self._descriptor)
-        self._descriptor = descriptor
-        self.rotations += 1
+        descriptor, found = _open(self.path)
+        if not stat.S_ISREG(found.st_mode):
+            _close(descriptor, self.path)
+            raise OSError(errno.EEXIST, "its place was taken by a device or a FIFO", self.path)
+        self._turn_to(descriptor, found, rotations=1)
+
+    def _turn_to(
+        self, descriptor: int, found: os.stat_result, *, rotations: int = 0, removals: int = 0
+    ) -> None:
+        """Write to another file from now on. The old number is not used again, whatever close says."""
+        old, self._descriptor = self._descriptor, descriptor
+        marks = self.marks
+        self.marks = Marks(
+            found.st_ino, marks.rotations + rotations, marks.removals + removals, marks.cuts
+        )
+        self._take(found)
+        _close(old, self.path)
+
+    # The end -------------------------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """The descriptor that is written to."""
+        """The descriptor that is written to; -1 after the end."""
         return self._descriptor
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file; a second call does nothing. An error is logged, for nothing is left to do."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            _close(descriptor, self.path)
 
 
 def backups(path: str, count: int) -> list[str]:
@@ -141,17 +266,49 @@ def backups(path: str, count: int) -> list[str]:
     return [f"{path}.{number}" for number in range(count)]
 
 
-def _open(path: str) -> tuple[int, int, int]:
-    """Open for appending: descriptor, inode and size."""
+def identity_of(path: str) -> Identity | None:
+    """What a path leads to; None if it leads nowhere. Raises OSError when that cannot be known."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Identity(found.st_dev, found.st_ino)
+
+
+def _movable(path: str) -> bool | None:
+    """Whether the file of this name may be renamed or removed; None if there is none. Raises OSError.
+
+    A link may be, as with libvirt, unless it leads to something that is not a regular file.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return True
+    return stat.S_ISREG(found.st_mode)
+
+
+def _open(path: str) -> tuple[int, os.stat_result]:
+    """Open for appending: a descriptor, and what it is."""
     descriptor = os.open(path, _WRITE, _MODE)
     try:
-        return _measured(descriptor)
+        return descriptor, os.fstat(descriptor)
     except OSError as error:
-        os.close(descriptor)
+        _close(descriptor, path)
         raise OSError(error.errno, error.strerror, path) from None
 
 
-def _measured(descriptor: int) -> tuple[int, int, int]:
-    """Descriptor, inode and size."""
-    inode = os.fstat(descriptor).st_ino
-    return descriptor, inode, os.lseek(descriptor, 0, os.SEEK_END)
+def _close(descriptor: int, path: str) -> None:
+    """Close a number that nobody uses any more. An error says that an earlier write came to nothing."""
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        _log.error(
+            "log file closed with an error, its last bytes may be missing",
+            path=path,
+            error=error.strerror,
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aiovirt.daemons.logd.sizes import Size
 from aiovirt.daemons.runtime.settings.catalogue import daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
     SIZE_MAX,
@@ -23,7 +24,7 @@ ROTATION = (
     Setting(
         name="max_size",
         group="Logs of guests",
-        kind=Integer(0, SIZE_MAX),
+        kind=Size(SIZE_MAX),
         default=2 * 1024 * 1024,
         change=Live("logs", "max_size"),
         doc="Size of a guest's log in bytes at which it is rotated. 0 switches rotation off.",
@@ -52,8 +53,8 @@ ROTATION = (
         default="/var/log/libvirt",
         in_rundir="log",
         change=Live("logs", "log_root"),
-        doc="Folder whose folders are searched for old logs: NAME.log, NAME.log.0 and so on. Every such"
-        " file may be removed. Later versions of libvirt have this setting, too.",
+        doc="Folder that is searched for old logs, with its folders: NAME.log, NAME.log.0 and so on."
+        " Every such file may be removed. Later versions of libvirt have this setting, too.",
     ),
 )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from aiovirt.daemons.logd.dispatch import LogManagerDispatch
 from aiovirt.daemons.logd.openlog import OpenLog
-from aiovirt.daemons.logd.rotating import RotatingFile
+from aiovirt.daemons.logd.rotating import Identity, RotatingFile
 from aiovirt.rpc.server.restart import Keep
 
 # Texts come from the wire and need not be UTF-8: they travel as bytes.
@@ -18,7 +16,8 @@ _ERRORS = "surrogateescape"
 class LogState(msgspec.Struct):
     """One open log: the descriptors of its file and its pipe, whose it is, and what was counted.
 
-    waiting: bytes that were read from the pipe and could not be written.
+    waiting: bytes that were read from the pipe and could not be written; device, inode and
+    position: of the file, so that the next program need not look, -1 where that is not known.
     """
 
     path: bytes
@@ -32,6 +31,9 @@ class LogState(msgspec.Struct):
     lost: int
     rotations: int
     waiting: bytes = b""
+    device: int = 0
+    inode: int = 0
+    position: int = -1
 
 
 class LogsState(msgspec.Struct):
@@ -42,15 +44,13 @@ class LogsState(msgspec.Struct):
 
 def save(service: LogManagerDispatch, keep: Keep) -> LogsState:
     """Write down the open logs of a paused service."""
-    return LogsState([_save_log(log, keep) for log in service.logs.values()])
+    return LogsState([_save_log(log, keep) for log in service.logs.values() if log.pipe >= 0])
 
 
-def restore(service: LogManagerDispatch, state: LogsState) -> list[OpenLog]:
-    """Have the logs again that `save` wrote down; they move no bytes until they are started."""
-    logs = [_restore_log(service, saved) for saved in state.logs]
-    for log in logs:
-        service.keep(log)
-    return logs
+def restore(service: LogManagerDispatch, state: LogsState) -> None:
+    """Have the logs that `save` wrote down, without touching their descriptors: see `OpenLog.start`."""
+    for saved in state.logs:
+        service.keep(_restore_log(service, saved))
 
 
 def _save_log(log: OpenLog, keep: Keep) -> LogState:
@@ -66,18 +66,25 @@ def _save_log(log: OpenLog, keep: Keep) -> LogState:
         lost=log.lost,
         rotations=log.file.rotations,
         waiting=log.waiting,
+        device=log.file.identity.device,
+        inode=log.file.identity.inode,
+        position=log.file.position if log.file.regular else -1,
     )
 
 
 def _restore_log(service: LogManagerDispatch, state: LogState) -> OpenLog:
-    for descriptor in (state.file, state.pipe):
-        os.set_inheritable(descriptor, False)
     file = RotatingFile.take_over(
-        state.path.decode(errors=_ERRORS), service.rotation, state.file, state.rotations
+        state.path.decode(errors=_ERRORS),
+        service.rotation,
+        state.file,
+        state.rotations,
+        identity=Identity(state.device, state.inode),
+        position=state.position,
     )
     log = OpenLog(
         file,
         state.pipe,
+        service.movers,
         driver=state.driver.decode(errors=_ERRORS),
         uuid=state.uuid,
         guest=state.guest.decode(errors=_ERRORS),

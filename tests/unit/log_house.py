@@ -57,6 +57,11 @@ class LogHouse:
         self.pipes.append(pipe)
         return result.position, pipe
 
+    def texts(self) -> list[str]:
+        """What is in the log's files, from old to new."""
+        files = [Path(f"{self.path}{end}") for end in (".1", ".0", "")]
+        return [file.read_text() for file in files if file.exists()]
+
     def let_go(self, pipe: int) -> None:
         """Close a pipe, as a guest that ends."""
         self.pipes.remove(pipe)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.admin.client import MissingProgram
 from aiovirt.daemons.logd import admin_protocol
+from aiovirt.daemons.logd import client as client_module
 from aiovirt.daemons.logd.client import Followed, LogAdmin, Position
+from aiovirt.daemons.logd.reading import Piece
+from aiovirt.daemons.logd.tailing import Tail
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
@@ -81,6 +85,27 @@ async def test_more_logs_than_one_answer_holds(
     for path in paths:
         await house.open(path)
     assert [log.path for log in await logs.list()] == sorted(paths)
+
+
+async def test_logs_with_long_names_are_listed_in_as_many_answers_as_they_need(
+    house: LogHouse, logs: LogAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    call = admin_client.Connection.call
+
+    async def count(self: object, procedure: Any, args: Any) -> Any:
+        calls.append(procedure)
+        return await call(self, procedure, args)  # type: ignore[arg-type]  # a connection it is
+
+    monkeypatch.setattr(admin_client.Connection, "call", count)
+    paths = [f"{house.path}-{number:02}" for number in range(12)]
+    for path in paths:
+        await house.open(path)
+        # Two of them would not fit into a message of 32 MiB together with a third.
+        house.service.logs[path].guest = "g" * (4 << 20)
+        house.service.logs[path].driver = "d" * (4 << 20)
+    assert [log.path for log in await logs.list()] == paths
+    assert calls.count(admin_protocol.LOG_LIST) == 12
 
 
 async def test_what_the_command_says(house: LogHouse) -> None:
@@ -207,6 +232,106 @@ async def test_what_was_rotated_away_meanwhile_is_told(house: LogHouse, logs: Lo
         await reader.until(b"234")
         assert followed.gaps == 1
     os.close(kept)
+
+
+async def test_a_log_that_was_cut_short_is_followed_and_the_gap_told(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    _, pipe = await house.open()
+    async with logs.follow(house.path) as first:
+        before = Reader(first)
+        os.write(pipe, b"before\n" * 20)
+        await before.until(b"before\n" * 20)
+        os.truncate(house.path, 0)
+        async with logs.follow(house.path) as second:
+            assert second.position.offset == 0
+            after = Reader(second)
+            os.write(pipe, b"after\n" * 40)
+            await after.until(b"after\n" * 40)
+            await before.until(b"before\n" * 20 + b"after\n" * 40)
+            assert (first.gaps, second.gaps) == (1, 0)
+            after.reading.cancel()
+        before.reading.cancel()
+
+
+async def test_a_log_that_was_removed_is_followed_and_the_gap_told(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"old\n")
+    await logs.rotate(house.path)
+    async with logs.follow(house.path) as followed:
+        reader = Reader(followed)
+        os.write(pipe, b"one\n")
+        await reader.until(b"one\n")
+        house.file.unlink()
+        os.write(pipe, b"two\n")
+        await reader.until(b"one\ntwo\n")
+        assert followed.gaps == 1
+        assert house.file.read_bytes() == b"two\n", "it has its name again"
+        reader.reading.cancel()
+
+
+async def test_a_disk_that_hangs_for_one_follower_keeps_its_clients_other_streams_going(
+    house: LogHouse, logs: LogAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    stuck = house.folder / "stuck.log"
+    stuck.write_text("text")
+    gate, read, waits = threading.Event(), Tail.read, []
+
+    def wait(self: Tail, maxlen: int) -> Piece:
+        if self._path == str(stuck):
+            waits.append(1)
+            gate.wait(10)
+        return read(self, maxlen)
+
+    monkeypatch.setattr(Tail, "read", wait)
+    async with (
+        logs.follow(str(stuck), from_oldest=True) as hanging,
+        logs.follow(house.path) as followed,
+    ):
+        await eventually(lambda: waits)
+        reader = Reader(followed)
+        os.write(pipe, b"line\n")
+        await reader.until(b"line\n")
+        gate.set()
+        assert [data async for data in hanging] == [b"text"]
+        reader.reading.cancel()
+
+
+@pytest.mark.xfail(
+    strict=False,
+    reason="the calling side does not read on while a call waits and a stream is full",
+)
+async def test_a_call_while_a_log_is_followed_is_answered_though_much_waits(
+    house: LogHouse, logs: LogAdmin
+) -> None:
+    house.service.rotation.max_size = 0
+    _, pipe = await house.open()
+    writing = asyncio.create_task(asyncio.to_thread(_write_all, pipe, 8 << 20))
+    async with logs.follow(house.path, from_oldest=True) as followed:
+        async for _ in followed:
+            await eventually(lambda: house.file.stat().st_size == 8 << 20)
+            await eventually(lambda: followed._stream.is_full)
+            async with asyncio.timeout(PATIENCE / 5):
+                assert len(await logs.list()) == 1
+            break
+    await writing
+
+
+async def test_a_follower_leaves_a_daemon_that_does_not_answer(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "GOODBYE", 0.05)
+    await house.open()
+    async with admin_client.connect(house.uri) as connection:
+        followed = LogAdmin(connection).follow(house.path)
+        async with asyncio.timeout(PATIENCE):
+            async with followed:
+                (client,) = house.daemon.servers["admin"].registry
+                client.pause(1)  # as if the daemon had been stopped
+        client.resume(1)
 
 
 async def test_a_follower_that_does_not_read_stops_nobody(house: LogHouse, logs: LogAdmin) -> None:

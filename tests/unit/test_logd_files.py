@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,6 +147,197 @@ def test_nothing_is_lost_or_doubled_whatever_is_written(
         assert b"".join(_all(path, 32)) == whole
         assert not size or max(map(len, _all(path, 32))) <= size
         assert file.position == path.stat().st_size
+    file.close()
+
+
+# Others' hands on a file --------------------------------------------------------------------------
+
+
+def test_a_file_that_was_cut_short_is_continued_at_its_new_end(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(100, 3))
+    _write(file, b"a" * 60)
+    os.truncate(path, 0)
+    _write(file, b"b" * 60)
+    assert _all(path, 3) == [b"b" * 60], "its size is what it is, so that it is not rotated early"
+    assert file.position == 60
+    assert (file.marks.cuts, file.marks.cut_at) == (1, 0)
+    file.close()
+
+
+def test_a_file_that_was_removed_is_made_anew(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(0, 3))
+    _write(file, b"before")
+    path.unlink()
+    _write(file, b"after")
+    assert path.read_bytes() == b"after"
+    assert file.position == 5
+    file.close()
+
+
+def test_what_others_add_counts_for_the_size(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, b"a" * 5)
+    with path.open("ab") as other:
+        other.write(b"b" * 5)
+    _write(file, b"c")
+    assert _all(path, 3) == [b"aaaaabbbbb", b"c"]
+    file.close()
+
+
+# Numbers of descriptors ---------------------------------------------------------------------------
+
+
+def _failing_close(closed: list[int]) -> Callable[[int], None]:
+    """As close(2) with a delayed write error: the number is free, and there is an error."""
+    close = os.close
+
+    def fail(descriptor: int) -> None:
+        closed.append(descriptor)
+        close(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    return fail
+
+
+@pytest.mark.parametrize("turn", ["rotated", "removed"])
+def test_a_number_is_never_used_after_close_though_that_fails(
+    path: Path, monkeypatch: pytest.MonkeyPatch, turn: str
+) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, b"a" * 10)
+    closed: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", _failing_close(closed))
+        if turn == "removed":
+            path.unlink()
+        _write(file, b"b" * 10)
+    victim, writing = os.pipe()  # one of them gets the number that was closed
+    assert closed[0] in (victim, writing)
+    _write(file, b"c" * 10)
+    assert closed[0] != file.fileno()
+    os.set_blocking(victim, False)
+    with pytest.raises(BlockingIOError):
+        os.read(victim, 100)
+    wanted = {"rotated": [b"a" * 10, b"b" * 10, b"c" * 10], "removed": [b"b" * 10, b"c" * 10]}
+    assert _all(path, 3) == wanted[turn]
+    for descriptor in (victim, writing):
+        os.close(descriptor)
+    file.close()
+
+
+def test_an_end_that_fails_is_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    closed: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", _failing_close(closed))
+        file.close()
+        file.close()
+    assert len(closed) == 1
+    assert file.fileno() == -1
+
+
+# What is not a regular file ----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _read_fifo(path: Path) -> Iterator[int]:
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield reading
+    os.close(reading)
+
+
+def test_a_fifo_is_written_to_and_not_rotated(path: Path) -> None:
+    with _read_fifo(path) as reading:
+        file = RotatingFile(str(path), Rotation(10, 2), truncate=True)
+        _write(file, b"a" * 10, b"b" * 10, b"c" * 10)
+        with pytest.raises(OSError, match="only a regular file is rotated"):
+            file.rotate()
+        assert stat.S_ISFIFO(path.stat().st_mode)
+        assert os.read(reading, 100) == b"a" * 10 + b"b" * 10 + b"c" * 10
+        assert [one.name for one in path.parent.iterdir()] == [path.name]
+        file.close()
+
+
+def test_a_fifo_that_nobody_reads_is_refused_at_once(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="No such device"):
+        RotatingFile(str(path), Rotation(10, 2))
+
+
+@pytest.mark.parametrize("where", ["", ".0", ".1"])
+def test_what_is_not_a_regular_file_is_not_moved(path: Path, where: str) -> None:
+    file = RotatingFile(str(path), Rotation(10, 2))
+    _write(file, b"a" * 10)
+    if not where:
+        path.unlink()
+        path.with_name("other").write_bytes(b"")  # so that the inode is not used again
+    with _read_fifo(Path(f"{path}{where}")) as reading:
+        with pytest.raises(OSError, match="is not a regular file, so it is not moved"):
+            file.rotate()
+        assert stat.S_ISFIFO(os.stat(f"{path}{where}").st_mode)
+        assert os.read(reading, 1) == b"", "nobody has opened it for writing"
+    file.close()
+
+
+def test_a_link_is_renamed_as_libvirt_does_unless_it_leads_to_a_device(path: Path) -> None:
+    target = path.with_name("target")
+    path.symlink_to(target)
+    file = RotatingFile(str(path), Rotation(10, 2))
+    _write(file, b"a" * 10, b"b")
+    assert (target.read_bytes(), path.read_bytes()) == (b"a" * 10, b"b")
+    file.close()
+    null = path.with_name("null.log")
+    null.symlink_to("/dev/null")
+    file = RotatingFile(str(null), Rotation(10, 2), truncate=True)
+    _write(file, b"a" * 10, b"b" * 10)
+    assert os.readlink(null) == "/dev/null"
+    file.close()
+
+
+def test_a_fifo_is_never_read_as_a_log(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="it is a FIFO, not a regular file"):
+        read_log(str(path), 3, Position(0, 0), 100)
+
+
+# After a restart ----------------------------------------------------------------------------------
+
+
+def test_a_file_is_taken_over_without_being_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = RotatingFile(str(path), Rotation(10, 3))
+    _write(first, b"a" * 8)
+
+    def refuse(*_: object) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", refuse)
+        file = RotatingFile.take_over(
+            str(path),
+            first.rotation,
+            first.fileno(),
+            2,
+            identity=first.identity,
+            position=first.position,
+        )
+        assert (file.position, file.inode, file.rotations) == (8, first.inode, 2)
+        _write(file, b"b")  # a disk that answers nothing else may still be written to
+    _write(file, b"c" * 4)
+    assert _all(path, 3) == [b"a" * 8 + b"b" + b"c", b"ccc"]
+    assert file.rotations == 3
+    file.close()
+
+
+def test_a_document_that_does_not_say_where_a_file_ends_is_read_too(path: Path) -> None:
+    first = RotatingFile(str(path), Rotation(10, 3))
+    _write(first, b"a" * 8)
+    file = RotatingFile.take_over(str(path), first.rotation, first.fileno(), 0)
+    _write(file, b"b" * 4)
+    assert _all(path, 3) == [b"a" * 8 + b"bb", b"bb"]
+    assert file.marks.cuts == 0
     file.close()
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from aiovirt.daemons.logd import dispatch as dispatch_module
 from aiovirt.daemons.logd import protocol
+from aiovirt.daemons.logd import state as state_module
 from aiovirt.daemons.logd.component import Ageing, LogsComponent
+from aiovirt.daemons.logd.dispatch import LogManagerDispatch
 from aiovirt.daemons.logd.protocol import OpenFlags, Position
+from aiovirt.daemons.logd.rotating import RotatingFile, Rotation
+from aiovirt.rpc.client import connect_unix
+from aiovirt.rpc.server import Daemon
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
@@ -122,4 +130,229 @@ async def test_settings_change_open_logs(house: LogHouse) -> None:
     _, pipe = await house.open()
     LogsComponent(house.service, Ageing("", 0)).apply({"max_size": 5})
     os.write(pipe, b"12345678")
-    await eventually(lambda: house.file.read_bytes() == b"678")
+    await eventually(lambda: house.texts() == ["12345", "678"])
+
+
+# One file, one log ---------------------------------------------------------------------------------
+
+
+async def test_an_open_log_is_not_opened_under_another_name(house: LogHouse) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"precious\n")
+    (house.folder / "link").symlink_to(house.folder)
+    for path in (f"{house.folder}//guest.log", f"{house.folder}/link/guest.log"):
+        for flags in (0, int(OpenFlags.TRUNCATE)):
+            with pytest.raises(RpcError, match=f"is open already as {house.path}, for guest web"):
+                await house.open(path, flags)
+    await eventually(lambda: house.file.read_bytes() == b"precious\n")
+
+
+async def test_adding_under_another_name_adds_to_the_open_log(house: LogHouse) -> None:
+    _, pipe = await house.open()
+    house.service.rotation.max_size = 10
+    for number in range(4):
+        os.write(pipe, b"%04d\n" % number)
+        args = protocol.AppendArgs("t", GUEST, f"{house.folder}//guest.log", "abcd\n", 0)
+        await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+        await house.call(protocol.DOMAIN_APPEND_LOG_FILE, args)
+    assert house.texts() == [f"{n:04}\nabcd\n" for n in (1, 2, 3)]
+
+
+def _position(house: LogHouse) -> protocol.PositionArgs:
+    return protocol.PositionArgs(house.path, 0)
+
+
+async def test_calls_for_one_path_are_done_in_their_order(house: LogHouse) -> None:
+    house.service.rotation.max_size = 100
+    lines = [f"line {number:03}\n" for number in range(25)]
+    async with connect_unix(house.socket) as connection:
+        await asyncio.gather(
+            *(
+                connection.call(
+                    protocol.DOMAIN_APPEND_LOG_FILE,
+                    protocol.AppendArgs("t", GUEST, house.path, line, 0),
+                )
+                for line in lines
+            )
+        )
+    assert "".join(house.texts()) == "".join(lines)
+
+
+# Disks that hang -----------------------------------------------------------------------------------
+
+
+class Gate:
+    """Has the opening of files hang until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate = threading.Event()
+        self.waits = 0
+        open_file = RotatingFile.__init__
+
+        def wait(*args: object, **more: object) -> None:
+            self.waits += 1
+            self.gate.wait(10)
+            open_file(*args, **more)  # type: ignore[arg-type]  # whatever they are
+
+        monkeypatch.setattr(RotatingFile, "__init__", wait)
+
+
+async def test_while_one_log_is_opened_others_are_served(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    gate = Gate(monkeypatch)
+    opening = asyncio.create_task(house.open(f"{house.path}.slow"))
+    await eventually(lambda: gate.waits)
+    os.write(pipe, b"quick\n")
+    found = await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    assert found.position.offset == 6
+    gate.gate.set()
+    await opening
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_log_whose_client_went_while_it_was_opened_is_closed_again(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    gate = Gate(monkeypatch)
+    args = protocol.OpenArgs("test", GUEST, house.path, 0)
+    before = len(os.listdir("/proc/self/fd"))
+    connection = await connect_unix(house.socket)
+    opening = asyncio.create_task(
+        connection.call_for_descriptors(protocol.DOMAIN_OPEN_LOG_FILE, args)
+    )
+    await eventually(lambda: gate.waits)
+    if not late:
+        connection.abort()
+        await eventually(lambda: not len(house.server.registry))
+    gate.gate.set()
+    if late:
+        (pipe,) = (await opening)[1]
+        connection.abort()
+        os.close(pipe)
+    else:
+        with pytest.raises(Exception, match=r"closed|lost|aborted"):
+            await opening
+    await eventually(lambda: not house.service.logs and not house.service.outside.busy())
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    await house.open()
+
+
+async def test_a_pause_waits_for_what_hangs_and_then_says_what_it_is(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(dispatch_module, "_FINISH", 0.05)
+    opening = asyncio.create_task(house.open(f"{house.path}.slow"))
+    await eventually(lambda: gate.waits)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match=r"not done in time: .*guest\.log\.slow$"):
+            await house.service.pause()
+        house.service.resume()
+        os.write(pipe, b"x")
+    await eventually(lambda: house.file.read_bytes() == b"xx")
+    gate.gate.set()
+    await opening
+    await house.service.pause()
+    house.service.resume()
+
+
+async def test_calls_about_a_disk_that_does_not_answer_leave_workers_for_others(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    (house.folder / "elsewhere").mkdir()
+    gate = Gate(monkeypatch)
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", 0.3)
+    paths = [f"{house.folder}/elsewhere/{number}.log" for number in range(30)]
+    calls = [asyncio.create_task(house.open(path)) for path in paths]
+    await eventually(lambda: gate.waits)
+    await asyncio.wait(calls)
+    for one in calls:
+        with pytest.raises(RpcError, match=r"has not answered for 0\.3 s") as refusal:
+            await one
+        assert refusal.value.code == ErrorCode.OPERATION_TIMEOUT
+    begun = gate.waits
+    with pytest.raises(RpcError, match="has not answered"):
+        await house.open(f"{house.folder}/elsewhere/another.log")
+    assert gate.waits == begun, "no further thread is given to that folder"
+    os.write(pipe, b"line\n")
+    found = await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    assert found.position.offset == 5
+    gate.gate.set()
+    await eventually(lambda: not house.service.outside.busy())
+    await eventually(lambda: list(house.service.logs) == [house.path])
+    await house.open(paths[0])
+
+
+async def test_calls_about_a_log_whose_thread_hangs_are_given_up_and_then_refused(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.open()
+    log, gate = house.service.logs[house.path], threading.Event()
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", 0.05)
+    hanging = asyncio.create_task(log.do(lambda: gate.wait(10)))
+    for _ in range(3):
+        with pytest.raises(RpcError, match="has not answered"):
+            await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    gate.set()
+    await hanging
+    await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+
+
+# Restart -------------------------------------------------------------------------------------------
+
+
+async def test_what_is_restored_is_not_looked_at_until_it_goes_on(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, pipe = await house.open()
+    os.write(pipe, b"before ")
+    await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    await house.service.pause()
+    kept: list[int] = []
+
+    def keep(descriptor: int) -> int:
+        kept.append(os.dup(descriptor))  # as the next program would have it
+        return kept[-1]
+
+    saved = state_module.save(house.service, keep)
+    rotation = Rotation(1000, 2)
+    rehearsed = LogManagerDispatch(Daemon("rehearsal"), rotation)
+    with monkeypatch.context() as patched:
+        for name in ("fstat", "set_inheritable", "open", "read", "write", "close"):
+            patched.setattr(os, name, _refuse)
+        state_module.restore(rehearsed, saved)
+    (log,) = rehearsed.logs.values()
+    assert (log.received, log.file.position) == (7, 7)
+    os.write(pipe, b"after")
+    rehearsed.resume()
+    rehearsed.resume()  # a second one reads nothing twice
+    await eventually(lambda: house.file.read_bytes() == b"before after")
+    await rehearsed.finish()
+    house.service.resume()
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("something outside this process was touched")
+
+
+async def test_a_log_that_cannot_be_taken_over_costs_itself_only(house: LogHouse) -> None:
+    pipes = [(await house.open(f"{house.path}.{name}"))[1] for name in "abc"]
+    await house.service.pause()
+    saved = state_module.save(house.service, lambda descriptor: os.dup(descriptor))
+    os.close(saved.logs[1].file)
+    saved.logs[1].file = 99_999
+    taken = LogManagerDispatch(Daemon("next"), Rotation(1000, 2))
+    state_module.restore(taken, saved)
+    taken.resume()
+    await eventually(lambda: len(taken.logs) == 2)
+    for pipe in (pipes[0], pipes[2]):
+        os.write(pipe, b"line\n")
+    for name in "ac":
+        path = house.folder / f"guest.log.{name}"
+        await eventually(lambda path=path: path.read_bytes() == b"line\n")
+    await taken.finish()
+    house.service.resume()
