@@ -7,7 +7,6 @@ add a setting, add it here and run `python -m aiovirt.daemons.runtime.settings w
 
 from __future__ import annotations
 
-from aiovirt.daemons.logd.sizes import Size
 from aiovirt.daemons.runtime.settings.declaration import (
     INT_MAX,
     SIZE_MAX,
@@ -23,6 +22,7 @@ from aiovirt.daemons.runtime.settings.declaration import (
     Texts,
     Value,
 )
+from aiovirt.daemons.runtime.settings.sizes import Size
 from aiovirt.daemons.runtime.settings.verify import (
     absolute_path,
     filters,
