@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiovirt.daemons.logd.sizes import Size
 from aiovirt.daemons.runtime.settings.catalogue import daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
     SIZE_MAX,
@@ -18,6 +17,7 @@ from aiovirt.daemons.runtime.settings.declaration import (
     Settings,
     Text,
 )
+from aiovirt.daemons.runtime.settings.sizes import Size
 from aiovirt.daemons.runtime.settings.verify import absolute_path
 
 ROTATION = (

@@ -363,6 +363,8 @@ async def test_12_a_full_disk_under_many_guests_that_come_and_go_is_counted_to_t
                 data = b"%05d\n" % number * (100 * number + 1)
                 sent += os.write(pipe, data)
             await logd.settle(lambda: logd.said.count("log cannot be written") >= 9)
+            for pipe in pipes:
+                sent += os.write(pipe, b"this stays in the pipe\n" * 10)
             for pipe in pipes[::2]:
                 os.close(pipe)
             await logd.settle(lambda: logd.said.count("log closed") == 5)

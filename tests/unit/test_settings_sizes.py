@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.logd.settings import SETTINGS
-from aiovirt.daemons.logd.sizes import Size
 from aiovirt.daemons.runtime.settings.declaration import SIZE_MAX, SettingsError
 from aiovirt.daemons.runtime.settings.file import load
+from aiovirt.daemons.runtime.settings.sizes import Size
 
 
 @pytest.mark.parametrize(
