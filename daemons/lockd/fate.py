@@ -1,4 +1,4 @@
-"""What becomes of a process whose connection went while it held locks.
+"""The end of a process whose connection went while it held locks.
 
 It may still write to what it locked, so it is ended: asked, and after a while killed. Its locks are
 kept until it is gone, so that nobody else gets them while it can still write. (virtlockd gives them

@@ -85,7 +85,7 @@ def _give_up(descriptor: int, path: str, error: OSError) -> NoReturn:
 
 
 def _locking_process(descriptor: int) -> int:
-    """Who has the kernel's lock, as far as it says: processes are known, descriptions are not."""
+    """The holder of the kernel's lock, as far as the kernel tells: processes are known, descriptions are not."""
     found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FIRST_BYTE[WRITE])
     kind, *_, pid = _FLOCK.unpack(found)
     return pid if kind != fcntl.F_UNLCK and pid > 0 else 0

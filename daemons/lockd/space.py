@@ -136,7 +136,7 @@ class LockSpace:
         self.table.enter(holding)
 
     def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
-        """What a client is told whose resource could not be locked."""
+        """The error for a client whose resource could not be locked."""
         if isinstance(error, OSError):
             return _system_error(f"resource {path} cannot be locked", error)
         ours = self.table.with_file(error.identity)
@@ -279,7 +279,7 @@ def _remove_unshared(resource: Resource, descriptor: int) -> None:
 
 
 def holders(resource: Resource) -> str:
-    """Who holds it, for a message."""
+    """The holders of a resource, for a message."""
     return ", ".join(
         f"{holding.owner.name} (process {holding.owner.pid})" for holding in resource.holdings
     )

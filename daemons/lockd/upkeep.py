@@ -29,7 +29,7 @@ CHECK_EVERY: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What is left to be done after a restart. journal: its descriptor, -1 without one.
+    """The work that is left after a restart. journal: its descriptor, -1 without one.
 
     endings: processes that the earlier program was about to end.
     """

@@ -94,7 +94,7 @@ class Sweep:
         _log.info("old log removed", path=path, files=len(files))
 
     def _kept(self) -> set[Identity]:
-        """What is open: logs of guests, and what else this process has open there, as its own log."""
+        """The open files: logs of guests, and others of this process there, such as its own log."""
         kept = self._open_files()
         below = os.path.realpath(self._root) + "/"
         for number in os.listdir(_OWN):
@@ -120,7 +120,7 @@ class Sweep:
 
 
 def _look(path: str) -> OldFile | None:
-    """What is at a path, if that is a regular file."""
+    """The file at a path, if it is a regular file."""
     try:
         found = os.lstat(path)
     except OSError:

@@ -170,7 +170,7 @@ class Movers:
     # For threads, which hold the lock ----------------------------------------------------------------
 
     def station_of(self, mover: Mover) -> Station | None:
-        """What a thread looks after now; None if it has to end. Waits while everything is paused."""
+        """The work of a thread now; None if it has to end. Waits while everything is paused."""
         while True:
             with self.lock:
                 station = mover.station

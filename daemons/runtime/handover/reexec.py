@@ -75,14 +75,14 @@ class Restartable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What this process was given by the one before it, or, for a rehearsal, would be given."""
+    """The document that this process got from the one before it, or, in a rehearsal, would get."""
 
     document: bytes
     rehearsal: bool
 
 
 def inherited() -> Inheritance | None:
-    """What an earlier program left us, if it did; asking again gives nothing.
+    """The document that an earlier program left, if any; a second call gives nothing.
 
     Raises StartError when it cannot be read.
     """
