@@ -69,7 +69,7 @@ async def _end(holder: Holder, ended: asyncio.Event) -> bool:
         except ProcessLookupError:
             pass  # it is about to be gone
         except OSError as error:
-            _log.error("a lock holder cannot be ended", pid=holder.pid, error=error.strerror)
+            _log.error("a lock holder cannot be ended", pid=holder.pid, reason=error.strerror)
             return False
         try:
             await asyncio.wait_for(ended.wait(), patience)

@@ -213,7 +213,7 @@ class Journal:
             os.pwrite(self.descriptor, _FREE, slot * _SLOT)
         except OSError as error:
             if not self.damaged:
-                _log.error("a record of the journal stays", path=self.path, error=error.strerror)
+                _log.error("a record of the journal stays", path=self.path, reason=error.strerror)
             self.damaged = True
             return False
         return True

@@ -240,7 +240,7 @@ class LockSpace:
         except (
             OSError
         ) as error:  # a delayed error of the disk; the descriptor is closed all the same
-            _log.error("a file failed to close", path=resource.path, error=error.strerror)
+            _log.error("a file failed to close", path=resource.path, reason=error.strerror)
 
     def _refuse_if_locked(self, name: str) -> None:
         if name in self.resources:

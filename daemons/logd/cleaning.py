@@ -89,7 +89,7 @@ class Sweep:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                _log.error("old log not removed", path=file.path, error=error.strerror)
+                _log.error("old log not removed", path=file.path, reason=error.strerror)
                 return
         _log.info("old log removed", path=path, files=len(files))
 
@@ -135,5 +135,5 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        _log.warning("folder of logs not looked at", path=folder, error=error.strerror)
+        _log.warning("folder of logs not looked at", path=folder, reason=error.strerror)
         return []

@@ -267,7 +267,7 @@ def backups(path: str, count: int) -> list[str]:
 
 
 def identity_of(path: str) -> Identity | None:
-    """The identity of the file at a path; None if the path leads nowhere. Raises OSError when that cannot be known."""
+    """The identity of the file at a path, None if the path leads nowhere. Raises OSError if unknown."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -310,5 +310,5 @@ def _close(descriptor: int, path: str) -> None:
         _log.error(
             "log file closed with an error, its last bytes may be missing",
             path=path,
-            error=error.strerror,
+            reason=error.strerror,
         )

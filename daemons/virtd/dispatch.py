@@ -69,7 +69,7 @@ _URI: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The driver that a client has opened. uri: as libvirt writes it, which need not be as the client did."""
+    """The driver that a client has opened. uri: as libvirt writes it, not as the client did."""
 
     uri: str
     driver: Driver

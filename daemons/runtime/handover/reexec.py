@@ -155,7 +155,7 @@ class Restart:
             await self._rehearse()
             await self._hand_over()
         except RestartRefused as refusal:
-            _log.error("restart refused, everything goes on as before", because=str(refusal))
+            _log.error("restart refused, everything goes on as before", reason=str(refusal))
         except Exception as error:  # a mistake of ours must not cost anybody a lock
             _log.error("restart failed, everything goes on as before", exc_info=error)
         finally:
