@@ -99,7 +99,7 @@ def _notes(program: Program) -> Iterator[str]:
 
 
 def _marks(procedure: Procedure[Any, Any]) -> Iterator[str]:
-    """What a procedure is besides its types, in the words of the document's head."""
+    """The properties of a procedure besides its types, in the words of the document's head."""
     if procedure.flag_names is not None:
         yield procedure.flag_names.__name__
     for name, mark in (
@@ -127,7 +127,7 @@ class _Types:
         self._met: dict[str, type] = {}
 
     def cell(self, cls: type) -> str:
-        """What a table's cell says of arguments or a result."""
+        """The content of a table's cell for arguments or a result."""
         text = self.fields(cls)
         return text if len(text) <= _CELL else self._name(cls)
 

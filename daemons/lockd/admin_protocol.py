@@ -31,7 +31,7 @@ class BreakFlags(IntFlag):
 
 
 class Fate(IntEnum):
-    """What has become of the holder of a lock that was broken."""
+    """The fate of the holder of a lock that was broken."""
 
     GONE = 0  # its process had ended before; the lock is free
     ENDED = 1  # its process was ended; the lock is free
@@ -50,7 +50,7 @@ class SpaceInfo:
 
 @xdr.struct
 class SpaceListArgs:
-    """Arguments of LOCKSPACE_LIST. after: the directory behind which the list goes on."""
+    """Arguments of LOCKSPACE_LIST. after: the directory after which the list continues."""
 
     after: Annotated[str | None, xdr.Optional(xdr.String(65536))]
     flags: xdr.UInt
@@ -58,7 +58,7 @@ class SpaceListArgs:
 
 @xdr.struct
 class SpaceListRet:
-    """Lockspaces, sorted by directory; more: whether there are others behind the last one."""
+    """Lockspaces, sorted by directory; more: whether others follow the last one."""
 
     spaces: Annotated[list[SpaceInfo], xdr.Array(SpaceInfo, PAGE)]
     more: xdr.Bool
@@ -84,7 +84,7 @@ class LockInfo:
 
 @xdr.struct
 class Cursor:
-    """Where a list of locks goes on: behind so many holds of this resource."""
+    """The place where a list of locks continues: after so many holds of this resource."""
 
     directory: ShortStr
     name: ShortStr

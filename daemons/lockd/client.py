@@ -67,7 +67,7 @@ class LockAdmin:
         return found
 
     async def refusals(self) -> list[RefusalInfo]:
-        """Who was refused a lock of late, from old to new."""
+        """The recent refusals of locks, from old to new."""
         answer = await self._call(protocol.REFUSAL_LIST, protocol.RefusalListArgs(flags=0))
         return answer.refusals
 

@@ -1,4 +1,4 @@
-"""What virtadm offers for lockd."""
+"""The commands of virtadm for lockd."""
 
 from __future__ import annotations
 

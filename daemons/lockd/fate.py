@@ -1,4 +1,4 @@
-"""What becomes of a process whose connection went while it held locks.
+"""The end of a process whose connection went while it held locks.
 
 It may still write to what it locked, so it is ended: asked, and after a while killed. Its locks are
 kept until it is gone, so that nobody else gets them while it can still write. (virtlockd gives them
@@ -69,7 +69,7 @@ async def _end(holder: Holder, ended: asyncio.Event) -> bool:
         except ProcessLookupError:
             pass  # it is about to be gone
         except OSError as error:
-            _log.error("a lock holder cannot be ended", pid=holder.pid, error=error.strerror)
+            _log.error("a lock holder cannot be ended", pid=holder.pid, reason=error.strerror)
             return False
         try:
             await asyncio.wait_for(ended.wait(), patience)

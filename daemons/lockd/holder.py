@@ -29,7 +29,7 @@ _SO_PEERPIDFD: Final = 77
 
 
 class Share:
-    """What a process may hold; `table.Holding` is the one kind."""
+    """The limits of a process; `table.Holding` is the one kind."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What lockd would need to know if it were killed: who holds what, in a file that outlives it.
+"""The holders of locks, in a file that outlives a lockd that is killed.
 
 Every change is one write to the file, so it is in the kernel's hands at once, and `kill -9` loses none
 of it. (The machine's end does, which is the end of every holder, too.) It is written, not mapped: what
@@ -213,7 +213,7 @@ class Journal:
             os.pwrite(self.descriptor, _FREE, slot * _SLOT)
         except OSError as error:
             if not self.damaged:
-                _log.error("a record of the journal stays", path=self.path, error=error.strerror)
+                _log.error("a record of the journal stays", path=self.path, reason=error.strerror)
             self.damaged = True
             return False
         return True
@@ -319,7 +319,7 @@ def take_over(path: str, descriptor: int) -> tuple[Journal, list[Entry]] | None:
 
 
 def read(path: str) -> list[Record]:
-    """What is in the journal at `path`; nothing without one. Raises as `find` does."""
+    """The records of the journal at `path`; nothing without one. Raises as `find` does."""
     found = find(path)
     if found is None:
         return []

@@ -85,7 +85,7 @@ def _give_up(descriptor: int, path: str, error: OSError) -> NoReturn:
 
 
 def _locking_process(descriptor: int) -> int:
-    """Who has the kernel's lock, as far as it says: processes are known, descriptions are not."""
+    """The process with the kernel's lock; the kernel does not tell the owner of a description."""
     found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FIRST_BYTE[WRITE])
     kind, *_, pid = _FLOCK.unpack(found)
     return pid if kind != fcntl.F_UNLCK and pid > 0 else 0
@@ -101,7 +101,7 @@ def unlock(descriptor: int, path: str) -> None:
     try:
         fcntl.fcntl(descriptor, _SET, _UNLOCKED)
     except OSError as error:
-        _log.error("a file failed to unlock", path=path, error=error.strerror)
+        _log.error("a file failed to unlock", path=path, reason=error.strerror)
 
 
 def identity(descriptor: int) -> tuple[int, int]:
@@ -124,4 +124,4 @@ def close(descriptor: int, path: str) -> None:
     try:
         os.close(descriptor)
     except OSError as error:
-        _log.error("a file failed to close", path=path, error=error.strerror)
+        _log.error("a file failed to close", path=path, reason=error.strerror)

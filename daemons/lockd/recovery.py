@@ -66,7 +66,7 @@ def _journal_of(service: LockSpaceDispatch, path: str, descriptor: int) -> Journ
     try:
         found = take_over(path, descriptor)
     except (OSError, ValueError) as error:
-        _log.error("journal cannot be gone on with", path=path, error=str(error))
+        _log.error("journal cannot be gone on with", path=path, reason=str(error))
         found = None
     if found is not None:
         journal, entries = found

@@ -134,7 +134,7 @@ class LockSpace:
         self.table.enter(Holding(owner, client, since, slot, holder, resource))
 
     def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
-        """What a client is told whose resource could not be locked."""
+        """The error for a client whose resource could not be locked."""
         if isinstance(error, OSError):
             return _system_error(f"resource {path} cannot be locked", error)
         ours = self.table.with_file(error.identity)
@@ -236,7 +236,7 @@ class LockSpace:
         except (
             OSError
         ) as error:  # a delayed error of the disk; the descriptor is closed all the same
-            _log.error("a file failed to close", path=resource.path, error=error.strerror)
+            _log.error("a file failed to close", path=resource.path, reason=error.strerror)
 
     def _refuse_if_locked(self, name: str) -> None:
         if name in self.resources:
@@ -275,7 +275,7 @@ def _remove_unshared(resource: Resource, descriptor: int) -> None:
 
 
 def holders(resource: Resource) -> str:
-    """Who holds it, for a message."""
+    """The holders of a resource, for a message."""
     return ", ".join(
         f"{holding.owner.name} (process {holding.owner.pid})" for holding in resource.holdings
     )

@@ -57,7 +57,7 @@ class SpaceState(msgspec.Struct):
 
 
 class SessionState(msgspec.Struct):
-    """What is known of a client; client is 0 when it is gone and its process is being ended."""
+    """The session of a client; client is 0 when it is gone and its process is being ended."""
 
     client: int
     pid: int

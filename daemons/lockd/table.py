@@ -1,4 +1,4 @@
-"""What is held, by whom: the tables that all lockspaces of a daemon share.
+"""Holdings and their owners: the tables that all lockspaces of a daemon share.
 
 The rule of this file: giving a lock back never fails, so that trouble with one file is nobody else's.
 """
@@ -81,7 +81,7 @@ class Resource:
 
 @dataclass(slots=True, eq=False)
 class LockTable:
-    """What the lockspaces of a daemon have in common.
+    """The tables that the lockspaces of a daemon share.
 
     journal: None where nothing is written down. held: how many holdings there are. on_last: called when
     nothing is held any more. is_quiet: set it then, and on_first will be called when something is held.

@@ -29,7 +29,7 @@ CHECK_EVERY: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What is left to be done after a restart. journal: its descriptor, -1 without one.
+    """The work that is left after a restart. journal: its descriptor, -1 without one.
 
     endings: processes that the earlier program was about to end.
     """
@@ -117,7 +117,7 @@ class Upkeep:
             _log.error(
                 "no journal can be kept: after kill -9 the locks would be lost",
                 path=self.path,
-                error=reason,
+                reason=reason,
             )
 
     def write_anew(self) -> None:
@@ -179,4 +179,4 @@ class Upkeep:
             try:
                 journal.close()
             except OSError as error:
-                _log.error("journal cannot be removed", path=self.path, error=error.strerror)
+                _log.error("journal cannot be removed", path=self.path, reason=error.strerror)

@@ -50,7 +50,7 @@ class OpenLogInfo:
 
 @xdr.struct
 class ListArgs:
-    """Arguments of LOG_LIST. after: the path behind which the list goes on; it is sorted by path."""
+    """Arguments of LOG_LIST. after: the path after which the list continues; it is sorted by path."""
 
     after: xdr.OptStr
     flags: xdr.UInt
@@ -58,7 +58,7 @@ class ListArgs:
 
 @xdr.struct
 class ListRet:
-    """Open logs; more: whether there are others behind the last one."""
+    """Open logs; more: whether others follow the last one."""
 
     logs: Annotated[list[OpenLogInfo], xdr.Array(OpenLogInfo, PAGE)]
     more: xdr.Bool
@@ -90,7 +90,7 @@ class FollowArgs:
 
 @xdr.struct
 class FollowRecord:
-    """What LOG_FOLLOW's stream is made of, one behind the other.
+    """One record of LOG_FOLLOW's stream; the records follow one another.
 
     data: a piece of the log; position: the place behind it; gap: whether what came before it was rotated
     away before it could be read.

@@ -89,12 +89,12 @@ class Sweep:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                _log.error("old log not removed", path=file.path, error=error.strerror)
+                _log.error("old log not removed", path=file.path, reason=error.strerror)
                 return
         _log.info("old log removed", path=path, files=len(files))
 
     def _kept(self) -> set[Identity]:
-        """What is open: logs of guests, and what else this process has open there, as its own log."""
+        """The open files: logs of guests, and others of this process there, such as its own log."""
         kept = self._open_files()
         below = os.path.realpath(self._root) + "/"
         for number in os.listdir(_OWN):
@@ -120,7 +120,7 @@ class Sweep:
 
 
 def _look(path: str) -> OldFile | None:
-    """What is at a path, if that is a regular file."""
+    """The file at a path, if it is a regular file."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -135,5 +135,5 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        _log.warning("folder of logs not looked at", path=folder, error=error.strerror)
+        _log.warning("folder of logs not looked at", path=folder, reason=error.strerror)
         return []

@@ -82,7 +82,7 @@ class LogAdmin:
 
 
 class Followed:
-    """What comes of a log that is followed.
+    """The content of a log that is followed, as it comes.
 
     position: the place after the last piece, from where it can be followed again later. gaps: how often
     something may have been missed before a piece: the log was cut short, removed, or rotated away before

@@ -1,4 +1,4 @@
-"""What virtadm offers for logd."""
+"""The commands of virtadm for logd."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _position_of(text: str | None) -> Position | None:
         return None
     inode, offset = (to_number(part, ULONG_MAX) for part in text.partition(":")[::2])
     if inode is None or offset is None:
-        raise CommandFailed(f"'{text}' is no position: INODE:OFFSET, two numbers")
+        raise CommandFailed(f"'{text}' is not a position: INODE:OFFSET, two numbers")
     return Position(inode, offset)
 
 

@@ -71,7 +71,7 @@ class Follower:
         return True
 
     async def _read(self) -> Piece:
-        """What comes next, as much as a record takes. Raises RpcError."""
+        """The next piece of the log, as much as a record takes. Raises RpcError."""
         try:
             return await self.outside.run(self.path, self.tail.read, RECORD_MAX)
         except OSError as error:

@@ -170,7 +170,7 @@ class Movers:
     # For threads, which hold the lock ----------------------------------------------------------------
 
     def station_of(self, mover: Mover) -> Station | None:
-        """What a thread looks after now; None if it has to end. Waits while everything is paused."""
+        """The work of a thread now; None if it has to end. Waits while everything is paused."""
         while True:
             with self.lock:
                 station = mover.station
@@ -246,13 +246,13 @@ class Movers:
         try:
             apart = Station(station.device, apart=True)
         except OSError as error:
-            _log.error("a slow log keeps others waiting", path=log.path, error=error.strerror)
+            _log.error("a slow log keeps others waiting", path=log.path, reason=error.strerror)
             return
         mover.station = apart
         try:
             self._movers.append(Mover(self, station))
         except RuntimeError as error:
-            _log.error("a slow log keeps others waiting", path=log.path, error=str(error))
+            _log.error("a slow log keeps others waiting", path=log.path, reason=str(error))
             mover.station = station
             apart.close()
             return

@@ -118,7 +118,9 @@ class OpenLog:
             self._room = fcntl.fcntl(self.pipe, fcntl.F_GETPIPE_SZ)
             self._movers.add(self, due=time.monotonic() if self.waiting else None)
         except (OSError, RuntimeError) as error:
-            _log.error("log cannot be served, its pipe is closed", path=self.path, error=str(error))
+            _log.error(
+                "log cannot be served, its pipe is closed", path=self.path, reason=str(error)
+            )
             self.let_go()
             threading.Thread(target=self.file.close, daemon=True).start()  # it may hang
 
@@ -236,7 +238,7 @@ class OpenLog:
     def _failed(self, failure: WriteFailed, rest: bytes) -> None:
         self.waiting = rest
         if self._error is None or self._error.errno != failure.error.errno:
-            _log.error("log cannot be written", path=self.path, error=failure.error.strerror)
+            _log.error("log cannot be written", path=self.path, reason=failure.error.strerror)
         self._error = failure.error
 
     def _is_deserted(self) -> bool:

@@ -75,7 +75,7 @@ class ReadArgs:
 
 @xdr.struct
 class ReadRet:
-    """What the log has from there on."""
+    """The content of the log from there on."""
 
     data: xdr.Str
 

@@ -49,14 +49,14 @@ class Rotation:
 
 
 class Identity(NamedTuple):
-    """What a file is, however its path is written: the numbers of its device and its inode."""
+    """The identity of a file, however its path is written: the numbers of its device and its inode."""
 
     device: int
     inode: int
 
 
 class Marks(NamedTuple):
-    """What a reader has to know of a file that is written.
+    """The facts about a written file that a reader needs.
 
     inode: the newest file; all others since the log was opened. rotations: how often it was rotated;
     removals: how often somebody removed it; cuts: how often somebody cut it short, and cut_at: where new
@@ -267,7 +267,7 @@ def backups(path: str, count: int) -> list[str]:
 
 
 def identity_of(path: str) -> Identity | None:
-    """What a path leads to; None if it leads nowhere. Raises OSError when that cannot be known."""
+    """The identity of the file at a path, None if the path leads nowhere. Raises OSError if unknown."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -310,5 +310,5 @@ def _close(descriptor: int, path: str) -> None:
         _log.error(
             "log file closed with an error, its last bytes may be missing",
             path=path,
-            error=error.strerror,
+            reason=error.strerror,
         )

@@ -55,7 +55,7 @@ class Tail:
         self._closed = False
 
     def read(self, maxlen: int) -> Piece:
-        """What comes next, at most `maxlen` bytes; nothing when there is not more at the moment.
+        """The next bytes, at most `maxlen` bytes; nothing when there is not more at the moment.
 
         Raises OSError; FileNotFoundError when there is no file and nobody writes one.
         """
@@ -109,7 +109,7 @@ class Tail:
             close_all([old])
 
     def _read_here(self, maxlen: int) -> bytes:
-        """What stands at the position in the file that is held."""
+        """The bytes at the position in the file that is held."""
         file = self._file
         if file is None:
             return b""

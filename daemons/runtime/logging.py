@@ -125,7 +125,7 @@ class LogSettings:
             if not forgiving:
                 raise
             opened = control(f"{level}:stderr")
-            _log.error("logging is not as it was before the restart", because=str(error))
+            _log.error("logging is not as it was before the restart", reason=str(error))
             return opened
 
     def _blame(self, text: str) -> str:

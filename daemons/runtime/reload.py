@@ -84,14 +84,14 @@ class Reloader:
         try:
             fresh = await run_blocking(self._read)
         except SettingsError as error:
-            _log.error("settings not read again", because=str(error))
+            _log.error("settings not read again", reason=str(error))
         else:
             self._mention(fresh)
             self._loaded = await self._apply(fresh)
         try:
             await run_blocking(self._control.reopen)
         except LogSettingError as error:
-            _log.error("log files not reopened", because=str(error))
+            _log.error("log files not reopened", reason=str(error))
         self._notifier.ready()
 
     def _read(self) -> Loaded:
@@ -121,4 +121,4 @@ class Reloader:
         for note in loaded.notes:
             if note not in self._warned:
                 self._warned.add(note)
-                _log.warning("settings adjusted", because=note)
+                _log.warning("settings adjusted", reason=note)

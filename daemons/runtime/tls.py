@@ -53,4 +53,4 @@ def _warn_daily(loop: asyncio.AbstractEventLoop, security: ServerTls) -> None:
 
 
 def _warn(problem: str) -> None:
-    _log.warning("certificate", problem=problem)
+    _log.warning("certificate", reason=problem)

@@ -1,4 +1,4 @@
-"""What virtadm offers for virtd."""
+"""The commands of virtadm for virtd."""
 
 from __future__ import annotations
 

@@ -69,13 +69,13 @@ _URI: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a client has opened. uri: as libvirt writes it, which need not be as the client did."""
+    """The driver that a client has opened. uri: as libvirt writes it, not as the client did."""
 
     uri: str
     driver: Driver
 
 
-#: What a client has opened.
+#: The driver that a client has opened.
 OPENED: Final = ClientState[Opened]("opened driver")
 
 
@@ -191,7 +191,7 @@ def find_driver(uri: str) -> Opened:
         )
     parts = None if _FOREIGN.search(uri) else _URI.fullmatch(uri)
     if parts is None:
-        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is no URI", domain=ErrorDomain.URI)
+        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is not a URI", domain=ErrorDomain.URI)
     scheme, user, host, path, rest = parts.group("scheme", "user", "host", "path", "rest")
     if scheme is None:
         raise _no_driver(f"no driver for '{uri}', which names none")

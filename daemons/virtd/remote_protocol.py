@@ -26,7 +26,7 @@ def to_chars(data: bytes) -> list[int]:
 
 
 def from_chars(chars: list[int]) -> bytes:
-    """The inverse; what is no char loses its upper part."""
+    """The inverse; a number outside the range of a char loses its upper part."""
     return bytes(char & 0xFF for char in chars)
 
 
@@ -45,7 +45,7 @@ class OpenFlags(IntFlag):
 
 
 class Feature(IntEnum):
-    """What a client asks about before it relies on it."""
+    """A capability that a client asks about before it relies on it."""
 
     FD_PASSING = 8
     TYPED_PARAM_STRING = 9
@@ -121,7 +121,7 @@ class AuthListRet:
 
 @xdr.struct
 class SaslInitRet:
-    """The mechanisms that there are, separated by commas."""
+    """The available mechanisms, separated by commas."""
 
     mechlist: xdr.Str
 

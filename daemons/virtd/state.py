@@ -1,4 +1,4 @@
-"""What clients of virtd have opened, on its way from one program to the next."""
+"""The drivers that clients of virtd have opened, on their way from one program to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels: XDR, frames, errors, typed parameters and program tables. No I/O happens here.
+"""The form of messages: XDR, frames, errors, typed parameters and program tables. No I/O happens here.
 
 The names below are loaded when they are first asked for, so that a program pays for what it uses.
 """

@@ -1,4 +1,4 @@
-"""The code generator behind `rpc.wire.xdr`: from declared fields to functions that encode and decode.
+"""The code generator of `rpc.wire.xdr`: from declared fields to functions that encode and decode.
 
 Each codec writes the source lines of its own encoding and decoding; here they are put together, and
 neighbouring fixed-size fields are joined into one precompiled `struct.Struct`. Source is made from

@@ -22,7 +22,7 @@ class ErrorLevel(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """What went wrong (virErrorNumber)."""
+    """The kind of an error (virErrorNumber)."""
 
     OK = 0
     INTERNAL_ERROR = 1

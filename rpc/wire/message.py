@@ -36,7 +36,7 @@ _KEY: Final = struct.Struct(">IIi")
 
 
 class Type(IntEnum):
-    """What a message is (virNetMessageType)."""
+    """The type of a message (virNetMessageType)."""
 
     CALL = 0
     REPLY = 1

@@ -39,7 +39,7 @@ _SPELT: Final = {
 
 
 class ProcedureOptions(TypedDict, total=False):
-    """What a procedure is declared with besides number, name and types; see `Procedure`."""
+    """The declaration of a procedure besides number, name and types; see `Procedure`."""
 
     function: str
     flags: type[IntFlag] | int

@@ -303,7 +303,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(cls: type[T], data: Buffer, offset: int = 0) -> T:
-    """Decode one struct from `data`; bytes behind it are ignored, as libvirt does.
+    """Decode one struct from `data`; bytes after it are ignored, as by libvirt.
 
     Raises XdrError when the bytes are not an encoding of `cls`.
     """

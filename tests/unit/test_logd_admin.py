@@ -411,9 +411,9 @@ async def test_the_follow_command(house: LogHouse, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ("--position 12", "is no position"),
-        ("--position 1:x", "is no position"),
-        ("--position 1:-1", "is no position"),
+        ("--position 12", "is not a position"),
+        ("--position 1:x", "is not a position"),
+        ("--position 1:-1", "is not a position"),
         ("--position 1:1 --all", "do not go together"),
         ("", "is not open"),
     ],

@@ -75,14 +75,14 @@ class Restartable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What this process was given by the one before it, or, for a rehearsal, would be given."""
+    """The document that this process got from the one before it, or, in a rehearsal, would get."""
 
     document: bytes
     rehearsal: bool
 
 
 def inherited() -> Inheritance | None:
-    """What an earlier program left us, if it did; asking again gives nothing.
+    """The document that an earlier program left, if any; a second call gives nothing.
 
     Raises StartError when it cannot be read.
     """
@@ -155,7 +155,7 @@ class Restart:
             await self._rehearse()
             await self._hand_over()
         except RestartRefused as refusal:
-            _log.error("restart refused, everything goes on as before", because=str(refusal))
+            _log.error("restart refused, everything goes on as before", reason=str(refusal))
         except Exception as error:  # a mistake of ours must not cost anybody a lock
             _log.error("restart failed, everything goes on as before", exc_info=error)
         finally:

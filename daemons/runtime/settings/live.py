@@ -120,7 +120,7 @@ class Change:
                 _log.warning(
                     "setting cannot change while the daemon runs, so it waits for the next start",
                     setting=name,
-                    because=setting.change.why,
+                    reason=setting.change.why,
                 )
                 self._in_force[name] = self._old.values[name]
             else:
@@ -136,7 +136,7 @@ class Change:
         try:
             _set(self._running, step, values)
         except (RpcError, LogSettingError, ValueError) as error:
-            _log.error("settings not changed", settings=names, because=str(error))
+            _log.error("settings not changed", settings=names, reason=str(error))
             self._in_force.update({name: self._old.values[name] for name in names})
         else:
             for name in names:
