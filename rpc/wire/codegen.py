@@ -1,4 +1,4 @@
-"""The code generator behind `rpc.wire.xdr`: from declared fields to functions that encode and decode.
+"""The code generator of `rpc.wire.xdr`: from declared fields to functions that encode and decode.
 
 Each codec writes the source lines of its own encoding and decoding; here they are put together, and
 neighbouring fixed-size fields are joined into one precompiled `struct.Struct`. Source is made from
@@ -16,7 +16,7 @@ Buffer = bytes | bytearray | memoryview
 Append = Callable[[bytes], Any]
 #: Appends the encoding of a value, piece by piece.
 Encoder = Callable[[Any, Append], None]
-#: Decodes from a buffer, between a position and an end, to a value and the position behind it.
+#: Decodes from a buffer, between a position and an end, to a value and the position after it.
 Decoder = Callable[[Buffer, int, int], tuple[Any, int]]
 
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")

@@ -1,4 +1,4 @@
-"""What a stream is made of: packets of data, holes, and its end.
+"""The parts of a stream: packets of data, holes, and its end.
 
 A stream belongs to one call, whose program, version, procedure and serial its packets carry. In a
 packet of type STREAM the status says what it is: CONTINUE is data (none at all: the end of the data),
@@ -34,7 +34,7 @@ class Hole:
 
 @xdr.struct
 class HolePayload:
-    """What a packet of type STREAM_HOLE carries. length: bytes; flags: none are defined."""
+    """The payload of a packet of type STREAM_HOLE. length: bytes; flags: none are defined."""
 
     length: xdr.Hyper
     flags: xdr.UInt
