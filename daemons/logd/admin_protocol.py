@@ -20,9 +20,9 @@ RECORD_MAX: Final = 32000
 
 
 class FollowFlags(IntFlag):
-    """Where following begins when no position is given: with what comes from now on, or this."""
+    """Where following begins if no position is given; without a flag, at the end of the log."""
 
-    FROM_OLDEST = 1  # with all that there is
+    FROM_OLDEST = 1  # at the oldest line that is still available
 
 
 @xdr.struct
@@ -31,7 +31,8 @@ class OpenLogInfo:
 
     opened: seconds since the epoch; position: where it is written now, so its offset is the size of
     the newest file; received: bytes that came from the guest; lost: those that could not be written;
-    rate: bytes a second of late; rotations: since it was opened; trouble: why it cannot be written now.
+    rate: bytes per second, recently; rotations: since it was opened; trouble: why it cannot be written
+    now.
     """
 
     path: xdr.Str
@@ -48,7 +49,7 @@ class OpenLogInfo:
 
 @xdr.struct
 class ListArgs:
-    """Arguments of LOG_LIST. after: the path behind which the list goes on; it is sorted by path."""
+    """Arguments of LOG_LIST. after: the path after which the list continues; it is sorted by path."""
 
     after: xdr.OptStr
     flags: xdr.UInt
@@ -56,7 +57,7 @@ class ListArgs:
 
 @xdr.struct
 class ListRet:
-    """Open logs; more: whether there are others behind the last one."""
+    """Open logs; more: whether others follow the last one."""
 
     logs: Annotated[list[OpenLogInfo], xdr.Array(OpenLogInfo, PAGE)]
     more: xdr.Bool
@@ -88,10 +89,10 @@ class FollowArgs:
 
 @xdr.struct
 class FollowRecord:
-    """What LOG_FOLLOW's stream is made of, one behind the other.
+    """A record of LOG_FOLLOW's stream.
 
-    data: a piece of the log; position: the place behind it; gap: whether what came before it was rotated
-    away before it could be read.
+    data: a piece of the log; position: the place after it; gap: whether an earlier part was rotated away
+    before it could be read.
     """
 
     position: Position
