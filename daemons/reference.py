@@ -1,8 +1,8 @@
 """The protocol reference, made from the program tables.
 
 `python -m aiovirt.daemons.reference write|check`, run at the top of the source tree. `check` exits
-with 1 when docs/protocol.md is stale. The tables are found, not listed: every module whose name ends
-with `protocol`.
+with 1 when docs/protocol.md is stale. The tables are found, not listed: in every module of this package
+whose own name, or that of a package around it, ends with `protocol`, and in `aiovirt.rpc.wire`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import aiovirt
 from aiovirt.daemons.reference_text import HEAD, SESSION
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError
-from aiovirt.rpc.wire.keepalive import KEEPALIVE
 from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
@@ -31,10 +30,13 @@ _CELL = 110
 
 
 def programs() -> list[Program]:
-    """All program tables of this package: libvirt's own first, by number."""
-    found = {KEEPALIVE}
+    """Return all program tables of this package, by name: libvirt's own, then ours."""
+    found: set[Program] = set()
     for info in pkgutil.walk_packages(aiovirt.__path__, "aiovirt."):
-        if info.name.endswith("protocol"):
+        within = info.name.split(".")
+        if within[:3] == ["aiovirt", "rpc", "wire"] or any(
+            name.endswith("protocol") for name in within
+        ):
             found.update(
                 value
                 for value in vars(importlib.import_module(info.name)).values()
@@ -46,7 +48,7 @@ def programs() -> list[Program]:
 
 
 def reference() -> str:
-    """The text of docs/protocol.md."""
+    """Return the text of docs/protocol.md."""
     types = _Types()
     error = types.fields(RemoteError)
     listed = list(types.listed("the core", [TypedParam]))
@@ -69,7 +71,7 @@ def _program(program: Program, types: _Types) -> Iterator[str]:
     for procedure in program:
         if not procedure.event:
             takes, gives = types.cell(procedure.args), types.cell(procedure.result)
-            marks = " ".join(_marks(procedure))
+            marks = ", ".join(_marks(procedure))
             yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} | {marks} |"
     yield ""
     if events:
@@ -99,9 +101,13 @@ def _notes(program: Program) -> Iterator[str]:
 
 
 def _marks(procedure: Procedure[Any, Any]) -> Iterator[str]:
-    """The properties of a procedure besides its types, in the words of the document's head."""
+    """Yield the properties of a procedure besides its types, in the words of the document's head."""
     if procedure.flag_names is not None:
         yield procedure.flag_names.__name__
+    elif procedure.flags:
+        yield f"flags 0x{procedure.flags:x}"
+    elif procedure.flags is None and "flags" in xdr.names_of(procedure.args):
+        yield "any flags"
     for name, mark in (
         ("reads", "R"),
         ("priority", "P"),
@@ -120,23 +126,23 @@ def _numbers(enum: type[IntEnum | IntFlag]) -> str:
 
 
 class _Types:
-    """The struct types met so far: where each is listed, and which are still to be."""
+    """The struct types met so far: where each is listed, and which are still to be listed."""
 
     def __init__(self) -> None:
         self._home: dict[type, str] = {}
         self._met: dict[str, type] = {}
 
     def cell(self, cls: type) -> str:
-        """The content of a table's cell for arguments or a result."""
+        """Return a table's cell for arguments or a result."""
         text = self.fields(cls)
         return text if len(text) <= _CELL else self._name(cls)
 
     def fields(self, cls: type) -> str:
-        """The fields of a struct, in words."""
+        """Return the fields of a struct, in words."""
         return ", ".join(f"{name} {self._type(codec)}" for name, codec in xdr.fields_of(cls))
 
     def listed(self, program: str, more: Iterable[type]) -> Iterator[str]:
-        """Entries for the types met since the last program, and those met within them."""
+        """Yield entries for the types met since the last program, and for those met within them."""
         for cls in more:
             self._name(cls)
         done: set[str] = set()
@@ -190,7 +196,10 @@ def _summary(cls: type) -> str:
 
 
 def main() -> int:
-    """Returns the exit status: 0, 1 for a stale document, 2 for a wrong command line."""
+    """Write or check docs/protocol.md.
+
+    Returns the exit status: 0, 1 for a stale document, 2 for a wrong command line.
+    """
     if sys.argv[1:] == ["write"]:
         _PLACE.write_text(reference(), encoding="utf-8")
         return 0

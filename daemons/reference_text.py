@@ -35,16 +35,15 @@ A message of type CALL_WITH_FDS or REPLY_WITH_FDS has the number of its descript
 32) in front of its payload; each descriptor follows the frame with one byte of its own (SCM_RIGHTS).
 An event is a MESSAGE that the server sends without being asked; its serial is 1, and 0 for keepalive.
 
-The last column of a program's table names the enumeration of the flags that are accepted, and these
-properties:
+The last column of a program's table has the flags of the procedure and these properties:
 
+- an enumeration: the accepted flags; `flags 0x3`: the same as a mask; `any flags`: they are not checked.
+  Without any of these, `flags` must be 0. Other flags are rejected with code 8.
 - R: the procedure only reads, so a read-only client may call it.
 - P: it may run on a priority worker when every other worker is busy.
 - A: a client that has not authenticated may call it.
 - fds in, fds out: its call may carry descriptors; its reply carries some.
 - stream: a stream begins after its reply, see [streams.md](streams.md).
-
-Without an enumeration a procedure accepts no flags, and refuses any other with code 8.
 """
 
 

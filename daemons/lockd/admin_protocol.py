@@ -27,17 +27,17 @@ class BreakFlags(IntFlag):
     """How far breaking a lock may go."""
 
     FORCE = 1  # even if its holder runs: the holder is ended first
-    KEEP_HOLDER = 2  # with FORCE: the holder is left running, and the lock is taken at once
+    KEEP_HOLDER = 2  # with FORCE: the holder keeps running, and the lock is taken at once
 
 
 class Fate(IntEnum):
-    """The fate of the holder of a lock that was broken."""
+    """The fate of the holder of a broken lock."""
 
     GONE = 0  # its process had ended before; the lock is free
     ENDED = 1  # its process was ended; the lock is free
-    ENDING = 2  # its process was told to end and has not yet; the lock is free when it has
+    ENDING = 2  # its process was told to end but still runs; the lock is free when it has ended
     CUT = 3  # its process runs without the lock, and its connection was closed
-    KEPT = 4  # its process runs without the lock; its connection stays, for its other locks' sake
+    KEPT = 4  # its process runs without the lock; its connection stays, for the sake of its other locks
 
 
 @xdr.struct
@@ -84,7 +84,7 @@ class LockInfo:
 
 @xdr.struct
 class Cursor:
-    """The place where a list of locks continues: after so many holds of this resource."""
+    """The place where a list of locks continues: after `holds` holds of this resource."""
 
     directory: ShortStr
     name: ShortStr
@@ -101,7 +101,7 @@ class LockListArgs:
 
 @xdr.struct
 class LockListRet:
-    """Locks, sorted by directory and name; next: where the list goes on, if it does."""
+    """Locks, sorted by directory and name; next: the place where the list continues, if it does."""
 
     locks: Annotated[list[LockInfo], xdr.Array(LockInfo, PAGE)]
     next: Annotated[Cursor | None, xdr.Optional(Cursor)]

@@ -18,15 +18,15 @@ ShortStr = Annotated[str, xdr.String(STRING_MAX)]
 
 
 class AcquireFlags(IntFlag):
-    """How a resource is acquired."""
+    """Flags of ACQUIRE_RESOURCE."""
 
-    SHARED = 1  # others may share it, too
-    AUTOCREATE = 2  # its file is made now, and removed when the last holder lets go
+    SHARED = 1  # others may hold it as well, if they share it
+    AUTOCREATE = 2  # its file is made if needed, and removed when its last holder releases it
 
 
 @xdr.struct
 class Owner:
-    """For whom locks are held: a guest's UUID, its name, its id, and the process that runs it."""
+    """The owner of locks: a guest's UUID, its name, its id, and the process that runs it."""
 
     uuid: Annotated[bytes, xdr.Opaque(16)]
     name: ShortStr

@@ -22,9 +22,9 @@ RECORD_MAX: Final = 32000
 
 
 class FollowFlags(IntFlag):
-    """Where following begins when no position is given: with what comes from now on, or this."""
+    """Where following begins if no position is given; without a flag, at the end of the log."""
 
-    FROM_OLDEST = 1  # with all that there is
+    FROM_OLDEST = 1  # at the oldest line that is still available
 
 
 @xdr.struct
@@ -33,7 +33,8 @@ class OpenLogInfo:
 
     opened: seconds since the epoch; position: where it is written now, so its offset is the size of
     the newest file; received: bytes that came from the guest; lost: those that could not be written;
-    rate: bytes a second of late; rotations: since it was opened; trouble: why it cannot be written now.
+    rate: bytes per second, recently; rotations: since it was opened; trouble: why it cannot be written
+    now.
     """
 
     path: xdr.Str
@@ -90,10 +91,10 @@ class FollowArgs:
 
 @xdr.struct
 class FollowRecord:
-    """One record of LOG_FOLLOW's stream; the records follow one another.
+    """A record of LOG_FOLLOW's stream.
 
-    data: a piece of the log; position: the place behind it; gap: whether what came before it was rotated
-    away before it could be read.
+    data: a piece of the log; position: the place after it; gap: whether an earlier part was rotated away
+    before it could be read.
     """
 
     position: Position

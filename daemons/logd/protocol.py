@@ -17,7 +17,7 @@ READ_MAX: Final = 4194304
 
 
 class OpenFlags(IntFlag):
-    """How a log is opened."""
+    """Flags of DOMAIN_OPEN_LOG_FILE."""
 
     TRUNCATE = 1  # its file and its backups are removed first
 
@@ -50,7 +50,7 @@ class OpenArgs:
 
 @xdr.struct
 class PositionRet:
-    """Where the log is now."""
+    """A position in the log."""
 
     position: Position
 
@@ -75,7 +75,7 @@ class ReadArgs:
 
 @xdr.struct
 class ReadRet:
-    """The content of the log from there on."""
+    """The log's content from that position on."""
 
     data: xdr.Str
 

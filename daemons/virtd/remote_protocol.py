@@ -1,4 +1,4 @@
-"""The table of the remote program, as far as virtd serves it: what a client says before any work.
+"""The table of the remote program, as far as virtd serves it: the opening of a session.
 
 Source: libvirt's src/remote/remote_protocol.x and src/libvirt_internal.h.
 """
@@ -21,17 +21,17 @@ Chars = Annotated[list[int], xdr.Array(xdr.Int, SASL_DATA_MAX)]
 
 
 def to_chars(data: bytes) -> list[int]:
-    """Bytes as `Chars`; as C on most machines has them, with a sign."""
+    """Return bytes as `Chars`: signed, as a C compiler has them on most machines."""
     return [byte - 256 if byte > 127 else byte for byte in data]
 
 
 def from_chars(chars: list[int]) -> bytes:
-    """The inverse; a number outside the range of a char loses its upper part."""
+    """Return the bytes of `Chars`; only the lower eight bits of each item count."""
     return bytes(char & 0xFF for char in chars)
 
 
 class AuthType(IntEnum):
-    """How a client has to say who it is."""
+    """Ways of authentication."""
 
     NONE = 0
     SASL = 1
@@ -39,13 +39,13 @@ class AuthType(IntEnum):
 
 
 class OpenFlags(IntFlag):
-    """How a connection is opened."""
+    """Flags of CONNECT_OPEN."""
 
     READONLY = 1
 
 
 class Feature(IntEnum):
-    """A capability that a client asks about before it relies on it."""
+    """Features that a client asks about before it relies on them."""
 
     FD_PASSING = 8
     TYPED_PARAM_STRING = 9
@@ -93,42 +93,42 @@ class UriRet:
 
 @xdr.struct
 class SecureRet:
-    """Whether nobody can read what goes between the daemon and its hypervisor."""
+    """secure: 1 if the connection between daemon and hypervisor is private, else 0."""
 
     secure: xdr.Int
 
 
 @xdr.struct
 class FeatureArgs:
-    """Feature."""
+    """feature: a Feature, or any other number."""
 
     feature: xdr.Int
 
 
 @xdr.struct
 class FeatureRet:
-    """Whether it is there."""
+    """supported: 1 if the feature is available, else 0."""
 
     supported: xdr.Int
 
 
 @xdr.struct
 class AuthListRet:
-    """The ways to authenticate, AuthType."""
+    """types: the ways to authenticate, AuthType."""
 
     types: Annotated[list[int], xdr.Array(xdr.Int, AUTH_TYPES_MAX)]
 
 
 @xdr.struct
 class SaslInitRet:
-    """The available mechanisms, separated by commas."""
+    """mechlist: the available mechanisms, separated by commas."""
 
     mechlist: xdr.Str
 
 
 @xdr.struct
 class SaslStartArgs:
-    """The mechanism that the client chose, and its first words; nil: whether it has none to say."""
+    """mech: the chosen mechanism; data: the client's first message; nil: 1 if there is none."""
 
     mech: xdr.Str
     nil: xdr.Int
@@ -137,7 +137,7 @@ class SaslStartArgs:
 
 @xdr.struct
 class SaslStepArgs:
-    """The client's next words."""
+    """data: the client's next message; nil: 1 if there is none."""
 
     nil: xdr.Int
     data: Chars
@@ -145,7 +145,7 @@ class SaslStepArgs:
 
 @xdr.struct
 class SaslRet:
-    """The server's words, and whether that was all."""
+    """complete: 1 at the end of the negotiation; data: the server's message; nil: 1 if there is none."""
 
     complete: xdr.Int
     nil: xdr.Int
@@ -154,7 +154,7 @@ class SaslRet:
 
 @xdr.struct
 class PolkitRet:
-    """Whether that was all."""
+    """complete: 1 at the end of the negotiation."""
 
     complete: xdr.Int
 

@@ -1,4 +1,4 @@
-"""The form of messages: XDR, frames, errors, typed parameters and program tables. No I/O happens here.
+"""The wire layer: XDR, frames, errors, typed parameters and program tables, without any I/O.
 
 The names below are loaded when they are first asked for, so that a program pays for what it uses.
 """
@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aiovirt.rpc.wire import xdr
     from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, ErrorLevel, RpcError
     from aiovirt.rpc.wire.message import FramingError, Message, Status, Type
     from aiovirt.rpc.wire.program import Procedure, Program
@@ -31,6 +32,7 @@ __all__ = [
     "Type",
     "TypedParam",
     "XdrError",
+    "xdr",
 ]
 
 _HOMES = {
@@ -44,6 +46,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "xdr":
+        return importlib.import_module(f"{__name__}.xdr")
     for module, names in _HOMES.items():
         if name in names:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name)

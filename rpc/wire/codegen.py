@@ -16,7 +16,7 @@ Buffer = bytes | bytearray | memoryview
 Append = Callable[[bytes], Any]
 #: Appends the encoding of a value, piece by piece.
 Encoder = Callable[[Any, Append], None]
-#: Decodes from a buffer, between a position and an end, to a value and the position behind it.
+#: Decodes from a buffer, between a position and an end, to a value and the position after it.
 Decoder = Callable[[Buffer, int, int], tuple[Any, int]]
 
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")

@@ -14,7 +14,7 @@ from typing import Final
 
 
 class ErrorLevel(IntEnum):
-    """How bad it is (virErrorLevel)."""
+    """The severity of an error (virErrorLevel)."""
 
     NONE = 0
     WARNING = 1
@@ -132,7 +132,7 @@ class ErrorCode(IntEnum):
 
 
 class ErrorDomain(IntEnum):
-    """Which part of the software found it (virErrorDomain)."""
+    """The part of the software that found an error (virErrorDomain)."""
 
     NONE = 0
     XEN = 1
@@ -317,7 +317,8 @@ PHRASES: Final[dict[int, str]] = {
     ErrorCode.MULTIPLE_DOMAINS: "multiple matching domains found",
 }
 
-#: How a phrase and a detail are put together, where it is not "PHRASE: DETAIL".
+#: The pattern of a text with a detail, where it is not "PHRASE: DETAIL". Four codes have the detail
+#: alone: a client compares the text of an RPC error from its first character.
 _WITH_DETAIL: Final[dict[int, str]] = {
     ErrorCode.UNKNOWN_HOST: "unknown host %s",
     ErrorCode.NO_CONNECT: "no connection driver available for %s",
@@ -341,8 +342,12 @@ _WITH_DETAIL: Final[dict[int, str]] = {
     ErrorCode.OPEN_FAILED: "failed to open configuration file %s",
     ErrorCode.READ_FAILED: "failed to read configuration file %s",
     ErrorCode.PARSE_FAILED: "failed to parse configuration file %s",
+    ErrorCode.XML_DETAIL: "%s",
     ErrorCode.INVALID_NETWORK: "invalid network pointer in %s",
     ErrorCode.NETWORK_EXIST: "network %s exists already",
+    ErrorCode.SYSTEM_ERROR: "%s",
+    ErrorCode.RPC: "%s",
+    ErrorCode.GNUTLS_ERROR: "%s",
     ErrorCode.INVALID_STORAGE_POOL: "invalid storage pool pointer in %s",
     ErrorCode.INVALID_STORAGE_VOL: "invalid storage volume pointer in %s",
     ErrorCode.INVALID_NODE_DEVICE: "invalid node device pointer in %s",
@@ -354,7 +359,7 @@ _WITH_DETAIL: Final[dict[int, str]] = {
 
 
 def phrase(code: int, detail: str = "") -> str:
-    """The text of an error, as libvirt would begin it.
+    """Return the text of an error, as libvirt would begin it.
 
     Args:
         code: an `ErrorCode`, or any other number.

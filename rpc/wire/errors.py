@@ -76,9 +76,11 @@ class RpcError(Exception):
     def of(cls, code: ErrorCode, detail: str = "", *, domain: int = ErrorDomain.RPC) -> RpcError:
         """Make an error whose text begins with libvirt's phrase of its code.
 
+        The text of RPC, SYSTEM_ERROR, XML_DETAIL and GNUTLS_ERROR is the detail alone, as in libvirt.
+
         Args:
             code: what went wrong.
-            detail: what follows the phrase; empty for the phrase alone.
+            detail: the words after the phrase; empty for the phrase alone.
             domain: which part of the software found it.
         """
         return cls(code, phrase(code, detail), domain=domain)

@@ -17,7 +17,7 @@ from aiovirt.rpc.wire.xdr import Buffer
 
 #: Bytes of the length word.
 LENGTH_SIZE: Final = 4
-#: Bytes of the header behind it.
+#: Bytes of the header after it.
 HEADER_SIZE: Final = 24
 #: Bytes of length word and header: the smallest legal frame.
 MIN_FRAME: Final = LENGTH_SIZE + HEADER_SIZE
@@ -48,7 +48,7 @@ class Type(IntEnum):
 
 
 class Status(IntEnum):
-    """How it went (virNetMessageStatus)."""
+    """The status of a message (virNetMessageStatus)."""
 
     OK = 0
     ERROR = 1

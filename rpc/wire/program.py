@@ -24,8 +24,8 @@ _SPELT: Final = {
     **{
         word: word
         for word in (
-            *("CPU", "DHCP", "FD", "FS", "ID", "IO", "IP", "MAC", "MTU", "NMI", "OS", "PM", "RNG"),
-            *("SCSI", "SEV", "SSH", "URI", "UUID", "WWN", "XML"),
+            *("CPU", "DHCP", "FD", "ID", "MAC", "NMI", "OS", "PM", "SCSI", "SEV", "SSH"),
+            *("URI", "UUID", "WWN", "XML"),
         )
     },
     "FSFREEZE": "FSFreeze",
@@ -39,7 +39,7 @@ _SPELT: Final = {
 
 
 class ProcedureOptions(TypedDict, total=False):
-    """The declaration of a procedure besides number, name and types; see `Procedure`."""
+    """The options of a declaration, besides number, name and types; see `Procedure`."""
 
     function: str
     flags: type[IntFlag] | int

@@ -15,25 +15,40 @@ T = TypeVar("T")
 _NOT_WITH_SLOTS = ("__dict__", "__weakref__")
 
 
-def record(cls: type[T]) -> type[T]:
+def record(cls: type[T], **attributes: Any) -> type[T]:
     """Make a record class of a class with annotated fields.
 
     An instance takes the fields by position or by name; one with a default may be left out. Instances
-    are equal if they are of the same class and their fields are equal; they are not hashable.
+    are equal if they are of the same class and their fields are equal; they are not hashable. The fields
+    of a record class that this one extends come first.
+
+    A field without a default after one with a default is a TypeError when the first instance is made.
+
+    Args:
+        cls: the annotated class.
+        attributes: further attributes of the record class.
     """
     namespace = dict(cls.__dict__)
     for name in _NOT_WITH_SLOTS:
         namespace.pop(name, None)
-    names = tuple(namespace.get("__annotations__", ()))
-    defaults = {name: namespace.pop(name) for name in names if name in namespace}
+    own = tuple(namespace.get("__annotations__", ()))
+    defaults = {name: namespace.pop(name) for name in own if name in namespace}
+    names = own
+    if cls.__base__ is not object:
+        inherited = names_of(cls)
+        names = tuple(dict.fromkeys((*inherited, *own)))
+        own = tuple(name for name in own if name not in inherited)
+        defaults = {**getattr(cls, "__record_defaults__", {}), **defaults}
     namespace.update(
-        __slots__=names,
+        __qualname__=cls.__qualname__,
+        __slots__=own,
         __match_args__=names,
         __record_defaults__=defaults,
         __init__=_first_init,
         __eq__=_equal,
         __repr__=_shown,
         __hash__=None,
+        **attributes,
     )
     metaclass: Any = type(cls)
     made: type[T] = metaclass(cls.__name__, cls.__bases__, namespace)
@@ -41,13 +56,13 @@ def record(cls: type[T]) -> type[T]:
 
 
 def names_of(cls: type) -> tuple[str, ...]:
-    """The names of the fields of a record class, in the order of their declaration."""
-    names: tuple[str, ...] = cls.__dict__.get("__match_args__", ())
+    """Return the names of the fields of a record class, in the order of their declaration."""
+    names: tuple[str, ...] = getattr(cls, "__match_args__", ())
     return names
 
 
 def as_dict(value: Any) -> Any:
-    """A record as a dict by field names, and records within it, too, also within lists."""
+    """Return a record as a dict by field names; records within it, also those in lists, become dicts."""
     if hasattr(type(value), "__record_defaults__"):
         return {name: as_dict(getattr(value, name)) for name in names_of(type(value))}
     if isinstance(value, list):
@@ -56,13 +71,24 @@ def as_dict(value: Any) -> Any:
 
 
 def _first_init(self: object, /, *args: Any, **kwargs: Any) -> None:
-    cls: Any = type(self)
+    # Not always type(self): a subclass may have an __init__ of its own, which calls this one.
+    cls: Any = next(
+        one for one in type(self).__mro__ if one.__dict__.get("__init__") is _first_init
+    )
     cls.__init__ = _make_init(cls)
     cls.__init__(self, *args, **kwargs)
 
 
 def _make_init(cls: Any) -> Any:
     names, defaults = names_of(cls), cls.__record_defaults__
+    defaulted = ""
+    for name in names:
+        if name in defaults:
+            defaulted = name
+        elif defaulted:
+            raise TypeError(
+                f"field {name} of {cls.__name__} needs a default, since {defaulted} has one"
+            )
     parameters = ", ".join(
         f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names
     )

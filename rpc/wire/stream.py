@@ -1,4 +1,4 @@
-"""The packets of a stream: data, holes, and its end.
+"""The parts of a stream: packets of data, holes, and its end.
 
 A stream belongs to one call, whose program, version, procedure and serial its packets carry. In a
 packet of type STREAM the status says what it is: CONTINUE is data (none at all: the end of the data),

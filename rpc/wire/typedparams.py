@@ -15,6 +15,8 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 #: The longest field name, in bytes (VIR_TYPED_PARAM_FIELD_LENGTH without its NUL).
 FIELD_MAX: Final = 79
+#: The flag of a getter whose caller takes strings, too (VIR_TYPED_PARAM_STRING_OKAY).
+STRING_OKAY: Final = 4
 
 
 class ParamType(IntEnum):
@@ -83,7 +85,10 @@ def double(field: str, content: float) -> TypedParam:
     """Make a floating-point parameter."""
     if isinstance(content, bool) or not isinstance(content, (int, float)):
         raise _unfit(field, content, "a number")
-    return _made(ParamType.DOUBLE, field, float(content))
+    try:
+        return _made(ParamType.DOUBLE, field, float(content))
+    except OverflowError:
+        raise ValueError(f"parameter '{field}' is a number too large for a double") from None
 
 
 def boolean(field: str, content: bool) -> TypedParam:
@@ -99,6 +104,11 @@ def string(field: str, content: str) -> TypedParam:
         raise _unfit(field, content, "a string")
     if "\0" in content:
         raise ValueError(f"parameter '{field}' contains a NUL, which cannot travel")
+    size = _size(content, f"parameter '{field}'")
+    if size > xdr.STRING_MAX:
+        raise ValueError(
+            f"parameter '{field}' has {size} bytes; at most {xdr.STRING_MAX} can travel"
+        )
     return _made(ParamType.STRING, field, content)
 
 
@@ -113,11 +123,22 @@ def _whole(kind: ParamType, field: str, content: int, low: int, high: int) -> Ty
 
 
 def _made(kind: ParamType, field: str, content: float | str) -> TypedParam:
-    if not field or len(field.encode("utf-8", "surrogateescape")) > FIELD_MAX:
+    if not isinstance(field, str):
+        raise TypeError(f"a parameter's name is a string, not {field!r}")
+    if not 1 <= _size(field, "a parameter's name") <= FIELD_MAX or "\0" in field:
         raise ValueError(
-            f"a parameter's name has 1 to {FIELD_MAX} bytes, not '{field[:FIELD_MAX]}'"
+            f"a parameter's name has 1 to {FIELD_MAX} bytes and no NUL, not {field[:FIELD_MAX]!r}"
         )
     return TypedParam(field, ParamValue(kind, content))
+
+
+def _size(text: str, what: str) -> int:
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{what} is not text that UTF-8 can encode: {text[:FIELD_MAX]!r}"
+        ) from None
 
 
 def _unfit(field: str, content: object, wanted: str) -> TypeError:
@@ -125,7 +146,7 @@ def _unfit(field: str, content: object, wanted: str) -> TypeError:
 
 
 def without_strings(params: Iterable[TypedParam]) -> list[TypedParam]:
-    """The parameters that a caller without VIR_TYPED_PARAM_STRING_OKAY is given: all but strings.
+    """Return the parameters for a caller whose flags lack STRING_OKAY: all but strings.
 
     libvirt: src/util/virtypedparam.c, virTypedParamsSerialize.
     """
@@ -133,9 +154,9 @@ def without_strings(params: Iterable[TypedParam]) -> list[TypedParam]:
 
 
 def find(params: Iterable[TypedParam], field: str, kind: ParamType) -> Any:
-    """The value of the first parameter of this name, or None without one.
+    """Return the value of the first parameter of this name, or None if there is none.
 
-    Raises RpcError (INVALID_ARG) when that parameter has another type. libvirt: virTypedParamsGet*.
+    Raises RpcError (INVALID_ARG) if that parameter has another type. libvirt: virTypedParamsGet*.
     """
     for param in params:
         if param.field == field:
@@ -146,7 +167,7 @@ def find(params: Iterable[TypedParam], field: str, kind: ParamType) -> Any:
 
 
 def find_all(params: Iterable[TypedParam], field: str, kind: ParamType) -> list[Any]:
-    """The values of all parameters of this name, in their order; otherwise as `find`."""
+    """Return the values of all parameters of this name, in their order; otherwise as `find`."""
     found = [param for param in params if param.field == field]
     for param in found:
         if param.value.kind != kind:
@@ -155,7 +176,7 @@ def find_all(params: Iterable[TypedParam], field: str, kind: ParamType) -> list[
 
 
 def to_dict(params: Iterable[TypedParam]) -> dict[str, int | float | bool | str]:
-    """Field names and plain values; of a repeated name the last one stands."""
+    """Return plain values by field name; of a repeated name, the last one."""
     return {param.field: param.value.content for param in params}
 
 
@@ -173,10 +194,10 @@ def check_names(params: Iterable[TypedParam]) -> None:
 def validate(
     params: Iterable[TypedParam], allowed: Mapping[str, ParamType], multiple: Container[str] = ()
 ) -> dict[str, Any]:
-    """The values by name, when every parameter is known, of the right type, and not repeated.
+    """Return the values by name, if every parameter is known, of the right type, and not repeated.
 
     Args:
-        params: what came.
+        params: the parameters that came.
         allowed: the names that are known, with their types.
         multiple: the names among them that may be repeated; the value of such a name is a list.
 

@@ -289,9 +289,7 @@ def struct(cls: type[T]) -> type[T]:
 
     The codec is compiled when it is first used, so a field without an XDR type is found then.
     """
-    made = record(cls)
-    made.__xdr__ = None  # type: ignore[attr-defined]  # the one attribute this decorator adds
-    return made
+    return record(cls, __xdr__=None)
 
 
 def encode(value: object) -> bytes:
@@ -303,7 +301,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(cls: type[T], data: Buffer, offset: int = 0) -> T:
-    """Decode one struct from `data`; bytes after it are ignored, as by libvirt.
+    """Decode one struct from `data`; bytes after it are ignored, as libvirt does.
 
     Raises XdrError when the bytes are not an encoding of `cls`.
     """

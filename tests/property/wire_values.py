@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from hypothesis import strategies as st
 
-import aiovirt
+from aiovirt.daemons.reference import programs as programs  # for other tests, too
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RemoteError
-from aiovirt.rpc.wire.program import Program
+from aiovirt.rpc.wire.stream import HolePayload
 from aiovirt.rpc.wire.typedparams import TypedParam
 
 #: Longer strings and arrays teach nothing new; the bounds have tests of their own.
@@ -60,24 +58,23 @@ class Everything:
     last: xdr.Int
 
 
-def programs() -> list[Program]:
-    """Every program table there is: found, not listed, so that a new one is tested too."""
-    found: dict[int, Program] = {}
-    for info in pkgutil.walk_packages(aiovirt.__path__, "aiovirt."):
-        if info.name.endswith("protocol") or info.name.startswith("aiovirt.rpc.wire"):
-            for value in vars(importlib.import_module(info.name)).values():
-                if isinstance(value, Program):
-                    found[id(value)] = value
-    return list(found.values())
-
-
 def types() -> list[type]:
-    """Every declared struct that a program carries, alone or inside another."""
-    roots = {RemoteError, TypedParam, Everything}
+    """Every declared struct that a program carries, alone or inside another: one of each layout.
+
+    A program of hundreds of procedures has many types that differ by name only; their codecs are the
+    same, and one of them is enough.
+    """
+    ours = [Everything, Pair, RemoteError, TypedParam, HolePayload]
+    found = set[type]()
     for program in programs():
+        found.update(program.records)
         for procedure in program:
-            roots |= {procedure.args, procedure.result}
-    return sorted({one for root in roots for one in _inside(root)}, key=lambda one: one.__name__)
+            found |= {procedure.args, procedure.result}
+    inside = {one for root in (*ours, *found) for one in _inside(root)}
+    chosen: dict[object, type] = {}
+    for one in (*ours, *sorted(inside, key=lambda one: (one.__name__, one.__module__))):
+        chosen.setdefault(_layout_of(one), one)
+    return list(chosen.values())
 
 
 def _inside(cls: type) -> Iterator[type]:
@@ -91,6 +88,28 @@ def _structs(codec: xdr.Codec) -> Iterator[type]:
         yield from _inside(codec.cls)
     elif isinstance(codec, (xdr.Array, xdr.Optional)):
         yield from _structs(xdr.codec_of(codec.item))
+    elif isinstance(codec, xdr.Union):
+        for arm in codec.arms.values():
+            yield from _structs(xdr.codec_of(arm))
+
+
+def _layout_of(cls: type) -> object:
+    """What a struct's codec depends on: the types of its fields, in order."""
+    return tuple(_layout(codec) for _, codec in xdr.fields_of(cls))
+
+
+def _layout(codec: xdr.Codec) -> object:
+    match codec:
+        case xdr.Array():
+            return "array", codec.maximum, _layout(xdr.codec_of(codec.item))
+        case xdr.Optional():
+            return "optional", _layout(xdr.codec_of(codec.item))
+        case xdr.Struct():
+            return "struct", _layout_of(codec.cls)
+        case xdr.Union():
+            arms = ((kind, _layout(xdr.codec_of(arm))) for kind, arm in codec.arms.items())
+            return "union", codec.make, tuple(arms)
+    return codec  # the others are equal if they are the same
 
 
 def values(cls: type) -> st.SearchStrategy[Any]:

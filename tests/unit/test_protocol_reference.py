@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from enum import IntFlag
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
+import aiovirt
+from aiovirt.admin.protocol import FlagsArgs
 from aiovirt.daemons import reference as made
 from aiovirt.daemons.reference import programs, reference
 from aiovirt.rpc.wire import xdr
@@ -28,11 +32,36 @@ def test_every_procedure_is_in_the_reference(program: Program) -> None:
         assert f"| {procedure.number} | {procedure.name} |" in text
 
 
+def test_a_table_is_found_in_a_module_of_a_package_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "made_up_protocol"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "things.py").write_text(
+        "from aiovirt.rpc.wire.program import Program\nTHINGS = Program('things', 3, 1)\n"
+    )
+    monkeypatch.setattr(aiovirt, "__path__", [*aiovirt.__path__, str(tmp_path)])
+    try:
+        assert "things" in {program.name for program in programs()}
+    finally:
+        for name in ("made_up_protocol.things", "made_up_protocol"):
+            sys.modules.pop(f"aiovirt.{name}", None)
+        vars(aiovirt).pop("made_up_protocol", None)
+
+
 def test_cells_are_short() -> None:
     cells = [
         cell for line in reference().splitlines() if line[:1] == "|" for cell in line.split("|")
     ]
     assert max(map(len, cells)) <= 150
+
+
+class Choice(IntFlag):
+    """Two flags."""
+
+    ONE = 1
+    FOUR = 4
 
 
 @xdr.struct
@@ -87,6 +116,40 @@ def test_two_programs_may_have_types_of_one_name(monkeypatch: pytest.MonkeyPatch
     assert "**Row**: number unsigned. A row of ours." in text[first:second]
     assert "| 1 | SENT | rows Row<9> |" in text[second:]
     assert "**Row**: text string. A row of theirs." in text[second:]
+
+
+class TestProperties:
+    """What the last column of a program's table says."""
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"flags": 0}, ""),
+            ({}, "any flags"),
+            ({"flags": 3}, "flags 0x3"),
+            ({"flags": Choice}, "Choice"),
+            ({"flags": 0, "reads": True, "priority": True, "needs_auth": False}, "R, P, A"),
+            ({"flags": 0, "call_fds": True, "reply_fds": True}, "fds in, fds out"),
+            ({"flags": Choice, "stream": True}, "Choice, stream"),
+        ],
+    )
+    def test_it_has_the_flags_and_the_marks(
+        self, monkeypatch: pytest.MonkeyPatch, options: Any, said: str
+    ) -> None:
+        program = Program("one", 1, 1)
+        program.procedure(1, "DO", FlagsArgs, xdr.Void, **options)
+        monkeypatch.setattr(made, "programs", lambda: [program])
+        text = reference()
+        assert f"| 1 | DO | flags unsigned |  | {said} |" in text
+        assert ("**Choice**: 1 ONE, 4 FOUR." in text) == ("Choice" in said)
+
+    def test_without_a_field_for_flags_it_says_nothing_of_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = Program("one", 1, 1)
+        program.procedure(1, "DO", xdr.Void, xdr.Void)
+        monkeypatch.setattr(made, "programs", lambda: [program])
+        assert "| 1 | DO |  |  |  |" in reference()
 
 
 def test_one_program_may_not(monkeypatch: pytest.MonkeyPatch) -> None:

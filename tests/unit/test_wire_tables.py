@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 from enum import IntFlag
 from pathlib import Path
@@ -15,7 +16,7 @@ from aiovirt.daemons.reference import programs
 from aiovirt.daemons.virtd.remote_protocol import REMOTE
 from aiovirt.rpc import wire
 from aiovirt.rpc.wire import typedparams, xdr
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.records import as_dict
 from aiovirt.rpc.wire.typedparams import FIELD_MAX, ParamType, TypedParam, find, find_all, validate
@@ -78,11 +79,74 @@ class TestRecords:
         with pytest.raises(TypeError, match="has no XDR type"):
             xdr.encode(Broken(1))
 
+    def test_a_record_may_extend_another(self) -> None:
+        @xdr.struct
+        class Point3(Point):
+            z: xdr.Int = 9
+
+        assert Point3(1) == Point3(x=1, y=7, z=9)
+        assert Point3(1) != Point(1)
+        assert xdr.decode(Point3, xdr.encode(Point3(1, 2, 3))) == Point3(1, 2, 3)
+
+    def test_an_init_of_a_subclass_may_call_the_generated_one(self) -> None:
+        @xdr.struct
+        class Base:  # not used before, so that its __init__ is still to be made
+            x: xdr.Int
+            y: xdr.Int
+
+        class Twice(Base):
+            def __init__(self, both: int) -> None:
+                super().__init__(both, both)
+
+        assert [(one.x, one.y) for one in (Twice(1), Twice(2), Base(3, 4))] == [
+            (1, 1),
+            (2, 2),
+            (3, 4),
+        ]
+
+    def test_a_field_without_a_default_comes_first(self) -> None:
+        @xdr.struct
+        class Wrong:  # mypy sees no fault: dataclass_transform leaves it to the decorator
+            x: xdr.Int = 1
+            y: xdr.Int  # type: ignore[misc]  # refused at run time, too
+
+        with pytest.raises(TypeError, match="field y of Wrong needs a default, since x has one"):
+            Wrong(1, 2)
+
+    def test_a_record_keeps_its_place_and_is_pickled(self) -> None:
+        @xdr.struct
+        class Local:
+            """A class in a function."""
+
+        assert Local.__qualname__.endswith("<locals>.Local")
+        assert Local.__doc__ == "A class in a function."
+        assert pickle.loads(pickle.dumps(Line(Point(1), Point(2)))) == Line(Point(1), Point(2))
+
     def test_no_table_has_a_field_without_a_type(self) -> None:
         for program in programs():
             for procedure in program:
                 xdr.fields_of(procedure.args)
                 xdr.fields_of(procedure.result)
+
+
+#: What libvirt 9.0.0 has in its remote program: number, name, and the function that calls it, if any.
+NAMES = [
+    (int(number), name, function)
+    for number, name, function in (
+        line.split()
+        for line in Path(__file__).with_name("remote_procedures.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+]
+#: The procedures among them whose function has to be given.
+GIVEN = {
+    "CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY",
+    "CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY",
+}
+#: Functions that libvirt's library has and its headers have not.
+INTERNAL = re.compile(
+    r"virConnectSupportsFeature|virDomainMigrate(Begin|Prepare|Perform|Finish|Confirm)\w*"
+)
 
 
 class TestProcedures:
@@ -134,19 +198,53 @@ class TestProcedures:
         procedure = Program("test", 1, 1).procedure(1, name, xdr.Void, xdr.Void)
         assert procedure.function.replace("NWFilter", "Nwfilter") == function
 
-    @pytest.mark.parametrize("program", [ADMIN, REMOTE], ids=["admin", "remote"])
-    def test_function_names_are_those_of_libvirts_headers(self, program: Program) -> None:
+    def test_the_functions_of_the_whole_remote_program_follow_from_its_names(self) -> None:
+        assert [number for number, _, _ in NAMES] == list(range(1, 444))
+        program = Program("remote", 1, 1)
+        wrong = set()
+        for number, name, function in NAMES:
+            made = program.procedure(number, name, xdr.Void, xdr.Void)
+            if function not in ("-", made.function):
+                wrong.add(name)
+        assert wrong == GIVEN
+
+    def test_the_remote_table_has_libvirts_numbers_names_and_functions(self) -> None:
+        known = {number: (name, function) for number, name, function in NAMES}
+        for one in REMOTE:
+            name, function = known[one.number]
+            assert one.name == name
+            assert function in ("-", one.function)
+
+    def test_function_names_are_those_of_libvirts_headers(self) -> None:
         headers = Path("/usr/include/libvirt")
         if not headers.is_dir():
             pytest.skip("libvirt's headers are not installed")
         text = "".join(header.read_text() for header in headers.glob("*.h"))
         public = set(re.findall(r"\b(vir[A-Z]\w+)\s*\(", text))
-        internal = {"AUTH_LIST", "AUTH_POLKIT", "CONNECT_SUPPORTS_FEATURE"}
-        internal |= {"AUTH_SASL_INIT", "AUTH_SASL_START", "AUTH_SASL_STEP"}
-        named = {one.function for one in program if one.name not in internal}
-        if "virAdmConnectDaemonShutdown" not in public:  # since libvirt 11.2
-            named.discard("virAdmConnectDaemonShutdown")
+        named = {function for _, _, function in NAMES if not INTERNAL.fullmatch(function)} - {"-"}
+        named |= {one.function for one in ADMIN}
+        named.discard("virAdmConnectDaemonShutdown")  # since libvirt 11.2
         assert named <= public
+
+    def test_a_procedure_that_takes_flags_says_which(self) -> None:
+        said = {
+            (program.name, one.name): one.flags is not None
+            for program in programs()
+            for one in program
+            if "flags" in xdr.names_of(one.args)
+        }
+        # These take any flags, as they do in libvirt.
+        assert {one for one, checked in said.items() if not checked} == {
+            ("admin", "CONNECT_LOOKUP_SERVER"),
+            ("log manager", "DOMAIN_OPEN_LOG_FILE"),
+            ("remote", "CONNECT_OPEN"),
+        }
+        for program in programs():
+            for one in program:
+                assert one.flags is None or (program.name, one.name) in said, one
+
+
+_NO_SUPPORT = "this function is not supported by the connection driver"
 
 
 class TestErrors:
@@ -158,12 +256,25 @@ class TestErrors:
             (ErrorCode.NO_CONNECT, "foo:///", "no connection driver available for foo:///"),
             (ErrorCode.OPERATION_INVALID, "50%", "Requested operation is not valid: 50%"),
             (ErrorCode.OK, "all is well", "all is well"),
+            (ErrorCode.RPC, "unknown procedure: 999", "unknown procedure: 999"),
+            (ErrorCode.RPC, "", "RPC error"),
+            (ErrorCode.SYSTEM_ERROR, "cannot open /x", "cannot open /x"),
+            (ErrorCode.NO_SUPPORT, "virX", f"{_NO_SUPPORT}: virX"),
+            (ErrorCode.XML_ERROR, "no name", "XML error: no name"),
+            (ErrorCode.XML_ERROR, "", "XML description is invalid or not well formed"),
         ],
     )
     def test_an_error_begins_with_the_phrase_of_its_code(
         self, code: ErrorCode, detail: str, text: str
     ) -> None:
         assert RpcError.of(code, detail).message == text
+
+    @pytest.mark.parametrize("code", [code for code in ErrorCode if code])
+    def test_every_code_has_a_phrase_and_takes_a_detail(self, code: ErrorCode) -> None:
+        error = RpcError.of(code, domain=ErrorDomain.QEMU)
+        assert error.message
+        assert (error.code, error.domain) == (code, ErrorDomain.QEMU)
+        assert RpcError.of(code, "100% of it").message.count("100% of it") == 1
 
 
 class TestTypedParams:
@@ -197,10 +308,32 @@ class TestTypedParams:
         ):
             with pytest.raises(TypeError):
                 make("n", wrong)  # type: ignore[operator]  # refused at run time, too
-        with pytest.raises(ValueError, match="NUL"):
-            typedparams.string("s", "a\0b")
 
-    @pytest.mark.parametrize("name", ["", "n" * (FIELD_MAX + 1), "\u00e9" * 40])
+    @pytest.mark.parametrize(
+        ("make", "content", "why"),
+        [
+            (typedparams.string, "a\0b", "NUL"),
+            (typedparams.string, "\ud800", "'n' is not text that UTF-8 can encode"),
+            (typedparams.string, "x" * (xdr.STRING_MAX + 1), "at most 4194304 can travel"),
+            (typedparams.double, 10**400, "too large for a double"),
+        ],
+        ids=["NUL", "surrogate", "long", "double"],
+    )
+    def test_a_value_that_cannot_travel_is_refused_when_it_is_made(
+        self, make: Any, content: Any, why: str
+    ) -> None:
+        with pytest.raises(ValueError, match=why):
+            make("n", content)
+
+    def test_a_string_that_is_not_utf_8_travels(self) -> None:
+        param = typedparams.string("s", b"caf\xe9".decode("utf-8", "surrogateescape"))
+        assert xdr.decode(TypedParam, xdr.encode(param)) == param
+
+    def test_a_name_is_a_string(self) -> None:
+        with pytest.raises(TypeError, match="a parameter's name is a string, not 5"):
+            typedparams.uint(5, 1)  # type: ignore[arg-type]  # refused at run time, too
+
+    @pytest.mark.parametrize("name", ["", "n" * (FIELD_MAX + 1), "\u00e9" * 40, "a\0"])
     def test_a_name_has_its_bound(self, name: str) -> None:
         typedparams.uint("n" * FIELD_MAX, 1)
         with pytest.raises(ValueError, match="name has 1 to 79 bytes"):
@@ -220,6 +353,29 @@ class TestTypedParams:
         with pytest.raises(RpcError, match="given twice"):
             validate(params, {"a": ParamType.UINT})
 
+    @pytest.mark.parametrize(
+        ("params", "code", "name"),
+        [
+            (["a:string", "b"], ErrorCode.INVALID_ARG, "a"),  # in the order of names
+            (["b", "b", "a:string"], ErrorCode.INVALID_ARG, "a"),
+            (["a", "a:string"], ErrorCode.INVALID_ARG, "a"),
+            (["z", "a:string"], ErrorCode.INVALID_ARG, "a"),  # known ones before unknown ones
+            (["aa", "b:string"], ErrorCode.ARGUMENT_UNSUPPORTED, "aa"),  # which end the walk
+        ],
+    )
+    def test_the_first_fault_in_libvirts_order_is_told(
+        self, params: list[str], code: ErrorCode, name: str
+    ) -> None:
+        sent = [
+            typedparams.string(one[:-7], "x")
+            if one.endswith(":string")
+            else typedparams.uint(one, 1)
+            for one in params
+        ]
+        with pytest.raises(RpcError, match=f"'{name}'") as caught:
+            validate(sent, {"a": ParamType.UINT, "b": ParamType.UINT})
+        assert (caught.value.code, caught.value.domain) == (code, ErrorDomain.NONE)
+
     def test_strings_are_left_out_for_a_caller_that_does_not_take_them(self) -> None:
         params = [typedparams.uint("a", 1), typedparams.string("b", "x")]
         assert typedparams.without_strings(params) == params[:1]
@@ -227,7 +383,7 @@ class TestTypedParams:
 
 def test_the_public_names_are_there() -> None:
     for name in wire.__all__:
-        assert getattr(wire, name).__name__ == name
+        assert getattr(wire, name).__name__.removeprefix("aiovirt.rpc.wire.") == name
     assert set(wire.__all__) <= set(dir(wire))
     with pytest.raises(AttributeError, match="nothing"):
         _ = wire.nothing
