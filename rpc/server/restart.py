@@ -51,7 +51,8 @@ class ConnectionState(msgspec.Struct):
     received: bytes read but not consumed, which begin with a frame; skip: bytes to come before the next
     frame, for an earlier version's sake; descriptors: those that came with what was received; unsent:
     bytes that the kernel has not taken, with descriptors that go along at a position of theirs;
-    leaving: it is closed once those are sent.
+    leaving: it is closed once those are sent; input_over: the reason why nothing more comes from it;
+    linger: the seconds that it still has to take some of what is unsent.
     """
 
     id: int
@@ -68,6 +69,8 @@ class ConnectionState(msgspec.Struct):
     auth: Authentication = "none"
     sasl_name: str = ""
     descriptors: list[int] = []
+    input_over: str = ""
+    linger: float | None = None
 
 
 class ServerState(msgspec.Struct):
@@ -192,6 +195,8 @@ def _save_client(client: Client, keep: Keep) -> ConnectionState:
         auth=client.access.auth,
         sasl_name=client.sasl_name,
         descriptors=[keep(descriptor) for descriptor in client.waiting_descriptors],
+        input_over=client.input_over,
+        linger=client.linger,
     )
 
 
@@ -213,12 +218,17 @@ def _restore_client(server: Server, state: ConnectionState) -> None:
         client.accept_descriptors(state.descriptors)
     else:
         close_all(state.descriptors)
+    if state.linger is not None:
+        client.expect_progress(state.linger)
     if state.keepalive:
         client.start_keepalive()
     if state.leaving:
         client.leave()
-    elif state.received or state.skip:
+        return
+    if state.received or state.skip:
         client.read_later(_to_skip(state.skip) + state.received)
+    if state.input_over:
+        client.expect_no_input(state.input_over)
 
 
 def _to_skip(size: int) -> bytes:
