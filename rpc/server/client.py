@@ -242,11 +242,13 @@ class Client(HotPath):
 
     # Keepalive -----------------------------------------------------------------------------------
 
-    def start_keepalive(self) -> None:
-        """Begin to send PINGs, because the client said that it answers them."""
+    def start_keepalive(self, pings: int = 0, left: float | None = None) -> None:
+        """Begin to send PINGs, because the client said that it answers them; see `Keepalive`."""
         server = self.server
         if self._keepalive is None and server.keepalive_interval > 0:
-            self._keepalive = Keepalive(self, server.keepalive_interval, server.keepalive_count)
+            self._keepalive = Keepalive(
+                self, server.keepalive_interval, server.keepalive_count, pings=pings, left=left
+            )
 
     def _stop_keepalive(self) -> None:
         if self._keepalive is not None:
@@ -277,9 +279,29 @@ class Client(HotPath):
         """Whether it is sent PINGs."""
         return self._keepalive is not None
 
-    def read_later(self, received: bytes) -> None:
+    @property
+    def keepalive_progress(self) -> tuple[int, float] | None:
+        """The PINGs that it has not answered, and the seconds until the next; None without keepalive."""
+        if self._keepalive is None:
+            return None
+        pings, left = self._keepalive.progress
+        return (0 if self._heard else pings), left
+
+    @property
+    def deadline(self) -> float | None:
+        """The seconds that it has left to authenticate; None if it need not."""
+        if self._deadline is None or self.authenticated:
+            return None
+        return max(0.0, self._deadline.when() - self._loop.time())
+
+    @property
+    def unconsumed_buffer(self) -> bytearray | None:
+        """The same bytes in place, for a restart."""
+        return self._tail
+
+    def read_later(self, received: bytearray) -> None:
         """Consume what an earlier process had read, in the loop's next iteration."""
-        self._tail = bytearray(received)
+        self._tail = received
         self._need = 0
         self._loop.call_soon(self._read_on)
 

@@ -447,9 +447,9 @@ class SocketLink:
     # Handing over --------------------------------------------------------------------------------
 
     @property
-    def unsent_bytes(self) -> bytes:
-        """What the kernel has not taken yet."""
-        return bytes(self._out or b"")
+    def unsent_buffer(self) -> bytearray | None:
+        """The bytes that the kernel has not taken yet, in place, for a restart."""
+        return self._out
 
     @property
     def unsent_descriptors(self) -> list[tuple[int, int]]:
@@ -468,11 +468,11 @@ class SocketLink:
         """Whether it is closed as soon as everything is sent."""
         return self._end_when_sent
 
-    def take_over(self, unsent: bytes, descriptors: list[tuple[int, int]]) -> None:
+    def take_over(self, unsent: bytearray, descriptors: list[tuple[int, int]]) -> None:
         """Begin to read and write where an earlier owner of the socket stopped."""
         self.start()
         if unsent:
-            self._out = bytearray(unsent)
+            self._out = unsent
             self._fds = list(descriptors) or None
             self._loop.add_writer(self.sock.fileno(), self._writable)
             if len(unsent) > WRITE_HIGH:
@@ -481,7 +481,7 @@ class SocketLink:
     # Ending --------------------------------------------------------------------------------------
 
     def end_when_sent(self, reason: str) -> None:
-        """Close as soon as everything written so far is sent, or the peer has taken none of it in time."""
+        """Close as soon as everything written so far is sent, or the peer takes none of it in time."""
         if self._out is None:
             self._end(reason)
         else:
