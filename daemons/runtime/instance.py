@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiovirt.admin import dispatch as admin_program
 from aiovirt.admin import extension_dispatch as extension_program
+from aiovirt.daemons.runtime.component import Component, Keep
+from aiovirt.daemons.runtime.handover.document import (
+    Document,
+    decode_states,
+    encode,
+    encode_states,
+)
 from aiovirt.daemons.runtime.listening import Listening
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.settings import Value
@@ -15,14 +22,17 @@ from aiovirt.daemons.runtime.tls import prepare_tls
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security.identity import root_or_self
 from aiovirt.rpc.server import Daemon
+from aiovirt.rpc.server.restart import restore, save
+from aiovirt.rpc.server.restart_buffers import OutgoingBuffers
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.handover.document import Document
     from aiovirt.daemons.runtime.kind import DaemonKind
     from aiovirt.daemons.runtime.logging import LogSettings
     from aiovirt.daemons.runtime.start import Start
 
 _log = get_logger("daemons.runtime.instance")
+
+T = TypeVar("T")
 
 
 class Instance:
@@ -55,6 +65,13 @@ class Instance:
             raise ValueError(f"{kind.name} has two components of one name")
         self.running.check(start.settings)
         self._states = self._read_states()
+        #: Moved into a document whose program has not begun.
+        self._buffers: OutgoingBuffers | None = None
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """The components of the daemon."""
+        return self._components
 
     def _needs_tls(self) -> bool:
         """Whether any service has TLS; after a restart, the services decide, not the settings."""
@@ -67,8 +84,6 @@ class Instance:
     def _read_states(self) -> dict[str, Any]:
         if self._document is None:
             return {}
-        from aiovirt.daemons.runtime.handover.document import decode_states
-
         types = {one.name: one.state_type for one in self._components}
         return decode_states(
             self._document, {name: t for name, t in types.items() if t is not None}
@@ -93,8 +108,6 @@ class Instance:
 
         A rehearsal does exactly this and no more. Raises whatever does not fit.
         """
-        from aiovirt.rpc.server.restart import restore
-
         restore(self.daemon, document.servers)
         for one in self._components:
             if one.name in self._states:
@@ -127,8 +140,15 @@ class Instance:
         for one in self._components:
             await one.pause()
 
+    def stop_work(self) -> None:
+        """End streams and calls that are still in flight, with an error to their clients."""
+        self.daemon.stop_work()
+
     def resume(self) -> None:
-        """The counterpart of `pause`."""
+        """The counterpart of `pause`, also after a document was made."""
+        if self._buffers is not None:
+            self._guarded("buffers", self._buffers.put_back)
+            self._buffers = None
         for one in self._components:
             self._guarded(one.name, one.resume)
         self.daemon.resume()
@@ -138,18 +158,27 @@ class Instance:
         for one in self._components:
             self._guarded(one.name, one.rehearsed)
 
-    def document(self, settings: Mapping[str, Value], keep: Callable[[int], int]) -> bytes:
-        """The document for the next program.
+    def document(self, settings: Mapping[str, Value], keep: Keep, *, rehearsal: bool) -> bytes:
+        """Write the document for the next program. `resume` has to follow if that does not begin.
+
+        A client that cannot be written down costs itself only; the same is asked of a component for each
+        of its items. A component that cannot be written down as a whole refuses the restart.
 
         Args:
             settings: those in force as far as the settings file is concerned.
             keep: called with every descriptor that has to survive.
-        """
-        from aiovirt.daemons.runtime.handover.document import Document, encode, encode_states
-        from aiovirt.rpc.server.restart import save
+            rehearsal: whether the next program only rehearses. The daemon goes on then.
 
+        Raises:
+            Unsaved: a component, or the servers, cannot be written down.
+        """
+        buffers = OutgoingBuffers(rehearsal=rehearsal)
+        if not rehearsal:
+            self._buffers = buffers
         states = {
-            one.name: one.save(keep) for one in self._components if one.state_type is not None
+            one.name: _saved(one.name, one.save, keep)
+            for one in self._components
+            if one.state_type is not None
         }
         return encode(
             Document(
@@ -157,7 +186,19 @@ class Instance:
                 settings=dict(settings),
                 logging=self.log.save(),
                 pid_file=keep(self._start.pid_file.descriptor) if self._start.pid_file else -1,
-                servers=save(self.daemon, keep),
+                servers=_saved("the servers", save, self.daemon, keep, buffers),
                 components=encode_states(states),
             )
         )
+
+
+class Unsaved(Exception):
+    """Something without which the daemon cannot go on cannot be written down; the text says what."""
+
+
+def _saved(name: str, save: Callable[..., T], *args: Any) -> T:
+    try:
+        return save(*args)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise Unsaved(f"{name} cannot be saved: {type(error).__name__}: {text}") from error

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from aiovirt.daemons.runtime.handover.reexec import Inheritance, Restart, inherited, take_signals
+from aiovirt.daemons.runtime.handover import signals
+from aiovirt.daemons.runtime.handover.reexec import Inheritance, Origin, Restart, inherited
 from aiovirt.daemons.runtime.logging import LogSettings
 from aiovirt.daemons.runtime.process import options as command_line
 from aiovirt.daemons.runtime.process.background import Parent, fork_into_background
@@ -25,7 +26,6 @@ from aiovirt.daemons.runtime.process.failure import Failure, StartError, one_lin
 from aiovirt.daemons.runtime.process.paths import (
     Paths,
     absolute,
-    current_folder,
     default_settings_file,
     make_folder,
 )
@@ -85,9 +85,12 @@ class _Process:
     def __init__(self, kind: DaemonKind, options: command_line.Options) -> None:
         self.kind = kind
         self.options = options
-        self.folder = current_folder()
+        self.origin = Origin(current_folder(), _has_relative_paths(options))
         self.notifier = Notifier.from_environment()
         self.parent: Parent | None = None
+        self.left_signals = (
+            -1
+        )  # the descriptor of those that the program before this one has not read
 
     def report(self, text: str) -> None:
         """Tell the process that started us why we do not serve."""
@@ -140,6 +143,7 @@ class _Process:
         if inheritance.rehearsal:
             self._rehearse(Start(settings, paths, None, document=document))
         pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
+        self.left_signals = inheritance.signals
         try:
             self._serve(Start(settings, paths, pid_file, document=document), earlier, fresh)
         finally:
@@ -188,6 +192,7 @@ class _Process:
             )
 
             async def restore() -> None:
+                from aiovirt.daemons.runtime.handover.modules import load_all
                 from aiovirt.daemons.runtime.instance import Instance
 
                 nonlocal status
@@ -195,6 +200,7 @@ class _Process:
                     instance = Instance(self.kind, start, log)
                     if document is not None:
                         instance.restore(document)
+                    load_all(instance)
                 except BaseException as error:  # whatever it is, it must not get past the exit
                     status = self._failed(error)
                 sys.stderr.flush()
@@ -238,6 +244,7 @@ class _Process:
     async def _serve_on_loop(
         self, start: Start, log: LogSettings, settings: Loaded, fresh: Loaded | None
     ) -> None:
+        from aiovirt.daemons.runtime.handover.modules import load_needed
         from aiovirt.daemons.runtime.instance import Instance
         from aiovirt.daemons.runtime.reload import Reloader
         from aiovirt.daemons.runtime.settings.live import apply
@@ -255,14 +262,22 @@ class _Process:
         reloader = Reloader(
             settings, instance.running, log.control, self.notifier, required=required
         )
-        restart = Restart(instance, lambda: reloader.settings, self.notifier, self.folder)
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_log_mistake)
-        loop.add_signal_handler(signal.SIGTERM, instance.daemon.shutdown)
-        loop.add_signal_handler(signal.SIGINT, instance.daemon.shutdown)
-        loop.add_signal_handler(signal.SIGHUP, reloader.request)
-        loop.add_signal_handler(signal.SIGUSR1, restart.request)
-        take_signals()
+        restart = Restart(
+            instance, lambda: reloader.settings, self.notifier, self.origin, lambda: noted
+        )
+        asyncio.get_running_loop().set_exception_handler(_log_mistake)
+        load_needed(instance)
+        noted = signals.Signals(
+            {
+                signal.SIGTERM: instance.daemon.shutdown,
+                signal.SIGINT: instance.daemon.shutdown,
+                signal.SIGHUP: reloader.request,
+                signal.SIGUSR1: restart.request,
+            }
+        )
+        if self.left_signals >= 0:
+            noted.take_over(self.left_signals)
+        signals.unblock()
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
         await instance.daemon.serve(self._ready, self._stopping)
@@ -284,6 +299,18 @@ class _Process:
         self.notifier.extend_timeout(2 * _EXTENSION)
         if more:
             loop.call_later(_EXTENSION, self._extend, loop, more - 1)
+
+
+def _has_relative_paths(options: command_line.Options) -> bool:
+    """Whether the meaning of the command line depends on the working directory."""
+    paths = (
+        options.config,
+        options.rundir,
+        options.socket,
+        options.admin_socket,
+        options.pid_file,
+    )
+    return any(path and not os.path.isabs(path) for path in paths)
 
 
 def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

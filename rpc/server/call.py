@@ -88,6 +88,11 @@ class Call:
         client.call_done(self, reply)
         client.server.workers.release(self)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is answered, or its client is gone."""
+        return self._over
+
     def abandon(self) -> None:
         """Free the worker at once and stop the work, without a reply: the client is gone."""
         self._over = True

@@ -5,6 +5,9 @@ The modules `hot_path` and `slow_path` read what arrives from it; `restart` hand
 - Memory of one client is bounded: see `hot_path` for what it sends and what it is answered, and
   `events` for what it is told unasked.
 - Every way in which it can end comes through `ended`, once.
+- A client that sends nothing more (it has closed its side or all of its connection, said CLOSE, or sent
+  nonsense) has everything executed and answered that it sent before; see `input_ended`. It is a client
+  like others until then. `abort` is the end that cancels calls.
 
 Source: libvirt's src/rpc/virnetserverclient.c.
 """
@@ -27,6 +30,7 @@ from aiovirt.rpc.server.streams import Streams
 from aiovirt.rpc.transport.keepalive import Keepalive
 from aiovirt.rpc.transport.link import (
     PAUSE_DESCRIPTORS,
+    PAUSE_INPUT_ENDED,
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
     PAUSE_SLICE,
@@ -64,6 +68,7 @@ class Client(HotPath):
         "_calls",
         "_deadline",
         "_event_bytes",
+        "_input_over",
         "_keepalive",
         "_streams",
         "access",
@@ -93,6 +98,7 @@ class Client(HotPath):
         self.sasl_name = ""
         self.state = NO_STATE
         self._calls: set[Call] | frozenset[Call] = _NO_CALLS
+        self._input_over = ""  # the reason why nothing more comes from the peer, once that is so
         self._event_bytes = 0  # of events that have been written since the peer last kept up
         self._keepalive: Keepalive | None = None
         self._streams: Streams | None = None
@@ -144,12 +150,14 @@ class Client(HotPath):
             self.write(reply)
             if isinstance(reply, replies.FrameWithStream) and not self.closed:
                 self._begin_stream(call, reply.stream)
-        if self._stopped:
-            # A CLOSE that had to wait for a worker; calls that were in flight after it end, too.
+        if self._stopped and not self._input_over and not self.closed:  # CLOSE waited for a worker
             self._tail = None
-            self.end_when_sent("closed by the client")
+            self.input_ended("closed by the client")
         if self.server.draining:
             self.server.call_drained()
+        elif self._input_over:
+            # What waits in the queue of the pool must not start while this call still has its worker.
+            self._loop.call_soon(self._read_on)
         elif self._tail is not None and not self.closed:
             # Not from here: a chain of waiting calls would be a chain of stack frames.
             self._loop.call_soon(self._read_on)
@@ -158,6 +166,8 @@ class Client(HotPath):
         if self._streams is None:
             self._streams = Streams(self)
         self._streams.begin(call.binding.procedure.key, call.serial, wanted)
+        if self._input_over:
+            self._streams.input_ended()
 
     @property
     def streams(self) -> int:
@@ -178,17 +188,22 @@ class Client(HotPath):
         """
         return self.unsent > WRITE_LOW
 
+    def streams_ended(self) -> None:
+        """The last open stream has ended."""
+        if self._input_over:
+            self._loop.call_soon(self._read_on)
+
     def drained(self) -> None:
         """The peer has read what was sent: take up what waited for that."""
         self._event_bytes = 0
-        if self._tail is not None:
+        if self._tail is not None or self._input_over:
             self._loop.call_soon(self._read_on)
         if self._streams is not None:
             self._streams.drained()
 
     def limit_changed(self) -> None:
         """The request limit was changed: frames that waited for the old one may go on."""
-        if self._tail is not None:
+        if self._tail is not None or self._input_over:
             self._loop.call_soon(self._read_on)
 
     # Events --------------------------------------------------------------------------------------
@@ -207,7 +222,7 @@ class Client(HotPath):
 
     def write_event(self, data: bytes) -> bool:
         """The same with an event that is encoded already."""
-        if self.closed or self._stopped or not self.authenticated:
+        if self.closed or self._stopped or self._input_over or not self.authenticated:
             return False
         if not self.unsent:
             self._event_bytes = 0
@@ -227,11 +242,18 @@ class Client(HotPath):
 
     # Keepalive -----------------------------------------------------------------------------------
 
-    def start_keepalive(self) -> None:
-        """Begin to send PINGs, because the client said that it answers them."""
+    def start_keepalive(self, pings: int = 0, left: float | None = None) -> None:
+        """Begin to send PINGs, because the client said that it answers them; see `Keepalive`."""
         server = self.server
         if self._keepalive is None and server.keepalive_interval > 0:
-            self._keepalive = Keepalive(self, server.keepalive_interval, server.keepalive_count)
+            self._keepalive = Keepalive(
+                self, server.keepalive_interval, server.keepalive_count, pings=pings, left=left
+            )
+
+    def _stop_keepalive(self) -> None:
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
 
     def heard(self) -> bool:
         """Whether anything came since this was last asked."""
@@ -257,10 +279,42 @@ class Client(HotPath):
         """Whether it is sent PINGs."""
         return self._keepalive is not None
 
-    def read_later(self, received: bytes) -> None:
+    @property
+    def keepalive_progress(self) -> tuple[int, float] | None:
+        """The PINGs that it has not answered, and the seconds until the next; None without keepalive."""
+        if self._keepalive is None:
+            return None
+        pings, left = self._keepalive.progress
+        return (0 if self._heard else pings), left
+
+    @property
+    def deadline(self) -> float | None:
+        """The seconds that it has left to authenticate; None if it need not."""
+        if self._deadline is None or self.authenticated:
+            return None
+        return max(0.0, self._deadline.when() - self._loop.time())
+
+    @property
+    def unconsumed_buffer(self) -> bytearray | None:
+        """The same bytes in place, for a restart."""
+        return self._tail
+
+    def read_later(self, received: bytearray) -> None:
         """Consume what an earlier process had read, in the loop's next iteration."""
-        self._tail = bytearray(received)
+        self._tail = received
         self._need = 0
+        self._loop.call_soon(self._read_on)
+
+    @property
+    def input_over(self) -> str:
+        """The reason why nothing more comes from it; empty while something may come."""
+        return self._input_over
+
+    def expect_no_input(self, reason: str) -> None:
+        """Consume what an earlier process had read, and no more, in the loop's next iteration."""
+        self._input_over = reason
+        self.pause(PAUSE_INPUT_ENDED)
+        self.expect_progress()
         self._loop.call_soon(self._read_on)
 
     def leave(self) -> None:
@@ -296,6 +350,36 @@ class Client(HotPath):
 
     # Ending --------------------------------------------------------------------------------------
 
+    def input_ended(self, reason: str) -> None:
+        """Nothing more comes from it: execute and answer what came whole, then disconnect.
+
+        libvirt executes such calls, too (their jobs keep the client), but answers none of them. Streams
+        that it has not finished end, since it cannot finish them any more. Events are not sent to it.
+        """
+        if self.closed or self._input_over:
+            return
+        self._input_over = reason
+        self.pause(PAUSE_INPUT_ENDED)
+        self._stop_keepalive()  # it cannot answer
+        self._read_on()
+        self.expect_progress()
+
+    def end_if_done(self) -> None:
+        """Disconnect a client from which nothing more comes, if nothing of it is under way."""
+        if self.closed or self.in_flight or self._waits:
+            return
+        if self._streams is not None:
+            self._streams.input_ended()
+            if len(self._streams):
+                return
+        self._tail = None
+        self.end_when_sent(self._input_over)
+
+    def unsendable(self) -> None:
+        """Stop what is only sent; what it sent before is executed all the same."""
+        if self._streams is not None:
+            self._streams.output_ended()
+
     def expect_authentication(self, seconds: float) -> None:
         """End it unless it says who it is within so many seconds."""
         self._deadline = self._loop.call_later(seconds, self._end_if_anonymous)
@@ -325,9 +409,7 @@ class Client(HotPath):
         calls, self._calls = self._calls, _NO_CALLS
         self.in_flight = 0
         self._tail = None
-        if self._keepalive is not None:
-            self._keepalive.stop()
-            self._keepalive = None
+        self._stop_keepalive()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -18,6 +18,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.rpc.logs import LogControl
+    from aiovirt.rpc.server.call import Call
 
 _log = get_logger("rpc.server.daemon")
 
@@ -25,6 +26,10 @@ _log = get_logger("rpc.server.daemon")
 SHUTDOWN_GRACE: Final = 10.0
 #: Seconds that peers then have to take their last replies.
 _FLUSH_GRACE: Final = 1.0
+#: Seconds in which nothing is read before a restart, so that the last calls can end.
+_LAST_CALLS: Final = 1.0
+#: Seconds between two looks at whether calls have ended, while everything is served.
+_LOOK: Final = 0.01
 
 
 class State(Enum):
@@ -64,6 +69,7 @@ class Daemon:
         self._at_once = asyncio.Event()
         self._progress = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._left: float | None = None  # of a timeout that began in the program before this one
         self._holds = 0
 
     # Servers -------------------------------------------------------------------------------------
@@ -88,10 +94,21 @@ class Daemon:
 
     # Automatic shutdown --------------------------------------------------------------------------
 
-    def set_timeout(self, seconds: int) -> None:
-        """End by itself after so many seconds without any client; 0 for never."""
+    def set_timeout(self, seconds: int, *, left: float | None = None) -> None:
+        """End by itself after so many seconds without any client; 0 for never.
+
+        Args:
+            seconds: the timeout.
+            left: the rest of it that is left now, if it has begun.
+        """
         self.timeout = seconds
+        self._left = left
         self._set_timer(restart=True)
+
+    @property
+    def timeout_left(self) -> float | None:
+        """Seconds until the daemon ends by itself; None while it does not wait for that."""
+        return None if self._timer is None else max(0.0, self._timer.when() - self._loop.time())
 
     def inhibit_shutdown(self) -> None:
         """Prevent an automatic shutdown until `allow_shutdown` is called as often."""
@@ -115,11 +132,16 @@ class Daemon:
             and not self._holds
             and not any(len(server.registry) for server in self.servers.values())
         )
+        if self.state is State.RUNNING and not idle:
+            self._left = None
         if self._timer is not None and (restart or not idle):
             self._timer.cancel()
             self._timer = None
         if idle and self._timer is None:
-            self._timer = self._loop.call_later(self.timeout, self._timed_out)
+            left, self._left = self._left, None
+            self._timer = self._loop.call_later(
+                self.timeout if left is None else left, self._timed_out
+            )
 
     def _timed_out(self) -> None:
         _log.info("nobody connected, ending", seconds=self.timeout)
@@ -128,13 +150,43 @@ class Daemon:
     # Restart -------------------------------------------------------------------------------------
 
     async def pause(self) -> None:
-        """Accept and read nothing until `resume`; return when no call is in flight any more.
+        """Accept and read nothing until `resume`, once the calls that are in flight now have ended.
 
-        Calls that take longer than the grace are stopped and answered with an error.
+        Everything is served while they are waited for, for the length of the grace at most. Calls that
+        take longer stay in flight, so that nothing has happened to them if the restart is given up: see
+        `stop_work`. Calls that began meanwhile then have a moment to end.
         """
+        deadline = self._loop.time() + self.grace
+        hanging = self._calls()
+        while hanging and self._loop.time() < deadline and not self.is_ending:
+            await asyncio.sleep(_LOOK)
+            hanging = [call for call in hanging if not call.is_over]
         for server in self.servers.values():
             server.pause()
-        await self._finish_calls("restarts")
+
+        def done() -> bool:
+            return self._in_flight() <= sum(not call.is_over for call in hanging)
+
+        await self._wait(done, self._loop.time() + _LAST_CALLS)
+
+    def stop_work(self) -> None:
+        """End the streams and the calls that are still in flight, with an error: the daemon restarts."""
+        what = f"daemon {self.name} restarts"
+        for server in self.servers.values():
+            server.abort_streams(RpcError(ErrorCode.OPERATION_ABORTED, what))
+        if self._in_flight():
+            _log.warning("calls cancelled", calls=self._in_flight(), reason="the daemon restarts")
+        error = RpcError(ErrorCode.OPERATION_ABORTED, f"{what}: the call was cancelled")
+        for server in self.servers.values():
+            server.abort_calls(error)
+
+    def _calls(self) -> list[Call]:
+        return [
+            call
+            for server in self.servers.values()
+            for client in server.registry
+            for call in client.calls()
+        ]
 
     def resume(self) -> None:
         """Accept and read again after `pause`."""
@@ -204,19 +256,19 @@ class Daemon:
         self._set_timer()
         for server in self.servers.values():
             server.drain()
-        await self._finish_calls("ends")
+        await self._finish_calls()
         await self._flush()
 
-    async def _finish_calls(self, what: str) -> None:
+    async def _finish_calls(self) -> None:
         """End the streams and wait for the calls in flight; after the grace, stop those, too."""
-        error = RpcError(ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}")
+        error = RpcError(ErrorCode.OPERATION_ABORTED, f"daemon {self.name} ends")
         for server in self.servers.values():
             server.abort_streams(error)
         deadline = self._loop.time() + self.grace
         if not await self._wait(lambda: not self._in_flight(), deadline):
-            _log.warning("calls cancelled", calls=self._in_flight(), reason=f"the daemon {what}")
+            _log.warning("calls cancelled", calls=self._in_flight(), reason="the daemon ends")
             error = RpcError(
-                ErrorCode.OPERATION_ABORTED, f"daemon {self.name} {what}: the call was cancelled"
+                ErrorCode.OPERATION_ABORTED, f"daemon {self.name} ends: the call was cancelled"
             )
             for server in self.servers.values():
                 server.abort_calls(error)

@@ -27,6 +27,7 @@ from aiovirt.rpc.server.counts import CALLS
 from aiovirt.rpc.server.read_ahead import READ_AHEAD, take_pings
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.transport.link import (
+    PAUSE_INPUT_ENDED,
     PAUSE_LIMIT,
     PAUSE_SLICE,
     PAUSE_WRITE,
@@ -223,7 +224,7 @@ class HotPath(SocketLink):
                     server.daemon.slices.wait(self)
         elif not self.closed:
             self._tail = None
-            self.end_when_sent("closed by the client")
+            self.input_ended("closed by the client")
 
     def _keep(self, data: bytearray, pos: int, size: int) -> None:
         """Remember what is left, and end the connection when it cannot become a message."""
@@ -233,7 +234,8 @@ class HotPath(SocketLink):
         if left >= LENGTH_SIZE:
             length = int.from_bytes(data[pos : pos + LENGTH_SIZE], "big")
             if not MIN_FRAME <= length <= (MAX_FRAME if self.authenticated else ANONYMOUS_FRAME):
-                self._end(f"a frame of {length} bytes is impossible")
+                self._tail = None
+                self.input_ended(f"a frame of {length} bytes is impossible")
                 return
             self._need = length
         if data is self._tail:
@@ -270,20 +272,25 @@ class HotPath(SocketLink):
         """See `replies.inline_failure`."""
         raise NotImplementedError
 
+    def end_if_done(self) -> None:
+        """See `Client.end_if_done`."""
+        raise NotImplementedError
+
     # What waited ---------------------------------------------------------------------------------
 
     def _read_on(self) -> None:
         """Take up the frames that waited, if nothing makes them wait any longer."""
+        if self.closed or self._waits or self._paused & PAUSE_WRITE or self.server.draining:
+            return
         tail = self._tail
-        if tail is None or self.closed or self._waits:
-            return
-        if self._paused & PAUSE_WRITE or self.server.draining:
-            return
-        if len(tail) >= self._need:
+        if tail is not None and len(tail) >= self._need:
             try:
                 self._consume(tail, len(tail))
             except Exception as error:  # as in received()
                 self._failed(error)
+        if self._paused & PAUSE_INPUT_ENDED:
+            self.end_if_done()
+            return
         tail = self._tail
         if tail is None or len(tail) < READ_AHEAD or self.in_flight < self.server.request_limit:
             self.resume(PAUSE_LIMIT)
@@ -294,8 +301,3 @@ class HotPath(SocketLink):
         self._read_on()
         if not self._waits:
             self.resume(PAUSE_SLICE)
-
-    def unsendable(self, reason: str) -> None:
-        """End the connection, which takes no replies any more, after what was sent before."""
-        if not self._waits:
-            self._end(reason)

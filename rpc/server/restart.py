@@ -17,18 +17,22 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.access import Access, Authentication
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
-from aiovirt.rpc.server.server import Server
+from aiovirt.rpc.server.restart_buffers import OutgoingBuffers, Place, read_back
+from aiovirt.rpc.server.server import AUTHENTICATION_TIME, Server
 from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.keepalive import PONG
 from aiovirt.rpc.wire.message import KEYED_HEADER, MIN_FRAME, Type
+
+_log = get_logger("rpc.server.restart")
 
 #: Notes a descriptor that has to survive, and returns it.
 Keep = Callable[[int], int]
@@ -48,10 +52,13 @@ class ServiceState(msgspec.Struct):
 class ConnectionState(msgspec.Struct):
     """A connection.
 
-    received: bytes read but not consumed, which begin with a frame; skip: bytes to come before the next
-    frame, for an earlier version's sake; descriptors: those that came with what was received; unsent:
-    bytes that the kernel has not taken, with descriptors that go along at a position of theirs;
-    leaving: it is closed once those are sent.
+    received: bytes read but not consumed, which begin with a frame, or received_at: where they are;
+    skip: bytes to come before the next frame, for an earlier version's sake; descriptors: those that
+    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: where they
+    are, with descriptors that go along at a position of theirs; leaving: it is closed once those are sent;
+    input_over: the reason why nothing more comes from it; linger: the seconds that it still has to take
+    some of what is unsent; deadline: those that it has to authenticate; pings: those that it has not
+    answered; next_ping: the seconds until the next one.
     """
 
     id: int
@@ -68,6 +75,13 @@ class ConnectionState(msgspec.Struct):
     auth: Authentication = "none"
     sasl_name: str = ""
     descriptors: list[int] = []
+    input_over: str = ""
+    linger: float | None = None
+    deadline: float | None = None
+    pings: int = 0
+    next_ping: float | None = None
+    received_at: Place | None = None
+    unsent_at: Place | None = None
 
 
 class ServerState(msgspec.Struct):
@@ -88,20 +102,42 @@ class ServerState(msgspec.Struct):
 
 
 class DaemonState(msgspec.Struct):
-    """All servers, and the seconds after which the daemon ends without clients (0: never)."""
+    """All servers, and the seconds after which the daemon ends without clients (0: never).
+
+    timeout_left: the seconds of those that are left, if there are no clients. buffers: the descriptor of
+    large buffers; -1 for none.
+    """
 
     timeout: int
     servers: list[ServerState]
+    timeout_left: float | None = None
+    buffers: int = -1
 
 
 # Daemon ------------------------------------------------------------------------------------------
 
 
-def save(daemon: Daemon, keep: Keep) -> DaemonState:
-    """Write down a paused daemon (see `Daemon.pause`)."""
-    return DaemonState(
-        daemon.timeout, [_save_server(server, keep) for server in daemon.servers.values()]
+def save(daemon: Daemon, keep: Keep, buffers: OutgoingBuffers) -> DaemonState:
+    """Write down a paused daemon (see `Daemon.pause`).
+
+    A client that cannot be written down is left out, with a line in the log.
+
+    Args:
+        daemon: whose state it is.
+        keep: called with every descriptor.
+        buffers: takes the large buffers of clients away; they have to be put back if the daemon goes on.
+
+    Raises:
+        OSError: a listening socket is not open, or there is no memory for the buffers.
+    """
+    state = DaemonState(
+        daemon.timeout,
+        [_save_server(server, keep, buffers) for server in daemon.servers.values()],
+        daemon.timeout_left,
     )
+    if buffers.descriptor >= 0:
+        state.buffers = keep(buffers.descriptor)
+    return state
 
 
 def restore(daemon: Daemon, state: DaemonState) -> None:
@@ -112,15 +148,20 @@ def restore(daemon: Daemon, state: DaemonState) -> None:
     unknown = [saved.name for saved in state.servers if saved.name not in daemon.servers]
     if unknown:
         raise ValueError(f"daemon {daemon.name} has no server {', '.join(unknown)}")
-    daemon.set_timeout(state.timeout)
+    daemon.set_timeout(state.timeout, left=state.timeout_left)
+    large: dict[Place, bytearray] = {}
+    if state.buffers >= 0:
+        clients = [client for saved in state.servers for client in saved.clients]
+        places = [place for each in clients for place in (each.received_at, each.unsent_at)]
+        large = read_back(state.buffers, filter(None, places))
     for saved in state.servers:
-        _restore_server(daemon.servers[saved.name], saved)
+        _restore_server(daemon.servers[saved.name], saved, large)
 
 
 # Server ------------------------------------------------------------------------------------------
 
 
-def _save_server(server: Server, keep: Keep) -> ServerState:
+def _save_server(server: Server, keep: Keep, buffers: OutgoingBuffers) -> ServerState:
     return ServerState(
         name=server.name,
         next_client_id=server.registry.last_id + 1,
@@ -142,14 +183,36 @@ def _save_server(server: Server, keep: Keep) -> ServerState:
             )
             for service in server.services
         ],
-        # What a TLS session has agreed on cannot be taken out of it: such clients connect again.
-        clients=[
-            _save_client(client, keep) for client in server.registry if not client.is_encrypted
-        ],
+        clients=list(_save_clients(server, keep, buffers)),
     )
 
 
-def _restore_server(server: Server, state: ServerState) -> None:
+def _save_clients(
+    server: Server, keep: Keep, buffers: OutgoingBuffers
+) -> Iterator[ConnectionState]:
+    for client in server.registry:
+        if client.is_encrypted:
+            continue  # a TLS session cannot be taken out of its process: the client connects again
+        try:
+            for descriptor in _descriptors(client):
+                os.get_inheritable(descriptor)  # only an open one has an answer
+        except OSError as error:
+            _log.error(
+                "client cannot survive the restart",
+                server=server.name,
+                client=client.id,
+                reason=error.strerror,
+            )
+        else:
+            yield _save_client(client, keep, buffers)
+
+
+def _descriptors(client: Client) -> list[int]:
+    unsent = [descriptor for _, descriptor in client.unsent_descriptors]
+    return [client.sock.fileno(), *unsent, *client.waiting_descriptors]
+
+
+def _restore_server(server: Server, state: ServerState, large: Mapping[Place, bytearray]) -> None:
     # Refused is a pool that the settings have made no pool since, or the other way round: they count.
     with contextlib.suppress(RpcError):
         server.workers.set(
@@ -169,33 +232,58 @@ def _restore_server(server: Server, state: ServerState) -> None:
             service.file,
         )
     for client in state.clients:
-        _restore_client(server, client)
+        try:
+            _restore_client(server, client, large)
+        except OSError as error:
+            _log.error(
+                "client did not survive the restart",
+                server=server.name,
+                client=client.id,
+                reason=error.strerror,
+            )
 
 
 # Client ------------------------------------------------------------------------------------------
 
 
-def _save_client(client: Client, keep: Keep) -> ConnectionState:
+def _save_client(client: Client, keep: Keep, buffers: OutgoingBuffers) -> ConnectionState:
+    descriptor = keep(client.sock.fileno())
+    unsent_descriptors = [
+        (position, keep(descriptor)) for position, descriptor in client.unsent_descriptors
+    ]
+    descriptors = [keep(descriptor) for descriptor in client.waiting_descriptors]
+    received, received_at = buffers.take(client.unconsumed_buffer)
+    unsent, unsent_at = buffers.take(client.unsent_buffer)
+    pings, next_ping = client.keepalive_progress or (0, None)
     return ConnectionState(
         id=client.id,
-        descriptor=keep(client.sock.fileno()),
+        descriptor=descriptor,
         timestamp=client.timestamp,
         authenticated=client.authenticated,
         readonly=client.readonly,
-        received=client.unconsumed,
-        unsent=client.unsent_bytes,
-        unsent_descriptors=[
-            (position, keep(descriptor)) for position, descriptor in client.unsent_descriptors
-        ],
+        received=received,
+        received_at=received_at,
+        unsent=unsent,
+        unsent_at=unsent_at,
+        unsent_descriptors=unsent_descriptors,
         leaving=client.leaving,
-        keepalive=client.keeps_alive,
+        keepalive=next_ping is not None,
+        pings=pings,
+        next_ping=next_ping,
+        deadline=client.deadline,
         auth=client.access.auth,
         sasl_name=client.sasl_name,
-        descriptors=[keep(descriptor) for descriptor in client.waiting_descriptors],
+        descriptors=descriptors,
+        input_over=client.input_over,
+        linger=client.linger,
     )
 
 
-def _restore_client(server: Server, state: ConnectionState) -> None:
+def _restore_client(
+    server: Server, state: ConnectionState, large: Mapping[Place, bytearray]
+) -> None:
+    received = large[state.received_at] if state.received_at else bytearray(state.received)
+    unsent = large[state.unsent_at] if state.unsent_at else bytearray(state.unsent)
     client = Client(
         server,
         _socket(state.descriptor),
@@ -208,17 +296,27 @@ def _restore_client(server: Server, state: ConnectionState) -> None:
     server.registry.add(client)
     for _, descriptor in state.unsent_descriptors:
         os.set_inheritable(descriptor, False)
-    client.take_over(state.unsent, state.unsent_descriptors)
+    client.take_over(unsent, state.unsent_descriptors)
     if server.takes_descriptors:
         client.accept_descriptors(state.descriptors)
     else:
         close_all(state.descriptors)
+    if state.linger is not None:
+        client.expect_progress(state.linger)
+    if not client.authenticated:
+        client.expect_authentication(
+            AUTHENTICATION_TIME if state.deadline is None else state.deadline
+        )
     if state.keepalive:
-        client.start_keepalive()
+        client.start_keepalive(state.pings, state.next_ping)
     if state.leaving:
         client.leave()
-    elif state.received or state.skip:
-        client.read_later(_to_skip(state.skip) + state.received)
+        return
+    if received or state.skip:
+        received[:0] = _to_skip(state.skip)
+        client.read_later(received)
+    if state.input_over:
+        client.expect_no_input(state.input_over)
 
 
 def _to_skip(size: int) -> bytes:

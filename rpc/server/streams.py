@@ -8,6 +8,7 @@ A stream begins after the reply to its call and ends in one of these ways:
   client is answered.
 - The client aborts: `serve` is cancelled and the client is answered.
 - The connection or the daemon ends: `serve` is cancelled.
+- The client has closed its side, or receives nothing more, before it has finished: `serve` is cancelled.
 
 Neither side can fill the other's memory: `send` waits while the client does not read, and a client whose
 packets nobody takes is not read. A `serve` that has to make what it sends makes it inside `room()`: one
@@ -89,10 +90,24 @@ class Streams:
         for stream in list(self._open.values()):
             stream.drop()
 
+    def input_ended(self) -> None:
+        """End those that the client cannot finish any more."""
+        for stream in list(self._open.values()):
+            if not stream.is_finished:
+                stream.drop()
+
+    def output_ended(self) -> None:
+        """End those that only send."""
+        for stream in list(self._open.values()):
+            if not stream.receives:
+                stream.drop()
+
     def ended(self, stream: Stream) -> None:
         """Forget a stream that is over."""
         self._open.pop((stream.key, stream.serial), None)
         self.update_pause()
+        if not self._open:
+            self._client.streams_ended()
 
     def update_pause(self) -> None:
         """Read the client, or pause it, by the fullest of its streams."""
@@ -104,7 +119,10 @@ class Streams:
 
 
 class Stream:
-    """One stream, as `serve` uses it. waiting: what its queue costs, in bytes."""
+    """One stream, as `serve` uses it.
+
+    waiting: the cost of its queue, in bytes; receives: whether `serve` takes what the client sends.
+    """
 
     def __init__(
         self, client: Client, streams: Streams, key: bytes, serial: int, *, receives: bool
@@ -114,7 +132,7 @@ class Stream:
         self.serial = serial
         self.waiting = 0
         self._streams = streams
-        self._receives = receives
+        self.receives = receives
         self._queue: deque[bytes | Hole | None] = deque()
         self._finished = False  # the client has sent all that it wanted to
         self._over = False  # nothing more is sent
@@ -167,6 +185,11 @@ class Stream:
             self.client.write(packet)
         await asyncio.sleep(0)  # a client that reads fast must not keep the loop from the others
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the client has sent everything that it wanted to send."""
+        return self._finished
+
     # For the client's side -----------------------------------------------------------------------
 
     def start(self, wanted: WithStream[Any]) -> None:
@@ -217,7 +240,7 @@ class Stream:
         self._finished = True
         if self._served:
             self._confirm()
-        elif self._receives:
+        elif self.receives:
             self._queue.append(None)
             self._arrived.set()
         else:
@@ -227,7 +250,7 @@ class Stream:
     def _client_sent(self, kind: int, payload: bytes) -> None:
         if self._served or self._finished:
             return  # it was on its way when the end went the other
-        if not self._receives:
+        if not self.receives:
             self.fail(RpcError(ErrorCode.OPERATION_INVALID, "this stream takes no data"))
             return
         try:

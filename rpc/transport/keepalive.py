@@ -31,13 +31,35 @@ class Keepalive:
 
     __slots__ = ("_count", "_interval", "_loop", "_peer", "_pings", "_timer")
 
-    def __init__(self, peer: Peer, interval: float, count: int) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        interval: float,
+        count: int,
+        *,
+        pings: int = 0,
+        left: float | None = None,
+    ) -> None:
+        """Begin, or go on where an earlier process stopped.
+
+        Args:
+            peer: the connection.
+            interval: seconds between two looks.
+            count: PINGs that may stay unanswered.
+            pings: those that are unanswered already.
+            left: seconds until the next look; None for a whole interval.
+        """
         self._peer = peer
         self._interval = interval
         self._count = count
-        self._pings = 0
+        self._pings = pings
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(interval, self._look)
+        self._timer = self._loop.call_later(interval if left is None else left, self._look)
+
+    @property
+    def progress(self) -> tuple[int, float]:
+        """The number of unanswered PINGs, and the seconds until the next look."""
+        return self._pings, max(0.0, self._timer.when() - self._loop.time())
 
     def _look(self) -> None:
         if self._peer.heard():

@@ -8,6 +8,8 @@ Rules of this file:
 
 - Nothing here knows what the bytes mean.
 - Every way in which a connection can end comes through `_end`, once.
+- The end of what comes in is not the end of the connection: see `input_ended`. A write that fails
+  ends only what goes out; everything that the peer has sent before is read all the same.
 - A plain link pays nothing for what it does not use. A filter (TLS), taps and received descriptors
   are kept by its `Passage`, with which another reader is registered; without one, a write tests a slot.
 """
@@ -32,7 +34,7 @@ _READS_IN_A_ROW: Final = 16
 WRITE_HIGH: Final = 64 * 1024
 WRITE_LOW: Final = 16 * 1024
 
-#: Seconds that a peer has to take the last bytes of a connection that is being closed.
+#: Seconds without progress that a peer has to take the last bytes of a connection that is being closed.
 LINGER: Final = 5.0
 
 #: Why reading is paused; more than one can hold at a time.
@@ -43,6 +45,7 @@ PAUSE_ENDING: Final = 8  # the connection closes when its last bytes are sent
 PAUSE_STREAM: Final = 16  # what came through its streams has not been taken
 PAUSE_SLICE: Final = 32  # it sends more than its share, and others have their turn
 PAUSE_DESCRIPTORS: Final = 64  # the descriptors that it sent have not been taken
+PAUSE_INPUT_ENDED: Final = 128  # nothing more comes from it
 
 
 class FrameWithFds(bytes):
@@ -78,8 +81,10 @@ class SocketLink:
 
     __slots__ = (
         "_alive",
+        "_broken",
         "_end_when_sent",
         "_fds",
+        "_linger",
         "_loop",
         "_out",
         "_passage",
@@ -98,6 +103,8 @@ class SocketLink:
         self._passage: Passage | None = None
         self._paused = 0
         self._end_when_sent = False
+        self._broken = ""  # the reason why nothing can be sent any more, once that is so
+        self._linger: asyncio.TimerHandle | None = None
 
     # What a subclass says ------------------------------------------------------------------------
 
@@ -108,8 +115,11 @@ class SocketLink:
     def drained(self) -> None:
         """Little or nothing is left of what was unsent; if reading was paused for it, it goes on."""
 
-    def unsendable(self, reason: str) -> None:
-        """The peer takes nothing any more; whoever does not end the connection now, does it later."""
+    def unsendable(self) -> None:
+        """Nothing more can be sent; `input_ended` follows when everything that came has been read."""
+
+    def input_ended(self, reason: str) -> None:
+        """Nothing more comes from the peer. A subclass that does not end the link now does so later."""
         self._end(reason)
 
     def ended(self, reason: str) -> None:
@@ -139,12 +149,14 @@ class SocketLink:
             try:
                 size = self.sock.recv_into(SHARED_BUFFER)
             except (BlockingIOError, InterruptedError):
+                if self._broken:
+                    self.input_ended(self._broken)
                 return
             except OSError as error:
-                self._end(f"read failed: {error.strerror}")
+                self.input_ended(f"read failed: {error.strerror}")
                 return
             if not size:
-                self._end("the peer closed the connection")
+                self.input_ended("the peer closed the connection")
                 return
             self._alive = False
             self.received(SHARED_BUFFER, size)
@@ -165,15 +177,17 @@ class SocketLink:
                 else:
                     size = inbox.read_into(self.sock, SHARED_BUFFER)
             except (BlockingIOError, InterruptedError):
+                if self._broken:
+                    self.input_ended(self._broken)
                 return
             except OSError as error:
-                self._end(f"read failed: {error.strerror}")
+                self.input_ended(f"read failed: {error.strerror}")
                 return
             except FramingError as error:
                 self._end(f"the peer broke the protocol: {error}")
                 return
             if not size:
-                self._end("the peer closed the connection")
+                self.input_ended("the peer closed the connection")
                 return
             self._alive = False
             if passage.filter is not None:
@@ -223,6 +237,8 @@ class SocketLink:
             self._watch_socket()
             if self._passage is not None and self._passage.filter is not None:
                 self._passage.filter.resumed(self)
+            if self._broken:
+                self._loop.call_soon(self._read_again)
 
     # Writing -------------------------------------------------------------------------------------
 
@@ -251,7 +267,7 @@ class SocketLink:
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
-                self.unsendable(f"write failed: {error.strerror}")
+                self._write_failed(error)
                 return
             if sent == len(data):
                 self._alive = True
@@ -317,8 +333,9 @@ class SocketLink:
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            self._end(f"write failed: {error.strerror}")
+            self._write_failed(error)
             return False
+        self._alive = True
         del out[:sent]
         if not out:
             self._out = None
@@ -331,6 +348,26 @@ class SocketLink:
                 self.resume(PAUSE_WRITE)
             self.drained()
         return bool(out)
+
+    def _write_failed(self, error: OSError) -> None:
+        """Drop what cannot be sent any more, and read what the peer sent before it went."""
+        if self._out is not None:
+            self._out = None
+            self._loop.remove_writer(self.sock.fileno())
+        if self._fds is not None:
+            close_all(descriptor for _, descriptor in self._fds)
+            self._fds = None
+        if self._broken:
+            return
+        self._broken = f"write failed: {error.strerror}"
+        if self._end_when_sent:
+            self._end(self._broken)
+            return
+        self.resume(PAUSE_WRITE)
+        self._loop.call_soon(self._read_again)  # uvloop does not call again: see `_readable`
+        self.unsendable()
+        if not self.closed:
+            self.drained()
 
     # What bytes pass -----------------------------------------------------------------------------
 
@@ -410,9 +447,9 @@ class SocketLink:
     # Handing over --------------------------------------------------------------------------------
 
     @property
-    def unsent_bytes(self) -> bytes:
-        """What the kernel has not taken yet."""
-        return bytes(self._out or b"")
+    def unsent_buffer(self) -> bytearray | None:
+        """The bytes that the kernel has not taken yet, in place, for a restart."""
+        return self._out
 
     @property
     def unsent_descriptors(self) -> list[tuple[int, int]]:
@@ -420,15 +457,22 @@ class SocketLink:
         return list(self._fds or ())
 
     @property
+    def linger(self) -> float | None:
+        """Seconds until the peer has to have taken something; None while that is not expected."""
+        if self._linger is None:
+            return None
+        return max(0.0, self._linger.when() - self._loop.time())
+
+    @property
     def leaving(self) -> bool:
         """Whether it is closed as soon as everything is sent."""
         return self._end_when_sent
 
-    def take_over(self, unsent: bytes, descriptors: list[tuple[int, int]]) -> None:
+    def take_over(self, unsent: bytearray, descriptors: list[tuple[int, int]]) -> None:
         """Begin to read and write where an earlier owner of the socket stopped."""
         self.start()
         if unsent:
-            self._out = bytearray(unsent)
+            self._out = unsent
             self._fds = list(descriptors) or None
             self._loop.add_writer(self.sock.fileno(), self._writable)
             if len(unsent) > WRITE_HIGH:
@@ -437,13 +481,30 @@ class SocketLink:
     # Ending --------------------------------------------------------------------------------------
 
     def end_when_sent(self, reason: str) -> None:
-        """Close as soon as everything written so far is sent, after LINGER seconds in any case."""
+        """Close as soon as everything written so far is sent, or the peer takes none of it in time."""
         if self._out is None:
             self._end(reason)
         else:
             self._end_when_sent = True
             self.pause(PAUSE_ENDING)
-            self._loop.call_later(LINGER, self._end, "its last reply was not taken in time")
+            self.expect_progress()
+
+    def expect_progress(self, seconds: float = LINGER) -> None:
+        """End the connection if a peer of which nothing is read takes nothing of what is sent.
+
+        Args:
+            seconds: the time until the first look; LINGER passes between later ones.
+        """
+        if self._linger is None and not self.closed:
+            self._alive = False
+            self._linger = self._loop.call_later(seconds, self._look_for_progress)
+
+    def _look_for_progress(self) -> None:
+        self._linger = None
+        if self.unsent and not self._alive:
+            self._end("its last reply was not taken in time")
+        else:
+            self.expect_progress()
 
     def abort(self, reason: str = "closed here") -> None:
         """End the connection now."""
@@ -458,6 +519,9 @@ class SocketLink:
             if self._passage.inbox is not None:
                 self._passage.inbox.close()
         self.closed = True
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         descriptor = self.sock.fileno()
         if not self._paused:
             self._loop.remove_reader(descriptor)

@@ -47,6 +47,9 @@ class Passable(Protocol):
     def set_filter(self, made: Filter) -> None:
         """Have a filter change all bytes from now on."""
 
+    def input_ended(self, reason: str) -> None:
+        """Nothing more comes from the peer."""
+
     def abort(self, reason: str = ...) -> None:
         """End the connection now."""
 

@@ -167,20 +167,21 @@ class TlsFilter:
         read = self.engine.read
         while True:
             size = 0
-            reason = ""
+            failure = ""
+            over = False
             try:
                 while size < READ_SIZE:
                     got: Any = read(READ_SIZE - size, _VIEW[size:])
                     if not got:
-                        reason = "the peer closed the connection"
+                        over = True
                         break
                     size += got
             except ssl.SSLWantReadError:
                 pass
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                reason = "the peer closed the connection"
+                over = True
             except ssl.SSLError as error:
-                reason = f"TLS failed: {reason_of(error)}"
+                failure = f"TLS failed: {reason_of(error)}"
             if self.to_peer.pending:
                 self._send_made(link)
             if size and not link.closed:
@@ -188,8 +189,10 @@ class TlsFilter:
                     link.deliver(SHARED_BUFFER, size)
                 else:
                     self._take_confirmation(link, size)
-            if reason:
-                link.abort(reason)
+            if failure:
+                link.abort(failure)
+            elif over:
+                link.input_ended("the peer closed the connection")
             if size < READ_SIZE or link.closed or link.is_paused:
                 return
 

@@ -129,7 +129,8 @@ async def _survives(stream: list[bytes], limit: int, failures: list[object]) -> 
         assert await other.call(ECHO_URGENT, Text("me")) == Text("me")
         _is_bounded(client)
         wire.close()
-        await eventually(lambda: client.closed)
+        await eventually(lambda: client.closed or client.input_over)
+        client.abort()  # a call that waits would be waited for
         await _is_as_before(house)
         assert await other.call(ECHO, Text("still")) == Text("still")
     assert failures == []

@@ -12,6 +12,7 @@ import pytest
 
 from aiovirt.rpc.server import CallWithFds, Client, Handlers, serves
 from aiovirt.rpc.server.restart import DaemonState, restore, save
+from aiovirt.rpc.server.restart_buffers import OutgoingBuffers
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.message import Message, Status, Type, frame
@@ -197,7 +198,7 @@ async def test_descriptors_that_wait_survive_a_restart(
     wire, client = await house.seat()
     await send(wire, with_fds(COUNT, 1, 2), ["a"])
     await eventually(lambda: len(client.waiting_descriptors) == 1)
-    document: DaemonState = save(house.daemon, os.dup)
+    document: DaemonState = save(house.daemon, os.dup, OutgoingBuffers(rehearsal=False))
     client.abort()
     heir = await make_house()
     heir.server.add_program(Handlers.of(TakerDispatch()))
@@ -210,7 +211,7 @@ async def test_bytes_that_an_earlier_version_still_wanted_to_skip_are_skipped(
     house: House, make_house: xdr.Any
 ) -> None:
     wire, client = await house.seat()
-    document: DaemonState = save(house.daemon, os.dup)
+    document: DaemonState = save(house.daemon, os.dup, OutgoingBuffers(rehearsal=False))
     document.servers[0].clients[0].skip = 2
     client.abort()
     heir = await make_house()

@@ -123,13 +123,14 @@ class TestCounts:
         assert house.server.unknown_calls == (3, 3, *sizes(strange, replies))
         assert house.server.counts() == {}
 
-    async def test_a_call_whose_client_goes_is_an_error_without_a_reply(self, house: House) -> None:
+    async def test_a_call_whose_client_is_disconnected_is_an_error_without_a_reply(
+        self, house: House
+    ) -> None:
         wire, client = await house.seat()
         one = call(WAIT, Number(1))
         await wire.send(one)
         await eventually(lambda: house.stage.started == [1])
-        wire.close()
-        await eventually(lambda: client.closed)
+        client.abort()
         assert house.server.counts()[WAIT] == (1, 1, len(one), 0)
 
     async def test_many_reads_and_writes_lose_nothing(self, house: House) -> None:
@@ -200,7 +201,7 @@ class TestLines:
         for serial, status in {2: 29, 3: "ok", 4: 3, 5: 39, 6: 39, 7: 39, 8: "ok", 9: "ok"}.items():
             assert f"status={status} " in found[serial], found[serial]
 
-    async def test_a_queued_call_and_one_whose_client_goes_leave_one_too(
+    async def test_a_queued_call_and_one_that_is_cancelled_leave_one_too(
         self, house: House, lines: Any
     ) -> None:
         house.server.workers.set(minimum=1, maximum=1)
@@ -212,8 +213,7 @@ class TestLines:
         house.stage.release(1)
         await wire.replies(2)
         await eventually(lambda: house.stage.started == [1, 3])
-        wire.close()
-        await eventually(lambda: client.closed)
+        client.abort()
         first, second, third = lines()
         assert "status=ok" in first
         assert "status=ok" in second

@@ -55,17 +55,19 @@ class TestForcedDisconnect:
         assert house.server.workers.stats().free == 2
 
     @pytest.mark.parametrize("procedure", [WAIT, STUBBORN, BLOCK])
-    async def test_a_peer_that_hangs_up_frees_them_too(
+    async def test_it_frees_the_workers_of_a_client_that_has_hung_up_already(
         self, make_house: MakeHouse, procedure: Any
     ) -> None:
         house = await make_house(min_workers=1, max_workers=1, prio_workers=0)
-        stuck = await house.wire()
+        stuck, victim = await house.seat()
         await stuck.send(call(procedure, Number(1)))
         await eventually(lambda: house.stage.started == [1])
         other = await house.wire()
         await other.send(call(ECHO, Text("next")))
         await other.ping()
         stuck.close()
+        await eventually(lambda: victim.input_over)
+        victim.abort()
         assert result(ECHO, await other.receive()).text == "next"
 
     async def test_the_late_end_of_given_up_work_disturbs_nobody(

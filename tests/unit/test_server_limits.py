@@ -266,6 +266,8 @@ class TestSlowReaders:
         await wire.send(call(LARGE, Number(3_000_000)), waits(1))
         await eventually(lambda: client.unsent)
         wire.close()
+        await eventually(lambda: not client.unsent)
+        house.stage.release(1)
         await eventually(lambda: client.closed)
         assert (client.unsent, client._tail, len(house.server.registry)) == (0, None, 0)
 

@@ -6,10 +6,13 @@ In the order in which it happens:
    document like the real one and all descriptors in it. It reads everything back as the real one will,
    in memory, and exits with 0 before its loop could read or write any of them. If it fails, the restart
    is refused, the reason is logged, and nothing has changed.
-2. Nothing more is read or accepted; calls in flight get their replies.
-3. The document is written to memory (memfd), the descriptors in it are made to survive, signals are held
-   back, and the program is executed. If that fails, the daemon goes on as before.
-4. The new program finds the document by its environment, takes everything over and serves.
+2. Calls in flight get their replies, while everything is served as ever.
+3. Nothing more is read or accepted; the last calls get their replies, and components come to rest.
+4. Signals are held back (see `signals`), calls that still hang are answered with an error, the document
+   is written to memory (memfd), the descriptors in it are made to survive, and the program is executed.
+   If any of this fails, the daemon goes on as before.
+5. The new program finds the document by its environment, takes everything over, acts upon the signals
+   that came meanwhile, and serves.
 
 The document has a version. A field may be added if it has a default; whatever else changes takes a new
 version, and code that still reads the old one. Source: libvirt's src/locking/lock_daemon.c and
@@ -19,14 +22,19 @@ src/logging/log_daemon.c (PreExecRestart, PostExecRestart); the rehearsal is our
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
+from aiovirt.daemons.runtime.component import Keep
+from aiovirt.daemons.runtime.handover import signals
+from aiovirt.daemons.runtime.handover.rehearsal import (
+    RehearsalFailed,
+    end_with_parent,
+    rehearse,
+)
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.rpc.logs import get_logger
 
@@ -36,17 +44,11 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.runtime.handover.reexec")
 
-#: How the new program learns of the document: "WHAT:DESCRIPTOR", WHAT being one of the two.
+#: How the new program learns of the document: "WHAT:DESCRIPTOR[:SIGNALS]", WHAT being one of the two,
+#: and SIGNALS the descriptor of signals that the program before it has not read.
 ENVIRONMENT: Final = "AIOVIRT_RESTART"
 _TAKE_OVER: Final = "take-over"
 _REHEARSE: Final = "rehearse"
-
-#: Seconds that a rehearsal may take.
-_REHEARSAL_PATIENCE: Final = 30.0
-#: Of prctl(2): the signal that a process gets when its parent ends.
-_PR_SET_PDEATHSIG: Final = 1
-#: Signals that wait while nobody is there to take them.
-_HELD_BACK: Final = {signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
 
 
 class RestartRefused(Exception):
@@ -63,22 +65,29 @@ class Restartable(Protocol):
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
 
+    def stop_work(self) -> None:
+        """End what is still in flight."""
+
     def resume(self) -> None:
-        """The counterpart of `pause`."""
+        """The counterpart of `pause`, also after a document was made."""
 
     def rehearsed(self) -> None:
         """A rehearsal is over."""
 
-    def document(self, settings: Mapping[str, Value], keep: Callable[[int], int]) -> bytes:
-        """The document for the next program."""
+    def document(self, settings: Mapping[str, Value], keep: Keep, *, rehearsal: bool) -> bytes:
+        """Write the document for the next program. Raises Exception if that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """The document that this process got from the one before it, or, in a rehearsal, would get."""
+    """The document that this process got from the one before it, or, in a rehearsal, would get.
+
+    signals: the descriptor of signals that were not acted upon; -1 for none.
+    """
 
     document: bytes
     rehearsal: bool
+    signals: int = -1
 
 
 def inherited() -> Inheritance | None:
@@ -89,36 +98,48 @@ def inherited() -> Inheritance | None:
     said = os.environ.pop(ENVIRONMENT, None)
     if said is None:
         return None
-    what, _, number = said.partition(":")
-    if what not in (_TAKE_OVER, _REHEARSE) or not number.isdigit():
+    what, *numbers = said.split(":")
+    if (
+        what not in (_TAKE_OVER, _REHEARSE)
+        or len(numbers) not in (1, 2)
+        or not all(number.isdecimal() for number in numbers)
+    ):
         raise StartError(Failure.INIT, f"{ENVIRONMENT}={said} is not what we would have left")
     if what == _REHEARSE:
-        _end_with_parent()
+        end_with_parent()
     try:
-        with open(int(number), "rb") as file:
+        with open(int(numbers[0]), "rb") as file:
             file.seek(0)
-            return Inheritance(file.read(), what == _REHEARSE)
-    except OSError as error:
+            document = file.read()
+    except (OSError, OverflowError) as error:
         raise StartError(
-            Failure.INIT, f"{ENVIRONMENT}={said}: nothing to read there: {error.strerror}"
+            Failure.INIT, f"{ENVIRONMENT}={said}: nothing to read there: {error}"
         ) from error
+    return Inheritance(document, what == _REHEARSE, int(numbers[1]) if numbers[1:] else -1)
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this process when its parent ends, and after the time of a rehearsal anyhow.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a program was started, and whether anything in its command line depends on that."""
 
-    A rehearsal has the daemon's descriptors: as long as it runs, no lock and no socket among them is
-    free, even if the daemon was killed.
-    """
-    import ctypes
+    folder: str
+    has_relative_paths: bool
 
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.alarm(math.ceil(_REHEARSAL_PATIENCE))
+    def enterable(self) -> str | None:
+        """The folder, if it is still there; None if it is gone and not needed.
 
-
-def take_signals() -> None:
-    """Let the signals through that came while the program was executed anew."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        Raises RestartRefused if it is needed.
+        """
+        try:
+            os.stat(f"{self.folder}/.")
+        except OSError as error:
+            if self.has_relative_paths:
+                raise RestartRefused(
+                    f"the folder {self.folder}, in which relative paths of the command line begin,"
+                    f" cannot be entered: {error.strerror}"
+                ) from error
+            return None
+        return self.folder
 
 
 class Restart:
@@ -128,7 +149,8 @@ class Restart:
         instance: the daemon.
         settings: gives those in force as far as the settings file is concerned.
         notifier: its address goes to the next program.
-        folder: where this program was started.
+        origin: where this program was started.
+        noted: the signals of this process.
     """
 
     def __init__(
@@ -136,12 +158,14 @@ class Restart:
         instance: Restartable,
         settings: Callable[[], Mapping[str, Value]],
         notifier: Notifier,
-        folder: str,
+        origin: Origin,
+        noted: Callable[[], signals.Signals],
     ) -> None:
         self._instance = instance
         self._settings = settings
         self._notifier = notifier
-        self._folder = folder
+        self._origin = origin
+        self._noted = noted
         self._task: asyncio.Task[None] | None = None
 
     def request(self) -> None:
@@ -163,51 +187,25 @@ class Restart:
 
     async def _rehearse(self) -> None:
         """Raises RestartRefused unless the new program could take over."""
+        folder = self._origin.enterable()
         try:
-            await self._rehearse_in_child()
+            document, shared = self._document(rehearsal=True)
+            try:
+                environment = {**os.environ, ENVIRONMENT: f"{_REHEARSE}:{document}"}
+                await rehearse(_command(), folder, environment, [*shared, document])
+            finally:
+                os.close(document)
+        except RehearsalFailed as failure:
+            raise RestartRefused(str(failure)) from failure
         finally:
             self._instance.rehearsed()
 
-    async def _rehearse_in_child(self) -> None:
-        document, shared = self._document()
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *_command(),
-                cwd=self._folder,
-                env={**os.environ, ENVIRONMENT: f"{_REHEARSE}:{document}"},
-                pass_fds=[*shared, document],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
-        finally:
-            os.close(document)
-        await self._hear(child)
-
-    async def _hear(self, child: asyncio.subprocess.Process) -> None:
-        """Wait for the end of a rehearsal. Raises RestartRefused with its last line if it failed."""
-        try:
-            async with asyncio.timeout(_REHEARSAL_PATIENCE):
-                _, said = await child.communicate()
-        except TimeoutError:
-            child.kill()
-            await child.wait()
-            raise RestartRefused(
-                f"the new program was not done with its rehearsal in {_REHEARSAL_PATIENCE:g} s"
-            ) from None
-        except asyncio.CancelledError:  # the daemon ends
-            child.kill()
-            raise
-        if child.returncode:
-            last = said.decode(errors="replace").strip().splitlines()[-1:]
-            reason = last[0] if last else f"its rehearsal ended with {child.returncode}"
-            raise RestartRefused(f"the new program would not take over: {reason}")
-
     async def _hand_over(self) -> None:
         try:
-            await self._instance.pause()
+            try:
+                await self._instance.pause()
+            except TimeoutError as error:
+                raise RestartRefused(str(error) or "the daemon cannot be paused") from error
             if self._instance.is_ending:
                 raise RestartRefused("the daemon is about to end")
             self._execute()
@@ -216,38 +214,56 @@ class Restart:
             raise
 
     def _execute(self) -> NoReturn:
-        document, kept = self._document()
-        kept.append(document)
+        signals.block()
+        try:
+            folder = self._origin.enterable()
+            self._instance.stop_work()
+            document, kept = self._document(rehearsal=False)
+            noted = self._noted().descriptor
+            self._execute_with(document, noted, [*kept, document, noted], folder)
+        finally:  # it failed
+            signals.unblock()
+
+    def _execute_with(
+        self, document: int, noted: int, kept: list[int], folder: str | None
+    ) -> NoReturn:
         command = _command()
         environment = {
             **os.environ,
             **self._notifier.environment(),
-            ENVIRONMENT: f"{_TAKE_OVER}:{document}",
+            ENVIRONMENT: f"{_TAKE_OVER}:{document}:{noted}",
         }
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
-        here = os.getcwd()
+        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for descriptor in kept:
                 os.set_inheritable(descriptor, True)
-            os.chdir(self._folder)
+            if folder is not None:
+                os.chdir(folder)
             os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
         except OSError as error:
-            os.chdir(here)
+            raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
+        finally:
+            os.fchdir(here)
+            os.close(here)
             for descriptor in kept:
                 os.set_inheritable(descriptor, False)
             os.close(document)
-            take_signals()
-            raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
 
-    def _document(self) -> tuple[int, list[int]]:
-        """A descriptor of the document, in memory, and the descriptors in it."""
+    def _document(self, *, rehearsal: bool) -> tuple[int, list[int]]:
+        """A descriptor of the document, in memory, and the descriptors in it. Raises RestartRefused."""
+        from aiovirt.daemons.runtime.instance import Unsaved
+
         kept: list[int] = []
 
         def keep(descriptor: int) -> int:
+            os.get_inheritable(descriptor)  # raises OSError unless it is open
             kept.append(descriptor)
             return descriptor
 
-        text = self._instance.document(self._settings(), keep)
+        try:
+            text = self._instance.document(self._settings(), keep, rehearsal=rehearsal)
+        except Unsaved as error:
+            raise RestartRefused(str(error)) from error
         descriptor = os.memfd_create("aiovirt-restart", os.MFD_CLOEXEC)
         with open(descriptor, "wb", closefd=False) as file:
             file.write(text)

@@ -1,0 +1,87 @@
+"""Everything that a daemon can need is loaded by the time it says ready.
+
+When the code is replaced under a running daemon, or removed, nothing new gets into the old process: it
+goes on with what it has. A rehearsal loads everything, also what only some settings need, so that a
+broken module is found by it wherever it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.instance import Instance
+
+#: Packages of which a daemon uses every module, sooner or later.
+_PACKAGES: Final = (
+    "aiovirt.rpc.wire",
+    "aiovirt.rpc.transport",
+    "aiovirt.rpc.server",
+    "aiovirt.rpc.security",
+    "aiovirt.rpc.logs",
+    "aiovirt.daemons.runtime",
+)
+#: Modules of the standard library that are imported by functions.
+_STANDARD: Final = ("grp", "pwd", "tomllib")
+#: Modules that only a service with TLS needs, and those that only one with SASL needs: loading these
+#: takes 50 ms each.
+_TLS: Final = frozenset(
+    {
+        "aiovirt.rpc.security.certificates",
+        "aiovirt.rpc.security.rules",
+        "aiovirt.rpc.security.tls",
+        "aiovirt.rpc.server.encryption",
+        "aiovirt.rpc.transport.tls",
+    }
+)
+_SASL: Final = frozenset({"aiovirt.rpc.security.sasl"})
+#: Modules of a daemon's own package that are for those who talk to it.
+_FOR_OTHERS: Final = frozenset({"__main__", "client", "commands"})
+
+
+def load_needed(instance: Instance) -> None:
+    """Load what a daemon can need with the services that it has. Raises whatever a module raises."""
+    accesses = [
+        service.access for server in instance.daemon.servers.values() for service in server.services
+    ]
+    without: set[str] = set()
+    if not any(access.tls for access in accesses):
+        without |= _TLS
+    if not any(access.auth == "sasl" for access in accesses):
+        without |= _SASL
+    for name in _modules(instance):
+        if name not in without:
+            importlib.import_module(name)
+
+
+def load_all(instance: Instance) -> None:
+    """Load what a daemon can need with any settings. Raises whatever a module raises."""
+    for name in _modules(instance):
+        importlib.import_module(name)
+
+
+def _modules(instance: Instance) -> Iterator[str]:
+    yield from _STANDARD
+    for package in _PACKAGES:
+        yield from _below(package)
+    for package in {_package(type(one)) for one in instance.components}:
+        if package:
+            yield from _below(package)
+
+
+def _package(kind: type) -> str:
+    """The package of a component; empty for one of the program that was started."""
+    if kind.__module__ == "__main__":
+        return ""
+    return sys.modules[kind.__module__].__package__ or ""
+
+
+def _below(package: str) -> Iterator[str]:
+    path = importlib.import_module(package).__path__
+    for module in pkgutil.walk_packages(path, f"{package}."):
+        if module.name.rpartition(".")[2] not in _FOR_OTHERS:
+            yield module.name
