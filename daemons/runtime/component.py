@@ -20,6 +20,10 @@ Keep = Callable[[int], int]
 """Notes a descriptor that has to survive a restart, and returns it."""
 
 
+class Unsaved(Exception):
+    """A part without which the daemon cannot go on cannot be written down; the text says which."""
+
+
 class Component:
     """A part of a daemon; every method does nothing unless a subclass defines it.
 

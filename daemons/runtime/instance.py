@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiovirt.admin import dispatch as admin_program
 from aiovirt.admin import extension_dispatch as extension_program
-from aiovirt.daemons.runtime.component import Component, Keep
+from aiovirt.daemons.runtime.component import Component, Keep, Unsaved
 from aiovirt.daemons.runtime.handover.document import (
     Document,
     decode_states,
@@ -190,10 +190,6 @@ class Instance:
                 components=encode_states(states),
             )
         )
-
-
-class Unsaved(Exception):
-    """Something without which the daemon cannot go on cannot be written down; the text says what."""
 
 
 def _saved(name: str, save: Callable[..., T], *args: Any) -> T:

@@ -26,6 +26,7 @@ from aiovirt.daemons.runtime.process.failure import Failure, StartError, one_lin
 from aiovirt.daemons.runtime.process.paths import (
     Paths,
     absolute,
+    current_folder,
     default_settings_file,
     make_folder,
 )

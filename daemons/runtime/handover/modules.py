@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Instance
+    from aiovirt.daemons.runtime.component import Component
+    from aiovirt.rpc.server import Daemon
 
 #: Packages of which a daemon uses every module, sooner or later.
 _PACKAGES: Final = (
@@ -43,7 +44,19 @@ _SASL: Final = frozenset({"aiovirt.rpc.security.sasl"})
 _FOR_OTHERS: Final = frozenset({"__main__", "client", "commands"})
 
 
-def load_needed(instance: Instance) -> None:
+class Loadable(Protocol):
+    """A daemon as far as its modules are concerned; see `instance.Instance`."""
+
+    @property
+    def daemon(self) -> Daemon:
+        """Its servers."""
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """Its components."""
+
+
+def load_needed(instance: Loadable) -> None:
     """Load what a daemon can need with the services that it has. Raises whatever a module raises."""
     accesses = [
         service.access for server in instance.daemon.servers.values() for service in server.services
@@ -58,13 +71,13 @@ def load_needed(instance: Instance) -> None:
             importlib.import_module(name)
 
 
-def load_all(instance: Instance) -> None:
+def load_all(instance: Loadable) -> None:
     """Load what a daemon can need with any settings. Raises whatever a module raises."""
     for name in _modules(instance):
         importlib.import_module(name)
 
 
-def _modules(instance: Instance) -> Iterator[str]:
+def _modules(instance: Loadable) -> Iterator[str]:
     yield from _STANDARD
     for package in _PACKAGES:
         yield from _below(package)

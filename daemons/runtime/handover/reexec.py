@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
-from aiovirt.daemons.runtime.component import Keep
+from aiovirt.daemons.runtime.component import Keep, Unsaved
 from aiovirt.daemons.runtime.handover import signals
 from aiovirt.daemons.runtime.handover.rehearsal import (
     RehearsalFailed,
@@ -251,8 +251,6 @@ class Restart:
 
     def _document(self, *, rehearsal: bool) -> tuple[int, list[int]]:
         """A descriptor of the document, in memory, and the descriptors in it. Raises RestartRefused."""
-        from aiovirt.daemons.runtime.instance import Unsaved
-
         kept: list[int] = []
 
         def keep(descriptor: int) -> int:
