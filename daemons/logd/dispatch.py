@@ -29,7 +29,6 @@ from aiovirt.daemons.logd.rotating import (
     RotatingFile,
     Rotation,
     WriteFailed,
-    identity_of,
 )
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds, check_flags, serves
@@ -85,7 +84,10 @@ class LogManagerDispatch:
         except OSError as error:
             raise _system_error("a pipe cannot be made", error) from error
         try:
-            file = await self._open_file(path, truncate=bool(args.flags & OpenFlags.TRUNCATE))
+            truncate = bool(args.flags & OpenFlags.TRUNCATE)
+            file = await self.outside.run(
+                path, lambda: RotatingFile(path, self.rotation, truncate=truncate)
+            )
             log = OpenLog(
                 file,
                 reading,
@@ -112,25 +114,6 @@ class LogManagerDispatch:
             driver=log.driver,
         )
         return WithFds(protocol.PositionRet(position_of(log)), [writing])
-
-    async def _open_file(self, path: str, *, truncate: bool) -> RotatingFile:
-        """Open a file for a log.
-
-        Raises OSError, and RpcError if another log has it under another name.
-        """
-        found = await self.outside.run(path, identity_of, path)
-        self._refuse_if_same(path, found)
-
-        def open_it() -> RotatingFile:
-            return RotatingFile(path, self.rotation, truncate=truncate)
-
-        file = await self.outside.run(path, open_it)
-        try:
-            self._refuse_if_same(path, file.identity if file.regular else None)
-        except RpcError:
-            await self.outside.run(path, file.close)
-            raise
-        return file
 
     @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)
     async def position(self, client: Client, args: protocol.PositionArgs) -> protocol.PositionRet:
@@ -226,12 +209,8 @@ class LogManagerDispatch:
 
     def _refuse_if_open(self, path: str) -> None:
         if path in self.logs:
-            raise _is_open(path, self.logs[path])
-
-    def _refuse_if_same(self, path: str, identity: Identity | None) -> None:
-        log = None if identity is None else self.log_of(identity)
-        if log is not None:
-            raise _is_open(path, log)
+            text = f"log {path} is open already, for guest {self.logs[path].guest}"
+            raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.LOGGING)
 
     def log_of(self, identity: Identity) -> OpenLog | None:
         """The open log that is written to a file, whatever its path is called."""
@@ -305,12 +284,6 @@ def _no_answer(path: str) -> RpcError:
         " it does"
     )
     return RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.LOGGING)
-
-
-def _is_open(path: str, log: OpenLog) -> RpcError:
-    name = "" if log.path == path else f" as {log.path}"
-    text = f"log {path} is open already{name}, for guest {log.guest}"
-    return RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.LOGGING)
 
 
 def _system_error(what: str, error: OSError) -> RpcError:

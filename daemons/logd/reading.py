@@ -28,10 +28,11 @@ class Piece(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file of a log, open for reading."""
+    """A file of a log, open for reading; or something else in its place, which `error` says."""
 
     descriptor: int
     inode: int
+    error: OSError | None = None
 
 
 def read_log(path: str, max_backups: int, position: Position, maxlen: int) -> Piece:
@@ -45,11 +46,11 @@ def read_log(path: str, max_backups: int, position: Position, maxlen: int) -> Pi
         at = next((at for at, file in enumerate(files) if file.inode == position.inode), None)
         offset = position.offset if at is not None else 0
         pieces = []
-        for descriptor, inode in files[at or 0 :]:
-            piece = read_at(descriptor, offset, maxlen)
+        for file in files[at or 0 :]:
+            piece = read_at(file, offset, maxlen)
             pieces.append(piece)
             maxlen -= len(piece)
-            reached = Position(inode, offset + len(piece))
+            reached = Position(file.inode, offset + len(piece))
             offset = 0
             if not maxlen:
                 break
@@ -68,12 +69,11 @@ def open_chain(path: str, max_backups: int) -> list[Opened]:
     try:
         for name in (path, *backups(path, max_backups)):
             with contextlib.suppress(FileNotFoundError):
-                descriptor = open_regular(name)
-                inode = os.fstat(descriptor).st_ino
-                if inode in files:
-                    os.close(descriptor)
+                file = _open(name)
+                if file.inode in files:
+                    close_all([file])
                 else:
-                    files[inode] = Opened(descriptor, inode)
+                    files[file.inode] = file
     except OSError:
         close_all(files.values())
         raise
@@ -82,20 +82,33 @@ def open_chain(path: str, max_backups: int) -> list[Opened]:
     return list(reversed(files.values()))
 
 
+def _open(name: str) -> Opened:
+    try:
+        descriptor = open_regular(name)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return Opened(-1, os.stat(name).st_ino, error)
+    return Opened(descriptor, os.fstat(descriptor).st_ino)
+
+
 def close_all(files: Iterable[Opened]) -> None:
     """Close files that were read; what close(2) says of them is of no interest."""
     for file in files:
-        with contextlib.suppress(OSError):
-            os.close(file.descriptor)
+        if file.error is None:
+            with contextlib.suppress(OSError):
+                os.close(file.descriptor)
 
 
-def read_at(descriptor: int, offset: int, maxlen: int) -> bytes:
+def read_at(file: Opened, offset: int, maxlen: int) -> bytes:
     """Read as many bytes as there are, at most `maxlen`. Raises OSError."""
+    if file.error is not None:
+        raise file.error
     if offset > _OFFSET_MAX:
         raise OSError(errno.EINVAL, f"no file reaches byte {offset}")
     pieces = []
     while maxlen:
-        piece = os.pread(descriptor, maxlen, offset)
+        piece = os.pread(file.descriptor, maxlen, offset)
         if not piece:
             break
         pieces.append(piece)

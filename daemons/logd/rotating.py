@@ -8,8 +8,8 @@ else's from then on.
 Everything here may hang with its disk, and is called on threads only, by one at a time for each
 file. The exceptions are `take_over` and what is only looked at: the attributes.
 
-Only regular files are rotated or removed. A log that is a device or a FIFO is written to, and left where
-it is.
+Only regular files are rotated or removed. A log that is a device is written to and left where it is; a
+FIFO is refused, as by virtlogd, but not waited for.
 
 Source: libvirt's src/util/virrotatingfile.c.
 """
@@ -102,7 +102,8 @@ class RotatingFile:
         self.rotation = rotation
         if truncate:
             for old in (path, *backups(path, rotation.max_backups)):
-                if _movable(old):
+                movable = _movable(old)
+                if movable or (movable is False and os.path.isdir(old)):  # which is refused
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(old)
         self._descriptor, found = _open(path)
@@ -233,7 +234,7 @@ class RotatingFile:
         descriptor, found = _open(self.path)
         if not stat.S_ISREG(found.st_mode):
             _close(descriptor, self.path)
-            raise OSError(errno.EEXIST, "its place was taken by a device or a FIFO", self.path)
+            raise OSError(errno.EEXIST, "its place was taken by a device", self.path)
         self._turn_to(descriptor, found, rotations=1)
 
     def _turn_to(
@@ -266,15 +267,6 @@ def backups(path: str, count: int) -> list[str]:
     return [f"{path}.{number}" for number in range(count)]
 
 
-def identity_of(path: str) -> Identity | None:
-    """The identity of the file at a path, None if the path leads nowhere. Raises OSError if unknown."""
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return Identity(found.st_dev, found.st_ino)
-
-
 def _movable(path: str) -> bool | None:
     """Whether the file of this name may be renamed or removed; None if there is none. Raises OSError.
 
@@ -296,6 +288,7 @@ def _open(path: str) -> tuple[int, os.stat_result]:
     """Open for appending: a descriptor, and what it is."""
     descriptor = os.open(path, _WRITE, _MODE)
     try:
+        os.lseek(descriptor, 0, os.SEEK_END)  # which a FIFO or a terminal does not have
         return descriptor, os.fstat(descriptor)
     except OSError as error:
         _close(descriptor, path)

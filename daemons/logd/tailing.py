@@ -113,9 +113,10 @@ class Tail:
         file = self._file
         if file is None:
             return b""
-        self._mind_cuts(file)
+        if file.error is None:
+            self._mind_cuts(file)
         inode, offset = self._position.inode, self._position.offset
-        data = read_at(file.descriptor, offset, maxlen)
+        data = read_at(file, offset, maxlen)
         self._position = Position(inode, offset + len(data))
         return data
 

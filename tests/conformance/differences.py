@@ -26,5 +26,7 @@ class Difference(Enum):
     NUL_SHOWN = "A NUL in a log is shown as SUB"
     PIPE_KEPT = "A log that cannot be written keeps its pipe"
     FIFO_REFUSED = "A FIFO is refused as a log, and not waited for"
+    REAL_SIZE = "A log's position is the real size of its file"
+    MADE_ANEW = "A log that was removed is made anew"
     READ_ONCE = "A log file found under two names is read once"
     LARGER_PIECES = "A log's lines are searched in pieces of 64 KiB"

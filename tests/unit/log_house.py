@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,8 +60,11 @@ class LogHouse:
 
     def texts(self) -> list[str]:
         """What is in the log's files, from old to new."""
-        files = [Path(f"{self.path}{end}") for end in (".1", ".0", "")]
-        return [file.read_text() for file in files if file.exists()]
+        texts = []
+        for end in (".1", ".0", ""):
+            with contextlib.suppress(FileNotFoundError):  # it may be renamed at this moment
+                texts.append(Path(f"{self.path}{end}").read_text())
+        return texts
 
     def let_go(self, pipe: int) -> None:
         """Close a pipe, as a guest that ends."""

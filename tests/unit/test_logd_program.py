@@ -21,7 +21,7 @@ from aiovirt.daemons.logd.rotating import RotatingFile, Rotation
 from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.server import Daemon
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from tests.unit.house import eventually
+from tests.unit.house import PATIENCE, eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
 
 
@@ -136,15 +136,16 @@ async def test_settings_change_open_logs(house: LogHouse) -> None:
 # One file, one log ---------------------------------------------------------------------------------
 
 
-async def test_an_open_log_is_not_opened_under_another_name(house: LogHouse) -> None:
-    _, pipe = await house.open()
-    os.write(pipe, b"precious\n")
-    (house.folder / "link").symlink_to(house.folder)
-    for path in (f"{house.folder}//guest.log", f"{house.folder}/link/guest.log"):
-        for flags in (0, int(OpenFlags.TRUNCATE)):
-            with pytest.raises(RpcError, match=f"is open already as {house.path}, for guest web"):
-                await house.open(path, flags)
-    await eventually(lambda: house.file.read_bytes() == b"precious\n")
+async def test_two_logs_may_name_one_file_and_it_has_the_bytes_of_both(house: LogHouse) -> None:
+    _, one = await house.open()
+    _, two = await house.open(f"{house.folder}//guest.log")
+    for _ in range(3):
+        os.write(one, b"one\n")
+        await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+        os.write(two, b"two\n")
+        other = protocol.PositionArgs(f"{house.folder}//guest.log", 0)
+        await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, other)
+    assert house.file.read_bytes() == b"one\ntwo\n" * 3
 
 
 async def test_adding_under_another_name_adds_to_the_open_log(house: LogHouse) -> None:
@@ -269,7 +270,9 @@ async def test_calls_about_a_disk_that_does_not_answer_leave_workers_for_others(
     paths = [f"{house.folder}/elsewhere/{number}.log" for number in range(30)]
     calls = [asyncio.create_task(house.open(path)) for path in paths]
     await eventually(lambda: gate.waits)
+    os.write(pipe, b"line\n")
     await asyncio.wait(calls)
+    await eventually(lambda: house.file.read_bytes() == b"line\n")
     for one in calls:
         with pytest.raises(RpcError, match=r"has not answered for 0\.3 s") as refusal:
             await one
@@ -278,9 +281,7 @@ async def test_calls_about_a_disk_that_does_not_answer_leave_workers_for_others(
     with pytest.raises(RpcError, match="has not answered"):
         await house.open(f"{house.folder}/elsewhere/another.log")
     assert gate.waits == begun, "no further thread is given to that folder"
-    os.write(pipe, b"line\n")
-    found = await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
-    assert found.position.offset == 5
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", PATIENCE)
     gate.gate.set()
     await eventually(lambda: not house.service.outside.busy())
     await eventually(lambda: list(house.service.logs) == [house.path])
@@ -297,6 +298,7 @@ async def test_calls_about_a_log_whose_thread_hangs_are_given_up_and_then_refuse
     for _ in range(3):
         with pytest.raises(RpcError, match="has not answered"):
             await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+    monkeypatch.setattr(dispatch_module, "ANSWER_WITHIN", PATIENCE)
     gate.set()
     await hanging
     await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))

@@ -116,7 +116,7 @@ OPENING = (
         write(b"one"),
         a.position(LOG, at("log", 3)),
         write(b"two", "other"),
-        a.position("{dir}/./log", at("log", 3)),
+        a.position("{dir}/./log", Unlike(at("log", 3), at("log", 6), Difference.REAL_SIZE)),
         holds("log", b"onetwo"),
     ),
     scenario(
@@ -239,7 +239,7 @@ POSITIONS = (
         a.position(LOG, at("log", 9)),
         make("log"),
         write(b"new"),
-        a.position(LOG, at("log", 12)),
+        a.position(LOG, Unlike(at("log", 12), at("log", 3), Difference.REAL_SIZE)),
         holds("log", b"new"),
     ),
 )
