@@ -77,4 +77,6 @@ class TlsArgs:
 
 EXTENSION: Final = Program("admin extension", 0x06900691, 1, domain=ErrorDomain.ADMIN, prefix="")
 
-SERVER_GET_TLS: Final = EXTENSION.procedure(1, "SERVER_GET_TLS", TlsArgs, TlsInfo, flags=0)
+SERVER_GET_TLS: Final = EXTENSION.procedure(
+    1, "SERVER_GET_TLS", TlsArgs, TlsInfo, flags=0, reads=True
+)

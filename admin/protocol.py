@@ -249,12 +249,14 @@ ADMIN: Final = Program(
 
 CONNECT_OPEN: Final = ADMIN.procedure(1, "CONNECT_OPEN", FlagsArgs, xdr.Void, flags=0)
 CONNECT_CLOSE: Final = ADMIN.procedure(2, "CONNECT_CLOSE", xdr.Void, xdr.Void)
-CONNECT_GET_LIB_VERSION: Final = ADMIN.procedure(3, "CONNECT_GET_LIB_VERSION", xdr.Void, LibVersion)
+CONNECT_GET_LIB_VERSION: Final = ADMIN.procedure(
+    3, "CONNECT_GET_LIB_VERSION", xdr.Void, LibVersion, reads=True
+)
 CONNECT_LIST_SERVERS: Final = ADMIN.procedure(
-    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList, flags=0
+    4, "CONNECT_LIST_SERVERS", ListServersArgs, ServerList, flags=0, reads=True
 )
 CONNECT_LOOKUP_SERVER: Final = ADMIN.procedure(
-    5, "CONNECT_LOOKUP_SERVER", LookupServerArgs, LookupServerResult
+    5, "CONNECT_LOOKUP_SERVER", LookupServerArgs, LookupServerResult, reads=True
 )
 SERVER_GET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
     6,
@@ -263,6 +265,7 @@ SERVER_GET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
     Params,
     flags=0,
     function="virAdmServerGetThreadPoolParameters",
+    reads=True,
 )
 SERVER_SET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
     7,
@@ -273,24 +276,26 @@ SERVER_SET_THREADPOOL_PARAMETERS: Final = ADMIN.procedure(
     function="virAdmServerSetThreadPoolParameters",
 )
 SERVER_LIST_CLIENTS: Final = ADMIN.procedure(
-    8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList, flags=0
+    8, "SERVER_LIST_CLIENTS", ListClientsArgs, ClientList, flags=0, reads=True
 )
 SERVER_LOOKUP_CLIENT: Final = ADMIN.procedure(
-    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult, flags=0
+    9, "SERVER_LOOKUP_CLIENT", LookupClientArgs, LookupClientResult, flags=0, reads=True
 )
-CLIENT_GET_INFO: Final = ADMIN.procedure(10, "CLIENT_GET_INFO", ClientArgs, ClientInfo, flags=0)
+CLIENT_GET_INFO: Final = ADMIN.procedure(
+    10, "CLIENT_GET_INFO", ClientArgs, ClientInfo, flags=0, reads=True
+)
 CLIENT_CLOSE: Final = ADMIN.procedure(11, "CLIENT_CLOSE", ClientArgs, xdr.Void, flags=0)
 SERVER_GET_CLIENT_LIMITS: Final = ADMIN.procedure(
-    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params, flags=0
+    12, "SERVER_GET_CLIENT_LIMITS", ServerArgs, Params, flags=0, reads=True
 )
 SERVER_SET_CLIENT_LIMITS: Final = ADMIN.procedure(
     13, "SERVER_SET_CLIENT_LIMITS", ServerParamsArgs, xdr.Void, flags=0
 )
 CONNECT_GET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
-    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs, flags=0
+    14, "CONNECT_GET_LOGGING_OUTPUTS", FlagsArgs, LoggingOutputs, flags=0, reads=True
 )
 CONNECT_GET_LOGGING_FILTERS: Final = ADMIN.procedure(
-    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters, flags=0
+    15, "CONNECT_GET_LOGGING_FILTERS", FlagsArgs, LoggingFilters, flags=0, reads=True
 )
 CONNECT_SET_LOGGING_OUTPUTS: Final = ADMIN.procedure(
     16, "CONNECT_SET_LOGGING_OUTPUTS", SetLoggingArgs, xdr.Void, flags=0

@@ -171,10 +171,12 @@ LOCK_ADMIN: Final = Program(
 )
 
 LOCKSPACE_LIST: Final = LOCK_ADMIN.procedure(
-    1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet, flags=0
+    1, "LOCKSPACE_LIST", SpaceListArgs, SpaceListRet, flags=0, reads=True
 )
-LOCK_LIST: Final = LOCK_ADMIN.procedure(2, "LOCK_LIST", LockListArgs, LockListRet, flags=0)
+LOCK_LIST: Final = LOCK_ADMIN.procedure(
+    2, "LOCK_LIST", LockListArgs, LockListRet, flags=0, reads=True
+)
 REFUSAL_LIST: Final = LOCK_ADMIN.procedure(
-    3, "REFUSAL_LIST", RefusalListArgs, RefusalListRet, flags=0
+    3, "REFUSAL_LIST", RefusalListArgs, RefusalListRet, flags=0, reads=True
 )
 LOCK_BREAK: Final = LOCK_ADMIN.procedure(4, "LOCK_BREAK", BreakArgs, BreakRet, flags=BreakFlags)

@@ -111,7 +111,7 @@ LOG_ADMIN: Final = Program(
     records=(FollowRecord,),
 )
 
-LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet, flags=0)
+LOG_LIST: Final = LOG_ADMIN.procedure(1, "LOG_LIST", ListArgs, ListRet, flags=0, reads=True)
 LOG_ROTATE: Final = LOG_ADMIN.procedure(2, "LOG_ROTATE", RotateArgs, PositionRet, flags=0)
 LOG_FOLLOW: Final = LOG_ADMIN.procedure(
     3, "LOG_FOLLOW", FollowArgs, PositionRet, stream=True, flags=FollowFlags

@@ -111,10 +111,10 @@ DOMAIN_OPEN_LOG_FILE: Final = LOG_MANAGER.procedure(
     1, "DOMAIN_OPEN_LOG_FILE", OpenArgs, PositionRet, reply_fds=True
 )
 DOMAIN_GET_LOG_FILE_POSITION: Final = LOG_MANAGER.procedure(
-    2, "DOMAIN_GET_LOG_FILE_POSITION", PositionArgs, PositionRet, flags=0
+    2, "DOMAIN_GET_LOG_FILE_POSITION", PositionArgs, PositionRet, flags=0, reads=True
 )
 DOMAIN_READ_LOG_FILE: Final = LOG_MANAGER.procedure(
-    3, "DOMAIN_READ_LOG_FILE", ReadArgs, ReadRet, flags=0
+    3, "DOMAIN_READ_LOG_FILE", ReadArgs, ReadRet, flags=0, reads=True
 )
 DOMAIN_APPEND_LOG_FILE: Final = LOG_MANAGER.procedure(
     4, "DOMAIN_APPEND_LOG_FILE", AppendArgs, AppendRet, flags=0

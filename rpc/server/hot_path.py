@@ -127,7 +127,7 @@ class HotPath(SocketLink):
     def _consume(self, data: bytearray, size: int) -> None:
         """Take whole messages from the front of `data`; what is left becomes, or stays, the tail."""
         server = self.server
-        table = _NOTHING if CALLS.debug_on else server.table
+        table = _NOTHING if CALLS.debug_on or self._broken else server.table
         pool = server.workers
         out: list[bytes] = []
         made = 0  # bytes of results in `out`

@@ -119,6 +119,9 @@ def _call(
         if refused is not None:
             _refuse(client, arrived, refused, out)
         return
+    if client.is_deaf and binding.reads:
+        _refuse(client, arrived, refusals.nobody_to_answer(), out)
+        return
     if binding.procedure.stream and client.streams >= STREAMS_MAX:
         _refuse(client, arrived, refusals.too_many_streams(STREAMS_MAX), out)
         return

@@ -10,6 +10,7 @@ Source: libvirt's src/rpc/virnetsocket.c (virNetSocketRecvFD).
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import socket
 from collections import deque
@@ -29,7 +30,8 @@ _SPACE: Final = socket.CMSG_SPACE(MAX_FDS * _INT)
 def close_all(descriptors: Iterable[int]) -> None:
     """Close every one of them."""
     for descriptor in descriptors:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # its number is free, whatever close(2) says of the file
+            os.close(descriptor)
 
 
 class Inbox:

@@ -17,6 +17,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Iterable
@@ -70,7 +71,8 @@ def discard(data: bytes) -> None:
 def close_all(descriptors: Iterable[int]) -> None:
     """Close every one of them."""
     for descriptor in descriptors:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # its number is free, whatever close(2) says of the file
+            os.close(descriptor)
 
 
 class SocketLink:
@@ -218,6 +220,11 @@ class SocketLink:
         self.received(data, size)
 
     @property
+    def is_deaf(self) -> bool:
+        """Whether the peer receives nothing any more; what it sent before may still be read."""
+        return bool(self._broken)
+
+    @property
     def is_paused(self) -> bool:
         """Whether it is not read now."""
         return self._paused != 0
@@ -318,8 +325,8 @@ class SocketLink:
             sent = self.sock.send(memoryview(out)[: min(position, end)])
         else:
             sent = socket.send_fds(self.sock, [b"\0"], [descriptor])
-            os.close(descriptor)
-            del fds[0]
+            del fds[0]  # first: a number is never used again after a close, even one that fails
+            close_all([descriptor])
         self._fds = [(position - sent, descriptor) for position, descriptor in fds] or None
         return sent
 
