@@ -37,13 +37,14 @@ class ConnectionLost(ConnectionError):
 class Receiving(SocketLink):
     """What a `Connection` has of its reading."""
 
-    __slots__ = ("_events", "_framer", "_heard", "_streams", "_waiting", "peer")
+    __slots__ = ("_events", "_framer", "_heard", "_pinged", "_streams", "_waiting", "peer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: str) -> None:
         super().__init__(loop, sock)
         self.peer = peer
         self._framer = Framer()
         self._heard = True
+        self._pinged = False  # the server wants to know whether we live
         self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
         self._streams: dict[int, Stream[Any]] = {}
         self._events: dict[bytes, Subscribers] = {}
@@ -111,6 +112,7 @@ class Receiving(SocketLink):
                 stream.take(kind, status, bytes(data[pos + MIN_FRAME : after]))
         elif kind == Type.MESSAGE:
             if key == PING.key:
+                self._pinged = True
                 if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
                     self._send(PONG_FRAME)
             elif key in self._events:

@@ -54,7 +54,7 @@ class ConnectionState(msgspec.Struct):
 
     received: bytes read but not consumed, which begin with a frame, or received_at: where they are;
     skip: bytes to come before the next frame, for an earlier version's sake; descriptors: those that
-    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: where they are,
+    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: their place,
     with descriptors that go along at a position of theirs; leaving: it is closed once those are sent;
     input_over: the reason why nothing more comes from it; linger: the seconds that it still has to take
     some of what is unsent; deadline: those that it has to authenticate; pings: those that it has not
