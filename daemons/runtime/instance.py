@@ -140,10 +140,6 @@ class Instance:
         for one in self._components:
             await one.pause()
 
-    def stop_work(self) -> None:
-        """End streams and calls that are still in flight, with an error to their clients."""
-        self.daemon.stop_work()
-
     def resume(self) -> None:
         """The counterpart of `pause`, also after a document was made."""
         if self._buffers is not None:
@@ -180,6 +176,8 @@ class Instance:
             for one in self._components
             if one.state_type is not None
         }
+        if not rehearsal:
+            self.daemon.stop_work()  # as late as possible: its clients are told
         return encode(
             Document(
                 daemon=self.name,

@@ -22,7 +22,7 @@ from aiovirt.rpc.client.receiving import ConnectionLost, Receiving
 from aiovirt.rpc.client.streams import Stream
 from aiovirt.rpc.transport import Keepalive
 from aiovirt.rpc.transport.link import PAUSE_STREAM, FrameWithFds, close_all
-from aiovirt.rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
 from aiovirt.rpc.wire.message import MAX_FDS, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure
 
@@ -30,6 +30,8 @@ ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 
 _SERIAL_MAX: Final = 0xFFFFFFFF
+#: Seconds between two signs of life while the connection is not read.
+_LIFE_INTERVAL: Final = 1.0
 
 
 class Connection(Receiving):
@@ -40,6 +42,7 @@ class Connection(Receiving):
         "_ended",
         "_flushing",
         "_keepalive",
+        "_life",
         "_outgoing",
         "_reason",
         "_serial",
@@ -52,6 +55,7 @@ class Connection(Receiving):
         self._outgoing: list[bytes] = []
         self._flushing = False
         self._keepalive: Keepalive | None = None
+        self._life: asyncio.TimerHandle | None = None
         self._reason = ""
         self._closing = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -103,6 +107,8 @@ class Connection(Receiving):
                 return await future
         finally:
             self._waiting.pop(serial, None)
+            if self._streams:
+                self.streams_taken()
 
     def _begin(
         self,
@@ -123,6 +129,8 @@ class Connection(Receiving):
         if self.closed:  # it went with this call
             raise self._lost()
         self._waiting[serial] = (future, procedure)
+        if self._streams:
+            self.streams_taken()
         return serial, future
 
     def _send_with_descriptors(
@@ -203,11 +211,28 @@ class Connection(Receiving):
         self.streams_taken()
 
     def streams_taken(self) -> None:
-        """Read on or not, as the fullest stream wants it."""
-        if any(stream.is_full for stream in self._streams.values()):
+        """Read on, unless a stream is full and nothing else is waited for."""
+        streams = self._streams.values()
+        if any(stream.is_full for stream in streams) and not (
+            any(not future.done() for future, _ in self._waiting.values())
+            or any(stream.is_ending for stream in streams)
+        ):
             super().pause(PAUSE_STREAM)
+            self._show_life()
         else:
             self.resume(PAUSE_STREAM)
+
+    def _show_life(self) -> None:
+        """While we do not read, say unasked that we live: a PING would not be seen."""
+        if self._life is None and self._pinged and not self.closed:
+            self._life = self._loop.call_later(_LIFE_INTERVAL, self._life_due)
+
+    def _life_due(self) -> None:
+        self._life = None
+        if self._paused & PAUSE_STREAM and not self.closed:
+            if not self.unsent:
+                self.write(PONG_FRAME)
+            self._show_life()
 
     def on_event(
         self, procedure: Procedure[ResultT, Any], callback: Callable[[ResultT], None]
@@ -271,7 +296,7 @@ class Connection(Receiving):
     def heard(self) -> bool:
         """Whether anything came since this was last asked."""
         heard, self._heard = self._heard, False
-        return heard
+        return heard or bool(self._paused & PAUSE_STREAM)  # that silence is ours
 
     def ping(self) -> None:
         """Send a PING, unless earlier bytes still wait to be sent."""
@@ -303,6 +328,9 @@ class Connection(Receiving):
         if self._keepalive is not None:
             self._keepalive.stop()
             self._keepalive = None
+        if self._life is not None:
+            self._life.cancel()
+            self._life = None
         waiting, self._waiting = self._waiting, {}
         self._framer.clear()
         for future, _ in waiting.values():
@@ -320,7 +348,7 @@ class Connection(Receiving):
 
     @property
     def peer_certificate(self) -> dict[str, Any]:
-        """What the server has shown over TLS, as `ssl.SSLSocket.getpeercert` gives it; else empty."""
+        """The server's certificate over TLS, as `ssl.SSLSocket.getpeercert` gives it; else empty."""
         return self.filter.peer_certificate if self.filter is not None else {}
 
     def _lost(self) -> ConnectionLost:

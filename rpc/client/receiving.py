@@ -1,4 +1,4 @@
-"""What arrives on the calling side: replies go to their calls, packets to streams, events to callbacks.
+"""Messages that arrive on the calling side: replies, packets of streams, events.
 
 Rules of this file:
 
@@ -35,15 +35,16 @@ class ConnectionLost(ConnectionError):
 
 
 class Receiving(SocketLink):
-    """What a `Connection` has of its reading."""
+    """The reading part of a `Connection`."""
 
-    __slots__ = ("_events", "_framer", "_heard", "_streams", "_waiting", "peer")
+    __slots__ = ("_events", "_framer", "_heard", "_pinged", "_streams", "_waiting", "peer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: str) -> None:
         super().__init__(loop, sock)
         self.peer = peer
         self._framer = Framer()
         self._heard = True
+        self._pinged = False  # the server wants to know whether we live
         self._waiting: dict[int, tuple[asyncio.Future[Any], Procedure[Any, Any]]] = {}
         self._streams: dict[int, Stream[Any]] = {}
         self._events: dict[bytes, Subscribers] = {}
@@ -62,7 +63,7 @@ class Receiving(SocketLink):
 
     @property
     def unconsumed(self) -> bytes:
-        """What was received of a message that is not complete yet."""
+        """The bytes of a message that is not complete yet."""
         return self._framer.tail
 
     def received(self, data: bytearray, size: int) -> None:
@@ -111,6 +112,7 @@ class Receiving(SocketLink):
                 stream.take(kind, status, bytes(data[pos + MIN_FRAME : after]))
         elif kind == Type.MESSAGE:
             if key == PING.key:
+                self._pinged = True
                 if self.unsent <= WRITE_HIGH:  # more PONGs would tell the peer nothing new
                     self._send(PONG_FRAME)
             elif key in self._events:

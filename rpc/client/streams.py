@@ -5,8 +5,9 @@
             ...
 
 Data that came and is not taken waits here, up to a bound; then the connection is not read any more, and
-the server stops sending. So whoever uses a stream takes its data, or leaves it, before waiting
-for another call on the same connection. (libvirt's client has no bound here, and no way to be held up.)
+the server stops sending. While a call waits for its reply the connection is read all the same, and the
+data before that reply is kept, up to a second bound; beyond it the stream ends with an error. (libvirt's
+client has no bound here.)
 
 Source: libvirt's src/rpc/virnetclientstream.c.
 """
@@ -14,6 +15,7 @@ Source: libvirt's src/rpc/virnetclientstream.c.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from aiovirt.rpc.transport.link import WRITE_HIGH
 from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import ErrorCode, RemoteError, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
 from aiovirt.rpc.wire.message import Status, Type, frame
 from aiovirt.rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole
 
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-#: Bytes that wait in one stream above which its connection is not read.
+#: Bytes that wait in one stream above which its connection is not read, unless a call waits.
 TAKE_HIGH: Final = 1024 * 1024
+#: Bytes that wait in one stream above which it ends with an error, although a call waits.
+SPILL_MAX: Final = 64 * 1024 * 1024
+#: Seconds that the server has to confirm the end of a stream that is left.
+GOOD_BYE: Final = 2.0
 #: What a packet costs beside its data.
 _PACKET_COST: Final = 256
 
@@ -51,6 +57,7 @@ class Stream(Generic[ResultT]):
         self._queue: deque[bytes | Hole] = deque()
         self._waiting = 0
         self._at_end = False  # the server has no more data
+        self._ending = False  # the server was told of the end, and has to confirm it
         self._over = False  # finished, aborted, failed or lost
         self._error: Exception | None = None
         self._arrived = asyncio.Event()
@@ -63,8 +70,13 @@ class Stream(Generic[ResultT]):
 
     @property
     def result(self) -> ResultT:
-        """What the call that opened it returned."""
+        """The result of the call that opened it."""
         return self._result  # type: ignore[return-value]  # set before anybody has the stream
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the server's confirmation of the end is waited for."""
+        return self._ending and not self._over
 
     @property
     def is_full(self) -> bool:
@@ -74,7 +86,7 @@ class Stream(Generic[ResultT]):
     # Receiving -----------------------------------------------------------------------------------
 
     async def receive(self) -> bytes | Hole | None:
-        """What comes next: data, or a hole where the procedure has them; None when there is no more."""
+        """The next item: data, or a hole where the procedure has them; None at the end."""
         while not self._queue:
             if self._error is not None:
                 raise self._error
@@ -117,22 +129,36 @@ class Stream(Generic[ResultT]):
 
     # Ending --------------------------------------------------------------------------------------
 
-    async def finish(self) -> None:
-        """Say that this is all, and wait for the server's word that it was. What waits is dropped."""
+    async def finish(self, *, timeout: float | None = None) -> None:
+        """Say that this is all, and wait for the server's word that it was. Data that waits is dropped.
+
+        Args:
+            timeout: seconds, None for ever: a server may have much to write.
+
+        Raises:
+            TimeoutError: the time is over. The stream is given up then.
+        """
         self._check()
-        await self._end(Status.OK)
+        await self._end(Status.OK, timeout)
         if self._error is not None:
             raise self._error
 
     async def abort(self) -> None:
-        """Break it off. Does nothing when it is over."""
+        """Break it off, and give the server a moment to confirm that. Does nothing when it is over."""
         if not self._over:
-            await self._end(Status.ERROR)
+            with contextlib.suppress(TimeoutError):
+                await self._end(Status.ERROR, GOOD_BYE)
 
-    async def _end(self, status: Status) -> None:
+    async def _end(self, status: Status, timeout: float | None) -> None:
+        self._ending = True
         self._drop_waiting()
         self._packet(status)
-        await self._confirmed.wait()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._confirmed.wait()
+        except TimeoutError:
+            self._close(None)
+            raise
 
     def _packet(self, status: Status) -> None:
         self._connection.write(frame(self.key, Type.STREAM, self.serial, status, b""))
@@ -155,7 +181,7 @@ class Stream(Generic[ResultT]):
         if self._over:
             return
         if kind is None and self._at_end:
-            await self.finish()
+            await self.finish(timeout=GOOD_BYE)
         else:
             await self.abort()
 
@@ -194,9 +220,17 @@ class Stream(Generic[ResultT]):
                 return
             self._queue.append(item)
             self._waiting += _cost(item)
-            if self.is_full:
+            if self._waiting > SPILL_MAX:
+                self._overflow()
+            elif self.is_full:
                 self._connection.streams_taken()
         self._arrived.set()
+
+    def _overflow(self) -> None:
+        """End a stream whose data nobody takes while a call waits; what came can still be taken."""
+        self._packet(Status.ERROR)
+        text = f"{self._waiting} bytes of a stream were not taken while another call was waited for"
+        self._close(RpcError(ErrorCode.OPERATION_FAILED, text, domain=ErrorDomain.STREAMS))
 
     def drained(self) -> None:
         """The server has read what was sent."""

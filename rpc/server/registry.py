@@ -58,7 +58,7 @@ class ClientRegistry:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more client may come in. A limit of 0 anonymous clients is no limit."""
+        """Whether one more client may come in. A limit of 0 anonymous clients means none."""
         return len(self._clients) < self.max_clients and (
             not self.max_anonymous_clients or self.anonymous < self.max_anonymous_clients
         )

@@ -54,9 +54,8 @@ class ConnectionState(msgspec.Struct):
 
     received: bytes read but not consumed, which begin with a frame, or received_at: where they are;
     skip: bytes to come before the next frame, for an earlier version's sake; descriptors: those that
-    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: where they
-    are, with descriptors that go along at a position of theirs; leaving: it is closed once those are
-    sent;
+    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: their place,
+    with descriptors that go along at a position of theirs; leaving: it is closed once those are sent;
     input_over: the reason why nothing more comes from it; linger: the seconds that it still has to take
     some of what is unsent; deadline: those that it has to authenticate; pings: those that it has not
     answered; next_ping: the seconds until the next one.

@@ -1,4 +1,4 @@
-"""What both sides of a connection share: the link that owns its socket, taps, TLS and keepalive."""
+"""The parts that both sides of a connection share: link, taps, TLS and keepalive."""
 
 from aiovirt.rpc.transport.keepalive import Keepalive
 from aiovirt.rpc.transport.link import SocketLink

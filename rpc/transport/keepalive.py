@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Peer(Protocol):
-    """What keepalive needs to know of a connection."""
+    """A connection as far as keepalive is concerned."""
 
     def heard(self) -> bool:
         """Whether anything came since this was last asked."""

@@ -50,7 +50,7 @@ PAUSE_INPUT_ENDED: Final = 128  # nothing more comes from it
 
 
 class FrameWithFds(bytes):
-    """A frame behind which descriptors follow. They belong to it: whoever drops it uses `discard`."""
+    """A frame that descriptors follow. They belong to it: whoever drops it uses `discard`."""
 
     descriptors: tuple[int, ...] = ()
 
@@ -130,7 +130,7 @@ class SocketLink:
 
     @property
     def unconsumed(self) -> bytes:
-        """What was received and is kept, since it is not consumed yet; it begins with a frame."""
+        """The received bytes that are not consumed yet; they begin with a frame."""
         return b""
 
     # Reading -------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ class SocketLink:
 
     @property
     def filter(self) -> Filter | None:
-        """What changes its bytes on the way; None for a plain link."""
+        """The filter of its bytes; None for a plain link."""
         return self._passage.filter if self._passage is not None else None
 
     def set_filter(self, made: Filter) -> None:

@@ -1,4 +1,4 @@
-"""What the bytes of a link pass between its socket and its owner: a filter, taps, received descriptors.
+"""The path of bytes between a link's socket and its owner: a filter, taps, received descriptors.
 
 Most links have nothing of this, and no `Passage`. The order is fixed: owner, taps, filter, socket. So
 taps see messages in the clear.
@@ -21,14 +21,14 @@ SHARED_BUFFER: Final = bytearray(READ_SIZE)
 
 
 class Passable(Protocol):
-    """What filters and taps have to know of their link."""
+    """A link as far as filters and taps are concerned."""
 
     closed: bool
     sock: socket.socket
 
     @property
     def unconsumed(self) -> bytes:
-        """What was received and is kept, since it is not consumed yet."""
+        """The received bytes that are not consumed yet."""
 
     @property
     def unsent(self) -> int:
@@ -55,13 +55,13 @@ class Passable(Protocol):
 
 
 class Filter(Protocol):
-    """What changes all bytes of a link between its socket and its owner, both ways; see `TlsFilter`."""
+    """A change of all bytes of a link between its socket and its owner, both ways; see `TlsFilter`."""
 
     peer_name: str
 
     @property
     def peer_certificate(self) -> dict[str, Any]:
-        """What the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
+        """The certificate that the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
 
     def incoming(self, link: Passable, size: int) -> None:
         """So many bytes came, in SHARED_BUFFER."""
@@ -77,7 +77,7 @@ class Filter(Protocol):
 
 
 class Passage:
-    """What stands between one link's socket and its owner.
+    """The parts between one link's socket and its owner.
 
     filter: TLS, or None; taps: who watches, or None; inbox: the descriptors that came, or None where
     they are not accepted.

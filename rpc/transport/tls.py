@@ -89,7 +89,7 @@ class TlsFilter:
 
     @property
     def peer_certificate(self) -> dict[str, Any]:
-        """What the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
+        """The certificate that the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
         return self.engine.getpeercert() or {}
 
     # Handshake -----------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class TlsFilter:
 
 
 def reason_of(error: Exception) -> str:
-    """What OpenSSL says, for people: without its own file names and numbers."""
+    """The reason that OpenSSL gives, without its own file names and numbers."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message or "the certificate does not verify"
     if isinstance(error, ssl.SSLError) and error.reason:

@@ -6,10 +6,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import harness
+
+if TYPE_CHECKING:
+    from tests.restart import gates
 
 SETTINGS: harness.Settings = {"log_level": 2, "log_outputs": "2:stderr", "max_clients": 5000}
 
@@ -62,3 +67,12 @@ def logd() -> Iterator[Restarted]:
 def any_daemon(request: pytest.FixtureRequest) -> Iterator[Restarted]:
     with harness.running(request.param, SETTINGS) as daemon:
         yield Restarted(daemon)
+
+
+@pytest.fixture
+def gated() -> Iterator[gates.Start]:
+    """Starts a daemon by its name, with empty files in its folder; see `tests.restart.gated`."""
+    from tests.restart import gates
+
+    with ExitStack() as stack:
+        yield lambda *names, **more: stack.enter_context(gates.gated(*names, **more))

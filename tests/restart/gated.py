@@ -1,20 +1,38 @@
 """A daemon of ours with one more component, which does at a restart as files in its folder say.
 
-`python -m tests.restart.gated NAME FOLDER OPTION...`. The files: `fails`, its `restore` raises; `gate`,
-a FIFO, its `restore` waits until that was opened and closed; `without`, there is no such component.
+`python -m tests.restart.gated NAME FOLDER OPTION...`. The files:
+
+- `fails`: its `restore` raises; `chatty`: it writes many lines to standard error before that.
+- `gate`, a FIFO: its `restore` waits until that was opened and closed.
+- `saving`, another: its `save` does.
+- `unsaved`: its `save` raises.
+- `without`: there is no such component.
+- `threads`: the daemon has another thread, to which the kernel may give signals.
+- `grace`: the seconds that calls in flight are waited for.
+
+It serves one more program, too, of which a call hangs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime import Component, Keep, Start, run
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.server import Daemon, Server
+from aiovirt.rpc.server import Client, Daemon, Handlers, Server
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.program import Program
+
+GATE = Program("gate", 0x7E577E66, 1)
+HANG = GATE.procedure(1, "HANG", xdr.Void, xdr.Void)
 
 _log = get_logger("tests.gate")
 
@@ -32,20 +50,33 @@ class Gate(Component):
         _log.warning("gate started")
 
     def save(self, keep: Keep) -> int:
+        self._wait_at("saving")
+        if self._is_there("unsaved"):
+            raise LookupError("the gate cannot be saved,\nas it was told")
         return 7
 
     def restore(self, state: int) -> None:
+        if self._is_there("chatty"):
+            for number in range(1_000_000):
+                sys.stderr.write(f"line {number:08} of a program that has much to say\n")
         if self._is_there("fails"):
             raise LookupError("the gate fails,\nas it was told to")
-        if self._is_there("gate"):
-            with open(f"{self._folder}/gate") as gate:
-                gate.read()
+        self._wait_at("gate")
 
     def resume(self) -> None:
         _log.warning("gate resumed")
 
+    def _wait_at(self, name: str) -> None:
+        if self._is_there(name):
+            with open(f"{self._folder}/{name}") as gate:
+                gate.read()
+
     def _is_there(self, name: str) -> bool:
         return os.path.exists(f"{self._folder}/{name}")
+
+
+async def _hang(client: Client, args: None) -> None:
+    await asyncio.Event().wait()
 
 
 def main() -> int:
@@ -54,6 +85,13 @@ def main() -> int:
     (kind,) = (kind for kind in kinds() if kind.name == name)
 
     def build(daemon: Daemon, main: Server, admin: Server, start: Start) -> Iterable[Component]:
+        bound = Handlers(GATE)
+        bound.bind(HANG, _hang)
+        main.add_program(bound)
+        if os.path.exists(f"{folder}/threads"):
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        if os.path.exists(f"{folder}/grace"):
+            daemon.grace = float(Path(f"{folder}/grace").read_text())
         more = [] if os.path.exists(f"{folder}/without") else [Gate(folder)]
         return [*kind.build(daemon, main, admin, start), *more]
 

@@ -7,11 +7,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,82 +16,11 @@ from aiovirt.daemons.lockd import protocol as locks
 from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.message import Type, frame
 from tests import harness
-from tests.restart.conftest import SETTINGS, Restarted
+from tests.restart.gates import Start
 from tests.restart.kernel import locked
 from tests.restart.wire import open_log
 
 VERSION = admin.CONNECT_GET_LIB_VERSION
-
-
-class Gated(Restarted):
-    """A daemon whose rehearsal can be made to fail, and to wait in its middle."""
-
-    @property
-    def folder(self) -> Path:
-        return self.daemon.folder
-
-    @asynccontextmanager
-    async def rehearsing(self) -> AsyncIterator[None]:
-        """For its length a rehearsal has read back everything and has not left yet."""
-        opened = await self.reach_gate()
-        try:
-            yield
-        finally:
-            os.close(opened)
-        self.times += 1
-        await self.wait_for(lambda: self.said.count("took over") == self.times)
-
-    async def reach_gate(self) -> int:
-        """Ask for a restart; a descriptor that keeps its rehearsal at the gate until it is closed."""
-        gate = self.folder / "gate"
-        os.mkfifo(gate)
-        self.signal()
-        opened = await asyncio.wait_for(asyncio.to_thread(os.open, gate, os.O_WRONLY), 30)
-        gate.unlink()
-        return opened
-
-    async def is_refused(self) -> str:
-        """Ask for a restart and return the reason of its refusal."""
-        before = self.said.count("restart refused")
-        self.signal()
-        await self.wait_for(lambda: self.said.count("restart refused") > before)
-        lines = [line for line in self.said.splitlines() if "restart refused" in line]
-        return lines[-1]
-
-
-@contextmanager
-def _gated(name: str, *files: str) -> Iterator[Gated]:
-    with tempfile.TemporaryDirectory(prefix="av-") as made:
-        folder = Path(made)
-        for file in files:
-            (folder / file).touch()
-        conf, log = folder / f"{name}.conf", folder / "log"
-        harness.write_settings(conf, SETTINGS)
-        command = [sys.executable, "-m", "tests.restart.gated", name, made]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--rundir", made, "-f", str(conf)],
-                cwd=harness.ROOT,
-                stdout=output,
-                stderr=output,
-            )
-        sockets = (f"{made}/{name}-sock", f"{made}/{name}-admin-sock")
-        daemon = harness.RunningDaemon(name, folder, conf, log, *sockets, process)
-        try:
-            daemon.wait_ready()
-            yield Gated(daemon)
-        finally:
-            daemon.kill()
-
-
-Start = Callable[..., Gated]
-
-
-@pytest.fixture
-def gated() -> Iterator[Start]:
-    """Starts a daemon by its name, with empty files in its folder."""
-    with ExitStack() as stack:
-        yield lambda *names: stack.enter_context(_gated(*names))
 
 
 async def _half_a_call(link: socket.socket, path: str) -> bytes:

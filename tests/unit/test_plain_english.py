@@ -208,7 +208,6 @@ def test_a_document_is_in_plain_english(path: str) -> None:
     assert [str(offence) for offence in offences_in_document(path)] == []
 
 
-@pytest.mark.xfail(strict=False, reason="the texts of the sources are still being rewritten")
 def test_the_texts_of_the_sources_are_in_plain_english() -> None:
     found = [str(one) for path in sources() for one in offences_in_source(path)]
     found += [str(one) for path in GENERATED for one in offences_in_document(path)]

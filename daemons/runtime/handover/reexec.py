@@ -8,9 +8,10 @@ In the order in which it happens:
    is refused, the reason is logged, and nothing has changed.
 2. Calls in flight get their replies, while everything is served as ever.
 3. Nothing more is read or accepted; the last calls get their replies, and components come to rest.
-4. Signals are held back (see `signals`), calls that still hang are answered with an error, the document
-   is written to memory (memfd), the descriptors in it are made to survive, and the program is executed.
-   If any of this fails, the daemon goes on as before.
+4. Signals are held back (see `signals`), the document is written to memory (memfd), the descriptors in
+   it are made to survive, and the program is executed. Calls that still hang are answered with an error
+   when nothing but the writing of connections is left. If any of this fails, the daemon goes on as
+   before.
 5. The new program finds the document by its environment, takes everything over, acts upon the signals
    that came meanwhile, and serves.
 
@@ -64,9 +65,6 @@ class Restartable(Protocol):
 
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
-
-    def stop_work(self) -> None:
-        """End what is still in flight."""
 
     def resume(self) -> None:
         """The counterpart of `pause`, also after a document was made."""
@@ -177,6 +175,7 @@ class Restart:
         _log.info("restart", program=" ".join(_command()))
         try:
             await self._rehearse()
+            _log.info("rehearsal done, calls in flight are waited for")
             await self._hand_over()
         except RestartRefused as refusal:
             _log.error("restart refused, everything goes on as before", reason=str(refusal))
@@ -217,7 +216,6 @@ class Restart:
         signals.block()
         try:
             folder = self._origin.enterable()
-            self._instance.stop_work()
             document, kept = self._document(rehearsal=False)
             noted = self._noted().descriptor
             self._execute_with(document, noted, [*kept, document, noted], folder)
