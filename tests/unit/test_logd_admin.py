@@ -300,10 +300,6 @@ async def test_a_disk_that_hangs_for_one_follower_keeps_its_clients_other_stream
         reader.reading.cancel()
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="the calling side does not read on while a call waits and a stream is full",
-)
 async def test_a_call_while_a_log_is_followed_is_answered_though_much_waits(
     house: LogHouse, logs: LogAdmin
 ) -> None:

@@ -19,7 +19,7 @@ from tests import harness
 
 _READY = """
 import importlib, os, signal, sys
-from aiovirt.daemons.runtime import lifecycle
+from aiovirt.daemons.runtime import entry, lifecycle
 name, folder = sys.argv[1:]
 kind = importlib.import_module(f"aiovirt.daemons.{name}").KIND
 ready = lifecycle._Process._ready
@@ -29,7 +29,7 @@ def noted(self):
         file.write("\\n".join(sys.modules))
     os.kill(os.getpid(), signal.SIGTERM)
 lifecycle._Process._ready = noted
-sys.exit(lifecycle.run(kind, ["--rundir", folder, "-f", f"{folder}/conf"]))
+sys.exit(entry.run(kind, ["--rundir", folder, "-f", f"{folder}/conf"]))
 """
 
 

@@ -10,19 +10,12 @@ import asyncio
 import socket
 from pathlib import Path
 
-import pytest
-
 from aiovirt.daemons.logd import protocol
 from aiovirt.rpc.wire.message import Status, Type, frame
 from tests.unit.house import HOOK_LATER, PATIENCE, WAIT, MakeHouse, Number, call, eventually, result
 from tests.unit.log_house import GUEST, open_log_house
 
-_TO_BE_BUILT = pytest.mark.xfail(
-    strict=False, reason="the end of reading still ends the connection and cancels its calls"
-)
 
-
-@_TO_BE_BUILT
 async def test_calls_of_a_client_that_goes_at_once_are_executed(make_house: MakeHouse) -> None:
     house = await make_house()
     wire = await house.wire()
@@ -32,7 +25,6 @@ async def test_calls_of_a_client_that_goes_at_once_are_executed(make_house: Make
         await eventually(lambda: house.stage.started == list(range(1, 21)))
 
 
-@_TO_BE_BUILT
 async def test_a_half_closed_client_gets_its_replies_and_is_then_closed(
     make_house: MakeHouse,
 ) -> None:
@@ -48,7 +40,6 @@ async def test_a_half_closed_client_gets_its_replies_and_is_then_closed(
     assert house.stage.started == [1, 2], "half a call is none"
 
 
-@_TO_BE_BUILT
 async def test_calls_beyond_the_request_limit_of_a_client_that_went_have_their_turn(
     make_house: MakeHouse,
 ) -> None:
@@ -60,7 +51,6 @@ async def test_calls_beyond_the_request_limit_of_a_client_that_went_have_their_t
     await eventually(lambda: house.stage.finished == list(range(1, 9)))
 
 
-@_TO_BE_BUILT
 async def test_such_a_client_is_gone_after_its_last_call(make_house: MakeHouse) -> None:
     house = await make_house()
     wire, _ = await house.seat()
@@ -82,7 +72,6 @@ async def test_a_forced_disconnect_still_cancels(make_house: MakeHouse) -> None:
     assert await wire.ended() == []
 
 
-@_TO_BE_BUILT
 async def test_lines_that_were_added_by_clients_that_went_at_once_are_all_there(
     tmp_path: Path,
 ) -> None:

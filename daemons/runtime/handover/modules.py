@@ -34,6 +34,7 @@ _TLS: Final = frozenset(
     {
         "aiovirt.rpc.security.certificates",
         "aiovirt.rpc.security.rules",
+        "aiovirt.rpc.security.strength",
         "aiovirt.rpc.security.tls",
         "aiovirt.rpc.server.encryption",
         "aiovirt.rpc.transport.tls",
