@@ -9,6 +9,8 @@ from aiovirt.admin import dispatch as admin_program
 from aiovirt.admin import extension_dispatch as extension_program
 from aiovirt.daemons.runtime.component import Component, Keep, Unsaved
 from aiovirt.daemons.runtime.handover.document import (
+    VERSION,
+    WITHOUT_BUFFERS,
     Document,
     decode_states,
     encode,
@@ -134,6 +136,10 @@ class Instance:
         """Whether the daemon was told to end."""
         return self.daemon.is_ending
 
+    async def settle(self) -> None:
+        """Wait for the calls that are in flight now, for a bounded time, and serve as ever meanwhile."""
+        await self.daemon.settle()
+
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
         await self.daemon.pause()
@@ -154,7 +160,9 @@ class Instance:
         for one in self._components:
             self._guarded(one.name, one.rehearsed)
 
-    def document(self, settings: Mapping[str, Value], keep: Keep, *, rehearsal: bool) -> bytes:
+    def document(
+        self, settings: Mapping[str, Value], keep: Keep, *, signals: int, rehearsal: bool
+    ) -> bytes:
         """Write the document for the next program. `resume` has to follow if that does not begin.
 
         A client that cannot be written down costs itself only; the same is asked of a component for each
@@ -163,6 +171,7 @@ class Instance:
         Args:
             settings: those in force as far as the settings file is concerned.
             keep: called with every descriptor that has to survive.
+            signals: the descriptor of signals that were not acted upon.
             rehearsal: whether the next program only rehearses. The daemon goes on then.
 
         Raises:
@@ -178,14 +187,17 @@ class Instance:
         }
         if not rehearsal:
             self.daemon.stop_work()  # as late as possible: its clients are told
+        servers = _saved("the servers", save, self.daemon, keep, buffers)
         return encode(
             Document(
                 daemon=self.name,
                 settings=dict(settings),
                 logging=self.log.save(),
                 pid_file=keep(self._start.pid_file.descriptor) if self._start.pid_file else -1,
-                servers=_saved("the servers", save, self.daemon, keep, buffers),
+                servers=servers,
                 components=encode_states(states),
+                version=VERSION if buffers.are_used else WITHOUT_BUFFERS,
+                signals=keep(signals),
             )
         )
 

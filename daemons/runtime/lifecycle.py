@@ -41,6 +41,7 @@ from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.kind import DaemonKind
+    from aiovirt.daemons.runtime.settings.declaration import Settings
 
 _log = get_logger("daemons.runtime.lifecycle")
 
@@ -89,9 +90,10 @@ class _Process:
         self.origin = Origin(current_folder(), _has_relative_paths(options))
         self.notifier = Notifier.from_environment()
         self.parent: Parent | None = None
-        self.left_signals = (
-            -1
-        )  # the descriptor of those that the program before this one has not read
+        self.settings_failure = (
+            ""  # the reason why the settings file is not in force after a restart
+        )
+        self.left_signals = -1  # their descriptor, from the program before this one
 
     def report(self, text: str) -> None:
         """Tell the process that started us why we do not serve."""
@@ -105,10 +107,10 @@ class _Process:
         if self.options.rundir:  # later, in the background, the working directory is another one
             self.options = replace(self.options, rundir=absolute(self.options.rundir))
         inheritance = inherited()
-        settings = self._read_settings()
         if inheritance is not None:
-            self._take_over(settings, inheritance)
+            self._take_over(inheritance)
             return
+        settings = self._read_settings()
         try:
             passed = passed_sockets()
         except OSError as error:
@@ -127,15 +129,25 @@ class _Process:
         finally:
             pid_file.release()
 
-    def _take_over(self, fresh: Loaded, inheritance: Inheritance) -> None:
+    def _take_over(self, inheritance: Inheritance) -> None:
         """Go on where the program before this one stopped, or only see whether that can be done.
 
-        fresh: what the settings file says now. The daemon begins with it, but settings that wait for the
-        next start keep their value; what it changes is applied when everything is there.
+        The daemon begins with what the settings file says now, but settings that wait for the next start
+        keep their value; what it changes is applied when everything is there. A file that cannot be used
+        refuses a rehearsal. If it was broken afterwards, the settings stay as they are: there is no way
+        back.
         """
         from aiovirt.daemons.runtime.handover.document import decode
 
         document = decode(inheritance.document, self.kind.name)
+        try:
+            fresh = self._read_settings()
+        except StartError as error:
+            if inheritance.rehearsal:
+                raise
+            fresh = known(load(self._declared(), None), document.settings)
+            fresh = replace(fresh, path=self._settings_path())
+            self.settings_failure = str(error)
         earlier = known(fresh, document.settings)
         settings = with_fixed(fresh, earlier)
         paths = self._paths(settings)
@@ -144,7 +156,7 @@ class _Process:
         if inheritance.rehearsal:
             self._rehearse(Start(settings, paths, None, document=document))
         pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
-        self.left_signals = inheritance.signals
+        self.left_signals = document.signals
         try:
             self._serve(Start(settings, paths, pid_file, document=document), earlier, fresh)
         finally:
@@ -161,14 +173,19 @@ class _Process:
             socket_folder=settings.text("unix_sock_dir"),
         )
 
-    def _read_settings(self) -> Loaded:
+    def _settings_path(self) -> str:
         named, rundir = self.options.config, self.options.rundir
-        path = absolute(named) if named else default_settings_file(self.kind.name, rundir)
-        settings = self.kind.settings()
-        if rundir:
-            settings = below(settings, rundir)
+        return absolute(named) if named else default_settings_file(self.kind.name, rundir)
+
+    def _declared(self) -> Settings:
+        """The settings of the daemon; with --rundir, defaults that name a file are below it."""
+        settings, rundir = self.kind.settings(), self.options.rundir
+        return below(settings, rundir) if rundir else settings
+
+    def _read_settings(self) -> Loaded:
+        required = self.options.config is not None
         try:
-            return load(settings, path, required=named is not None)
+            return load(self._declared(), self._settings_path(), required=required)
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
 
@@ -279,6 +296,8 @@ class _Process:
         if self.left_signals >= 0:
             noted.take_over(self.left_signals)
         signals.unblock()
+        if self.settings_failure:
+            _log.error("settings not read again", reason=self.settings_failure)
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
         await instance.daemon.serve(self._ready, self._stopping)

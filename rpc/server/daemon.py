@@ -69,6 +69,7 @@ class Daemon:
         self._at_once = asyncio.Event()
         self._progress = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._hanging: list[Call] = []  # calls that took longer than a restart waits for
         self._left: float | None = None  # of a timeout that began in the program before this one
         self._holds = 0
 
@@ -149,18 +150,24 @@ class Daemon:
 
     # Restart -------------------------------------------------------------------------------------
 
-    async def pause(self) -> None:
-        """Accept and read nothing until `resume`, once the calls that are in flight now have ended.
+    async def settle(self) -> None:
+        """Wait until the calls that are in flight now have ended, or the grace is over.
 
-        Everything is served while they are waited for, for the length of the grace at most. Calls that
-        take longer stay in flight, so that nothing has happened to them if the restart is given up: see
-        `stop_work`. Calls that began meanwhile then have a moment to end.
+        Everything is served as ever meanwhile.
         """
         deadline = self._loop.time() + self.grace
-        hanging = self._calls()
-        while hanging and self._loop.time() < deadline and not self.is_ending:
+        self._hanging = self._calls()
+        while self._hanging and self._loop.time() < deadline and not self.is_ending:
             await asyncio.sleep(_LOOK)
-            hanging = [call for call in hanging if not call.is_over]
+            self._hanging = [call for call in self._hanging if not call.is_over]
+
+    async def pause(self) -> None:
+        """Accept and read nothing until `resume`, and give the calls in flight a moment to end.
+
+        Those that do not end stay in flight, so that nothing has happened to them if the restart is
+        given up: see `stop_work`. Those that `settle` has found to hang are not waited for.
+        """
+        hanging, self._hanging = self._hanging, []
         for server in self.servers.values():
             server.pause()
 

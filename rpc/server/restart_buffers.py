@@ -31,6 +31,7 @@ class OutgoingBuffers:
         self._moved: list[tuple[bytearray, Place]] = []
         self._end = 0
         self.descriptor = -1
+        self.are_used = False  # or would be, if this were no rehearsal
 
     def take(self, buffer: bytearray | None) -> tuple[bytes, Place | None]:
         """Return the contents of a small buffer, or move a large one. Raises OSError."""
@@ -38,6 +39,7 @@ class OutgoingBuffers:
             return b"", None
         if len(buffer) <= SMALL:
             return bytes(buffer), None
+        self.are_used = True
         if self._rehearsal:
             return b"", None
         if self.descriptor < 0:

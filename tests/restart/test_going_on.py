@@ -41,7 +41,7 @@ async def test_everything_is_served_while_a_call_that_hangs_is_waited_for(gated:
         hanging = asyncio.create_task(stuck.call(HANG, None))
         await other.call(VERSION, None)
         daemon.signal()
-        await daemon.wait_for(lambda: "rehearsal done" in daemon.said)
+        await daemon.wait_for(lambda: "restart" in daemon.said)
         served = 0
         while "accepting paused" not in daemon.said:
             await other.call(VERSION, None, timeout=PATIENCE)

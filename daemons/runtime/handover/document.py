@@ -18,7 +18,9 @@ from aiovirt.rpc.server.restart import DaemonState
 
 FORMAT: Final = "aiovirt restart"
 #: The version that this program writes, and the oldest that it reads.
-VERSION: Final = 2
+VERSION: Final = 3
+#: The version of a document without large buffers: programs of that version can read it.
+WITHOUT_BUFFERS: Final = 2
 OLDEST: Final = 1
 #: The name of the state in a document of version 1: it belongs to the first component that has one.
 UNNAMED: Final = ""
@@ -34,7 +36,8 @@ class Document(msgspec.Struct):
     """Everything that a program leaves to the next.
 
     settings: the values in force as far as the settings file is concerned; pid_file: the descriptor that
-    holds its lock; components: the state of each component by its name, in a layout of its own.
+    holds its lock; components: the state of each component by its name, in a layout of its own; signals:
+    the descriptor of those that were not acted upon, -1 for none.
     """
 
     daemon: str
@@ -46,6 +49,7 @@ class Document(msgspec.Struct):
     written_by: str = f"aiovirt {__version__}"
     format: str = FORMAT
     version: int = VERSION
+    signals: int = -1
 
 
 class _FirstVersion(msgspec.Struct):

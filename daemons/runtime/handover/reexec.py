@@ -2,11 +2,12 @@
 
 In the order in which it happens:
 
-1. A rehearsal, while everything is served as ever: the new program is started as a child that has a
+1. Calls in flight get their replies, while everything is served as ever.
+2. A rehearsal, still while everything is served: the new program is started as a child that has a
    document like the real one and all descriptors in it. It reads everything back as the real one will,
    in memory, and exits with 0 before its loop could read or write any of them. If it fails, the restart
-   is refused, the reason is logged, and nothing has changed.
-2. Calls in flight get their replies, while everything is served as ever.
+   is refused, the reason is logged, and nothing has changed. It comes this late so that nothing has
+   time to change between it and the real thing.
 3. Nothing more is read or accepted; the last calls get their replies, and components come to rest.
 4. Signals are held back (see `signals`), the document is written to memory (memfd), the descriptors in
    it are made to survive, and the program is executed. Calls that still hang are answered with an error
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.runtime.handover.reexec")
 
-#: How the new program learns of the document: "WHAT:DESCRIPTOR[:SIGNALS]", WHAT being one of the two,
-#: and SIGNALS the descriptor of signals that the program before it has not read.
+#: How the new program learns of the document: "WHAT:DESCRIPTOR", WHAT being one of the two.
 ENVIRONMENT: Final = "AIOVIRT_RESTART"
 _TAKE_OVER: Final = "take-over"
 _REHEARSE: Final = "rehearse"
@@ -63,6 +63,9 @@ class Restartable(Protocol):
     def is_ending(self) -> bool:
         """Whether it was told to end."""
 
+    async def settle(self) -> None:
+        """Wait for calls in flight, and serve as ever meanwhile."""
+
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
 
@@ -72,20 +75,18 @@ class Restartable(Protocol):
     def rehearsed(self) -> None:
         """A rehearsal is over."""
 
-    def document(self, settings: Mapping[str, Value], keep: Keep, *, rehearsal: bool) -> bytes:
+    def document(
+        self, settings: Mapping[str, Value], keep: Keep, *, signals: int, rehearsal: bool
+    ) -> bytes:
         """Write the document for the next program. Raises Exception if that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """The document that this process got from the one before it, or, in a rehearsal, would get.
-
-    signals: the descriptor of signals that were not acted upon; -1 for none.
-    """
+    """The document that this process got from the one before it, or, in a rehearsal, would get."""
 
     document: bytes
     rehearsal: bool
-    signals: int = -1
 
 
 def inherited() -> Inheritance | None:
@@ -96,24 +97,19 @@ def inherited() -> Inheritance | None:
     said = os.environ.pop(ENVIRONMENT, None)
     if said is None:
         return None
-    what, *numbers = said.split(":")
-    if (
-        what not in (_TAKE_OVER, _REHEARSE)
-        or len(numbers) not in (1, 2)
-        or not all(number.isdecimal() for number in numbers)
-    ):
+    what, _, number = said.partition(":")
+    if what not in (_TAKE_OVER, _REHEARSE) or not number.isdecimal():
         raise StartError(Failure.INIT, f"{ENVIRONMENT}={said} is not what we would have left")
     if what == _REHEARSE:
         end_with_parent()
     try:
-        with open(int(numbers[0]), "rb") as file:
+        with open(int(number), "rb") as file:
             file.seek(0)
-            document = file.read()
+            return Inheritance(file.read(), what == _REHEARSE)
     except (OSError, OverflowError) as error:
         raise StartError(
             Failure.INIT, f"{ENVIRONMENT}={said}: nothing to read there: {error}"
         ) from error
-    return Inheritance(document, what == _REHEARSE, int(numbers[1]) if numbers[1:] else -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +170,14 @@ class Restart:
     async def _restart(self) -> None:
         _log.info("restart", program=" ".join(_command()))
         try:
+            await self._instance.settle()
             await self._rehearse()
-            _log.info("rehearsal done, calls in flight are waited for")
+            _log.info("rehearsal done")
             await self._hand_over()
         except RestartRefused as refusal:
             _log.error("restart refused, everything goes on as before", reason=str(refusal))
+        except OSError as error:  # of descriptors or memory, there is not enough
+            _log.error("restart refused, everything goes on as before", reason=str(error))
         except Exception as error:  # a mistake of ours must not cost anybody a lock
             _log.error("restart failed, everything goes on as before", exc_info=error)
         finally:
@@ -217,19 +216,16 @@ class Restart:
         try:
             folder = self._origin.enterable()
             document, kept = self._document(rehearsal=False)
-            noted = self._noted().descriptor
-            self._execute_with(document, noted, [*kept, document, noted], folder)
+            self._execute_with(document, [*kept, document], folder)
         finally:  # it failed
             signals.unblock()
 
-    def _execute_with(
-        self, document: int, noted: int, kept: list[int], folder: str | None
-    ) -> NoReturn:
+    def _execute_with(self, document: int, kept: list[int], folder: str | None) -> NoReturn:
         command = _command()
         environment = {
             **os.environ,
             **self._notifier.environment(),
-            ENVIRONMENT: f"{_TAKE_OVER}:{document}:{noted}",
+            ENVIRONMENT: f"{_TAKE_OVER}:{document}",
         }
         here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -257,7 +253,9 @@ class Restart:
             return descriptor
 
         try:
-            text = self._instance.document(self._settings(), keep, rehearsal=rehearsal)
+            text = self._instance.document(
+                self._settings(), keep, signals=self._noted().descriptor, rehearsal=rehearsal
+            )
         except Unsaved as error:
             raise RestartRefused(str(error)) from error
         descriptor = os.memfd_create("aiovirt-restart", os.MFD_CLOEXEC)
