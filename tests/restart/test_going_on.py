@@ -43,9 +43,8 @@ async def test_everything_is_served_while_a_call_that_hangs_is_waited_for(gated:
         daemon.signal()
         await daemon.wait_for(lambda: "restart" in daemon.said)
         served = 0
-        while "accepting paused" not in daemon.said:
+        while not hanging.done():  # it is given up when the daemon begins to stand still
             await other.call(VERSION, None, timeout=PATIENCE)
-            assert "took over" not in daemon.said
             served += 1
         assert served > 10
         with pytest.raises(RpcError, match="restarts: the call was cancelled") as answer:
