@@ -286,7 +286,7 @@ async def test_calls_about_a_disk_that_does_not_answer_leave_workers_for_others(
     gate.gate.set()
     await eventually(lambda: not house.service.outside.busy())
     await eventually(lambda: list(house.service.logs) == [house.path])
-    await house.open(paths[0])
+    await house.open(f"{house.folder}/elsewhere/later.log")
 
 
 async def test_calls_about_a_log_whose_thread_hangs_are_given_up_and_then_refused(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aiovirt.daemons.logd.settings import SETTINGS
 from aiovirt.daemons.runtime.settings.declaration import SettingsError
 from aiovirt.daemons.runtime.settings.file import load
 from aiovirt.rpc.security.certificates import CertificateError, TlsFiles
@@ -47,14 +48,14 @@ def test_anything_else_is_refused_at_once(tmp_path: Path, kind: str) -> None:
 
 def test_the_null_device_is_an_empty_file(tmp_path: Path) -> None:
     assert read_regular("/dev/null", 100) == b""
-    assert load("logd", "/dev/null", required=True).given == frozenset()
+    assert load(SETTINGS, "/dev/null", required=True).given == frozenset()
 
 
 def test_a_fifo_as_settings_passwords_or_certificate_is_refused(tmp_path: Path) -> None:
     fifo = str(tmp_path / "fifo")
     os.mkfifo(fifo)
     with pytest.raises(SettingsError, match="it is a FIFO, not a regular file"):
-        load("logd", fifo)
+        load(SETTINGS, fifo)
     with pytest.raises(OSError, match="it is a FIFO, not a regular file"):
         Passwords(fifo)
     with pytest.raises(CertificateError, match="it is a FIFO, not a regular file"):
