@@ -18,11 +18,11 @@ from aiovirt.rpc.server.handlers import CallWithFds
 from aiovirt.rpc.server.streams import STREAMS_MAX
 from aiovirt.rpc.transport.link import close_all
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.framing import descriptor_count
 from aiovirt.rpc.wire.keepalive import PING, PONG_FRAME
 from aiovirt.rpc.wire.message import (
     HEADER,
     KEYED_HEADER,
-    MAX_FDS,
     MIN_FRAME,
     FramingError,
     Message,
@@ -69,7 +69,7 @@ def take(client: Client, data: bytearray, pos: int, after: int, size: int, out: 
     descriptors: tuple[int, ...] = ()
     if kind == Type.CALL_WITH_FDS:
         try:
-            begin, behind = _descriptors_announced(data, pos, after)
+            begin, behind = begin + 4, after + descriptor_count(data, pos, after)
             if behind > size:
                 return 0
             if client.accepts_descriptors:
@@ -95,17 +95,6 @@ class _Arrived:
         self.size = size
         self.descriptors = descriptors
         self.started = counts.now()
-
-
-def _descriptors_announced(data: bytearray, pos: int, after: int) -> tuple[int, int]:
-    """Where the arguments of a call with descriptors begin, and where its message ends."""
-    begin = pos + MIN_FRAME + 4
-    if after < begin:
-        raise FramingError("a call with descriptors does not say how many they are")
-    count = int.from_bytes(data[begin - 4 : begin], "big")
-    if count > MAX_FDS:
-        raise FramingError(f"a message announces {count} descriptors, {MAX_FDS} is the most")
-    return begin, after + count
 
 
 def _call(

@@ -17,13 +17,12 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
 from collections.abc import Iterable
 from typing import Final
 
 from aiovirt.rpc.transport.descriptors import WAITING_HIGH
+from aiovirt.rpc.transport.descriptors import close_all as close_all
 from aiovirt.rpc.transport.passage import SHARED_BUFFER, Filter, Passage
 from aiovirt.rpc.transport.tap import Tap, Watch
 from aiovirt.rpc.wire.message import FramingError
@@ -66,13 +65,6 @@ def discard(data: bytes) -> None:
     """Drop a frame that will not be sent, and the descriptors that it may have."""
     if isinstance(data, FrameWithFds):
         close_all(data.descriptors)
-
-
-def close_all(descriptors: Iterable[int]) -> None:
-    """Close every one of them."""
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):  # its number is free, whatever close(2) says of the file
-            os.close(descriptor)
 
 
 class SocketLink:
