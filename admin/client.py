@@ -34,7 +34,7 @@ from aiovirt.admin.arguments import (
     text,
     whole_number,
 )
-from aiovirt.admin.extension_protocol import TlsInfo
+from aiovirt.admin.extension.protocol.tls import TlsInfo
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.uri import AdminUri, UriError, resolve

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from aiovirt.admin import extension_protocol, protocol
+from aiovirt.admin import protocol
 from aiovirt.admin.answers import ClientInfo, ClientLimits, ThreadPoolParameters
 from aiovirt.admin.arguments import text, whole_number
-from aiovirt.admin.extension_protocol import TlsInfo
+from aiovirt.admin.extension.protocol import EXTENSION, tls
+from aiovirt.admin.extension.protocol.tls import TlsInfo
 from aiovirt.rpc.wire.program import Procedure
 from aiovirt.rpc.wire.typedparams import uint
 
@@ -103,10 +104,8 @@ class Server:
             MissingProgram: the daemon is not one of aiovirt.
             RpcError: the server has no TLS.
         """
-        with self.connection.needing(extension_protocol.EXTENSION, "a daemon of aiovirt"):
-            return await self._call(
-                extension_protocol.SERVER_GET_TLS, extension_protocol.TlsArgs(self.ref, flags=0)
-            )
+        with self.connection.needing(EXTENSION, "a daemon of aiovirt"):
+            return await self._call(tls.SERVER_GET_TLS, tls.TlsArgs(self.ref, flags=0))
 
     async def update_tls_files(self) -> None:
         """Make the server read its certificates again; new connections use them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiovirt.admin import dispatch as admin_program
-from aiovirt.admin import extension_dispatch as extension_program
+from aiovirt.admin.extension import dispatch as extension_program
 from aiovirt.daemons.runtime.component import Component, Keep, Unsaved
 from aiovirt.daemons.runtime.handover.document import (
     VERSION,

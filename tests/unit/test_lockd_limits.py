@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from aiovirt.admin import client as admin_client
-from aiovirt.admin import extension_dispatch as extension_program
-from aiovirt.admin import extension_protocol, protocol
+from aiovirt.admin import protocol
+from aiovirt.admin.extension import dispatch as extension_program
+from aiovirt.admin.extension import protocol as extension_protocol
 from aiovirt.daemons.lockd.admin_protocol import LOCK_ADMIN
 from aiovirt.daemons.lockd.client import Fate, LockAdmin
 from aiovirt.daemons.lockd.protocol import LOCK_SPACE, REGISTER, Owner, RegisterArgs

@@ -16,8 +16,8 @@ import pytest
 
 from aiovirt.admin import client as admin_client
 from aiovirt.admin import dispatch as admin_dispatch
-from aiovirt.admin import extension_dispatch
 from aiovirt.admin import protocol as admin
+from aiovirt.admin.extension import dispatch as extension_dispatch
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_tls, connect_unix
 from aiovirt.rpc.security.certificates import CertificateError, TlsFiles
 from aiovirt.rpc.security.tls import ServerTls, TlsPolicy, client_context

@@ -1,25 +1,20 @@
-"""The extension program, as every daemon of ours serves it on its admin server."""
+"""TLS of a server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiovirt.admin import extension_protocol as protocol
-from aiovirt.admin.extension_protocol import CertificateInfo, RevocationInfo, TlsInfo
-from aiovirt.rpc.server import Client, Daemon, Handlers, check_flags, serves
+from aiovirt.admin.extension.protocol import tls as protocol
+from aiovirt.admin.extension.protocol.tls import CertificateInfo, RevocationInfo, TlsInfo
+from aiovirt.rpc.server import Client, Daemon, check_flags, serves
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 
-def handlers(daemon: Daemon) -> Handlers:
-    """The program, for the servers of a daemon."""
-    return Handlers.of(ExtensionDispatch(daemon))
-
-
-class ExtensionDispatch:
-    """Serves the program for the servers of a daemon."""
+class TlsDispatch:
+    """Serves the procedures about TLS."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon

@@ -1,16 +1,12 @@
-"""The table of the extension program: what our daemons can be asked beyond libvirt's own program.
-
-libvirt's daemons do not have it, and say so.
-"""
+"""TLS of a server: the certificates in force."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
+from aiovirt.admin.extension.protocol.program import EXTENSION
 from aiovirt.admin.protocol import ServerRef
 from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import ErrorDomain
-from aiovirt.rpc.wire.program import Program
 
 #: The most certificates, or revocation lists, that one answer has of a kind.
 CERTIFICATES: Final = 64
@@ -74,8 +70,6 @@ class TlsArgs:
     server: ServerRef
     flags: xdr.UInt
 
-
-EXTENSION: Final = Program("admin extension", 0x06900691, 1, domain=ErrorDomain.ADMIN, prefix="")
 
 SERVER_GET_TLS: Final = EXTENSION.procedure(
     1, "SERVER_GET_TLS", TlsArgs, TlsInfo, flags=0, reads=True

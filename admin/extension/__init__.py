@@ -1,0 +1,1 @@
+"""The extension program: what our daemons can be asked beyond libvirt's own admin program."""

@@ -1,0 +1,9 @@
+"""The table of the extension program, by subject.
+
+libvirt's daemons do not have this program, and say so.
+"""
+
+from aiovirt.admin.extension.protocol import tls
+from aiovirt.admin.extension.protocol.program import EXTENSION
+
+__all__ = ["EXTENSION", "tls"]
