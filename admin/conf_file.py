@@ -44,6 +44,10 @@ class ConfError(ValueError):
         self.line = line
 
 
+class _TooDeep(ConfError):
+    """Lists within lists within lists: TOML's reader would only spend more memory on them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One setting of a file. line: where it stands, counted from 1."""
@@ -79,6 +83,8 @@ def parse(data: bytes) -> ConfFile:
         raise ConfError(1, f"the file is too large: the maximum is {SIZE_MAX} bytes")
     try:
         return _Reader(data).read()
+    except _TooDeep:
+        raise
     except ConfError as error:
         return _parse_toml(data, error)
 
@@ -140,7 +146,7 @@ class _Reader:
             return self._string()
         if start == b"[":
             if depth == _DEPTH_MAX:
-                raise self._refusal(f"lists are nested more than {_DEPTH_MAX} deep")
+                raise _TooDeep(self._here(), f"lists are nested more than {_DEPTH_MAX} deep")
             return self._list(depth + 1)
         number = self._take(_NUMBER)
         if number is None:

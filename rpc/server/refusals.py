@@ -49,11 +49,6 @@ def unsupported(procedure: Procedure[Any, Any], domain: int) -> RpcError:
     )
 
 
-def nobody_to_answer() -> RpcError:
-    """Why a call that only reads is not executed: its client receives no answers any more."""
-    return RpcError(ErrorCode.OPERATION_ABORTED, "the client receives no answers any more")
-
-
 def too_many_streams(limit: int) -> RpcError:
     """Make the error for one stream more than the limit."""
     return RpcError(ErrorCode.RPC, f"this connection has {limit} open streams, which is the most")

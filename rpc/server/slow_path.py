@@ -63,6 +63,8 @@ def take(client: Client, data: bytearray, pos: int, after: int, size: int, out: 
     if kind not in (Type.CALL, Type.CALL_WITH_FDS):
         _stream_packet(client, data, pos, after, out)
         return after
+    if client.is_deaf and (behind := _skip_unanswerable(client, data, pos, size)) > pos:
+        return behind
     if client.in_flight >= client.server.request_limit:
         return 0
     begin, behind = pos + MIN_FRAME, after
@@ -79,6 +81,34 @@ def take(client: Client, data: bytearray, pos: int, after: int, size: int, out: 
             return after
     _call(client, _Arrived(key, serial, status, behind - pos, descriptors), data, begin, after, out)
     return behind
+
+
+def _skip_unanswerable(client: Client, data: bytearray, pos: int, size: int) -> int:
+    """Pass over calls whose whole effect would be a reply, for a client that receives none any more.
+
+    These are calls that only read, and calls of procedures that nothing serves. A client can leave
+    thousands of them behind, so they are not looked at one by one.
+
+    Args:
+        client: where they came from.
+        data: what holds them; its first `size` bytes are there.
+        pos: where the first begins.
+        size: how many bytes are there.
+
+    Returns:
+        Where the first message begins that must be handled; `pos` when that is the first.
+    """
+    table = client.server.table
+    while size - pos >= MIN_FRAME:
+        length, key, kind, serial, _ = _unpack(data, pos)
+        if kind != Type.CALL or not MIN_FRAME <= length <= size - pos:
+            break
+        binding = table.get(key)
+        if binding is not None and not binding.reads:
+            break
+        counts.abandoned(client, key, serial, length, 0.0)
+        pos += length
+    return pos
 
 
 class _Arrived:
@@ -107,9 +137,6 @@ def _call(
     if binding is None or refused is not None:
         if refused is not None:
             _refuse(client, arrived, refused, out)
-        return
-    if client.is_deaf and binding.reads:
-        _refuse(client, arrived, refusals.nobody_to_answer(), out)
         return
     if binding.procedure.stream and client.streams >= STREAMS_MAX:
         _refuse(client, arrived, refusals.too_many_streams(STREAMS_MAX), out)

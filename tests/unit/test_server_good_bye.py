@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.rpc.client import connect_unix
-from aiovirt.rpc.server import Stream
+from aiovirt.rpc.server import Stream, slow_path
 from aiovirt.rpc.server.read_ahead import READ_AHEAD
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.transport import link
@@ -25,6 +25,7 @@ from tests.unit.house import (
     HOOK,
     HOOK_LATER,
     LARGE,
+    UNBOUND,
     WAIT,
     House,
     MakeHouse,
@@ -159,6 +160,26 @@ async def test_calls_that_waited_for_unread_replies_are_executed_when_the_client
     wire.close()
     await eventually(lambda: client.closed)
     assert house.stage.started == [9]
+
+
+async def test_calls_without_effect_are_passed_over_at_once_when_the_client_is_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    call_one = slow_path._call
+    monkeypatch.setattr(
+        slow_path, "_call", lambda *args: (looked_at.append(args[1].serial), call_one(*args))
+    )
+    wire, client = await house.seat()
+    await wire.send(*(call(LARGE, Number(500_000), n) for n in range(1, 9)))
+    await eventually(lambda: client.unsent)
+    reads = [call(ECHO, Text("x"), n) for n in range(100, 600)]
+    await wire.send(*reads, call(UNBOUND, None, 600), call(HOOK_LATER, Number(9), 9), *reads)
+    wire.close()
+    await eventually(lambda: client.closed)
+    assert house.stage.started == [9]
+    assert not set(looked_at) & set(range(100, 601))
+    assert house.server.counts()[ECHO].errors == 1000
 
 
 # Bounds ------------------------------------------------------------------------------------------
