@@ -20,20 +20,21 @@ class Call:
     """One call of one client between its arrival and its reply.
 
     args: what the table says, or CallWithFds, whose descriptors are closed here unless the handler
-    begins; size: the bytes of the call; started: see `counts.now`.
+    begins; size: the bytes of the call; started: when it came, by
+    the clock `counts.now`.
     """
 
     __slots__ = (
         "_args",
         "_over",
         "_size",
-        "_started",
         "_task",
         "binding",
         "client",
         "place",
         "priority",
         "serial",
+        "started",
     )
 
     def __init__(
@@ -46,7 +47,7 @@ class Call:
         self.place = NOWHERE
         self._args = args
         self._size = size
-        self._started = started
+        self.started = started
         self._task: asyncio.Task[None] | None = None
         self._over = False  # it is answered, or nobody is left to be answered
 
@@ -84,7 +85,7 @@ class Call:
         self._over = True
         client = self.client
         key = self.binding.procedure.key
-        counts.answered(client, key, self.serial, self._size, reply, self._started)
+        counts.answered(client, key, self.serial, self._size, reply, self.started)
         client.call_done(self, reply)
         client.server.workers.release(self)
 
@@ -106,7 +107,7 @@ class Call:
         self._over = True
         self._close_descriptors()
         key = self.binding.procedure.key
-        counts.abandoned(self.client, key, self.serial, self._size, self._started)
+        counts.abandoned(self.client, key, self.serial, self._size, self.started)
 
     def abort(self, error: RpcError) -> None:
         """Answer with `error` now and stop the work, whether it has begun, and heeds it, or not."""

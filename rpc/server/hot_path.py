@@ -8,7 +8,8 @@ Rules of this file:
   that is the fastest way; tests/property/test_framing_paths.py holds the two against each other.
 - Replies made while one read is parsed are joined and written once.
 - Calls are counted by runs. Of the calls of one procedure that come one after the other only the first
-  costs more than a test; what they were is taken from lengths when the run ends.
+  costs more than a test; what they were is taken from lengths when the run ends, and the clock is read
+  when it begins and ends.
 - Memory of one client is bounded: by the largest frame for what it sends, by the write
   high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit.
 
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import replies
-from aiovirt.rpc.server.counts import CALLS
+from aiovirt.rpc.server.counts import CALLS, FAST, Counts, error_code, now
 from aiovirt.rpc.server.read_ahead import READ_AHEAD, take_pings
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.transport.link import (
@@ -34,6 +35,7 @@ from aiovirt.rpc.transport.link import (
     WRITE_HIGH,
     SocketLink,
 )
+from aiovirt.rpc.wire.errors import ErrorCode
 from aiovirt.rpc.wire.keepalive import PONG_FRAME
 from aiovirt.rpc.wire.message import (
     KEYED_HEADER,
@@ -68,6 +70,10 @@ class HotPath(SocketLink):
         "_tail",
         "_waits",
         "authenticated",
+        "counted_calls",
+        "counted_errors",
+        "counted_in",
+        "counted_out",
         "id",
         "in_flight",
         "readonly",
@@ -89,6 +95,7 @@ class HotPath(SocketLink):
         self.authenticated = authenticated
         self.readonly = readonly
         self.in_flight = 0
+        self.counted_calls = self.counted_errors = self.counted_in = self.counted_out = 0
         self._tail: bytearray | None = None  # bytes that are not consumed yet
         self._ahead = 0  # how many of them were searched for PINGs
         self._need = 0  # how many of them make the next frame whole
@@ -97,6 +104,11 @@ class HotPath(SocketLink):
         )
         self._waits = False  # for its slice: it has sent more than is handled at once
         self._heard = True
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of its calls, as those of procedures."""
+        return Counts(self.counted_calls, self.counted_errors, self.counted_in, self.counted_out)
 
     def received(self, data: bytearray, size: int) -> None:
         """Consume what came: answer what can be answered, keep the tail of what is incomplete."""
@@ -134,6 +146,7 @@ class HotPath(SocketLink):
         pos = 0
         run: Binding | None = None  # whose calls these are, one after the other, since:
         run_out = run_pos = run_made = 0
+        since = 0.0  # when the run began
         for _ in repeat(None, SLICE):
             if size - pos < MIN_FRAME:
                 break
@@ -151,7 +164,7 @@ class HotPath(SocketLink):
                 or self.in_flight >= server.request_limit
             ):
                 if run is not None:
-                    run.count_run(len(out) - run_out, pos - run_pos, made - run_made)
+                    self._end_run(run, len(out) - run_out, pos - run_pos, made - run_made, since)
                     run = None
                 answers = len(out)
                 behind = self._slow_path(data, pos, after, size, out)
@@ -164,11 +177,12 @@ class HotPath(SocketLink):
                     made = 0  # they were written, so that what followed them came after them
             else:
                 if binding is not run:
-                    if run is not None:
-                        calls = len(out) - run_out
-                        run.calls += calls
-                        run.bytes_in += pos - run_pos
-                        run.bytes_out += made - run_made + MIN_FRAME * calls
+                    if run is None:
+                        since = now()
+                    else:
+                        since = self._end_run(
+                            run, len(out) - run_out, pos - run_pos, made - run_made, since
+                        )
                     run = binding
                     run_out = len(out)
                     run_pos = pos
@@ -183,7 +197,8 @@ class HotPath(SocketLink):
                     start = after - length + MIN_FRAME
                     out.append(self._failure(binding, serial, error, data, start, after))
                     made += len(out[-1]) - MIN_FRAME
-                    binding.errors += 1
+                    binding.count_error(error_code(out[-1]) or 0)
+                    self.counted_errors += 1
                 pos = after
             if made > WRITE_HIGH:
                 # A read of small calls can ask for gigabytes of large replies.
@@ -192,8 +207,9 @@ class HotPath(SocketLink):
                         made -= len(out[-1])
                         out[-1] = replies.too_large(self, run, serial, len(out[-1]) - MIN_FRAME)
                         made += len(out[-1])
-                        run.errors += 1
-                    run.count_run(len(out) - run_out, pos - run_pos, made - run_made)
+                        run.count_error(ErrorCode.RPC)
+                        self.counted_errors += 1
+                    self._end_run(run, len(out) - run_out, pos - run_pos, made - run_made, since)
                     run = None
                 self.write(b"".join(out))
                 out.clear()
@@ -208,8 +224,17 @@ class HotPath(SocketLink):
         if run is not None:
             calls = len(out) - run_out
             run.calls += calls
-            run.bytes_in += pos - run_pos
-            run.bytes_out += made - run_made + MIN_FRAME * calls
+            self.counted_calls += calls
+            calls_in = pos - run_pos
+            run.bytes_in += calls_in
+            self.counted_in += calls_in
+            calls_out = made - run_made + MIN_FRAME * calls
+            run.bytes_out += calls_out
+            self.counted_out += calls_out
+            took = now() - since
+            run.seconds += took
+            if took > FAST:
+                run.spread(calls, took)
         if out and not self.closed:
             self.write(out[0] if len(out) == 1 else b"".join(out))
         if not self._stopped:
@@ -225,6 +250,15 @@ class HotPath(SocketLink):
         elif not self.closed:
             self._tail = None
             self.input_ended("closed by the client")
+
+    def _end_run(self, run: Binding, calls: int, bytes_in: int, bodies: int, since: float) -> float:
+        """Count a run that began at `since`; returns the time."""
+        until = now()
+        run.count_run(calls, bytes_in, bodies, until - since)
+        self.counted_calls += calls
+        self.counted_in += bytes_in
+        self.counted_out += bodies + MIN_FRAME * calls
+        return until
 
     def _keep(self, data: bytearray, pos: int, size: int) -> None:
         """Remember what is left, and end the connection when it cannot become a message."""

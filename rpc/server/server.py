@@ -98,9 +98,20 @@ class Server:
 
         Calls are counted when they are answered, or when their client goes.
         """
-        found = {binding.procedure: binding.counts for binding in self.table.values()}
-        found.update((procedure, tally.counts) for procedure, tally in self._unserved.items())
-        return {procedure: counts for procedure, counts in found.items() if counts.calls}
+        return {procedure: tally.counts for procedure, tally in self.tallies().items()}
+
+    def tallies(self) -> dict[Procedure[Any, Any], Tally]:
+        """Return the counters of every procedure that was called since the server was made."""
+        found: dict[Procedure[Any, Any], Tally] = {
+            binding.procedure: binding for binding in self.table.values()
+        }
+        found.update(self._unserved)
+        return {procedure: tally for procedure, tally in found.items() if tally.calls}
+
+    @property
+    def unknown(self) -> Tally:
+        """The counter of calls of procedures or programs that this server does not know."""
+        return self._unknown
 
     @property
     def unknown_calls(self) -> Counts:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Protocol
 
+from aiovirt.rpc.server.counts import Durations, now
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
@@ -47,7 +48,8 @@ class WorkerPool:
     """The workers of one server.
 
     `ready` and `priority_ready` are plain attributes, kept right at every change, because the
-    dispatcher asks them on every call.
+    dispatcher asks them on every call. waits: the times that calls waited for a worker, of those that
+    did and then got one.
     """
 
     __slots__ = (
@@ -63,6 +65,7 @@ class WorkerPool:
         "priority",
         "priority_ready",
         "ready",
+        "waits",
     )
 
     def __init__(self, minimum: int, maximum: int, priority: int) -> None:
@@ -73,9 +76,10 @@ class WorkerPool:
         self._busy_priority = 0
         self._grown = self.minimum
         self._sequence = 0
-        self._queue: deque[tuple[int, Job]] = deque()
-        self._queue_priority: deque[tuple[int, Job]] = deque()
+        self._queue: deque[tuple[int, float, Job]] = deque()
+        self._queue_priority: deque[tuple[int, float, Job]] = deque()
         self._running_queue = False
+        self.waits = Durations()
         self._update()
 
     # Scheduling ----------------------------------------------------------------------------------
@@ -91,7 +95,9 @@ class WorkerPool:
         else:
             self._sequence += 1
             job.place = QUEUED
-            (self._queue_priority if job.priority else self._queue).append((self._sequence, job))
+            (self._queue_priority if job.priority else self._queue).append(
+                (self._sequence, now(), job)
+            )
 
     def release(self, job: Job) -> None:
         """Free the worker of a job that ended, or take a waiting one from the queue.
@@ -106,7 +112,7 @@ class WorkerPool:
         elif place == QUEUED:
             queue = self._queue_priority if job.priority else self._queue
             for entry in queue:
-                if entry[1] is job:
+                if entry[2] is job:
                     queue.remove(entry)
                     break
             return
@@ -133,11 +139,17 @@ class WorkerPool:
         ordinary, urgent = self._queue, self._queue_priority
         if self.ready and (ordinary or urgent):
             if not ordinary or (urgent and urgent[0][0] < ordinary[0][0]):
-                return urgent.popleft()[1], ORDINARY
-            return ordinary.popleft()[1], ORDINARY
+                return self._taken(urgent), ORDINARY
+            return self._taken(ordinary), ORDINARY
         if self.priority_ready and urgent:
-            return urgent.popleft()[1], PRIORITY
+            return self._taken(urgent), PRIORITY
         return None
+
+    def _taken(self, queue: deque[tuple[int, float, Job]]) -> Job:
+        """Take the first job of a queue, and count the time that it waited."""
+        _, since, job = queue.popleft()
+        self.waits.add(now() - since)
+        return job
 
     def _occupy(self, job: Job, place: int) -> None:
         job.place = place
