@@ -22,7 +22,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from aiovirt.admin import protocol
 from aiovirt.admin.answers import ClientInfo, ClientLimits, ThreadPoolParameters
@@ -42,6 +42,9 @@ from aiovirt.rpc.client import Connection as RpcConnection
 from aiovirt.rpc.client import ConnectionLost, Stream, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
+
+if TYPE_CHECKING:
+    from aiovirt.admin.statistics import Statistics
 
 __all__ = [
     "AdminUri",
@@ -201,6 +204,13 @@ class Connection:
                 f"{self.uri} has no {program.name} (program 0x{program.number:08x}), as only"
                 f" {daemon} does: {error.message}",
             ) from error
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counts, durations and calls in flight (our daemons only)."""
+        from aiovirt.admin.statistics import Statistics  # few programs need it
+
+        return Statistics(self)
 
     async def lib_version(self) -> int:
         """The daemon's version of libvirt: major * 1000000 + minor * 1000 + release."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,13 +41,15 @@ class Server:
     services with TLS use for new clients; None without any.
     programs: the handlers of each, by its number and version. table: procedure key to handler, read by
     every call. takes_descriptors: whether a procedure takes descriptors with its call, so that those
-    of clients on UNIX sockets are kept. draining: no more calls are taken.
+    of clients on UNIX sockets are kept. draining: no more calls are taken. since: when it was made, in
+    seconds since the epoch: its counts began then.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
         self.daemon = daemon
         self.loop = asyncio.get_running_loop()
         self.name = options.name
+        self.since = int(time.time())
         self.admit: Callable[[PeerIdentity], bool] | None = None
         self.workers = WorkerPool(options.min_workers, options.max_workers, options.prio_workers)
         self.registry = ClientRegistry(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from aiovirt.admin.extension.dispatch.statistics import StatisticsDispatch
 from aiovirt.admin.extension.dispatch.tls import TlsDispatch
 from aiovirt.rpc.server import Daemon, Handlers
 
 
 def handlers(daemon: Daemon) -> Handlers:
     """Return the handlers of the program, for the servers of a daemon."""
-    return Handlers.of(TlsDispatch(daemon))
+    return Handlers.of(TlsDispatch(daemon), StatisticsDispatch(daemon))
