@@ -35,6 +35,7 @@ from aiovirt.admin.arguments import (
     whole_number,
 )
 from aiovirt.admin.extension.protocol.tls import TlsInfo
+from aiovirt.admin.logs import DaemonLogs, LogFilters, LogGap, LogRecord
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.uri import AdminUri, UriError, resolve
@@ -53,6 +54,8 @@ __all__ = [
     "ClientLimits",
     "ConnectFailed",
     "Connection",
+    "LogGap",
+    "LogRecord",
     "MissingProgram",
     "RpcError",
     "Server",
@@ -116,6 +119,11 @@ class Connection:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def logs(self) -> DaemonLogs:
+        """The daemon's log, to follow or to read."""
+        return DaemonLogs(self)
 
     @property
     def alive(self) -> bool:
@@ -258,6 +266,10 @@ class Connection:
         """Replace the filters, all or none; None or "" means no filters."""
         args = protocol.SetLoggingArgs(optional_text("log filters", filters), flags=0)
         await self.call(protocol.CONNECT_SET_LOGGING_FILTERS, args)
+
+    def log_filters(self, filters: str) -> LogFilters:
+        """Set the log filters for a block: `async with conn.log_filters("1:rpc"):`."""
+        return LogFilters(self, filters)
 
     async def set_daemon_timeout(self, seconds: int) -> None:
         """Have the daemon end after this many seconds without clients; 0 for never."""

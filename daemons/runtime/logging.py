@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiovirt import __version__
@@ -45,13 +45,14 @@ ENVIRONMENT = {
 class LoggingState:
     """Logging as it is now, in the words of the admin program, on its way to the next program.
 
-    is_default: whether the outputs are the daemon's own choice.
+    is_default: whether the outputs are the daemon's own choice; records: the latest ones.
     """
 
     level: int
     filters: str
     outputs: str
     is_default: bool
+    records: list[str] = field(default_factory=list)
 
 
 class LogSettings:
@@ -100,7 +101,9 @@ class LogSettings:
             if rehearsal:
                 outputs = f"{Level.ERROR}:stderr"
             self.control = self._open(level, filters, outputs, settings, earlier is not None)
-        except LogSettingError as error:
+            if earlier is not None:
+                self.control.audience.restore(earlier.records)
+        except ValueError as error:  # a LogSettingError, or a record that does not fit
             raise StartError(Failure.SETTINGS, self._blame(str(error))) from error
 
     def _open(
@@ -116,6 +119,7 @@ class LogSettings:
                 outputs=outputs,
                 log_format=settings.text("log_format"),
                 default=self._default_outputs(level),
+                buffer_size=settings.integer("log_buffer_size"),
                 banner=(f"aiovirt version: {__version__}", f"hostname: {os.uname().nodename}"),
             )
 
@@ -166,11 +170,14 @@ class LogSettings:
         return default_log_file(self._name, self._rundir)
 
     def apply(self, changes: Mapping[str, Value]) -> None:
-        """Take changed settings, keyed "level", "filters", "outputs", "log_format"; all or none.
+        """Take changed settings, keyed "level", "filters", "outputs", "log_format", "buffer_size".
+
+        All of them or none.
 
         Opens files, so that it may block; threads may call it. Raises LogSettingError.
         """
         wanted = dict(changes)
+        buffer_size = wanted.pop("buffer_size", None)
         for what in self._pinned.keys() & wanted.keys():
             _log.warning(
                 "setting has no effect", setting=f"log_{what}", overridden_by=self._pinned[what]
@@ -191,6 +198,7 @@ class LogSettings:
             outputs=outputs,
             filters=texts.get("filters"),
             log_format=texts.get("log_format"),
+            buffer_size=None if buffer_size is None else int(str(buffer_size)),
         )
         self._default_in_force = default
 
@@ -203,7 +211,8 @@ class LogSettings:
         control.flush()
         # As they were asked for, without the stars that are put around every match.
         filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
-        return LoggingState(control.level, filters, control.outputs_text(), self._default_in_force)
+        outputs, records = control.outputs_text(), control.audience.save()
+        return LoggingState(control.level, filters, outputs, self._default_in_force, records)
 
     def _untouched(self) -> bool:
         """Whether the outputs are the default ones, and not set over the admin socket."""

@@ -13,8 +13,10 @@ without applying it. Importing this opens nothing and does not import structlog:
 written does, or `load`.
 """
 
+from .audience import FOLLOWERS_MAX, Following, TooManyFollowers
 from .bridge import bridge_stdlib
 from .control import LogControl
+from .following import Kept, unfollowed
 from .logger import Logger, get_logger, load
 from .settings import (
     Destination,
@@ -33,15 +35,19 @@ from .settings import (
 from .sinks import SinkPaths
 
 __all__ = [
+    "FOLLOWERS_MAX",
     "Destination",
     "Filter",
+    "Following",
     "Formats",
+    "Kept",
     "Level",
     "LogControl",
     "LogSettingError",
     "Logger",
     "Output",
     "SinkPaths",
+    "TooManyFollowers",
     "bridge_stdlib",
     "filters_text",
     "get_logger",
@@ -51,4 +57,5 @@ __all__ = [
     "parse_formats",
     "parse_level",
     "parse_outputs",
+    "unfollowed",
 ]

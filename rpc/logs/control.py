@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from .audience import Audience
 from .logger import SWITCHBOARD
 from .opening import open_sink
 from .outlet import OUTLET, LiveOutput
@@ -52,6 +53,7 @@ class LogControl:
         ident: the daemon's name, for the journal and an empty syslog identity.
         level, filters, outputs, log_format: the first settings, as in `configure`.
         default: the meaning of an empty `outputs`; standard error if left out.
+        buffer_size: as in `configure`.
         banner: lines that open every output, as libvirt opens its with version and host.
         paths: where stderr, syslog and the journal are.
 
@@ -67,6 +69,7 @@ class LogControl:
         outputs: str = "",
         log_format: str = "text",
         default: str | None = None,
+        buffer_size: int = 0,
         banner: Sequence[str] = (),
         paths: SinkPaths = SinkPaths(),  # noqa: B008  frozen, so sharing it is harmless
     ) -> None:
@@ -78,12 +81,20 @@ class LogControl:
         self._filters: list[Filter] = []
         self._formats = Formats()
         self._default = parse_outputs(default or f"{int(self._level)}:stderr")
+        #: Those who take records beside the outputs.
+        self.audience = Audience()
         self._open = True
         _claim(self)
         try:
             OUTLET.start(tuple(banner), paths.stderr, threaded=True)
             atexit.register(self.close)
-            self.configure(level=level, filters=filters, outputs=outputs, log_format=log_format)
+            self.configure(
+                level=level,
+                filters=filters,
+                outputs=outputs,
+                log_format=log_format,
+                buffer_size=buffer_size,
+            )
         except BaseException:
             self.close()
             raise
@@ -95,6 +106,7 @@ class LogControl:
         filters: str | None = None,
         outputs: str | None = None,
         log_format: str | None = None,
+        buffer_size: int | None = None,
     ) -> None:
         """Changes the settings given, all of them or none; None leaves one as it is.
 
@@ -103,19 +115,20 @@ class LogControl:
             filters: see `parse_filters`; empty means none.
             outputs: see `parse_outputs`; empty means the default.
             log_format: see `parse_formats`.
+            buffer_size: number of the latest records that are kept in memory.
 
         Raises LogSettingError and changes nothing if any of them is refused
         or an output cannot be opened.
         """
         if outputs is None:
-            self._commit(level, filters, None, log_format)
+            self._commit(level, filters, None, log_format, buffer_size)
             return
         with self._opening:
             self._check(level, filters, log_format)  # before any file is created
             # libvirt takes mere spaces for an empty set, which its admin API then fails to show.
             sinks, fresh = self._sinks(parse_outputs(outputs) or self._default)
             try:
-                gone = self._commit(level, filters, sinks, log_format)
+                gone = self._commit(level, filters, sinks, log_format, buffer_size)
             except BaseException:
                 _close(fresh)
                 raise
@@ -139,6 +152,7 @@ class LogControl:
         filters: str | None,
         sinks: list[tuple[Output, Sink]] | None,
         log_format: str | None,
+        buffer_size: int | None,
     ) -> list[Sink]:
         """Put settings in force; None leaves one as it is. Never waits for a file system.
 
@@ -155,6 +169,8 @@ class LogControl:
                 )
             )
             choose, least = level_chooser(self._filters, self._level), OUTLET.least
+            kept = self.audience.ring_size if buffer_size is None else buffer_size
+            self.audience.set_ring(kept, choose)
             SWITCHBOARD.apply(lambda source: max(choose(source), least))
             return gone
 
@@ -294,6 +310,7 @@ class LogControl:
             gone = OUTLET.swap(())
             OUTLET.start((), SinkPaths.stderr, threaded=False)
             SWITCHBOARD.apply(lambda _source: DEFAULT_LEVEL)
+            self.audience.close()
             _release(self)
         _close(gone)
         atexit.unregister(self.close)

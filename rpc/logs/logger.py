@@ -10,14 +10,19 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .following import Kept, Listener, Listeners, is_sending
 from .outlet import OUTLET, OWN_KEYS
 from .settings import DEFAULT_LEVEL, Level
 
 if TYPE_CHECKING:
     from .record import Recorder
+
+
+_NAMES = {level: level.name.lower() for level in Level}
 
 
 class Logger:
@@ -38,6 +43,8 @@ class Logger:
     """
 
     __slots__ = (
+        "_listeners",
+        "_outputs_from",
         "_recorder",
         "debug_on",
         "error_on",
@@ -49,34 +56,70 @@ class Logger:
     def __init__(self, name: str) -> None:
         self.name = name
         self._recorder: Recorder | None = None
+        self._outputs_from: int = DEFAULT_LEVEL
+        self._listeners: Listeners = ()
         self.debug_on = self.info_on = self.warning_on = self.error_on = False
 
     def debug(self, event: str, /, **fields: object) -> None:
         """Writes a record that helps whoever works on this code."""
         if self.debug_on:
-            self._record("debug", event, fields)
+            self._record(Level.DEBUG, event, fields)
 
     def info(self, event: str, /, **fields: object) -> None:
         """Writes a record of the ordinary course of things."""
         if self.info_on:
-            self._record("info", event, fields)
+            self._record(Level.INFO, event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
         """Writes a record of something that is not as it should be, and was coped with."""
         if self.warning_on:
-            self._record("warning", event, fields)
+            self._record(Level.WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
         """Writes a record of something that failed."""
         if self.error_on:
-            self._record("error", event, fields)
+            self._record(Level.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
         """Writes an error with the traceback of the exception being handled."""
         if self.error_on:
-            self._record("error", event, {"exc_info": True, **fields})
+            self._record(Level.ERROR, event, {"exc_info": True, **fields})
 
-    def _record(self, level: str, event: str, fields: dict[str, object]) -> None:
+    def _record(self, level: Level, event: str, fields: dict[str, object]) -> None:
+        fields = _renamed(fields)
+        if self._listeners:
+            fields["timestamp"] = self._tell_listeners(level, event, fields)
+        if level >= self._outputs_from:
+            self._write(_NAMES[level], event, fields)
+
+    def _tell_listeners(self, level: Level, event: str, fields: dict[str, object]) -> float:
+        """Give a record to those who follow; returns its time."""
+        now = time.time()
+        unfollowed = is_sending()
+        data = None
+        for least, listener in self._listeners:
+            if level >= least and not listener.full and not (unfollowed and listener.sends):
+                data = self._captured(level, event, fields, now)
+                break
+        record = None if data is None else Kept(now, level, self.name, data)
+        with SWITCHBOARD.lock:
+            for least, listener in self._listeners:  # again: they may have changed
+                if level >= least and not (unfollowed and listener.sends):
+                    listener.put(record)
+        return now
+
+    def _captured(
+        self, level: int, event: str, fields: dict[str, object], when: float
+    ) -> bytes | None:
+        try:
+            from .capture import capture  # late: msgspec is for those who follow
+
+            return capture(level, self.name, event, fields, when=when)
+        except Exception as error:  # it cannot be imported, or no memory is left
+            OUTLET.write_stderr(f"{self.name}: a record cannot be followed: {error}")
+            return None
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         recorder = self._recorder
         if recorder is None:
             try:
@@ -87,7 +130,21 @@ class Logger:
                 OUTLET.write_stderr(f"{what} (structlog cannot be loaded: {err})")
                 return
             recorder = self._recorder = Recorder(OUTLET, CHAIN, {"source": self.name})
-        recorder.record(level, event, _renamed(fields))
+        recorder.record(level, event, fields)
+
+    def switch(self, outputs_from: int, listeners: Listeners) -> None:
+        """Set who gets which records from now on.
+
+        Args:
+            outputs_from: the lowest level that an output may want.
+            listeners: those beside the outputs, each with the lowest level that it wants.
+        """
+        self._outputs_from, self._listeners = outputs_from, listeners
+        least = min((outputs_from, *(level for level, _ in listeners)))
+        self.debug_on = least <= Level.DEBUG
+        self.info_on = least <= Level.INFO
+        self.warning_on = least <= Level.WARNING
+        self.error_on = least <= Level.ERROR
 
     def __repr__(self) -> str:
         return f"<Logger {self.name}>"
@@ -100,37 +157,46 @@ def _renamed(fields: dict[str, object]) -> dict[str, object]:
 
 
 class Switchboard:
-    """Every logger there is, and the rule by which they are on or off."""
+    """Every logger there is, and the rule by which they are on or off.
+
+    lock: around the loggers, and around what listeners have.
+    """
 
     def __init__(self) -> None:
-        self._lock = (
-            threading.RLock()
-        )  # reentrant: a collected object's finaliser may make a logger
+        # Reentrant: a collected object's finaliser may make a logger, or log.
+        self.lock = threading.RLock()
         self._by_name: dict[str, Logger] = {}
         self._least: Callable[[str], int] = lambda _source: DEFAULT_LEVEL
+        self._listeners: tuple[Listener, ...] = ()
 
     def get(self, name: str) -> Logger:
         """Returns the one logger of a source, making it if need be, with its switches right."""
-        with self._lock:
+        with self.lock:
             logger = self._by_name.get(name)
             if logger is None:
                 logger = self._by_name[name] = Logger(name)
-                _switch(logger, self._least(name))
+                self._switch(logger)
             return logger
 
     def apply(self, least: Callable[[str], int]) -> None:
         """Puts a new rule in force: `least` gives the lowest level written, by source."""
-        with self._lock:
+        with self.lock:
             self._least = least
-            for name, logger in list(self._by_name.items()):
-                _switch(logger, least(name))
+            self._switch_all()
 
+    def listen(self, listeners: tuple[Listener, ...]) -> None:
+        """Replaces those who take records beside the outputs."""
+        with self.lock:
+            self._listeners = listeners
+            self._switch_all()
 
-def _switch(logger: Logger, least: int) -> None:
-    logger.debug_on = least <= Level.DEBUG
-    logger.info_on = least <= Level.INFO
-    logger.warning_on = least <= Level.WARNING
-    logger.error_on = least <= Level.ERROR
+    def _switch_all(self) -> None:
+        for logger in list(self._by_name.values()):
+            self._switch(logger)
+
+    def _switch(self, logger: Logger) -> None:
+        name = logger.name
+        logger.switch(self._least(name), tuple((one.least(name), one) for one in self._listeners))
 
 
 SWITCHBOARD = Switchboard()

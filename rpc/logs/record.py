@@ -51,8 +51,9 @@ class Recorder(structlog.BoundLoggerBase):
 
 
 def stamp(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """Adds the time and the thread's id, which is the process's own in the main thread."""
-    event_dict["timestamp"] = time.time()
+    """Adds the time, unless it is there, and the thread's id, the process's own in the main thread."""
+    if "timestamp" not in event_dict:
+        event_dict["timestamp"] = time.time()
     event_dict["thread"] = threading.get_native_id()
     return event_dict
 

@@ -82,6 +82,17 @@ LOGGING = (
         ' Exceptions for a destination follow: "text file=json" or "json syslog:aiovirt=text". The'
         " journal takes fields and has no format.",
     ),
+    Setting(
+        name="log_buffer_size",
+        group="Logging",
+        kind=Integer(0, 100_000),
+        default=1000,
+        change=Live("log", "buffer_size"),
+        ours=True,
+        doc="Number of the latest log records that are kept in memory for virtadm daemon-log-follow"
+        " --last. log_level and log_filters decide which, whatever the outputs take. A record has at"
+        " most 16 KiB, usually 250 bytes.",
+    ),
 )
 
 CLIENTS = (

@@ -1,0 +1,305 @@
+"""The log of a daemon, over the admin connection.
+
+async for record in conn.logs.follow(level="debug", filters="3:rpc.wire", last=100):
+    print(record)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from aiovirt.admin.arguments import settable_filters, text, whole_number
+from aiovirt.admin.extension.protocol import EXTENSION
+from aiovirt.admin.extension.protocol import logs as protocol
+from aiovirt.admin.extension.protocol.logs import FollowFlags, LogBatch
+from aiovirt.rpc.client import Stream
+from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.admin.client import Connection
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_LAST_MAX: Final = 0xFFFFFFFF
+#: Seconds that a daemon has for the answers when filters are put back.
+_PUT_BACK: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A record of a daemon's log.
+
+    time: seconds since 1970; level: "debug", "info", "warning" or "error"; source: the part of the
+    daemon; thread: the id of the thread; fields: values as JSON has them; exception: a traceback.
+    """
+
+    time: float
+    level: str
+    source: str
+    thread: int
+    message: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    exception: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogGap:
+    """Records are missing here. lost: their number; None when the daemon was restarted."""
+
+    lost: int | None
+
+
+class DaemonLogs:
+    """The log of a daemon of aiovirt; `Connection.logs`.
+
+    Errors, from every call: those of `admin.client`; MissingProgram when the daemon is libvirt's.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def follow(
+        self, *, level: str | int | None = None, filters: str = "", last: int = 0
+    ) -> Followed:
+        """Follow the log: `async for record in conn.logs.follow(...)`.
+
+        Neither level nor filters change what the daemon's outputs get, or depend on it.
+
+        Args:
+            level: "debug" to "error", or 1 to 4, for sources that no filter matches; None for the
+                daemon's own.
+            filters: "LEVEL:MATCH", separated by blanks; the first match wins.
+            last: the number of the latest records to begin with, as far as level and filters want them.
+
+        Raises:
+            TypeError, ValueError: an argument is of a wrong type or out of range.
+
+        The following raises RpcError: INVALID_ARG for wrong filters, RESOURCE_BUSY when too many follow.
+        """
+        return Followed(self._connection, _arguments(level, filters, last, 0))
+
+    async def read(
+        self, *, level: str | int | None = None, filters: str = "", last: int = _LAST_MAX
+    ) -> list[LogRecord]:
+        """Return the latest records, which the daemon keeps in memory; the arguments are `follow`'s."""
+        args = _arguments(level, filters, last, FollowFlags.ONLY_LAST)
+        async with Followed(self._connection, args) as found:
+            return [one async for one in found if isinstance(one, LogRecord)]
+
+
+class Followed:
+    """The records of a log, as they come: LogRecords, and LogGaps where some are missing.
+
+    To end following at once, and not only when this object is collected, use `async with` around the
+    `async for`. When the daemon is restarted, following goes on after a LogGap; records of that moment
+    come from its ring of latest records.
+    """
+
+    def __init__(self, connection: Connection, args: protocol.FollowArgs) -> None:
+        self._connection = connection
+        self._args = args
+        self._stream: Stream[protocol.FollowRet] | None = None
+        self._latest = 0.0
+
+    async def open(self) -> Self:
+        """Begin to follow, unless that was done: what is logged from now on will come."""
+        if self._stream is None:
+            with self._connection.needing(EXTENSION, "a daemon of aiovirt"):
+                self._stream = await self._connection.open_stream(protocol.LOG_FOLLOW, self._args)
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop following; does nothing if it has ended."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.abort()
+
+    async def __aiter__(self) -> AsyncIterator[LogRecord | LogGap]:
+        await self.open()
+        try:
+            while (found := await self._receive()) is not None:
+                for one in found:
+                    yield one
+        finally:
+            await self.close()
+
+    async def batches(self) -> AsyncIterator[list[LogRecord | LogGap]]:
+        """The same in the batches in which it comes."""
+        await self.open()
+        try:
+            while (found := await self._receive()) is not None:
+                yield found
+        finally:
+            await self.close()
+
+    async def _receive(self) -> list[LogRecord | LogGap] | None:
+        """Return what comes next; None at the end."""
+        if self._stream is None:
+            return None
+        try:
+            packet = await self._stream.receive()
+        except RpcError as error:
+            if error.code != ErrorCode.OPERATION_ABORTED or error.domain == ErrorDomain.ADMIN:
+                raise
+            await self._resume()
+            return [LogGap(None)]
+        if not isinstance(packet, bytes):
+            return None
+        found = _records_of(packet)
+        for one in reversed(found):
+            if isinstance(one, LogRecord):
+                self._latest = one.time
+                break
+        return found
+
+    async def _resume(self) -> None:
+        """Follow on in the program that has taken the daemon over. Raises ConnectionError, RpcError."""
+        args = self._args
+        last = _LAST_MAX if self._latest else args.last
+        self._stream = None
+        self._args = protocol.FollowArgs(args.level, args.filters, last, self._latest, args.flags)
+        await self.open()
+
+
+def _arguments(level: str | int | None, filters: str, last: int, flags: int) -> protocol.FollowArgs:
+    return protocol.FollowArgs(
+        _level_number(level),
+        text("log filters", filters),
+        whole_number("the number of latest records", last, _LAST_MAX),
+        0.0,
+        flags,
+    )
+
+
+def _level_number(level: str | int | None) -> int:
+    if level is None:
+        return 0
+    if level in _LEVELS:
+        return _LEVELS.index(str(level)) + 1
+    for number in range(1, len(_LEVELS) + 1):
+        if level == number or level == str(number):
+            return number
+    raise ValueError(f"a log level is 1 to 4 or one of {', '.join(_LEVELS)}, not {level!r}")
+
+
+def _records_of(packet: bytes) -> list[LogRecord | LogGap]:
+    """Read a packet of the stream. Raises XdrError."""
+    batch: LogBatch = xdr.decode(LogBatch, packet)
+    found: list[LogRecord | LogGap] = []
+    try:
+        if batch.records:
+            parts = json.loads(b"[" + batch.records.replace(b"\n", b",") + b"]")
+            found += [_record_of(*part) for part in parts]
+    except (ValueError, TypeError, IndexError) as error:
+        raise xdr.XdrError(f"log records that do not decode: {error}") from error
+    if batch.lost:
+        found.append(LogGap(batch.lost))
+    return found
+
+
+def _record_of(
+    time: float,
+    level: int,
+    source: str,
+    thread: int,
+    message: str,
+    fields: dict[str, Any],
+    exception: str | None = None,
+    *_later: object,
+) -> LogRecord:
+    return LogRecord(time, _LEVELS[level - 1], source, thread, message, fields, exception)
+
+
+class LogFilters:
+    """Filters that are in force for a block, on any daemon; `Connection.log_filters`.
+
+    They are put back also when the block is cancelled, or its beginning is, and over a connection of its
+    own when the first one was lost. Filters that somebody else has set meanwhile are left alone.
+
+    found: those that were in force; left_alone: whether somebody else's are, after the block.
+
+    Raises, at both ends of the block, what `set_logging_filters` raises.
+    """
+
+    def __init__(self, connection: Connection, filters: str) -> None:
+        self._connection = connection
+        self._filters = text("log filters", filters)
+        self._ours: str | None = None
+        self.found = ""
+        self.left_alone = False
+
+    async def __aenter__(self) -> Self:
+        connection = self._connection
+        self.found = await connection.get_logging_filters_text()
+        try:
+            await connection.set_logging_filters(self._filters)
+            self._ours = await connection.get_logging_filters_text()
+        except BaseException:
+            await self._put_back()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._put_back()
+
+    async def _put_back(self) -> None:
+        """Put the filters back, whatever else is cancelled meanwhile."""
+        task = asyncio.create_task(self._put_back_in_time())
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None and task.exception() is None:
+            raise cancelled
+        task.result()
+
+    async def _put_back_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(_PUT_BACK):
+                await self._put_back_somehow(self._connection)
+        except TimeoutError:
+            text = f"{self._connection.uri}: log filters not put back within {_PUT_BACK:g} s"
+            raise TimeoutError(text) from None
+
+    async def _put_back_somehow(self, connection: Connection) -> None:
+        """Put the filters back over this connection, or else over a new one."""
+        if connection.alive:
+            try:
+                await self._put_back_over(connection)
+                return
+            except ConnectionError:
+                if connection.alive:
+                    raise
+        from aiovirt.admin.client import connect
+
+        async with connect(connection.uri, timeout=connection.timeout) as fresh:
+            await self._put_back_over(fresh)
+
+    async def _put_back_over(self, connection: Connection) -> None:
+        now = await connection.get_logging_filters_text()
+        self.left_alone = self._ours is not None and now != self._ours
+        if not self.left_alone and now != self.found:
+            await connection.set_logging_filters(settable_filters(self.found))
