@@ -45,6 +45,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
+    from aiovirt.admin.ssh import Tunnel
     from aiovirt.admin.statistics import Statistics
 
 __all__ = [
@@ -96,13 +97,20 @@ class Connection:
     """A connection to a daemon's admin server; made by `connect`.
 
     uri: the URI it was made by, aliases resolved. timeout: seconds that the daemon has for each answer,
-    None for ever.
+    None for ever. tunnel: the ssh process that carries it, None for a daemon of this machine.
     """
 
-    def __init__(self, uri: AdminUri, rpc: RpcConnection, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        uri: AdminUri,
+        rpc: RpcConnection,
+        timeout: float | None = None,
+        tunnel: Tunnel | None = None,
+    ) -> None:
         self.uri = uri
         self.rpc = rpc
         self.timeout = timeout
+        self._tunnel = tunnel
         self._loop = asyncio.get_running_loop()
         self._silent = False  # an answer is overdue: a goodbye would not be answered either
 
@@ -148,15 +156,21 @@ class Connection:
         except (RpcError, OSError) as error:  # TimeoutError is an OSError
             self._silent = self._silent or isinstance(error, TimeoutError)
         except BaseException:
-            self.rpc.abort()
+            self.abort()
             raise
         if self._silent:
             self.rpc.abort()  # bytes that it has not taken are not waited for
-        await self.rpc.close()
+        try:
+            await self.rpc.close()
+        finally:
+            if self._tunnel is not None:
+                await self._tunnel.close()
 
     def abort(self) -> None:
         """Close at once, without a goodbye; waiting calls raise ConnectionError."""
         self.rpc.abort()
+        if self._tunnel is not None:
+            self._tunnel.abort()
 
     async def call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
         """Call any procedure, also one of a program that this API does not know.
@@ -299,23 +313,33 @@ class Connection:
 class connect:
     """Connect to a daemon: `async with connect(uri) as conn:`, or `conn = await connect(uri)`."""
 
-    def __init__(self, uri: str | AdminUri | None = None, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        uri: str | AdminUri | None = None,
+        *,
+        timeout: float | None = None,
+        prompts: bool = True,
+    ) -> None:
         """Prepare a connection; it is made by `await` or `async with`.
 
         Args:
             uri: a URI, an alias, or None for the default (see `admin.uri.resolve`).
             timeout: seconds for the connecting and for each later call, None for ever.
+            prompts: ssh may ask for a password or about a host's key, if the standard input is a
+                terminal.
 
         Raises:
             TypeError, ValueError: an argument is of a wrong type, or not a number of seconds.
 
-        The making raises UriError; ConnectFailed; ConnectionError when the daemon hangs up (a daemon of
-        libvirt admits its own user only); RpcError when it refuses; TimeoutError.
+        The making raises UriError; ConnectFailed, or SshFailed for another host; ConnectionError when
+        the daemon hangs up (a daemon of libvirt admits its own user only); RpcError when it refuses;
+        TimeoutError.
         """
         if not isinstance(uri, str | AdminUri | None):
             raise TypeError(f"a URI is a str, an AdminUri or None, not {type(uri).__name__}")
         self._uri = uri
         self._timeout = seconds(timeout)
+        self._prompts = prompts
         self._opened: Connection | None = None
 
     def __await__(self) -> Generator[Any, None, Connection]:
@@ -339,11 +363,12 @@ class connect:
 
     async def _open(self) -> Connection:
         uri = self._uri if isinstance(self._uri, AdminUri) else resolve(self._uri)
-        path = uri.socket_path()
         deadline = asyncio.timeout(self._timeout)
         try:
             async with deadline:
-                return await _opened(uri, path, self._timeout)
+                if uri.transport == "ssh":
+                    return await _opened_through_ssh(uri, self._timeout, self._prompts)
+                return await _opened(uri, uri.socket_path(), self._timeout)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -356,12 +381,33 @@ async def _opened(uri: AdminUri, path: str, timeout: float | None) -> Connection
         rpc = await connect_unix(path)
     except OSError as error:
         raise ConnectFailed(path, error) from error
+    await _open_program(rpc)
+    return Connection(uri, rpc, timeout)
+
+
+async def _opened_through_ssh(uri: AdminUri, timeout: float | None, prompts: bool) -> Connection:
+    """Connect to a daemon of another host and open the admin program."""
+    from aiovirt.admin.ssh import open_tunnel
+
+    rpc, tunnel = await open_tunnel(uri, prompts=prompts)
+    try:
+        await _open_program(rpc)
+    except ConnectionLost as error:
+        raise await tunnel.failure(
+            f"no daemon answers at '{tunnel.route.socket}' on '{tunnel.route}'"
+        ) from error
+    except BaseException:
+        await tunnel.close()
+        raise
+    return Connection(uri, rpc, timeout, tunnel)
+
+
+async def _open_program(rpc: RpcConnection) -> None:
     try:
         await rpc.call(protocol.CONNECT_OPEN, protocol.FlagsArgs(0))
     except BaseException:
         rpc.abort()
         raise
-    return Connection(uri, rpc, timeout)
 
 
 def _overdue(uri: AdminUri, what: str, timeout: float | None) -> TimeoutError:

@@ -4,9 +4,10 @@
     virtNAME:///session                the user's runtime directory, libvirt/virtNAME-admin-sock
     virtd:/// lockd:/// logd:///       ours: aiovirt/NAME-admin-sock, under /run for root, else as above
     ANY:///?socket=PATH                the socket at PATH
+    ANY+ssh://user@host:port/...       the same daemon on another host (see `ssh`)
 
-Admin sockets are UNIX sockets of this machine. libvirt ignores a user, host or port in an admin URI and
-reaches the local daemon; here such a URI is refused, and so is a transport such as `+ssh`.
+Admin sockets are UNIX sockets of one machine. libvirt ignores a user, host or port in an admin URI and
+reaches the local daemon; here such a URI is refused, unless it has the transport `+ssh`.
 
 Which daemons are ours, and which other packages add to them, `plugins` knows. Nothing is connected or
 looked for here, and nothing is read but settings files. Which URI stands when none is named, and what
@@ -118,6 +119,16 @@ class AdminUri(NamedTuple):
         fragment = "" if self.fragment is None else "#" + _escape(self.fragment, ";/?:@&=+$,")
         return f"{scheme}//{user}{host}{port}{_escape(self.path, '/;@&=+$,')}{query}{fragment}"
 
+    @property
+    def daemon(self) -> str | None:
+        """The scheme without a transport: "libvirtd" of "libvirtd+ssh"."""
+        return self.scheme and self.scheme.partition("+")[0]
+
+    @property
+    def transport(self) -> str | None:
+        """The transport that the scheme names, None for a daemon of this machine."""
+        return (self.scheme or "").partition("+")[2] or None
+
     def parameters(self) -> Iterator[tuple[str, str]]:
         """The query's names and values, without escapes; a nameless value is left out."""
         query = self.query or ""
@@ -141,20 +152,23 @@ class AdminUri(NamedTuple):
         return path
 
     def _refuse_other_machines(self) -> None:
-        """Refuse a transport, a user, a host and a port: none of them is ever used."""
-        scheme, plus, transport = (self.scheme or "").partition("+")
-        scheme = scheme or "libvirtd"
-        plain = f"{scheme}://{self.path}" + ("" if self.query is None else f"?{self.query}")
-        if plus:
+        """Refuse a transport, a user, a host and a port: none of them leads to a socket here."""
+        daemon = self.daemon or "libvirtd"
+        query = "" if self.query is None else f"?{self.query}"
+        plain = f"{daemon}://{self.path}{query}"
+        if self.transport == "ssh":
+            raise _unsupported(f"the socket of {self} is on another host")
+        if self.transport is not None:
             raise _unsupported(
-                f"Transport '{transport}' of URI scheme '{self.scheme}' is not available yet; daemons"
-                f" of this machine are reached without one, as in {scheme}:///system"
+                f"Unknown transport '{self.transport}' of URI scheme '{self.scheme}'; another host"
+                f" is reached with {daemon}+ssh://HOST/system, this machine with {daemon}:///system"
             )
         if self.server is not None:
-            remedy = plain if self.path else f"{scheme}:///{self.server}"
+            remedy = plain if self.path else f"{daemon}:///{self.server}"
+            there = self._replace(scheme=f"{daemon}+ssh", path=self.path or "/system")
             raise _unsupported(
-                f"The URI names the host '{self.server}', but only daemons of this machine can be"
-                f" administered; without a host it is {remedy}"
+                f"The URI names the host '{self.server}'; a daemon there is {there}, one of this"
+                f" machine {remedy}"
             )
         if self.user is not None:
             raise _unsupported(

@@ -75,7 +75,7 @@ class AdminSession:
             self._connection = await connect(self.uri, timeout=self.timeout)
         except CALL_FAILURES as error:
             how = "reconnect" if again else "connect"
-            lines = [f"Failed to {how} to the admin server", text_of(error)]
+            lines = [f"Failed to {how} to the admin server", *text_of(error).splitlines()]
             if self.uri is None:
                 lines.append(
                     "the default daemon was tried; -c names another one, as in -c virtd:///"

@@ -86,17 +86,23 @@ def test_a_uri_that_leads_nowhere_says_why(uri: str, reason: str) -> None:
     [
         (
             "libvirtd://prod/system",
-            "names the host 'prod'.* without a host it is libvirtd:///system",
+            "names the host 'prod'.* libvirtd\\+ssh://prod/system, .* libvirtd:///system$",
         ),
-        ("libvirtd://prod/system?socket=/x", r"without a host it is libvirtd:///system\?socket=/x"),
-        ("libvirtd://system", "names the host 'system'.* it is libvirtd:///system"),
+        (
+            "libvirtd://prod/system?socket=/x",
+            r"libvirtd\+ssh://prod/system\?socket=/x, .* libvirtd:///system\?socket=/x$",
+        ),
+        (
+            "libvirtd://system",
+            r"names the host 'system'.* libvirtd\+ssh://system/system, .* libvirtd:///system$",
+        ),
         ("virtd://localhost/", "names the host 'localhost'"),
         ("x://root@[::1]:22/?socket=/y", r"names the host '\[::1\]'"),
         ("//prod?socket=/x", "names the host 'prod'"),
         ("virtd://root@/system", "names the user 'root'.* without a user it is virtd:///system"),
-        ("libvirtd+ssh://prod/system", "Transport 'ssh' .*not available yet.* libvirtd:///system"),
-        ("virtqemud+tls:///session", "Transport 'tls' .*not available yet.* virtqemud:///system"),
-        ("virtd+unix:///?socket=/x", "Transport 'unix' .*not available yet"),
+        ("libvirtd+ssh://prod/system", "libvirtd[+]ssh://prod/system is on another host"),
+        ("virtqemud+tls:///session", "Unknown transport 'tls' .* virtqemud[+]ssh://HOST/system"),
+        ("virtd+unix:///?socket=/x", "Unknown transport 'unix' .* virtd:///system"),
     ],
 )
 def test_a_uri_of_another_machine_never_reaches_this_one(uri: str, reason: str) -> None:
