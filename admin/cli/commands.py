@@ -28,8 +28,9 @@ def own_table() -> CommandTable:
 
 def _own_groups() -> Iterator[Group]:
     # Imported when a command is not found in the core, so that the core's need not wait for it.
-    from aiovirt.admin.cli import pki
+    from aiovirt.admin.cli import pki, views
 
+    yield views.GROUP
     yield pki.GROUP
     yield from plugins.own_commands()
 

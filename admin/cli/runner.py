@@ -40,6 +40,10 @@ def run(
     """
     limits = [asked.timeout, *(each.command.timeout for each in commands)]
     timeout = min((limit for limit in limits if limit is not None), default=None)
+    if any(each.command.together for each in commands):
+        session = AdminSession(table, terminal, timeout=timeout)
+        session.uris = asked.uris
+        return asyncio.run(_run_together(session, commands))
     if len(asked.uris) < 2:
         session = AdminSession(table, terminal, *asked.uris, timeout=timeout)
         return asyncio.run(_run_one(session, commands))
@@ -63,6 +67,15 @@ async def _run_one(session: AdminSession, commands: Sequence[Invocation]) -> boo
         raise
     finally:
         await session.close()
+
+
+async def _run_together(session: AdminSession, commands: Sequence[Invocation]) -> bool:
+    """Run a command for all URIs at once; one that takes a daemon each cannot stand beside it."""
+    if len(commands) > 1:
+        name = next(each.command.name for each in commands if each.command.together)
+        session.terminal.error(f"command '{name}' has to be the only one on its line")
+        return False
+    return await session.run(commands)
 
 
 async def _run_all(

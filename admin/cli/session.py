@@ -7,7 +7,7 @@ Source: libvirt's tools/virt-admin.c (vshAdmConnectionHandler, vshAdmReconnect) 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
@@ -21,7 +21,8 @@ class AdminSession:
 
     table: what commands there are; terminal: where words go; uri: the URI or alias to connect to,
     None for the default. interactive: whether more lines are to come; `quit` ends that. timeout: seconds
-    that the daemon has for each answer, None for ever.
+    that the daemon has for each answer, None for ever. uris: every URI that was given, for a command
+    that takes daemons together.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AdminSession:
         self.uri = uri
         self.interactive = interactive
         self.timeout = timeout
+        self.uris: Sequence[str] = () if uri is None else (uri,)
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
         self._loss_told = False

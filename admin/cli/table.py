@@ -60,7 +60,8 @@ class Command(NamedTuple):
 
     help: a line; description: more, or empty. aliases: other names, which help doesn't list. A command
     that is not `connected` needs no daemon; a `last` one ends its command line; a `hidden` one is not
-    listed. timeout: seconds that a daemon has for each answer at most, None for no such bound.
+    listed. timeout: seconds that a daemon has for each answer at most, None for no such bound. A command
+    that takes daemons `together` is run once, for all URIs, and finds them in the session.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Command(NamedTuple):
     hidden: bool = False
     last: bool = False
     timeout: float | None = None
+    together: bool = False
 
 
 class Group(NamedTuple):

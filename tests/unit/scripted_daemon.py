@@ -13,7 +13,7 @@ from typing import Any
 
 from aiovirt.admin import protocol
 from aiovirt.rpc.wire import xdr
-from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.framing import Framer
 from aiovirt.rpc.wire.message import Message, Status, Type
 from aiovirt.rpc.wire.program import Procedure
@@ -74,6 +74,8 @@ class ScriptedDaemon:
 
     def _answer(self, call: Message) -> Message:
         procedure = protocol.ADMIN.get(call.procedure)
+        if call.program != protocol.ADMIN.number:
+            return self._refuse_program(call)
         assert procedure is not None
         args = xdr.decode(procedure.args, call.payload) if call.payload else None
         self.calls.append((procedure.name, args))
@@ -84,6 +86,19 @@ class ScriptedDaemon:
             payload, status = xdr.encode(error.to_wire()), Status.ERROR
         return Message(
             call.program, call.version, call.procedure, Type.REPLY, call.serial, status, payload
+        )
+
+    def _refuse_program(self, call: Message) -> Message:
+        self.calls.append((f"program 0x{call.program:08x}", None))
+        unknown = RpcError(ErrorCode.RPC, "unknown program", domain=ErrorDomain.RPC)
+        return Message(
+            call.program,
+            call.version,
+            call.procedure,
+            Type.REPLY,
+            call.serial,
+            Status.ERROR,
+            xdr.encode(unknown.to_wire()),
         )
 
 
