@@ -88,7 +88,11 @@ def _asked(command: Invocation) -> Iterator[tuple[str, TlsFiles, bool]]:
         if folder is not None:
             raise CommandFailed("Either a directory is checked, or the files that are named")
         role = "server" if paths["cert"] or paths["key"] else "client"
-        yield (*chosen, role)[0], TlsFiles(**paths), True
+        yield (
+            (*chosen, role)[0],
+            TlsFiles(paths["ca"], paths["cert"], paths["key"], paths["crl"]),
+            True,
+        )
         return
     folder = _PKI if folder is None else folder
     for role in chosen or _ROLES:

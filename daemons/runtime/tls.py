@@ -32,12 +32,22 @@ def prepare_tls(server: Server, settings: Loaded) -> None:
     def text(knob: str) -> str:
         return str(knobs.get(knob) or "")
 
-    allowed = knobs.get("allowed")
-    files = TlsFiles(ca=text("ca"), cert=text("cert"), key=text("key"), crl=text("crl"))
+    def texts(knob: str) -> tuple[str, ...] | None:
+        value = knobs.get(knob)
+        return value if isinstance(value, tuple) else None
+
+    files = TlsFiles(
+        ca=text("ca"),
+        cert=text("cert"),
+        key=text("key"),
+        crl=text("crl"),
+        certs=texts("certs"),
+        keys=texts("keys"),
+    )
     policy = TlsPolicy(
         verify=not knobs.get("no_verify"),
         sanity=not knobs.get("no_sanity"),
-        allowed=allowed if isinstance(allowed, tuple) else None,
+        allowed=texts("allowed"),
         priority=text("priority"),
     )
     try:

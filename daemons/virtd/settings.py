@@ -65,6 +65,7 @@ NETWORK = (
     ),
 )
 
+_PEMS = Texts("a list of absolute paths, each in quotes", absolute_path)
 _PEM = Text("an absolute path in quotes", absolute_path)
 
 TLS = (
@@ -103,6 +104,28 @@ TLS = (
         change=Live("main", "tls.cert"),
         doc="File with the server's certificate, followed by those between it and the CA, if any. New"
         " connections use a changed file; existing ones are unaffected.",
+    ),
+    Setting(
+        name="key_files",
+        group="TLS",
+        kind=_PEMS,
+        default=None,
+        instead_of="key_file",
+        change=Live("main", "tls.keys"),
+        example='["/etc/pki/libvirt/private/serverkey.pem", "/etc/pki/libvirt/private/eckey.pem"]',
+        doc="Files with keys, one for each certificate of cert_files and in the same order. They"
+        " replace key_file, which cannot be set, too.",
+    ),
+    Setting(
+        name="cert_files",
+        group="TLS",
+        kind=_PEMS,
+        default=None,
+        instead_of="cert_file",
+        change=Live("main", "tls.certs"),
+        example='["/etc/pki/libvirt/servercert.pem", "/etc/pki/libvirt/eccert.pem"]',
+        doc="Files with several certificates of the server, each with a key of another kind. Each"
+        " client is shown the one that it can verify. They replace cert_file, which cannot be set, too.",
     ),
     Setting(
         name="ca_file",

@@ -36,6 +36,7 @@ from aiovirt.rpc.security.strength import check_usable
 __all__ = [
     "CertificateError",
     "Credentials",
+    "Identity",
     "TlsFiles",
     "check_peer",
     "distinguished_name",
@@ -62,44 +63,79 @@ _CANNOT_PARSE: Final = (
 class TlsFiles:
     """Paths of PEM files: the CAs to trust, the own certificate with its key, what was revoked.
 
-    crl: may be empty or name no file; then nothing was revoked.
+    crl: may be empty or name no file; then nothing was revoked. certs, keys: for more than one
+    certificate, which then replace cert and key; the first key belongs to the first certificate.
     """
 
     ca: str
     cert: str
     key: str
     crl: str = ""
+    certs: tuple[str, ...] | None = None
+    keys: tuple[str, ...] | None = None
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The own certificates, each with its key. Raises CertificateError for one without the other."""
+        certs, keys = self.certs or (), self.keys or ()
+        if not certs and not keys:
+            return [(self.cert, self.key)]
+        if len(certs) != len(keys):
+            raise CertificateError(
+                "missing",
+                f"cert_files names {len(certs)} files, key_files {len(keys)};"
+                " name one key for each certificate, in the same order",
+                file=(*certs, *keys)[0],
+            )
+        return list(zip(certs, keys, strict=True))
+
+
+@dataclass(slots=True)
+class Identity:
+    """An own certificate with its key, both checked, and the paths of their files.
+
+    chain: the certificate, then the others of its file. The `_pem` are written from what was checked,
+    so that a second reader sees nothing else.
+    """
+
+    cert: str
+    chain: list[x509.Certificate]
+    key: PrivateKeyTypes = field(repr=False)
+    chain_pem: bytes = b""
+    key_pem: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        pem = serialization.Encoding.PEM
+        self.chain_pem = b"".join(each.public_bytes(pem) for each in self.chain)
+        self.key_pem = self.key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
 
 @dataclass(slots=True)
 class Credentials:
-    """The checked certificates, key and revocation lists that TLS is set up with.
+    """The checked certificates, keys and revocation lists that TLS is set up with.
 
-    chain: the own certificate, then the others of its file; empty, and no key, for a client that has
-    none. crls: every revocation list of the file. The `_pem` are written from what was checked, so that
-    a second reader sees nothing else; empty where there is nothing. warnings: what was wrong, but no
-    reason to refuse.
+    own: each own certificate with its key; empty for a client that has none. crls: every revocation
+    list of the file. The `_pem` are as in `Identity`; empty where there is nothing. warnings: what was
+    wrong, but no reason to refuse.
     """
 
     ca: list[x509.Certificate]
-    chain: list[x509.Certificate]
-    key: PrivateKeyTypes | None
+    own: list[Identity]
     crls: list[x509.CertificateRevocationList]
     warnings: list[str] = field(default_factory=list)
     ca_pem: bytes = b""
-    chain_pem: bytes = b""
-    key_pem: bytes = field(default=b"", repr=False)
     crl_pem: bytes = b""
 
     def __post_init__(self) -> None:
         pem = serialization.Encoding.PEM
         self.ca_pem = b"".join(each.public_bytes(pem) for each in self.ca)
-        self.chain_pem = b"".join(each.public_bytes(pem) for each in self.chain)
         self.crl_pem = b"".join(each.public_bytes(pem) for each in self.crls)
-        if self.key is not None:
-            self.key_pem = self.key.private_bytes(
-                pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+
+    @property
+    def chain(self) -> list[x509.Certificate]:
+        """Each own certificate, followed by the others of its file."""
+        return [each for identity in self.own for each in identity.chain]
 
     def expires(self) -> datetime:
         """When the first of the certificates, the CAs' included, ends to be valid; UTC."""
@@ -130,8 +166,8 @@ def load(
     """
     found = _read_all(files, server=server)
     role = "server" if server else "client"
-    if found.chain:
-        check_usable(role, files.cert, found.chain[0])
+    for own in found.own:
+        check_usable(role, own.cert, own.chain[0])
     if sanity:
         _check(found, files, role, now or datetime.now(UTC))
     return found
@@ -175,50 +211,58 @@ def check_peer(
 
 def _read_all(files: TlsFiles, *, server: bool) -> Credentials:
     role = "server" if server else "client"
-    cert_kind, key_kind = f"The {role} certificate", f"The {role} key"
     ca = _read(files.ca, "The CA certificate")
     if ca is None:
         raise _missing("The CA certificate", files.ca)
-    cert = _read(files.cert, cert_kind)
-    key = _read(files.key, key_kind)
-    if cert is None and (server or key is not None):
-        raise _missing(cert_kind, files.cert)
-    if key is None and cert is not None:
-        raise _missing(key_kind, files.key)
+    own = [_read_own(cert, key, role) for cert, key in files.pairs()]
     crl = _read(files.crl, "The revocation list", CRL_LIMIT)
-    found = Credentials(
+    return Credentials(
         _certificates(ca, "The CA certificate", files.ca),
-        [] if cert is None else _certificates(cert, cert_kind, files.cert),
-        None if key is None else _private_key(key, key_kind, files.key),
+        [each for each in own if each is not None],
         [] if crl is None else _revocation_lists(crl, files.crl),
     )
-    if found.key is not None and found.key.public_key() != found.chain[0].public_key():
+
+
+def _read_own(cert: str, key: str, role: str) -> Identity | None:
+    """Read a certificate and its key; None for a client that has neither."""
+    cert_kind, key_kind = f"The {role} certificate", f"The {role} key"
+    cert_data = _read(cert, cert_kind)
+    key_data = _read(key, key_kind)
+    if cert_data is None:
+        if role == "server" or key_data is not None:
+            raise _missing(cert_kind, cert)
+        return None
+    if key_data is None:
+        raise _missing(key_kind, key)
+    chain = _certificates(cert_data, cert_kind, cert)
+    found = Identity(cert, chain, _private_key(key_data, key_kind, key))
+    if found.key.public_key() != chain[0].public_key():
         raise CertificateError(
             "key-mismatch",
-            f"{key_kind} {files.key} is not the key of the certificate {files.cert}"
-            f" ({distinguished_name(found.chain[0])}); put the two together that were made together"
+            f"{key_kind} {key} is not the key of the certificate {cert}"
+            f" ({distinguished_name(chain[0])}); put the two together that were made together"
             " (the server's own certificate has to be the first in its file)",
-            file=files.key,
-            certificate=distinguished_name(found.chain[0]),
+            file=key,
+            certificate=distinguished_name(chain[0]),
         )
     return found
 
 
 def _check(found: Credentials, files: TlsFiles, role: str, now: datetime) -> None:
-    own = None
-    if found.chain:
-        own = Examined(found.chain[0], role, files.cert, now, found.warnings)
-        check_certificate(own)
+    examined = [Examined(own.chain[0], role, own.cert, now, found.warnings) for own in found.own]
+    for each in examined:
+        check_certificate(each)
     for authority in found.ca:
         check_certificate(Examined(authority, "CA", files.ca, now, found.warnings))
-    if own is not None:
-        check_chain(own, found.chain[1:], found.ca, files.ca)
+    for own, each in zip(found.own, examined, strict=True):
+        check_chain(each, own.chain[1:], found.ca, files.ca)
     for crl in found.crls:
         _check_revocation_list(crl, found, files.crl, now)
-    for at, certificate in enumerate(found.chain):
-        if found.revoked(certificate):
-            seen = Examined(certificate, "CA" if at else role, files.cert, now)
-            raise seen.refusal("revoked", f"was revoked, says {files.crl}", "issue a new one")
+    for own in found.own:
+        for at, certificate in enumerate(own.chain):
+            if found.revoked(certificate):
+                seen = Examined(certificate, "CA" if at else role, own.cert, now)
+                raise seen.refusal("revoked", f"was revoked, says {files.crl}", "issue a new one")
 
 
 def _has(crl: x509.CertificateRevocationList, number: int) -> bool:
@@ -231,7 +275,8 @@ def _check_revocation_list(
     crl: x509.CertificateRevocationList, found: Credentials, file: str, now: datetime
 ) -> None:
     issuer = name_text(crl.issuer)
-    signers = [each for each in (*found.ca, *found.chain[1:]) if each.subject == crl.issuer]
+    between = (each for own in found.own for each in own.chain[1:])
+    signers = [each for each in (*found.ca, *between) if each.subject == crl.issuer]
     if not any(_signed(crl, each) for each in signers):
         text = (
             f"The revocation list {file} of '{issuer}' was signed by none of the CAs that are trusted;"

@@ -8,6 +8,7 @@ Source: OpenSSL 3's SSL_CTX_set_security_level(3), and RFC 8446, 4.2.3 (signatur
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -32,7 +33,13 @@ _DIGESTS: Final = {
 #: The curves for which TLS has signatures that both sides can be expected to know.
 _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
+_OPENSSL_WITH_MLDSA: Final = (3, 5)
 _USUAL: Final = "issue one with an RSA key, a key on P-256, P-384 or P-521, or an Ed25519 key"
+
+
+def key_kind(certificate: x509.Certificate) -> str:
+    """Return the kind of a certificate's key. OpenSSL keeps one own certificate for each kind."""
+    return type(certificate.public_key()).__name__.removesuffix("PublicKey").lstrip("_")
 
 
 def check_usable(role: str, file: str, own: x509.Certificate) -> None:
@@ -55,8 +62,14 @@ def check_usable(role: str, file: str, own: x509.Certificate) -> None:
     elif isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in _CURVES:
             problem = f"a key on the curve {key.curve.name}"
+    elif key_kind(own).startswith("MLDSA"):
+        if ssl.OPENSSL_VERSION_INFO < _OPENSSL_WITH_MLDSA:
+            text = (
+                f"has a key of the kind {key_kind(own)}, for which {ssl.OPENSSL_VERSION} is too old"
+            )
+            raise _refusal(role, file, own, text, "OpenSSL 3.5 is needed")
     elif not isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-        problem = f"a key of the kind {type(key).__name__.removesuffix('PublicKey')}"
+        problem = f"a key of the kind {key_kind(own)}"
     if problem:
         raise _refusal(role, file, own, f"has {problem}, which cannot be used for TLS here", _USUAL)
 

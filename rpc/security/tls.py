@@ -19,6 +19,7 @@ from typing import Any, Final
 from aiovirt.rpc.security.certificates import (
     CertificateError,
     Credentials,
+    Identity,
     TlsFiles,
     check_peer,
     distinguished_name,
@@ -27,7 +28,7 @@ from aiovirt.rpc.security.certificates import (
     peer_certificate,
 )
 from aiovirt.rpc.security.priority import apply_priority
-from aiovirt.rpc.security.strength import check_strength
+from aiovirt.rpc.security.strength import check_strength, key_kind
 
 __all__ = ["CertificateError", "ServerTls", "TlsFiles", "TlsPolicy", "client_context"]
 
@@ -132,8 +133,9 @@ class ServerTls:
         ends = self.credentials.expires()
         left = ends.timestamp() - time.time()
         if left < SOON:
+            own = ", ".join(each.cert for each in self.credentials.own)
             self._warn(
-                f"the first of the certificates {self.files.cert} and {self.files.ca} ends on"
+                f"the first of the certificates {own} and {self.files.ca} ends on"
                 f" {ends:%Y-%m-%d %H:%M} UTC, in {int(left // 86400)} days: put new ones there and"
                 " have them read (server-update-tls)"
             )
@@ -189,12 +191,34 @@ def _equip(
     if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
         role = "client"
     priority = priority or "NORMAL"
-    if credentials.chain:
-        check_strength(role, files.cert, credentials.chain, level=level, priority=priority)
+    for own in credentials.own:
+        check_strength(role, own.cert, own.chain, level=level, priority=priority)
     if sanity and context.verify_mode != ssl.CERT_NONE:
         check_strength("CA", files.ca, credentials.ca, level=level, priority=priority)
-    with _openssl_takes_it(files.cert or files.ca):
-        _give_files(context, credentials)
+    with _openssl_takes_it(files.ca):
+        context.load_verify_locations(cadata=credentials.ca_pem.decode())
+    # A CA that is trusted need not be the root of its own chain, as with GnuTLS.
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    for own in _one_of_each_kind(credentials):
+        with _openssl_takes_it(own.cert), _as_file(own.chain_pem + own.key_pem) as path:
+            context.load_cert_chain(path)
+
+
+def _one_of_each_kind(credentials: Credentials) -> list[Identity]:
+    """Choose the own certificates that OpenSSL can hold at once: the first of each kind of key.
+
+    A warning is added to the credentials for each of the others, which no peer is shown.
+    """
+    chosen: dict[str, Identity] = {}
+    for own in credentials.own:
+        kind = key_kind(own.chain[0])
+        first = chosen.setdefault(kind, own)
+        if first is not own:
+            credentials.warnings.append(
+                f"The certificate {own.cert} is not used: its key is of the same kind ({kind}) as"
+                f" that of {first.cert}"
+            )
+    return list(chosen.values())
 
 
 @contextlib.contextmanager
@@ -205,15 +229,6 @@ def _openssl_takes_it(file: str) -> Iterator[None]:
     except ssl.SSLError as error:
         text = f"OpenSSL does not accept the TLS file {file}: {error.reason or error}"
         raise CertificateError("unreadable", text, file=file) from error
-
-
-def _give_files(context: ssl.SSLContext, credentials: Credentials) -> None:
-    context.load_verify_locations(cadata=credentials.ca_pem.decode())
-    # A CA that is trusted need not be the root of its own chain, as with GnuTLS.
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    if credentials.chain_pem:
-        with _as_file(credentials.chain_pem + credentials.key_pem) as path:
-            context.load_cert_chain(path)
 
 
 @contextlib.contextmanager

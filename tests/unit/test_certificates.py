@@ -105,16 +105,16 @@ def test_what_was_read_is_given(folder: Folder) -> None:
     assert found.chain == [folder.own.certificate]
     assert len(found.crls) == 1
     assert found.ca_pem == pem(folder.ca)
-    assert found.chain_pem == pem(folder.own)
-    assert found.key_pem == key_pem(folder.own.key)
+    assert found.own[0].chain_pem == pem(folder.own)
+    assert found.own[0].key_pem == key_pem(folder.own.key)
     assert found.crl_pem == (folder.path / "crl.pem").read_bytes()
-    assert found.key_pem.decode() not in repr(found)
+    assert found.own[0].key_pem.decode() not in repr(found)
 
 
 def test_only_what_was_checked_is_given(folder: Folder) -> None:
     odd = b"some words\n-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n"
     folder.put("cert", odd + pem(folder.own) + b"more words\n")
-    assert load(folder.files, server=True).chain_pem == pem(folder.own)
+    assert load(folder.files, server=True).own[0].chain_pem == pem(folder.own)
 
 
 @pytest.mark.parametrize("server", [True, False])
@@ -201,7 +201,7 @@ def test_a_client_may_have_no_certificate(folder: Folder) -> None:
     (folder.path / "cert.pem").unlink()
     (folder.path / "key.pem").unlink()
     found = load(folder.files, server=False)
-    assert (found.chain, found.key, found.chain_pem, found.key_pem) == ([], None, b"", b"")
+    assert (found.own, found.chain) == ([], [])
     assert found.expires() == folder.ca.certificate.not_valid_after_utc
     assert folder.refusal(server=True).rule == "missing"
 
@@ -255,7 +255,7 @@ def test_words_and_parameters_may_stand_before_a_key(folder: Folder) -> None:
         serialization.NoEncryption(),
     )
     folder.put("key", b"Public Key Info: EC\n" + parameters + traditional)
-    assert load(folder.files, server=True).key_pem == key_pem(folder.own.key)
+    assert load(folder.files, server=True).own[0].key_pem == key_pem(folder.own.key)
 
 
 def test_a_signature_by_another_ca_of_that_name_is_told(folder: Folder) -> None:

@@ -28,8 +28,8 @@ class TlsDispatch:
             raise RpcError(ErrorCode.INTERNAL_ERROR, f"server {server.name} has no TLS service")
         found, files = security.credentials, security.files
         return TlsInfo(
-            cert_file=files.cert,
-            key_file=files.key,
+            cert_file=", ".join(cert for cert, _ in files.pairs()),
+            key_file=", ".join(key for _, key in files.pairs()),
             ca_file=files.ca,
             crl_file=files.crl,
             loaded=int(security.loaded),

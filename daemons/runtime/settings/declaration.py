@@ -117,9 +117,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A list of strings."""
+    """A list of strings, each of which `verify` may look at as with `Text`."""
 
     what: str = "a list of strings"
+    verify: Callable[[str], object] | None = None
 
     @property
     def allowed(self) -> str:
@@ -132,6 +133,8 @@ class Texts:
             raise ValueError
         for one in found:
             _require_text(one)
+            if self.verify is not None:
+                self.verify(one)
         return tuple(found)
 
     def show(self, value: Value) -> str:
@@ -223,6 +226,7 @@ class Setting:
     change while the daemon runs; doc: its description. example: shown in the files when there is no
     default. after: the setting that it follows in the documents; empty for the setting that was
     declared before it. ours: whether libvirt's file for the same daemon has no such setting.
+    instead_of: the setting that a file cannot give together with this one.
     in_rundir: the default with `--rundir`, relative to that folder; empty for a default without a path.
     """
 
@@ -236,6 +240,7 @@ class Setting:
     after: str = ""
     ours: bool = False
     in_rundir: str = ""
+    instead_of: str = ""
 
 
 Settings = Mapping[str, Setting]

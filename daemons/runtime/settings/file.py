@@ -119,6 +119,7 @@ def _complete(settings: Settings, path: str | None, file: ConfFile) -> Loaded:
         for name, entry in entries.items()
         if name not in settings
     )
+    _refuse_two_forms(settings, _FileLines(path, file))
     values: dict[str, Value] = {}
     for name, setting in settings.items():
         default = setting.default
@@ -164,6 +165,15 @@ class _FileLines:
         """FILE:LINE of the first of the settings that the file gives."""
         lines = (self.file.entries[name].line for name in names if name in self.file.entries)
         return f"{self.path}:{next(lines, 1)}"
+
+
+def _refuse_two_forms(settings: Settings, lines: _FileLines) -> None:
+    for name, setting in settings.items():
+        if name in lines.file.entries and setting.instead_of in lines.file.entries:
+            raise SettingsError(
+                f"{lines.of(name)}: {name} and {setting.instead_of} are not possible together:"
+                " keep one of them"
+            )
 
 
 def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]:
