@@ -289,10 +289,11 @@ class LogFilters:
         if connection.alive:
             try:
                 await self._put_back_over(connection)
-                return
             except ConnectionError:
                 if connection.alive:
                     raise
+            else:
+                return
         from aiovirt.admin.client import connect
 
         async with connect(connection.uri, timeout=connection.timeout) as fresh:
