@@ -164,9 +164,9 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def as_json(data: Any) -> str:
-    """JSON on one line. Bytes that were not UTF-8 on the wire become U+FFFD."""
+def as_json(data: Any, *, indent: int | None = None) -> str:
+    """JSON, on one line unless indented. Bytes that were not UTF-8 on the wire become U+FFFD."""
     import json
 
-    text = json.dumps(data, ensure_ascii=False)
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
