@@ -61,6 +61,7 @@ class Command(NamedTuple):
     help: a line; description: more, or empty. aliases: other names, which help doesn't list. A command
     that is not `connected` needs no daemon; a `last` one ends its command line; a `hidden` one is not
     listed. timeout: seconds that a daemon has for each answer at most, None for no such bound.
+    progress: say at a terminal that the daemon is waited for; not for a command that goes on by itself.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Command(NamedTuple):
     hidden: bool = False
     last: bool = False
     timeout: float | None = None
+    progress: bool = True
 
 
 class Group(NamedTuple):
