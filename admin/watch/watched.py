@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from aiovirt.admin.client import Connection, connect
@@ -54,15 +55,25 @@ class Watched:
             ConnectionError: no daemon, or it has ended.
             RpcError: the daemon refused.
         """
+        async with self._in_time():
+            kept = self._connection
+            try:
+                return await question(await self.connected())
+            except ConnectionLost:
+                if kept is None or kept.alive:
+                    raise
+                return await question(await self.connected())
+
+    async def change(self, order: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Have the daemon change something; like `ask`, but a lost order is not given again."""
+        async with self._in_time():
+            return await order(await self.connected())
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self.timeout):
-                kept = self._connection
-                try:
-                    return await question(await self.connected())
-                except ConnectionLost:
-                    if kept is None or kept.alive:
-                        raise
-                    return await question(await self.connected())
+                yield
         except TimeoutError:
             self.abort()
             raise TimeoutError(f"{self.uri}: no answer within {self.timeout:g} s") from None
