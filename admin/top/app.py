@@ -156,7 +156,7 @@ class TopApp(App[None]):
             feed,
             Confirmation(
                 "Disconnect client",
-                _disconnect_question(client),
+                _disconnect_question(feed, client),
                 "Disconnect (y)",
                 lambda values: orders.disconnect(feed.watched, client),
             ),
@@ -240,13 +240,13 @@ class TopApp(App[None]):
         self._logged = (feed, feed.logged)
 
 
-def _disconnect_question(client: ClientState) -> str:
+def _disconnect_question(feed: Feed, client: ClientState) -> str:
     who = ", ".join(
         str(part)
         for part in (client.user, client.process and f"process {client.process}", client.address)
         if part
     )
-    warning = " This is the connection of this very program." if rows.is_self(client) else ""
+    warning = " This is the connection of this very program." if rows.is_self(feed, client) else ""
     named = f"client {client.id} ({who})" if who else f"client {client.id}"
     return rows.shown(f"Disconnect {named} from server {client.server}?{warning}")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from aiovirt.admin.client import MissingProgram
+from aiovirt.admin.logs import LogGap, LogRecord
 from aiovirt.admin.watch.watched import Watched
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.xdr import XdrError
 
 #: Records of the past with which a tail begins.
@@ -56,11 +57,8 @@ class LogTail:
             connection = await self._watched.connected()
             if connection is self._refused_by:
                 return
-            logs: Any = getattr(connection, "logs", None)
             try:
-                if logs is None:
-                    raise MissingProgram(ErrorCode.OPERATION_UNSUPPORTED, "no logs")
-                async with logs.follow(last=0 if self._begun else _LAST) as records:
+                async with connection.logs.follow(last=0 if self._begun else _LAST) as records:
                     self._begun, self.problem = True, ""
                     async for record in records:
                         self._tell(_line(record))
@@ -73,8 +71,8 @@ class LogTail:
             pass  # the poll says so, and follows again
 
 
-def _line(record: Any) -> LogLine:
-    if not hasattr(record, "message"):
+def _line(record: LogRecord | LogGap) -> LogLine:
+    if isinstance(record, LogGap):
         lost = "the daemon was restarted" if record.lost is None else f"{record.lost} lines lost"
         return LogLine(0.0, "", "", f"({lost})")
     fields = " ".join(f"{name}={value}" for name, value in record.fields.items())

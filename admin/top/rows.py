@@ -34,8 +34,8 @@ SERVERS: Final = (
     "Calls/s",
 )
 CLIENTS: Final = ("Server", "Id", "Via", "User", "Process", "Address", "For", "Calls", "Bytes")
-CALLS: Final = ("Age", "Client", "Procedure", "Where")
-PROCEDURES: Final = ("Procedure", "Calls", "Calls/s", "Errors", "Mean", "90 %", "99 %")
+CALLS: Final = ("Age", "Where", "Server", "Client", "Procedure")
+PROCEDURES: Final = ("Mean", "90 %", "99 %", "Calls", "Calls/s", "Errors", "Procedure")
 #: The most rows of a table; the rest is told by a last row.
 ROWS_MAX: Final = 200
 #: Characters of a daemon's name.
@@ -134,7 +134,7 @@ def client_rows(feed: Feed) -> list[Row]:
                 str(one.id),
                 one.transport + (" ro" if one.readonly else ""),
                 shown(one.user or _NONE),
-                f"{one.process}{' (top)' if is_self(one) else ''}" if one.process else _NONE,
+                f"{one.process}{' (top)' if is_self(feed, one) else ''}" if one.process else _NONE,
                 shown(one.address or _NONE),
                 duration(now - one.since),
                 _count(one.calls),
@@ -145,9 +145,9 @@ def client_rows(feed: Feed) -> list[Row]:
     ]
 
 
-def is_self(client: ClientState) -> bool:
-    """Whether a client is this program."""
-    return client.process == os.getpid() and client.transport == "unix"
+def is_self(feed: Feed, client: ClientState) -> bool:
+    """Whether a client of a daemon is this program."""
+    return feed.watched.uri.transport is None and client.process == os.getpid()
 
 
 def call_rows(feed: Feed) -> list[Row]:
@@ -158,9 +158,10 @@ def call_rows(feed: Feed) -> list[Row]:
             f"{at}",
             (
                 latency(one.age),
-                f"{shown(one.server)} {one.client}",
-                f"{shown(one.program)} {shown(one.procedure)}",
                 one.place,
+                shown(one.server),
+                str(one.client),
+                f"{shown(one.program)} {shown(one.procedure)}",
             ),
             one.place == "queue",
         )
@@ -178,13 +179,13 @@ def procedure_rows(feed: Feed) -> list[Row]:
 def _procedure_row(one: ProcedureCounts, feed: Feed) -> Row:
     key = (one.server, one.program, one.procedure)
     cells = (
-        f"{shown(one.program)} {shown(one.procedure)}",
-        _count(one.calls),
-        _rate(feed.rates.calls.get(key)),
-        _count(sum(one.errors.values())),
         latency(one.latency.mean),
         latency(one.latency.quantile(0.9)),
         latency(one.latency.quantile(0.99)),
+        _count(one.calls),
+        _rate(feed.rates.calls.get(key)),
+        _count(sum(one.errors.values())),
+        f"{shown(one.program)} {shown(one.procedure)}",
     )
     return Row("/".join(key), cells)
 
@@ -211,8 +212,6 @@ def latency(seconds: float | None) -> str:
     """Write a short duration with a unit that suits it."""
     if seconds is None:
         return _NONE
-    if seconds == float("inf"):
-        return "longer"
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.1f} s"

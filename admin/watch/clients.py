@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from aiovirt.admin.answers import ClientInfo
 from aiovirt.admin.client import RpcError
+from aiovirt.admin.extension.protocol.statistics import ClientStatistics
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.watch.sources import Sources
@@ -51,10 +52,8 @@ class ClientReader:
         await self._identify(server, clients)
         return [self._state(client, counts.get(client.id)) for client in clients]
 
-    async def _counts(self, server: Server) -> dict[int, Any]:
-        statistics: Any = getattr(server.connection, "statistics", None)
-        if statistics is None:
-            return {}
+    async def _counts(self, server: Server) -> dict[int, ClientStatistics]:
+        statistics = server.connection.statistics
         found = await self._sources.known(
             "statistics", server.connection, lambda: statistics.clients(server.name)
         )
@@ -74,7 +73,7 @@ class ClientReader:
                 if error.code != ErrorCode.NO_CLIENT:  # it has left meanwhile
                     raise
 
-    def _state(self, client: Client, counts: Any) -> ClientState:
+    def _state(self, client: Client, counts: ClientStatistics | None) -> ClientState:
         state = ClientState(
             client.server.name, client.id, _transport(client.transport), client.timestamp
         )

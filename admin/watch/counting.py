@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from aiovirt.admin.client import Connection, MissingProgram
+from aiovirt.admin.client import Connection
+from aiovirt.admin.extension.protocol.statistics import CallPlace, DurationCounts
 from aiovirt.admin.watch.statistics import CallInFlight, Histogram, ProcedureCounts, ServerCounts
 from aiovirt.rpc.wire.errors import ErrorCode
 
 _MICROSECONDS: Final = 1e6
 #: Numbers that are no codes of libvirt's (see `ErrorCount`).
 _OTHER_CODES: Final = {0: "CLIENT_GONE", -1: "OTHER"}
-_QUEUED: Final = 1
 
 
 async def servers(connection: Connection) -> Mapping[str, ServerCounts]:
     """Return the counts of each server. Raises MissingProgram."""
-    answer = await _statistics(connection).servers()
+    answer = await connection.statistics.servers()
     bounds = tuple(bound / _MICROSECONDS for bound in answer.bounds)
     return {
         one.name: ServerCounts(
@@ -35,7 +35,7 @@ async def servers(connection: Connection) -> Mapping[str, ServerCounts]:
 
 async def procedures(connection: Connection, server: str) -> list[ProcedureCounts]:
     """Return the counts of a server's procedures. Raises MissingProgram."""
-    answer = await _statistics(connection).procedures(server)
+    answer = await connection.statistics.procedures(server)
     bounds = tuple(bound / _MICROSECONDS for bound in answer.bounds)
     return [
         ProcedureCounts(
@@ -54,7 +54,7 @@ async def procedures(connection: Connection, server: str) -> list[ProcedureCount
 
 async def calls(connection: Connection, server: str) -> list[CallInFlight]:
     """Return a server's calls in flight, the oldest first. Raises MissingProgram."""
-    answer = await _statistics(connection).calls(server)
+    answer = await connection.statistics.calls(server)
     return [
         CallInFlight(
             server,
@@ -62,22 +62,15 @@ async def calls(connection: Connection, server: str) -> list[CallInFlight]:
             one.program_name or f"0x{one.program:08x}",
             one.name or str(one.procedure),
             one.microseconds / _MICROSECONDS,
-            "queue" if one.place == _QUEUED else "worker",
+            "queue" if one.place == CallPlace.QUEUED else "worker",
         )
         for one in answer.calls
     ]
 
 
-def _statistics(connection: Connection) -> Any:
-    found = getattr(connection, "statistics", None)
-    if found is None:
-        raise MissingProgram(ErrorCode.OPERATION_UNSUPPORTED, "no statistics")
-    return found
-
-
-def _histogram(bounds: tuple[float, ...], counts: Any) -> Histogram:
+def _histogram(bounds: tuple[float, ...], counts: DurationCounts) -> Histogram:
     seconds = counts.microseconds / _MICROSECONDS
-    return Histogram.of_buckets(bounds, list(counts.buckets), counts.count, seconds)
+    return Histogram.of_buckets(bounds, counts.buckets, counts.count, seconds)
 
 
 def _code_name(code: int) -> str:

@@ -19,7 +19,7 @@ from aiovirt.admin.watch.statistics import CallInFlight, ProcedureCounts, Server
 _T = TypeVar("_T")
 
 #: Seconds after which a server that had no TLS is asked again.
-_ASK_AGAIN: Final = 300.0
+_ASK_AGAIN: Final = 1800.0
 
 
 class Sources:

@@ -25,19 +25,24 @@ class Histogram:
         return self.total / self.count if self.count else None
 
     def quantile(self, part: float) -> float | None:
-        """Return a bound in seconds that this part of all durations did not exceed.
+        """Estimate the duration in seconds that this part of all did not exceed.
 
         Args:
             part: between 0 and 1.
 
         Returns:
-            The bound of a bucket, infinity beyond the last one; None if there is no duration.
+            A duration within its bucket, as if those there were evenly spread; at most the last bound;
+            None if there is no duration.
         """
         if not self.count:
             return None
         wanted = part * self.count
-        pairs = zip(self.bounds, self.counts, strict=True)
-        return next((bound for bound, count in pairs if count >= wanted), float("inf"))
+        before, low = 0, 0.0
+        for bound, count in zip(self.bounds, self.counts, strict=True):
+            if count > before and count >= wanted:
+                return low + (bound - low) * max(0.0, wanted - before) / (count - before)
+            before, low = count, bound
+        return low
 
     @classmethod
     def of_buckets(

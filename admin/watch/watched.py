@@ -35,7 +35,7 @@ class Watched:
             UriError: the URI leads to no daemon.
         """
         self.uri: AdminUri = resolve(name)
-        self.uri.socket_path()
+        _check(self.uri)
         self.name = name or str(self.uri)
         self.timeout = POLL_TIMEOUT if timeout is None else timeout
         self._connection: Connection | None = None
@@ -83,7 +83,7 @@ class Watched:
         async with self._connecting:
             if self._connection is None or not self._connection.alive:
                 self._connection = None
-                self._connection = await connect(self.uri, timeout=self.timeout)
+                self._connection = await connect(self.uri, timeout=self.timeout, prompts=False)
             return self._connection
 
     def abort(self) -> None:
@@ -97,3 +97,13 @@ class Watched:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def _check(uri: AdminUri) -> None:
+    """Raise UriError if a URI leads to no daemon, before anything is connected."""
+    if uri.transport == "ssh":
+        from aiovirt.admin.ssh import Route
+
+        Route.of(uri)
+    else:
+        uri.socket_path()
