@@ -98,7 +98,6 @@ async def _run_one(
         await session.close()
 
 
-<<<<<<< HEAD
 async def _run_together(session: AdminSession, commands: Sequence[Invocation]) -> bool:
     """Run a command for all URIs at once; one that takes a daemon each cannot stand beside it."""
     if len(commands) > 1:
@@ -122,7 +121,6 @@ async def _reach(session: AdminSession, aside: _Aside) -> None:
             aside.left_out = True
             raise CommandFailed(f"left out: {failed.lines[-1]}") from failed
         raise
->>>>>>> hosts11
 
 
 async def _run_all(

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
-from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
 from aiovirt.daemons.virtd.domains import unsupported_domain
-from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, OpenFlags
 from aiovirt.rpc.server import Client, ClientState, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -47,7 +47,17 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     ),
     "test": Driver("TEST", 2, frozenset(("/default",)), (ErrorCode.INVALID_ARG, ErrorDomain.TEST)),
 }
-_FEATURES: Final = frozenset(Feature)
+#: Those of both drivers.
+_FEATURES: Final = frozenset(
+    (
+        Feature.FD_PASSING,
+        Feature.TYPED_PARAM_STRING,
+        Feature.PROGRAM_KEEPALIVE,
+        Feature.REMOTE_EVENT_CALLBACK,
+        Feature.REMOTE_CLOSE_CALLBACK,
+        Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
+    )
+)
 
 #: Characters of a URI. It is looked through and kept; the protocol allows four million.
 _URI_MAX: Final = 16384
@@ -84,7 +94,7 @@ class RemoteDispatch:
 
     def __init__(self, sasl: SaslDispatch, version: int = LIBVIRT_VERSION) -> None:
         self._sasl = sasl
-        self._version = protocol.VersionRet(version)
+        self._version = protocol.ConnectGetLibVersionRet(version)
         self._server: Server | None = None
 
     def serve_on(self, server: Server) -> None:
@@ -104,7 +114,7 @@ class RemoteDispatch:
         return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
 
     @serves(protocol.AUTH_POLKIT)
-    def auth_polkit(self, client: Client, args: None) -> protocol.PolkitRet:
+    def auth_polkit(self, client: Client, args: None) -> protocol.AuthPolkitRet:
         raise RpcError(
             ErrorCode.AUTH_FAILED,
             "authentication failed: polkit is not asked here",
@@ -114,13 +124,13 @@ class RemoteDispatch:
     # The connection ------------------------------------------------------------------------------
 
     @serves(protocol.CONNECT_OPEN)
-    def open(self, client: Client, args: protocol.OpenArgs) -> None:
+    def open(self, client: Client, args: protocol.ConnectOpenArgs) -> None:
         if OPENED.pop(client) is not None:  # libvirt's closes it then, too
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
         if args.name is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
         OPENED.set(client, find_driver(args.name))
-        if args.flags & OpenFlags.READONLY:
+        if args.flags & ConnectFlags.RO:
             client.readonly = True
 
     @serves(protocol.CONNECT_CLOSE)
@@ -132,8 +142,8 @@ class RemoteDispatch:
         return protocol.TypeRet(self._opened(client).driver.type)
 
     @serves(protocol.CONNECT_GET_VERSION)
-    def get_version(self, client: Client, args: None) -> protocol.VersionRet:
-        return protocol.VersionRet(self._opened(client).driver.version)
+    def get_version(self, client: Client, args: None) -> protocol.ConnectGetVersionRet:
+        return protocol.ConnectGetVersionRet(self._opened(client).driver.version)
 
     @serves(protocol.CONNECT_GET_HOSTNAME)
     def get_hostname(self, client: Client, args: None) -> protocol.HostnameRet:
@@ -141,27 +151,29 @@ class RemoteDispatch:
         return protocol.HostnameRet(socket.gethostname())
 
     @serves(protocol.CONNECT_GET_URI)
-    def get_uri(self, client: Client, args: None) -> protocol.UriRet:
-        return protocol.UriRet(self._opened(client).uri)
+    def get_uri(self, client: Client, args: None) -> protocol.ConnectGetUriRet:
+        return protocol.ConnectGetUriRet(self._opened(client).uri)
 
     @serves(protocol.CONNECT_IS_SECURE)
-    def is_secure(self, client: Client, args: None) -> protocol.SecureRet:
+    def is_secure(self, client: Client, args: None) -> protocol.ConnectIsSecureRet:
         """A client asks about the driver here; what its own connection is like it knows."""
         self._opened(client)
-        return protocol.SecureRet(1)
+        return protocol.ConnectIsSecureRet(1)
 
     @serves(protocol.CONNECT_GET_LIB_VERSION)
-    def get_lib_version(self, client: Client, args: None) -> protocol.VersionRet:
+    def get_lib_version(self, client: Client, args: None) -> protocol.ConnectGetLibVersionRet:
         self._opened(client)
         return self._version
 
     @serves(protocol.CONNECT_SUPPORTS_FEATURE)
-    def supports_feature(self, client: Client, args: protocol.FeatureArgs) -> protocol.FeatureRet:
+    def supports_feature(
+        self, client: Client, args: protocol.ConnectSupportsFeatureArgs
+    ) -> protocol.ConnectSupportsFeatureRet:
         if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
             client.start_keepalive()
-            return protocol.FeatureRet(1)
+            return protocol.ConnectSupportsFeatureRet(1)
         self._opened(client)
-        return protocol.FeatureRet(int(args.feature in _FEATURES))
+        return protocol.ConnectSupportsFeatureRet(int(args.feature in _FEATURES))
 
     @serves(protocol.CONNECT_REGISTER_CLOSE_CALLBACK)
     @serves(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK)
