@@ -105,22 +105,6 @@ class Tally(Durations):
         """The errors by their code, UNANSWERED or OTHER."""
         return dict(self._codes or {})
 
-    def count_run(self, calls: int, bytes_in: int, bodies: int, took: float) -> None:
-        """Count calls that came one after the other.
-
-        Args:
-            calls: their number.
-            bytes_in: the bytes of the calls.
-            bodies: the bytes of the replies without headers.
-            took: the seconds for all of them.
-        """
-        self.calls += calls
-        self.bytes_in += bytes_in
-        self.bytes_out += bodies + MIN_FRAME * calls
-        self.seconds += took
-        if took > FAST:
-            self.spread(calls, took)
-
     def count(self, bytes_in: int, bytes_out: int, took: float) -> None:
         """Count one call, apart from its error."""
         self.bytes_in += bytes_in

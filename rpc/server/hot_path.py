@@ -254,10 +254,17 @@ class HotPath(SocketLink):
     def _end_run(self, run: Binding, calls: int, bytes_in: int, bodies: int, since: float) -> float:
         """Count a run that began at `since`; returns the time."""
         until = now()
-        run.count_run(calls, bytes_in, bodies, until - since)
+        took = until - since
+        bytes_out = bodies + MIN_FRAME * calls
+        run.calls += calls
+        run.bytes_in += bytes_in
+        run.bytes_out += bytes_out
+        run.seconds += took
+        if took > FAST:
+            run.spread(calls, took)
         self.counted_calls += calls
         self.counted_in += bytes_in
-        self.counted_out += bodies + MIN_FRAME * calls
+        self.counted_out += bytes_out
         return until
 
     def _keep(self, data: bytearray, pos: int, size: int) -> None:

@@ -103,6 +103,20 @@ def test_several_daemons_answer_in_the_order_of_their_uris(
     assert ours["answers"][1] == {"uri": logd.uri}
 
 
+def test_of_libvirts_daemons_the_admin_program_is_described_and_called(
+    libvirtd: harness.RunningDaemon, tmp_path: Path
+) -> None:
+    words = ["call", "admin/CONNECT_LIST_SERVERS", '{"need_results": 1}']
+    ran = virtadm(tmp_path, "-o", "json", "-c", libvirtd.uri, *words)
+    assert json.loads(ran.stdout)["count"] == 2
+    ran = virtadm(tmp_path, "-c", libvirtd.uri, "describe admin/CLIENT_GET_INFO")
+    assert "virAdmClientGetInfo" in ran.stdout
+    for line in ("server-stats", "call-list", "call remote/CONNECT_GET_TYPE", "describe remote"):
+        ran = virtadm(tmp_path, "-c", libvirtd.uri, line)
+        assert ran.returncode == 1
+        assert "0x06900691" in ran.stderr.splitlines()[-1]
+
+
 def test_all_went_well_only_if_every_daemon_says_so(
     libvirtd: harness.RunningDaemon, logd: harness.RunningDaemon, tmp_path: Path
 ) -> None:
