@@ -11,8 +11,8 @@ CSS: Final = """
 #daemons-pane { height: auto; max-height: 8; min-height: 4; }
 #servers-pane { height: auto; max-height: 8; min-height: 4; }
 #middle { height: 2fr; }
-#clients-pane { width: 1fr; }
-#right { width: 1fr; }
+#clients-pane { width: 4fr; }
+#right { width: 5fr; }
 #log-pane { height: 1fr; min-height: 4; }
 DataTable { height: auto; max-height: 100%; }
 RichLog { height: 1fr; background: $surface; }
