@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 CSS: Final = """
+* { scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
 .pane { border: round $primary; height: 1fr; }
 .pane:focus-within { border: round $accent; }
 .remark { color: $text-muted; padding: 0 1; display: none; }
 #daemons-pane { height: auto; max-height: 8; min-height: 4; }
 #servers-pane { height: auto; max-height: 8; min-height: 4; }
 #middle { height: 2fr; }
-#clients-pane { width: 4fr; }
-#right { width: 5fr; }
+#clients-pane { width: 1fr; }
+#right { width: 1fr; }
 #log-pane { height: 1fr; min-height: 4; }
 DataTable { height: auto; max-height: 100%; }
 RichLog { height: 1fr; background: $surface; }
