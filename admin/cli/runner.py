@@ -48,20 +48,26 @@ def run(
     if any(each.command.together for each in commands):
         session = AdminSession(table, terminal, timeout=timeout)
         session.uris = [uri for uri, _ in _each_uri(asked.uris)]
+        if asked.uris and not session.uris:
+            return _no_daemon(terminal)
         return asyncio.run(_run_together(session, commands))
     if len(asked.uris) < 2 and asked.uris != [ALL]:
         session = AdminSession(table, terminal, *asked.uris, timeout=timeout)
         return asyncio.run(_run_one(session, commands))
     aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(asked.uris)]
     if not aside:
-        terminal.error("no daemon has an admin socket on this host")
-        return False
+        return _no_daemon(terminal)
     # Questions about several hosts would be asked all at once.
     sessions = [
         AdminSession(table, each.terminal, each.uri, timeout=timeout, prompts=False)
         for each in aside
     ]
     return asyncio.run(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
+
+
+def _no_daemon(terminal: Terminal) -> bool:
+    terminal.error("no daemon has an admin socket on this host")
+    return False
 
 
 def _each_uri(uris: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -109,7 +109,7 @@ def _watched(session: AdminSession) -> list[Watched]:
     from aiovirt.admin.watch.watched import Watched
 
     try:
-        found = [Watched(uri, session.timeout) for uri in session.uris or (None,)]
+        found = [Watched(uri, session.timeout) for uri in session.uris or (session.uri,)]
     except UriError as error:
         raise CommandFailed(text_of(error)) from error
     one_each: dict[str, Watched] = {}

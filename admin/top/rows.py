@@ -35,7 +35,7 @@ SERVERS: Final = (
 )
 CLIENTS: Final = ("Server", "Id", "Via", "User", "Process", "Address", "For", "Calls", "Bytes")
 CALLS: Final = ("Age", "Where", "Server", "Client", "Procedure")
-PROCEDURES: Final = ("Mean", "90 %", "99 %", "Calls", "Calls/s", "Errors", "Procedure")
+PROCEDURES: Final = ("Mean", "99 %", "Calls", "Calls/s", "Errors", "Procedure")
 #: The most rows of a table; the rest is told by a last row.
 ROWS_MAX: Final = 200
 #: Characters of a daemon's name.
@@ -161,7 +161,7 @@ def call_rows(feed: Feed) -> list[Row]:
                 one.place,
                 shown(one.server),
                 str(one.client),
-                f"{shown(one.program)} {shown(one.procedure)}",
+                shown(f"{one.procedure} ({one.program})"),
             ),
             one.place == "queue",
         )
@@ -180,12 +180,11 @@ def _procedure_row(one: ProcedureCounts, feed: Feed) -> Row:
     key = (one.server, one.program, one.procedure)
     cells = (
         latency(one.latency.mean),
-        latency(one.latency.quantile(0.9)),
         latency(one.latency.quantile(0.99)),
         _count(one.calls),
         _rate(feed.rates.calls.get(key)),
         _count(sum(one.errors.values())),
-        f"{shown(one.program)} {shown(one.procedure)}",
+        shown(f"{one.procedure} ({one.program})"),
     )
     return Row("/".join(key), cells)
 

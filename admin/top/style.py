@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 CSS: Final = """
+* { scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
 .pane { border: round $primary; height: 1fr; }
 .pane:focus-within { border: round $accent; }
 .remark { color: $text-muted; padding: 0 1; display: none; }

@@ -175,7 +175,7 @@ async def test_a_daemon_without_the_extension_is_asked_for_it_once_a_connection(
         for _ in range(3):
             await get(url)
     asked = [name for name, _ in daemon.calls if name.startswith("program ")]
-    assert len(asked) == len(set(asked)), asked
+    assert len(asked) == 2, asked  # for statistics, and for TLS
 
 
 async def test_a_daemon_that_refuses_is_down() -> None:

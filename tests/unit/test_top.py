@@ -265,12 +265,12 @@ async def test_procedures_are_shown_by_their_mean_and_calls_by_their_age() -> No
         )
     )
     assert [row.cells for row in rows.procedure_rows(feed)] == [
-        ("25 ms", "1 ms", "1.0 s", "100", "12.3", "2", "remote SLOW"),
-        ("100 µs", "900 µs", "990 µs", "4", "-", "0", "remote FAST"),
+        ("25 ms", "1.0 s", "100", "12.3", "2", "SLOW (remote)"),
+        ("100 µs", "990 µs", "4", "-", "0", "FAST (remote)"),
     ]
     assert [row.cells for row in rows.call_rows(feed)] == [
-        ("3.0 s", "queue", "main", "9", "remote SLOW"),
-        ("200 µs", "worker", "main", "4", "remote FAST"),
+        ("3.0 s", "queue", "main", "9", "SLOW (remote)"),
+        ("200 µs", "worker", "main", "4", "FAST (remote)"),
     ]
     assert [row.alert for row in rows.call_rows(feed)] == [True, False]
 
