@@ -1,0 +1,168 @@
+"""The front door of the remote program: who a client is, what it opens, and what it asks first.
+
+A client opens a driver by its URI, `qemu` or `test`, and has that driver's host from then on.
+
+Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code and domain.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.admin.compatibility import LIBVIRT_VERSION
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
+from aiovirt.daemons.virtd.dispatch.parts import parts
+from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened
+from aiovirt.daemons.virtd.dispatch.subscriptions import tell
+from aiovirt.daemons.virtd.dispatch.uris import find_driver
+from aiovirt.daemons.virtd.domains import unsupported_domain
+from aiovirt.rpc.server import Client, Handlers, Server, serves
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.events import Event
+    from aiovirt.daemons.virtd.host.host import Host
+    from aiovirt.daemons.virtd.sasl import SaslDispatch
+
+#: Those of both drivers.
+_FEATURES: Final = frozenset(
+    (
+        Feature.FD_PASSING,
+        Feature.TYPED_PARAM_STRING,
+        Feature.PROGRAM_KEEPALIVE,
+        Feature.REMOTE_EVENT_CALLBACK,
+        Feature.REMOTE_CLOSE_CALLBACK,
+        Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
+    )
+)
+
+
+class RemoteDispatch:
+    """Serves the program.
+
+    Args:
+        sasl: the procedures of authentication.
+        hosts: by the name of their driver.
+        version: of libvirt, that clients are told.
+    """
+
+    def __init__(
+        self, sasl: SaslDispatch, hosts: Mapping[str, Host], version: int = LIBVIRT_VERSION
+    ) -> None:
+        self._sasl = sasl
+        self._hosts = hosts
+        self._version = protocol.ConnectGetLibVersionRet(version)
+        self._server: Server | None = None
+        self._events: list[tuple[Host, Event]] = []
+
+    def serve_on(self, server: Server) -> None:
+        """Add the program to a server."""
+        handlers = Handlers.of(self, self._sasl, domain_of=unsupported_domain)
+        bind(handlers, parts())
+        server.add_program(handlers)
+        self._server = server
+        for host in self._hosts.values():
+            host.events.receive(partial(self._happened, host))
+
+    def clients(self) -> Iterable[Client]:
+        """The connected clients."""
+        return self._server.registry if self._server is not None else ()
+
+    def open_driver(self, client: Client, uri: str) -> Session:
+        """Open a driver for a client. Raises RpcError as `find_driver` does."""
+        found = find_driver(uri)
+        return SESSION.set(client, Session(client, self._hosts[found.name], found.uri))
+
+    # Events --------------------------------------------------------------------------------------
+
+    def _happened(self, host: Host, event: Event) -> None:
+        """Send an event in the loop's next iteration: the reply to the call that caused it goes
+        first."""
+        if not self._events and self._server is not None:
+            self._server.loop.call_soon(self._tell)
+        self._events.append((host, event))
+
+    def _tell(self) -> None:
+        events, self._events = self._events, []
+        sessions = [found for one in self.clients() if (found := SESSION.get(one)) is not None]
+        for host, event in events:
+            tell((one for one in sessions if one.host is host), event)
+
+    # Authentication ------------------------------------------------------------------------------
+
+    @serves(protocol.AUTH_LIST)
+    def auth_list(self, client: Client, args: None) -> protocol.AuthListRet:
+        wanted = client.access.auth == "sasl" and not client.authenticated
+        return protocol.AuthListRet([AuthType.SASL if wanted else AuthType.NONE])
+
+    @serves(protocol.AUTH_POLKIT)
+    def auth_polkit(self, client: Client, args: None) -> protocol.AuthPolkitRet:
+        raise RpcError(
+            ErrorCode.AUTH_FAILED,
+            "authentication failed: polkit is not asked here",
+            domain=ErrorDomain.RPC,
+        )
+
+    # The connection ------------------------------------------------------------------------------
+
+    @serves(protocol.CONNECT_OPEN)
+    def open(self, client: Client, args: protocol.ConnectOpenArgs) -> None:
+        if SESSION.pop(client) is not None:  # libvirt's closes it then, too
+            raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
+        if args.name is None:
+            raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
+        self.open_driver(client, args.name)
+        if args.flags & ConnectFlags.RO:
+            client.readonly = True
+
+    @serves(protocol.CONNECT_CLOSE)
+    def close(self, client: Client, args: None) -> None:
+        client.close_after_reply()
+
+    @serves(protocol.CONNECT_GET_TYPE)
+    def get_type(self, client: Client, args: None) -> protocol.TypeRet:
+        return protocol.TypeRet(opened(client).host.flavour.type)
+
+    @serves(protocol.CONNECT_GET_VERSION)
+    def get_version(self, client: Client, args: None) -> protocol.ConnectGetVersionRet:
+        return protocol.ConnectGetVersionRet(opened(client).host.flavour.version)
+
+    @serves(protocol.CONNECT_GET_HOSTNAME)
+    def get_hostname(self, client: Client, args: None) -> protocol.HostnameRet:
+        opened(client)
+        return protocol.HostnameRet(socket.gethostname())
+
+    @serves(protocol.CONNECT_GET_URI)
+    def get_uri(self, client: Client, args: None) -> protocol.ConnectGetUriRet:
+        return protocol.ConnectGetUriRet(opened(client).uri)
+
+    @serves(protocol.CONNECT_IS_SECURE)
+    def is_secure(self, client: Client, args: None) -> protocol.ConnectIsSecureRet:
+        """A client asks about the driver here; what its own connection is like it knows."""
+        opened(client)
+        return protocol.ConnectIsSecureRet(1)
+
+    @serves(protocol.CONNECT_GET_LIB_VERSION)
+    def get_lib_version(self, client: Client, args: None) -> protocol.ConnectGetLibVersionRet:
+        opened(client)
+        return self._version
+
+    @serves(protocol.CONNECT_SUPPORTS_FEATURE)
+    def supports_feature(
+        self, client: Client, args: protocol.ConnectSupportsFeatureArgs
+    ) -> protocol.ConnectSupportsFeatureRet:
+        if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
+            client.start_keepalive()
+            return protocol.ConnectSupportsFeatureRet(1)
+        opened(client)
+        return protocol.ConnectSupportsFeatureRet(int(args.feature in _FEATURES))
+
+    @serves(protocol.CONNECT_REGISTER_CLOSE_CALLBACK)
+    @serves(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK)
+    def close_callback(self, client: Client, args: None) -> None:
+        """The event tells that the driver lost its hypervisor, which cannot be: it is never sent."""
+        opened(client)

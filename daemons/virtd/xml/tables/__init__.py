@@ -1,0 +1,1 @@
+"""What each kind of document may hold, as tables in the language of `rules`."""
