@@ -45,6 +45,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
+    from aiovirt.admin.introspection import Programs
     from aiovirt.admin.ssh import Tunnel
     from aiovirt.admin.statistics import Statistics
 
@@ -233,6 +234,13 @@ class Connection:
         from aiovirt.admin.statistics import Statistics  # few programs need it
 
         return Statistics(self)
+
+    @property
+    def programs(self) -> Programs:
+        """Programs, procedures and types, and calls by JSON."""
+        from aiovirt.admin.introspection import Programs  # few programs need it
+
+        return Programs(self)
 
     async def lib_version(self) -> int:
         """The daemon's version of libvirt: major * 1000000 + minor * 1000 + release."""

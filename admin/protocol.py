@@ -51,7 +51,7 @@ class ClientRef:
     server: ServerRef
     id: xdr.UHyper
     timestamp: xdr.Hyper
-    transport: xdr.UInt
+    transport: Annotated[xdr.UInt, Transport]
 
 
 @xdr.struct

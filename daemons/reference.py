@@ -1,13 +1,17 @@
 """The protocol reference, made from the program tables.
 
 `python -m aiovirt.daemons.reference write|check`, run at the top of the source tree. `check` exits
-with 1 when docs/protocol.md is stale. The tables are found, not listed: in every module of this package
-whose own name, or that of a package around it, ends with `protocol`, and in `aiovirt.rpc.wire`.
+with 1 when a page is stale. The tables are found, not listed: in every module of this package whose own
+name, or that of a package around it, ends with `protocol`, and in `aiovirt.rpc.wire`. Enumerations in a
+package `constants` belong to the first program of the package `protocol` beside it.
+
+All programs are in docs/protocol.md, except that a long one has a page of its own.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -18,12 +22,16 @@ from typing import Any
 
 import aiovirt
 from aiovirt.daemons.reference_text import HEAD, SESSION
+from aiovirt.daemons.virtd.protocol.chars import CharArray, Chars
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError
 from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
-_PLACE = Path("docs") / "protocol.md"
+_DOCS = Path("docs")
+_MAIN = "protocol.md"
+#: Procedures of a program that has a page of its own.
+_LONG = 200
 _SCALARS = {"i": "int", "I": "unsigned", "q": "hyper", "Q": "unsigned hyper", "d": "double"}
 #: Characters that a table's cell may have; a longer list of fields is given as a type.
 _CELL = 110
@@ -47,34 +55,47 @@ def programs() -> list[Program]:
     )
 
 
-def reference() -> str:
-    """Return the text of docs/protocol.md."""
+def pages() -> dict[str, str]:
+    """Return the texts of the pages in docs/, by their file names."""
     types = _Types()
+    main = list(_core(types))
+    own: dict[str, str] = {}
+    for program in programs():
+        title = f"Program `{program.name}`: 0x{program.number:08x} version {program.version}"
+        if len(program) < _LONG:
+            main += [f"## {title}\n", *_program(program, types)]
+        else:
+            page = f"protocol-{program.name}.md"
+            head = f"# {title}\n\n[{_MAIN}]({_MAIN}) explains the notation.\n"
+            own[page] = "\n".join([head, *_program(program, types)])
+            main.append(f"## {title}\n\n{len(program)} procedures and events: [{page}]({page}).\n")
+    return {_MAIN: "\n".join(main), **own}
+
+
+def _core(types: _Types) -> Iterator[str]:
+    """Yield what all programs have: frames, sessions, errors, typed parameters."""
     error = types.fields(RemoteError)
     listed = list(types.listed("the core", [TypedParam]))
-    parts = [HEAD, SESSION]
-    parts.append(f"## Errors\n\nA reply with status ERROR carries an `Error`: {error}.\n")
-    parts.append(f"Codes: {_numbers(ErrorCode)}.\n\nDomains: {_numbers(ErrorDomain)}.\n")
+    yield HEAD
+    yield SESSION
+    yield f"## Errors\n\nA reply with status ERROR carries an `Error`: {error}.\n"
+    yield f"Codes: {_numbers(ErrorCode)}.\n\nDomains: {_numbers(ErrorDomain)}.\n"
     kinds = ", ".join(f"{kind.value} {kind.name.lower()}" for kind in ParamType)
-    parts.append(f"## Types of every program\n\nThe kinds of a typed parameter's value: {kinds}.\n")
-    parts += listed
-    for program in programs():
-        parts += _program(program, types)
-    return "\n".join(parts)
+    yield f"## Types of every program\n\nThe kinds of a typed parameter's value: {kinds}.\n"
+    yield from listed
 
 
 def _program(program: Program, types: _Types) -> Iterator[str]:
-    yield f"## Program `{program.name}`: 0x{program.number:08x} version {program.version}\n"
-    events = [procedure for procedure in program if procedure.event]
+    procedures = sorted(program, key=lambda procedure: procedure.number)
     yield "| # | procedure | takes | gives | |"
     yield "|---|---|---|---|---|"
-    for procedure in program:
+    for procedure in procedures:
         if not procedure.event:
             takes, gives = types.cell(procedure.args), types.cell(procedure.result)
             marks = ", ".join(_marks(procedure))
             yield f"| {procedure.number} | {procedure.name} | {takes} | {gives} | {marks} |"
     yield ""
-    if events:
+    if events := [procedure for procedure in procedures if procedure.event]:
         yield "| # | event | carries |\n|---|---|---|"
         for event in events:
             yield f"| {event.number} | {event.name} | {types.cell(event.args)} |"
@@ -82,11 +103,26 @@ def _program(program: Program, types: _Types) -> Iterator[str]:
     yield from _notes(program)
     yield from types.listed(program.name, program.records)
     flags = [procedure.flag_names for procedure in program if procedure.flag_names is not None]
-    for enum in dict.fromkeys((*program.enums, *flags)):
+    for enum in dict.fromkeys((*program.enums, *flags, *_constants(program))):
         yield f"**{enum.__name__}**: {_numbers(enum)}. {_summary(enum)}\n"
     for what, params in program.params.items():
         fields = ", ".join(f"`{name}` {kind.name.lower()}" for name, kind in params.items())
         yield f"Typed parameters of {what}: {fields}.\n"
+
+
+def _constants(program: Program) -> Iterator[type[IntEnum | IntFlag]]:
+    """Yield the enumerations of the package `constants` beside the tables of a program."""
+    for package in [name for name in sys.modules if name.endswith(".protocol")]:
+        tables = [one for one in vars(sys.modules[package]).values() if isinstance(one, Program)]
+        beside = package.removesuffix("protocol") + "constants"
+        if not tables or min(tables, key=lambda one: one.number) is not program:
+            continue
+        if importlib.util.find_spec(beside) is None:
+            continue
+        for info in pkgutil.iter_modules(importlib.import_module(beside).__path__, beside + "."):
+            for value in vars(importlib.import_module(info.name)).values():
+                if isinstance(value, type) and value.__module__ == info.name:
+                    yield value
 
 
 def _notes(program: Program) -> Iterator[str]:
@@ -173,6 +209,10 @@ class _Types:
                 return "bool" if codec.convert is bool else _SCALARS[codec.format]
             case xdr.String():
                 return "string" if codec.maximum == xdr.STRING_MAX else f"string<{codec.maximum}>"
+            case CharArray():
+                return f"char[{codec.size}]"
+            case Chars():
+                return f"char<{codec.maximum}>"
             case xdr.Opaque():
                 return f"opaque[{codec.size}]"
             case xdr.VarOpaque():
@@ -196,20 +236,23 @@ def _summary(cls: type) -> str:
 
 
 def main() -> int:
-    """Write or check docs/protocol.md.
+    """Write or check the pages.
 
     Returns the exit status: 0, 1 for a stale document, 2 for a wrong command line.
     """
     if sys.argv[1:] == ["write"]:
-        _PLACE.write_text(reference(), encoding="utf-8")
+        for page, text in pages().items():
+            (_DOCS / page).write_text(text, encoding="utf-8")
         return 0
     if sys.argv[1:] == ["check"]:
-        stale = not _PLACE.exists() or _PLACE.read_text(encoding="utf-8") != reference()
-        if stale:
-            sys.stderr.write(
-                f"{_PLACE} is stale: run `python -m aiovirt.daemons.reference write`\n"
-            )
-        return int(stale)
+        stale = [
+            str(_DOCS / page)
+            for page, text in pages().items()
+            if not (_DOCS / page).exists() or (_DOCS / page).read_text(encoding="utf-8") != text
+        ]
+        for name in stale:
+            sys.stderr.write(f"{name} is stale: run `python -m aiovirt.daemons.reference write`\n")
+        return int(bool(stale))
     sys.stderr.write("usage: python -m aiovirt.daemons.reference write|check\n")
     return 2
 

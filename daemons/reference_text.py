@@ -20,6 +20,7 @@ Everything is XDR (RFC 4506): big-endian, each item padded with zero bytes to a 
 | `hyper`, `unsigned hyper`, `double` | 8 bytes |
 | `string`, `string<N>` | its length (unsigned; at most 4194304 or N bytes), then UTF-8 without NUL |
 | `opaque[N]` | exactly N bytes, padded; `opaque<N>` has its length in front, as a string |
+| `char[N]`, `char<N>` | as `opaque`, but each byte is an `int`, whose last byte counts |
 | `T<N>` for another type T | the number of items (unsigned), at most N, then the items |
 | `T?` | 1 and the value, or 0 and nothing more (unsigned) |
 | a name | the fields of that type, one after the other |

@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiovirt.admin import plugins
-from aiovirt.admin.cli import itself, manage, monitor, statistics
+from aiovirt.admin.cli import daemons, introspect, itself, manage, monitor, statistics
 from aiovirt.admin.cli.table import CommandTable, Group
 
-_CORE: Final = (itself.GROUP, monitor.GROUP, statistics.GROUP, manage.GROUP)
+_CORE: Final = (
+    itself.GROUP,
+    monitor.GROUP,
+    statistics.GROUP,
+    introspect.GROUP,
+    manage.GROUP,
+    daemons.GROUP,
+)
 
 
 def command_table() -> CommandTable:

@@ -15,7 +15,8 @@ OPTIONS: Final = (
     (
         "-c",
         "--connect=URI",
-        "the daemon to administer; given more than once, all of them at the same time",
+        "the daemon to administer, or all for those of this host; given more than once, all of them"
+        " at the same time",
     ),
     ("-d", "--debug=NUM", "debug level [0-4]"),
     ("-h", "--help", "this help"),

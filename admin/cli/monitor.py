@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiovirt.admin.cli.complete import client_ids, server_names
+from aiovirt.admin.cli.daemons import list_all_clients, transport_name
 from aiovirt.admin.cli.failure import explained
 from aiovirt.admin.cli.invocation import ULONG_MAX, Invocation
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 from aiovirt.admin.cli.tabular import columns, table, value_text, when
-from aiovirt.admin.client import Transport
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.typedparams import TypedParam, to_dict
 
@@ -76,6 +76,9 @@ async def _server_tls_info(session: AdminSession, command: Invocation) -> None:
 
 
 async def _client_list(session: AdminSession, command: Invocation) -> None:
+    if command.peek("server") is None:
+        await list_all_clients(session)
+        return
     server = await session.connection.lookup_server(command.required("server"))
     with explained(f"failed to obtain list of connected clients from server '{server.name}'"):
         clients = await server.list_clients()
@@ -83,7 +86,7 @@ async def _client_list(session: AdminSession, command: Invocation) -> None:
         [
             {
                 "id": client.id,
-                "transport": _transport(client.transport),
+                "transport": transport_name(client.transport),
                 "connected_since": client.timestamp,
             }
             for client in clients
@@ -91,7 +94,7 @@ async def _client_list(session: AdminSession, command: Invocation) -> None:
         table(
             ("Id", "Transport", "Connected since"),
             [
-                (str(client.id), _transport(client.transport), when(client.timestamp))
+                (str(client.id), transport_name(client.transport), when(client.timestamp))
                 for client in clients
             ],
             with_header=not session.terminal.quiet,
@@ -108,7 +111,7 @@ async def _client_info(session: AdminSession, command: Invocation) -> None:
         f"connected to server '{server.name}'"
     ):
         info = await client.get_info()
-    transport = _transport(client.transport)
+    transport = transport_name(client.transport)
     session.terminal.answer(
         {
             "id": client.id,
@@ -140,13 +143,6 @@ def _answer_numbers(session: AdminSession, params: Sequence[TypedParam], width: 
     session.terminal.answer(to_dict(params), text)
 
 
-def _transport(number: int) -> str:
-    try:
-        return Transport(number).name.lower()
-    except ValueError:
-        return "unknown"
-
-
 def server_option(help_text: str) -> Option:
     """The option that names a server of the daemon."""
     return Option("server", OptionKind.DATA, help_text, required=True, complete=server_names)
@@ -174,9 +170,17 @@ GROUP: Final = Group(
         Command(
             "client-list",
             _client_list,
-            "list the clients of <server>",
-            "List every client that is connected to <server>.",
-            (server_option("the server whose clients are meant"),),
+            "list the clients of a server, or of all",
+            "List every client of a server. Without a server: those of all servers, with their users,"
+            " processes and addresses.",
+            (
+                Option(
+                    "server",
+                    OptionKind.STRING,
+                    "the server whose clients are meant (default: all servers)",
+                    complete=server_names,
+                ),
+            ),
             aliases=("srv-clients-list",),
         ),
         Command(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from aiovirt.admin.cli.failure import CommandFailed
 from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.startup import Startup
 from aiovirt.admin.cli.table import CommandTable
 from aiovirt.admin.cli.terminal import Terminal, as_json
+
+#: The URI that means all daemons of this host.
+ALL: Final = "all"
 
 _Task: TypeAlias = asyncio.Task[bool]
 
@@ -28,6 +32,7 @@ def run(
 
     Several daemons work at the same time. The output of each is shown when its session has ended, headed
     by its URI and in the order of the URIs; but one that hangs does not keep the others' answers back.
+    `all` as a URI means the daemons of this host.
 
     Args:
         commands: what to run, in order.
@@ -42,20 +47,44 @@ def run(
     timeout = min((limit for limit in limits if limit is not None), default=None)
     if any(each.command.together for each in commands):
         session = AdminSession(table, terminal, timeout=timeout)
-        session.uris = asked.uris
+        session.uris = [uri for uri, _ in _each_uri(asked.uris)]
         return asyncio.run(_run_together(session, commands))
-    if len(asked.uris) < 2:
+    if len(asked.uris) < 2 and asked.uris != [ALL]:
         session = AdminSession(table, terminal, *asked.uris, timeout=timeout)
         return asyncio.run(_run_one(session, commands))
-    aside = [_Aside(terminal, uri) for uri in asked.uris]
-    sessions = [AdminSession(table, each.terminal, each.uri, timeout=timeout) for each in aside]
+    aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(asked.uris)]
+    if not aside:
+        terminal.error("no daemon has an admin socket on this host")
+        return False
+    # Questions about several hosts would be asked all at once.
+    sessions = [
+        AdminSession(table, each.terminal, each.uri, timeout=timeout, prompts=False)
+        for each in aside
+    ]
     return asyncio.run(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
 
 
-async def _run_one(session: AdminSession, commands: Sequence[Invocation]) -> bool:
+def _each_uri(uris: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each URI, those of this host's daemons for `all`, and whether it was found so."""
+    from aiovirt.admin.host import admin_sockets
+
+    for uri in uris:
+        if uri != ALL:
+            yield uri, False
+            continue
+        for found in admin_sockets():
+            if found.uri not in uris:
+                yield found.uri, True
+
+
+async def _run_one(
+    session: AdminSession, commands: Sequence[Invocation], aside: _Aside | None = None
+) -> bool:
     try:
+        if aside is not None and aside.found:
+            await _reach(session, aside)
         # A daemon that was named must be there, whatever the commands need.
-        if session.uri is not None:
+        if session.uri is not None and not session.connected:
             await session.reconnect()
         return await session.run(commands)
     except CommandFailed as failed:
@@ -78,27 +107,34 @@ async def _run_together(session: AdminSession, commands: Sequence[Invocation]) -
     return await session.run(commands)
 
 
+async def _reach(session: AdminSession, aside: _Aside) -> None:
+    """Connect to a daemon that was found; one that cannot be reached is named and left out."""
+    from aiovirt.admin.host import PATIENCE
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await session.reconnect()
+    except TimeoutError:
+        raise CommandFailed(f"no answer to the connection within {PATIENCE:g} s") from None
+    except CommandFailed as failed:
+        if not isinstance(failed.__cause__, TimeoutError):
+            aside.left_out = True
+            raise CommandFailed(f"left out: {failed.lines[-1]}") from failed
+        raise
+
+
 async def _run_all(
     sessions: dict[AdminSession, _Aside], commands: Sequence[Invocation], terminal: Terminal
 ) -> bool:
     waiting = {
-        asyncio.create_task(_run_one(session, commands)): each for session, each in sessions.items()
+        asyncio.create_task(_run_one(session, commands, each)): each
+        for session, each in sessions.items()
     }
     try:
-        overdue = False
-        while waiting:
-            for task in _presentable(waiting, overdue):
-                each = waiting.pop(task)
-                each.succeeded = task.result()
-                _show(terminal, each)
-            if pending := [task for task in waiting if not task.done()]:
-                held_back = len(pending) < len(waiting)
-                done, _ = await asyncio.wait(
-                    pending,
-                    timeout=_ORDER_PATIENCE if held_back else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                overdue = not done
+        async with progress(
+            terminal, lambda: [each.uri for each in waiting.values()], through_output=True
+        ):
+            await _show_all(waiting, terminal)
     except asyncio.CancelledError:
         for each in waiting.values():
             each.errors.append("interrupted before it had answered")
@@ -107,7 +143,25 @@ async def _run_all(
     finally:
         if terminal.json:
             _show_json(terminal, list(sessions.values()))
-    return all(each.succeeded for each in sessions.values())
+    return all(each.succeeded or each.left_out for each in sessions.values())
+
+
+async def _show_all(waiting: dict[_Task, _Aside], terminal: Terminal) -> None:
+    """Show each session when it has ended, and take it out."""
+    overdue = False
+    while waiting:
+        for task in _presentable(waiting, overdue):
+            each = waiting.pop(task)
+            each.succeeded = task.result()
+            _show(terminal, each)
+        if pending := [task for task in waiting if not task.done()]:
+            held_back = len(pending) < len(waiting)
+            done, _ = await asyncio.wait(
+                pending,
+                timeout=_ORDER_PATIENCE if held_back else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            overdue = not done
 
 
 def _presentable(waiting: Iterable[_Task], overdue: bool) -> list[_Task]:
@@ -121,7 +175,8 @@ def _show(terminal: Terminal, each: _Aside) -> None:
     """Show one daemon's output; JSON is one document, which waits for all of them."""
     if terminal.json:
         return
-    terminal.write(f"==> {each.uri} <==\n{each.out.getvalue()}")
+    if not each.left_out:
+        terminal.write(f"==> {each.uri} <==\n{each.out.getvalue()}")
     _show_errors(terminal, each)
     terminal.flush()
 
@@ -139,10 +194,16 @@ def _show_errors(terminal: Terminal, each: _Aside) -> None:
 
 
 class _Aside:
-    """The output of one daemon's session, kept until the session ends."""
+    """The output of one daemon's session, kept until the session ends.
 
-    def __init__(self, terminal: Terminal, uri: str) -> None:
+    found: nobody has named the daemon, its socket was found. left_out: it cannot be reached, which is
+    no failure then.
+    """
+
+    def __init__(self, terminal: Terminal, uri: str, found: bool) -> None:
         self.uri = uri
+        self.found = found
+        self.left_out = False
         self.out = io.StringIO()
         self.answers: list[Any] = []
         self.errors: list[str] = []

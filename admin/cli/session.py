@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 
 from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.table import CommandTable
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.admin.client import Connection, connect
+from aiovirt.admin.uri import resolve
 
 
 class AdminSession:
@@ -21,8 +23,8 @@ class AdminSession:
 
     table: what commands there are; terminal: where words go; uri: the URI or alias to connect to,
     None for the default. interactive: whether more lines are to come; `quit` ends that. timeout: seconds
-    that the daemon has for each answer, None for ever. uris: every URI that was given, for a command
-    that takes daemons together.
+    that the daemon has for each answer, None for ever. prompts: ssh may ask the user. uris:
+    every URI that was given, for a command that takes daemons together.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class AdminSession:
         *,
         interactive: bool = False,
         timeout: float | None = None,
+        prompts: bool = True,
     ) -> None:
         self.table = table
         self.terminal = terminal
@@ -40,6 +43,7 @@ class AdminSession:
         self.interactive = interactive
         self.timeout = timeout
         self.uris: Sequence[str] = () if uri is None else (uri,)
+        self.prompts = prompts
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
         self._loss_told = False
@@ -74,7 +78,11 @@ class AdminSession:
         again = self._connection is not None
         await self.close()
         try:
-            self._connection = await connect(self.uri, timeout=self.timeout)
+            uri = resolve(self.uri)
+            # A question of ssh stands on the line that the progress would take.
+            awaited = [] if uri.transport and self.prompts else [str(uri)]
+            async with progress(self.terminal, lambda: awaited):
+                self._connection = await connect(uri, timeout=self.timeout, prompts=self.prompts)
         except CALL_FAILURES as error:
             how = "reconnect" if again else "connect"
             lines = [f"Failed to {how} to the admin server", *text_of(error).splitlines()]
@@ -122,7 +130,8 @@ class AdminSession:
         try:
             if invocation.command.connected:
                 await self.ensure_connected()
-            await invocation.command.handler(self, invocation)
+            async with progress(self.terminal, lambda: self._awaited(invocation)):
+                await invocation.command.handler(self, invocation)
         except CommandFailed as failed:
             lines = failed.lines
         except CALL_FAILURES as error:
@@ -134,6 +143,11 @@ class AdminSession:
         for line in lines:
             self.terminal.error(line)
         return False
+
+    def _awaited(self, invocation: Invocation) -> list[str]:
+        command = invocation.command
+        shown = command.progress and command.connected and self._connection is not None
+        return [str(self.connection.uri)] if shown else []
 
     async def _tell_loss_of(self, connection: Connection) -> None:
         await connection.wait_lost()

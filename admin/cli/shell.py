@@ -60,7 +60,7 @@ def interact(terminal: Terminal, uris: Sequence[str], timeout: float | None = No
     Returns:
         The exit status.
     """
-    if len(uris) > 1:
+    if len(uris) > 1 or "all" in uris:
         terminal.error("the interactive shell administers one daemon, give -c once")
         return 1
     with _LoopThread() as loop:

@@ -114,13 +114,13 @@ async def _procedure_list(session: AdminSession, command: Invocation) -> None:
         [
             (
                 server,
-                f"{one.program_name}/{one.name}",
+                f"{_label(one.program_name)}/{one.name}",
                 str(one.total.calls),
                 str(one.total.errors),
                 *_times(one.durations, bounds),
                 str(one.total.bytes_in),
                 str(one.total.bytes_out),
-                ", ".join(f"{_code_name(each.code)} {each.count}" for each in one.codes),
+                ", ".join(f"{_code_name(each.code)} {each.count}" for each in one.codes) or "-",
             )
             for server, one in rows
         ],
@@ -163,7 +163,7 @@ async def _call_list(session: AdminSession, command: Invocation) -> None:
                     server,
                     str(one.client),
                     str(one.serial),
-                    f"{one.program_name}/{one.name}",
+                    f"{_label(one.program_name)}/{one.name}",
                     f"{one.microseconds / 1e6:.3f}",
                     places.get(one.place, "unknown"),
                 )
@@ -192,6 +192,11 @@ def _times(durations: DurationCounts, bounds: list[int]) -> tuple[str, str]:
     if most is None:
         return "-", "-"
     return f"{durations.microseconds / durations.count / 1000:.3f}", f"{most / 1000:.3f}"
+
+
+def _label(program: str) -> str:
+    """A program's name as `describe` and `call` take it."""
+    return program.replace(" ", "-")
 
 
 def _code_name(code: int) -> str:

@@ -62,6 +62,7 @@ class Command(NamedTuple):
     that is not `connected` needs no daemon; a `last` one ends its command line; a `hidden` one is not
     listed. timeout: seconds that a daemon has for each answer at most, None for no such bound. A command
     that takes daemons `together` is run once, for all URIs, and finds them in the session.
+    progress: say at a terminal that the daemon is waited for; not for a command that goes on by itself.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Command(NamedTuple):
     last: bool = False
     timeout: float | None = None
     together: bool = False
+    progress: bool = True
 
 
 class Group(NamedTuple):

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Final, TextIO
 
@@ -29,6 +29,7 @@ class Level(IntEnum):
 
 #: Control characters, which a terminal would obey, except those that lay out a text.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_RED: Final = "\x1b[31m{}\x1b[0m"
 _SHOWN_AS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR")
 
 
@@ -45,7 +46,7 @@ class Terminal:
 
     progname: this program's name. quiet: leave out what is not the answer itself; json: answers are
     JSON, one document a line. on_answer, on_error: take JSON answers and errors in place of the
-    standard streams.
+    standard streams. outputs: the number of writings so far.
     """
 
     def __init__(
@@ -63,9 +64,33 @@ class Terminal:
         self._out_obeys = self._out.isatty()
         self._err_obeys = self._err.isatty()
         self._log: int | None = None
+        self._colour = self._err_obeys and has_colours(os.environ)
+        self._progress = ""
+        self.outputs = 0
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether a line on the standard error may say what is waited for."""
+        aside = self.on_error is not None
+        mixed = self.json and self._out_obeys
+        return self._err_obeys and not (self.quiet or aside or mixed)
+
+    def show_progress(self, text: str) -> None:
+        """Put a line in place of the one before; an empty text only erases that."""
+        if text != self._progress:
+            blank = " " * len(self._progress)
+            self._err.write(f"\r{blank}\r{text}" if blank else text)
+            self._err.flush()
+            self._progress = text
+
+    def _before_output(self) -> None:
+        self.outputs += 1
+        if self._progress:
+            self.show_progress("")
 
     def write(self, text: str) -> None:
         """Print text that the user asked for."""
+        self._before_output()
         if self._out_obeys:
             text = harmless(text)
         try:
@@ -79,6 +104,7 @@ class Terminal:
         if binary is None:
             self.write(data.decode(errors="replace"))
             return
+        self._before_output()
         self.flush()
         try:
             binary.write(data)
@@ -111,9 +137,11 @@ class Terminal:
         if self.on_error is not None:
             self.on_error(text)
             return
+        self._before_output()
         self.flush()
         text = harmless(text) if self._err_obeys else text
-        self._err.write(f"error: {text}\n")
+        mark = _RED.format("error:") if self._colour else "error:"
+        self._err.write(f"{mark} {text}\n")
         self._err.flush()
 
     def debug(self, level: Level, text: str) -> None:
@@ -164,9 +192,14 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def as_json(data: Any) -> str:
-    """JSON on one line. Bytes that were not UTF-8 on the wire become U+FFFD."""
+def has_colours(environ: Mapping[str, str]) -> bool:
+    """Whether a terminal may be told to use colours (NO_COLOR, https://no-color.org)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+
+
+def as_json(data: Any, *, indent: int | None = None) -> str:
+    """JSON, on one line unless indented. Bytes that were not UTF-8 on the wire become U+FFFD."""
     import json
 
-    text = json.dumps(data, ensure_ascii=False)
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

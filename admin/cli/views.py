@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Where the metrics are, unless told otherwise: the loopback, for nobody is asked for a password.
 _LISTEN: Final = "127.0.0.1:9177"
+#: Seconds between two polls, unless told otherwise.
+_INTERVAL: Final = 2.0
 
 
 async def _exporter(session: AdminSession, command: Invocation) -> None:
@@ -47,6 +51,37 @@ async def _exporter(session: AdminSession, command: Invocation) -> None:
             await ended()
         finally:
             await exporter.close()
+
+
+async def _top(session: AdminSession, command: Invocation) -> None:
+    _require(session, command, "textual", "top")
+    interval = _interval(command.text("interval"))
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
+        raise CommandFailed("'top' needs a terminal; for programs there is: virtadm exporter")
+    daemons = _watched(session)
+    from aiovirt.admin.top.app import TopApp
+
+    app = TopApp(daemons, interval)
+    with _until_signal() as ended:
+        ending = asyncio.create_task(_exit_after(ended, app.exit))
+        try:
+            await app.run_async()
+        finally:
+            ending.cancel()
+
+
+async def _exit_after(ended: Callable[[], Awaitable[object]], leave: Callable[[], None]) -> None:
+    await ended()
+    leave()
+
+
+def _interval(text: str | None) -> float:
+    """Return the seconds between two polls. Raises CommandFailed."""
+    if text is None:
+        return _INTERVAL
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) or not float(text) >= 0.1:
+        raise CommandFailed(f"option --interval takes seconds from 0.1 to 9999, not '{text}'")
+    return float(text)
 
 
 def _reason(error: OSError | UnicodeError) -> str:
@@ -112,6 +147,23 @@ GROUP: Final = Group(
                     "listen",
                     OptionKind.STRING,
                     f"address and port to listen on (default: {_LISTEN})",
+                ),
+            ),
+            connected=False,
+            last=True,
+            together=True,
+        ),
+        Command(
+            "top",
+            _top,
+            "watch daemons in the terminal",
+            "Show clients, workers, calls and the log of every daemon that -c names, in the whole"
+            " terminal; disconnect clients, resize worker pools, change log levels.",
+            (
+                Option(
+                    "interval",
+                    OptionKind.STRING,
+                    f"seconds between two polls of a daemon (default: {_INTERVAL:g})",
                 ),
             ),
             connected=False,

@@ -74,7 +74,9 @@ class _Polled:
         began = time.monotonic()
         state = None
         try:
-            state = await self.daemon.ask(lambda connection: read_state(connection, self._sources))
+            state = await self.daemon.ask(
+                lambda connection: read_state(connection, self._sources, procedures=True)
+            )
         except (OSError, RpcError, XdrError) as error:
             self._failures[_reason(error)] += 1
         seconds = time.monotonic() - began

@@ -96,7 +96,7 @@ def _server_families(readings: list[Reading]) -> Iterator[Metric]:
     for reading, server in _servers(readings):
         for name, value in _server_values(server).items():
             if value is not None:
-                gauges[name].add_metric([reading.name, server.name], value)
+                gauges[name].add_metric([reading.name, printable(server.name)], value)
     yield from gauges.values()
 
 
@@ -135,7 +135,7 @@ def _tls_families(readings: list[Reading]) -> Iterator[Metric]:
     for reading, server in _servers(readings):
         if server.tls is None:
             continue
-        place = (reading.name, server.name)
+        place = (reading.name, printable(server.name))
         loaded.add_metric(place, server.tls.loaded)
         ends = [("own", one.subject, one.not_after) for one in server.tls.own]
         ends += [("authority", one.subject, one.not_after) for one in server.tls.authorities]

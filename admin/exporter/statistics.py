@@ -12,7 +12,8 @@ from prometheus_client.core import (
 )
 
 from aiovirt.admin.exporter.collection import Reading
-from aiovirt.admin.watch.statistics import Histogram, Statistics
+from aiovirt.admin.watch.state import DaemonState
+from aiovirt.admin.watch.statistics import Histogram
 
 _SERVER = ("daemon", "server")
 _PROCEDURE = (*_SERVER, "program", "procedure")
@@ -27,19 +28,15 @@ def statistics_families(prefix: str, readings: Iterable[Reading]) -> Iterator[Me
     """Yield the metrics of those daemons that count.
 
     Args:
-        prefix: what every name begins with.
+        prefix: the beginning of every name.
         readings: of all daemons.
     """
-    counted = [
-        (reading.name, reading.state.statistics)
-        for reading in readings
-        if reading.state is not None and reading.state.statistics is not None
-    ]
-    yield from _procedure_families(prefix, counted)
-    yield from _waiting_families(prefix, counted)
+    up = [(reading.name, reading.state) for reading in readings if reading.state is not None]
+    yield from _procedure_families(prefix, up)
+    yield from _server_families(prefix, up)
 
 
-def _procedure_families(prefix: str, counted: list[tuple[str, Statistics]]) -> Iterator[Metric]:
+def _procedure_families(prefix: str, up: list[tuple[str, DaemonState]]) -> Iterator[Metric]:
     calls = CounterMetricFamily(f"{prefix}calls", "Calls that were received.", labels=_PROCEDURE)
     errors = CounterMetricFamily(
         f"{prefix}call_errors", "Error replies, by libvirt's code.", labels=(*_PROCEDURE, "code")
@@ -51,34 +48,32 @@ def _procedure_families(prefix: str, counted: list[tuple[str, Statistics]]) -> I
     latency = HistogramMetricFamily(
         f"{prefix}call_duration_seconds", "From a call to its reply.", labels=_PROCEDURE
     )
-    for daemon, statistics in counted:
-        for one in statistics.procedures:
-            place = (daemon, one.server, one.program, one.procedure)
+    for daemon, state in up:
+        for one in state.procedures or ():
+            place = tuple(map(printable, (daemon, one.server, one.program, one.procedure)))
             calls.add_metric(place, one.calls)
             received.add_metric(place, one.bytes_in)
             sent.add_metric(place, one.bytes_out)
             for code, count in one.errors.items():
                 errors.add_metric((*place, code), count)
-            if one.latency is not None:
-                _add_histogram(latency, place, one.latency)
+            _add_histogram(latency, place, one.latency)
     yield from (calls, errors, received, sent, latency)
 
 
-def _waiting_families(prefix: str, counted: list[tuple[str, Statistics]]) -> Iterator[Metric]:
-    queue = HistogramMetricFamily(
-        f"{prefix}queue_duration_seconds", "How long calls waited for a worker.", labels=_SERVER
+def _server_families(prefix: str, up: list[tuple[str, DaemonState]]) -> Iterator[Metric]:
+    waits = HistogramMetricFamily(
+        f"{prefix}queue_duration_seconds", "Time that calls waited for a worker.", labels=_SERVER
     )
     flying = GaugeMetricFamily(
-        f"{prefix}calls_in_flight", "Calls without a reply so far.", labels=(*_SERVER, "place")
+        f"{prefix}calls_in_flight", "Calls without a reply so far.", labels=_SERVER
     )
-    for daemon, statistics in counted:
-        for server, histogram in statistics.queue_times.items():
-            _add_histogram(queue, (daemon, server), histogram)
-        for server in statistics.queue_times:
-            for place in ("worker", "queue"):
-                here = (one.server == server and one.place == place for one in statistics.in_flight)
-                flying.add_metric((daemon, server, place), sum(here))
-    yield from (queue, flying)
+    for daemon, state in up:
+        for server in state.servers:
+            if server.counts is not None:
+                place = (daemon, printable(server.name))
+                flying.add_metric(place, server.counts.in_flight)
+                _add_histogram(waits, place, server.counts.waits)
+    yield from (waits, flying)
 
 
 def _add_histogram(

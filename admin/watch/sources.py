@@ -7,19 +7,23 @@ it is asked once for each connection. A server without TLS is asked seldom.
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
 
 from aiovirt.admin.client import Connection, MissingProgram, RpcError
 from aiovirt.admin.extension.protocol.tls import TlsInfo
 from aiovirt.admin.objects import Server
-from aiovirt.admin.watch.statistics import Statistics
+from aiovirt.admin.watch import counting
+from aiovirt.admin.watch.statistics import CallInFlight, ProcedureCounts, ServerCounts
+
+_T = TypeVar("_T")
 
 #: Seconds after which a server that had no TLS is asked again.
-_ASK_AGAIN: Final = 300.0
+_ASK_AGAIN: Final = 1800.0
 
 
 class Sources:
-    """The further programs of one daemon. missing: the subjects that it does not know."""
+    """The further programs of one daemon."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
@@ -33,26 +37,50 @@ class Sources:
 
     async def tls(self, server: Server) -> TlsInfo | None:
         """Return a server's certificates; None if it has none, or the daemon cannot tell."""
-        self._meet(server.connection)
-        if "tls" in self._missing or time.monotonic() < self._no_tls.get(server.name, 0.0):
+        if time.monotonic() < self._no_tls.get(server.name, 0.0):
             return None
         try:
-            return await server.get_tls()
-        except MissingProgram:
-            self._missing.add("tls")
+            return await self.known("tls", server.connection, server.get_tls)
         except RpcError:
             self._no_tls[server.name] = time.monotonic() + _ASK_AGAIN
-        return None
+            return None
 
-    async def statistics(self, connection: Connection) -> Statistics | None:
-        """Return what the daemon counts; None if it does not."""
-        self._meet(connection)
-        self._missing.add("statistics")
-        return None
+    async def servers(self, connection: Connection) -> Mapping[str, ServerCounts] | None:
+        """Return the counts of each server by its name; None if the daemon does not count."""
+        return await self.known("statistics", connection, lambda: counting.servers(connection))
 
-    def _meet(self, connection: Connection) -> None:
-        """Forget what was known when there is a new connection: maybe it is another daemon now."""
-        if connection is not self._connection:
+    async def procedures(self, server: Server) -> list[ProcedureCounts] | None:
+        """Return the counts of a server's procedures; None if the daemon does not count."""
+        connection = server.connection
+        return await self.known(
+            "statistics", connection, lambda: counting.procedures(connection, server.name)
+        )
+
+    async def calls(self, server: Server) -> list[CallInFlight] | None:
+        """Return a server's calls in flight, the oldest first; None if the daemon does not count."""
+        connection = server.connection
+        return await self.known(
+            "statistics", connection, lambda: counting.calls(connection, server.name)
+        )
+
+    async def known(
+        self, subject: str, connection: Connection, ask: Callable[[], Awaitable[_T]]
+    ) -> _T | None:
+        """Ask, unless this connection's daemon is known not to know the subject; None then.
+
+        Args:
+            subject: the name under which it is remembered.
+            connection: to the daemon.
+            ask: makes the call.
+        """
+        if connection is not self._connection:  # maybe it is another daemon now
             self._connection = connection
             self._missing.clear()
             self._no_tls.clear()
+        if subject in self._missing:
+            return None
+        try:
+            return await ask()
+        except MissingProgram:
+            self._missing.add(subject)
+            return None

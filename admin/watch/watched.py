@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from aiovirt.admin.client import Connection, connect
@@ -34,7 +35,7 @@ class Watched:
             UriError: the URI leads to no daemon.
         """
         self.uri: AdminUri = resolve(name)
-        self.uri.socket_path()
+        _check(self.uri)
         self.name = name or str(self.uri)
         self.timeout = POLL_TIMEOUT if timeout is None else timeout
         self._connection: Connection | None = None
@@ -54,15 +55,25 @@ class Watched:
             ConnectionError: no daemon, or it has ended.
             RpcError: the daemon refused.
         """
+        async with self._in_time():
+            kept = self._connection
+            try:
+                return await question(await self.connected())
+            except ConnectionLost:
+                if kept is None or kept.alive:
+                    raise
+                return await question(await self.connected())
+
+    async def change(self, order: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Have the daemon change something; like `ask`, but a lost order is not given again."""
+        async with self._in_time():
+            return await order(await self.connected())
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self.timeout):
-                kept = self._connection
-                try:
-                    return await question(await self.connected())
-                except ConnectionLost:
-                    if kept is None or kept.alive:
-                        raise
-                    return await question(await self.connected())
+                yield
         except TimeoutError:
             self.abort()
             raise TimeoutError(f"{self.uri}: no answer within {self.timeout:g} s") from None
@@ -72,7 +83,7 @@ class Watched:
         async with self._connecting:
             if self._connection is None or not self._connection.alive:
                 self._connection = None
-                self._connection = await connect(self.uri, timeout=self.timeout)
+                self._connection = await connect(self.uri, timeout=self.timeout, prompts=False)
             return self._connection
 
     def abort(self) -> None:
@@ -86,3 +97,13 @@ class Watched:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def _check(uri: AdminUri) -> None:
+    """Raise UriError if a URI leads to no daemon, before anything is connected."""
+    if uri.transport == "ssh":
+        from aiovirt.admin.ssh import Route
+
+        Route.of(uri)
+    else:
+        uri.socket_path()

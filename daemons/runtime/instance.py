@@ -157,6 +157,7 @@ class Instance:
 
     def rehearsed(self) -> None:
         """A rehearsal is over: nobody else has our descriptors any more."""
+        self.daemon.shares_descriptors = False
         for one in self._components:
             self._guarded(one.name, one.rehearsed)
 
@@ -178,6 +179,7 @@ class Instance:
             Unsaved: a component, or the servers, cannot be written down.
         """
         buffers = OutgoingBuffers(rehearsal=rehearsal)
+        self.daemon.shares_descriptors = rehearsal
         if not rehearsal:
             self._buffers = buffers
         states = {

@@ -11,8 +11,8 @@ Source: libvirt's src/remote/remote_driver.c (remoteAuthenticate, remoteAuthSASL
 
 from __future__ import annotations
 
-from aiovirt.daemons.virtd import remote_protocol as protocol
-from aiovirt.daemons.virtd.remote_protocol import AuthType, OpenFlags
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags
 from aiovirt.rpc.client import Connection
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -37,18 +37,16 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
         exchange = ClientExchange(offered, name, password)
         answer = await connection.call(
             protocol.AUTH_SASL_START,
-            protocol.SaslStartArgs(
-                exchange.mechanism, nil=0, data=protocol.to_chars(exchange.first())
-            ),
+            protocol.AuthSaslStartArgs(exchange.mechanism, nil=0, data=exchange.first()),
         )
         while not answer.complete:
-            words = exchange.step(protocol.from_chars(answer.data))
+            words = exchange.step(answer.data)
             answer = await connection.call(
                 protocol.AUTH_SASL_STEP,
-                protocol.SaslStepArgs(nil=0, data=protocol.to_chars(words)),
+                protocol.AuthSaslStepArgs(nil=0, data=words),
             )
         if not exchange.complete:
-            exchange.step(protocol.from_chars(answer.data))
+            exchange.step(answer.data)
     except SaslError as error:
         raise _failed(str(error)) from error
     if not exchange.complete:
@@ -58,8 +56,8 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
 
 async def open_driver(connection: Connection, uri: str, *, readonly: bool = False) -> None:
     """Open a driver by its URI. Raises RpcError."""
-    flags = OpenFlags.READONLY if readonly else 0
-    await connection.call(protocol.CONNECT_OPEN, protocol.OpenArgs(uri, flags))
+    flags = ConnectFlags.RO if readonly else 0
+    await connection.call(protocol.CONNECT_OPEN, protocol.ConnectOpenArgs(uri, flags))
 
 
 def _failed(text: str) -> RpcError:

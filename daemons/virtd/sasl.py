@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd import protocol
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, ClientState, run_blocking, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -46,7 +46,7 @@ class SaslDispatch:
         self.allowed = changes.get("sasl_allowed_username_list", self.allowed)
 
     @serves(protocol.AUTH_SASL_INIT)
-    async def init(self, client: Client, args: None) -> protocol.SaslInitRet:
+    async def init(self, client: Client, args: None) -> protocol.AuthSaslInitRet:
         """Begin an exchange. A coroutine, since the file system may keep the password file waiting."""
         self._require_order(client)
         from aiovirt.rpc.security.sasl import MECHANISMS, Passwords, ServerExchange
@@ -63,25 +63,25 @@ class SaslDispatch:
             raise self._refused(client, "no passwords") from error
         self._require_order(client)  # it may have sent another INIT meanwhile
         _EXCHANGE.set(client, ServerExchange(passwords))
-        return protocol.SaslInitRet(",".join(MECHANISMS))
+        return protocol.AuthSaslInitRet(",".join(MECHANISMS))
 
     def _require_order(self, client: Client) -> None:
         if client.access.auth != "sasl" or client.authenticated or _EXCHANGE.get(client):
             raise self._refused(client, "an INIT out of order")
 
     @serves(protocol.AUTH_SASL_START)
-    def start(self, client: Client, args: protocol.SaslStartArgs) -> protocol.SaslRet:
+    def start(self, client: Client, args: protocol.AuthSaslStartArgs) -> protocol.SaslRet:
         exchange = self._exchange(client)
         return self._go(
             client,
             exchange,
-            lambda: exchange.start(args.mech, None if args.nil else protocol.from_chars(args.data)),
+            lambda: exchange.start(args.mech, None if args.nil else args.data),
         )
 
     @serves(protocol.AUTH_SASL_STEP)
-    def step(self, client: Client, args: protocol.SaslStepArgs) -> protocol.SaslRet:
+    def step(self, client: Client, args: protocol.AuthSaslStepArgs) -> protocol.SaslRet:
         exchange = self._exchange(client)
-        return self._go(client, exchange, lambda: exchange.step(protocol.from_chars(args.data)))
+        return self._go(client, exchange, lambda: exchange.step(args.data))
 
     def _go(self, client: Client, exchange: ServerExchange, act: Any) -> protocol.SaslRet:
         from aiovirt.rpc.security.sasl import SaslError, allowed
@@ -102,7 +102,7 @@ class SaslDispatch:
                 client=client.id,
                 name=exchange.name,
             )
-        return protocol.SaslRet(int(exchange.complete), nil=0, data=protocol.to_chars(answer))
+        return protocol.SaslRet(int(exchange.complete), nil=0, data=answer)
 
     def _exchange(self, client: Client) -> ServerExchange:
         exchange = _EXCHANGE.get(client)

@@ -15,6 +15,7 @@ Source: libvirt's src/rpc/virnetserverclient.c.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -402,6 +403,13 @@ class Client(HotPath):
     def calls(self) -> list[Call]:
         """The calls in flight that took a worker or wait for one."""
         return list(self._calls)
+
+    def close_socket(self) -> None:
+        """See `SocketLink`. While another process has the socket, too, closing it ends nothing."""
+        if self.server.daemon.shares_descriptors:
+            with contextlib.suppress(OSError):  # the peer has gone already
+                self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
 
     def ended(self, reason: str) -> None:
         """The socket is closed: give back everything that was held for this client."""

@@ -48,6 +48,7 @@ class Daemon:
     grace: seconds that calls in flight have at a graceful end. on_ending: awaited one by one when every
     client has been disconnected, before `serve` returns. before_preserving: called before an end that
     preserves state; each may refuse it by raising RpcError. preserves: whether that was asked for.
+    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal).
     turns: for the clients of all its servers.
     """
 
@@ -61,6 +62,7 @@ class Daemon:
         self.on_ending: list[Callable[[], Awaitable[None]]] = []
         self.before_preserving: list[Callable[[], None]] = []
         self.preserves = False
+        self.shares_descriptors = False
         self.state = State.STARTING
         self.timeout = 0
         self._loop = asyncio.get_running_loop()

@@ -509,6 +509,10 @@ class SocketLink:
         """End the connection now."""
         self._end(reason)
 
+    def close_socket(self) -> None:
+        """Close the socket, so that the peer sees the end."""
+        self.sock.close()
+
     def _end(self, reason: str) -> None:
         if self.closed:
             return
@@ -530,5 +534,5 @@ class SocketLink:
         if self._fds is not None:
             close_all(descriptor for _, descriptor in self._fds)
             self._fds = None
-        self.sock.close()
+        self.close_socket()
         self.ended(reason)

@@ -6,7 +6,8 @@ import itertools
 import socket
 from typing import Final
 
-from aiovirt.daemons.virtd.remote_protocol import CONNECT_SUPPORTS_FEATURE, Feature, FeatureArgs
+from aiovirt.daemons.virtd.constants.connect import Feature
+from aiovirt.daemons.virtd.protocol import CONNECT_SUPPORTS_FEATURE, ConnectSupportsFeatureArgs
 from aiovirt.rpc.wire.message import Status, Type, frame
 from tests.attacks.target import Attack, Crowd, Tally, Target, receive_frame
 
@@ -40,7 +41,7 @@ def silent(target: Target, tally: Tally, size: int) -> Attack:
 def vanished(target: Target, tally: Tally, size: int) -> Attack:
     """`size` clients that have said they answer keepalives, and never do: as if they were gone."""
     features = CONNECT_SUPPORTS_FEATURE
-    payload = features.encode_args(FeatureArgs(Feature.PROGRAM_KEEPALIVE))
+    payload = features.encode_args(ConnectSupportsFeatureArgs(Feature.PROGRAM_KEEPALIVE))
     call = frame(features.key, Type.CALL, 1, Status.OK, payload)
     links: list[socket.socket] = []
     try:

@@ -9,7 +9,7 @@ import socket
 from typing import Final
 
 from aiovirt.admin.protocol import CONNECT_LOOKUP_SERVER, SERVER_SET_THREADPOOL_PARAMETERS
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.rpc.wire.message import MAX_FDS, MAX_FRAME, MIN_FRAME, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure
 from tests.attacks.target import Attack, Crowd, Tally, Target, is_cut, receive_frame

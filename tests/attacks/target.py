@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aiovirt.admin.protocol import CONNECT_GET_LIB_VERSION
-from aiovirt.daemons.virtd.remote_protocol import AUTH_LIST
+from aiovirt.daemons.virtd.protocol import AUTH_LIST
 from aiovirt.rpc.wire.message import MAX_FRAME, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure
 

@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 
 from tests import harness
-from tests.bench import attack_phase, load, lock_phases, log_phases, table_phase, tls_phase
+from tests.bench import (
+    attack_phase,
+    load,
+    lock_phases,
+    log_phases,
+    table_phase,
+    tls_phase,
+    watch_phase,
+)
 from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory
 from tests.bench.findings import Findings, alternate
 from tests.bench.turns import Bench
@@ -209,4 +217,5 @@ PHASES: dict[str, Callable[[Bench], Findings]] = {
     "tls": tls_phase.tls,
     "attacks": attack_phase.attacks,
     "table": table_phase.table,
+    "watch": watch_phase.watch,
 }

@@ -60,6 +60,7 @@ class Stubs:
         for procedure in program:
             if not procedure.event:
                 bound.bind(procedure, self._handler(procedure))
+                _ = procedure.decode_args, procedure.encode_result  # compiled now: not a growth
         return bound
 
     def _handler(self, procedure: Procedure[Any, Any]) -> Callable[[Client, Any], Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.daemons.virtd.client import authenticate, open_driver
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_tls, connect_unix
 from aiovirt.rpc.security.tls import TlsFiles, client_context

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from aiovirt.admin.compatibility import version_number
-from aiovirt.daemons.virtd import remote_protocol as remote
-from aiovirt.daemons.virtd.remote_protocol import AuthType, Feature, FeatureArgs, OpenArgs
+from aiovirt.daemons.virtd import protocol as remote
+from aiovirt.daemons.virtd.constants.connect import AuthType, Feature
+from aiovirt.daemons.virtd.protocol import ConnectOpenArgs, ConnectSupportsFeatureArgs
 from aiovirt.rpc.client import ConnectionLost, connect_unix
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.program import Procedure
@@ -33,11 +34,11 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[harness.RunningDaemon]:
 
 
 def opening(name: str | None, flags: int = 0) -> Step:
-    return remote.CONNECT_OPEN, OpenArgs(name, flags)
+    return remote.CONNECT_OPEN, ConnectOpenArgs(name, flags)
 
 
 def supports(feature: int) -> Step:
-    return remote.CONNECT_SUPPORTS_FEATURE, FeatureArgs(feature)
+    return remote.CONNECT_SUPPORTS_FEATURE, ConnectSupportsFeatureArgs(feature)
 
 
 TYPE: Step = (remote.CONNECT_GET_TYPE, None)
@@ -55,8 +56,21 @@ def type_(name: str) -> remote.TypeRet:
     return remote.TypeRet(name)
 
 
-def uri(text: str) -> remote.UriRet:
-    return remote.UriRet(text)
+#: The features of both drivers, among those that a case asks about.
+SUPPORTED = frozenset(
+    (
+        Feature.FD_PASSING,
+        Feature.TYPED_PARAM_STRING,
+        Feature.PROGRAM_KEEPALIVE,
+        Feature.REMOTE_EVENT_CALLBACK,
+        Feature.REMOTE_CLOSE_CALLBACK,
+        Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
+    )
+)
+
+
+def uri(text: str) -> remote.ConnectGetUriRet:
+    return remote.ConnectGetUriRet(text)
 
 
 #: Stands for the version of libvirtd, or the one that ours was told to claim.
@@ -73,17 +87,17 @@ CASES: dict[str, list[tuple[Step, object]]] = {
         (REGISTER, NOT_OPEN),
         (UNREGISTER, NOT_OPEN),
         (supports(Feature.REMOTE_CLOSE_CALLBACK), NOT_OPEN),
-        (supports(Feature.PROGRAM_KEEPALIVE), remote.FeatureRet(1)),
+        (supports(Feature.PROGRAM_KEEPALIVE), remote.ConnectSupportsFeatureRet(1)),
     ],
     "how to authenticate": [(LIST, remote.AuthListRet([AuthType.NONE]))] * 2,
     "the test driver": [
         (TEST, DONE),
         (TYPE, type_("TEST")),
         (URI, uri("test:///default")),
-        ((remote.CONNECT_GET_VERSION, None), remote.VersionRet(2)),
+        ((remote.CONNECT_GET_VERSION, None), remote.ConnectGetVersionRet(2)),
         ((remote.CONNECT_GET_LIB_VERSION, None), VERSION),
         ((remote.CONNECT_GET_HOSTNAME, None), remote.HostnameRet(socket.gethostname())),
-        ((remote.CONNECT_IS_SECURE, None), remote.SecureRet(1)),
+        ((remote.CONNECT_IS_SECURE, None), remote.ConnectIsSecureRet(1)),
     ],
     "the qemu driver": [
         (opening("qemu:///system"), DONE),
@@ -113,7 +127,7 @@ CASES: dict[str, list[tuple[Step, object]]] = {
     "features": [
         (TEST, DONE),
         *(
-            (supports(number), remote.FeatureRet(int(number in set(Feature))))
+            (supports(number), remote.ConnectSupportsFeatureRet(int(number in SUPPORTED)))
             for number in (*range(1, 3), *range(8, 11), *range(14, 17), 99, -1)
         ),
     ],
@@ -138,5 +152,5 @@ async def test_both_answer_alike(daemon: harness.RunningDaemon, case: str) -> No
                 found = "closed"
             if expected is VERSION:
                 text = harness.libvirt_version_text() if daemon.is_real else "12.8.0"
-                expected = remote.VersionRet(version_number(text))
+                expected = remote.ConnectGetLibVersionRet(version_number(text))
             assert found == expected, f"step {number}: {procedure.name}"

@@ -1,10 +1,15 @@
-"""Restarts under load: 200 holders of locks and 200 writers of logs, 20 times in a row."""
+"""Restarts under load: 300 holders of locks and 200 writers of logs, 10 times in a row.
+
+AIOVIRT_RESTARTS=100 python -m pytest tests/restart/test_load.py    does it a hundred times.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,8 +23,8 @@ from tests.restart.conftest import Restarted
 from tests.restart.kernel import Disks
 from tests.restart.wire import open_log
 
-HOLDERS = WRITERS = 200
-RESTARTS = 20
+HOLDERS, WRITERS, BUSY = 300, 200, 4
+RESTARTS = int(os.environ.get("AIOVIRT_RESTARTS", "10"))
 
 
 async def _hold(socket: str, path: Path, number: int) -> Connection:
@@ -29,6 +34,19 @@ async def _hold(socket: str, path: Path, number: int) -> Connection:
     await connection.call(locks.REGISTER, locks.RegisterArgs(owner, 0))
     await connection.call(locks.ACQUIRE_RESOURCE, locks.ResourceArgs("", str(path), 0))
     return connection
+
+
+async def _keep_busy(socket: str, disk: Path, number: int, stop: threading.Event) -> int:
+    """Give back and take a lock again and again; the number of times."""
+    await asyncio.to_thread(disk.touch)
+    args = locks.ResourceArgs("", str(disk), 0)
+    times = 0
+    async with await _hold(socket, disk, number) as client:
+        while not stop.is_set():
+            await client.call(locks.RELEASE_RESOURCE, args, timeout=harness.PATIENCE)
+            await client.call(locks.ACQUIRE_RESOURCE, args, timeout=harness.PATIENCE)
+            times += 1
+    return times
 
 
 async def test_no_lock_is_lost(lockd: Restarted, tmp_path: Path) -> None:
@@ -41,6 +59,10 @@ async def test_no_lock_is_lost(lockd: Restarted, tmp_path: Path) -> None:
     assert kernel.locked() == names
 
     stop = threading.Event()
+    busy = [
+        asyncio.create_task(_keep_busy(daemon.socket, tmp_path / f"busy{number}", number, stop))
+        for number in range(10_000, 10_000 + BUSY)
+    ]
     missing: list[set[str]] = []
 
     def watch() -> None:
@@ -61,6 +83,8 @@ async def test_no_lock_is_lost(lockd: Restarted, tmp_path: Path) -> None:
     finally:
         stop.set()
         await watching
+        times = await asyncio.gather(*busy)
+    assert all(each > RESTARTS for each in times)
     assert not missing
     assert not any(holder.closed for holder in holders)
     for holder, disk in zip(holders, disks, strict=True):
@@ -78,57 +102,66 @@ async def _is_refused(rival: Connection, disk: Path) -> None:
     assert refusal.value.code == ErrorCode.RESOURCE_BUSY
 
 
-class Writer(threading.Thread):
-    """A guest that writes numbered lines into its pipe until it is told to stop."""
+@dataclass
+class Guest:
+    """A guest that writes numbered lines into its pipe. lines: how many it has written."""
 
-    def __init__(self, number: int, pipe: int, stop: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self.prefix = f"guest {number:03} says "
-        self.pipe = pipe
-        self.stop = stop
-        self.lines = 0
-        self.failure: Exception | None = None
+    number: int
+    path: str
+    pipe: int
+    lines: int = 0
 
-    def run(self) -> None:
-        try:
-            while not self.stop.is_set():
-                os.write(self.pipe, f"{self.prefix}{self.lines:08}\n".encode())
-                self.lines += 1
-                self.stop.wait(0.01)
-        except Exception as error:
-            self.failure = error
-        finally:
-            os.close(self.pipe)
+    def line(self, number: int) -> str:
+        return f"guest {self.number:03} says {number:08}"
+
+    def write(self) -> None:
+        os.write(self.pipe, f"{self.line(self.lines)}\n".encode())
+        self.lines += 1
+
+
+def _write(guests: Sequence[Guest], stop: threading.Event) -> None:
+    """Have each of the guests write, again and again, until they are told to stop; then close."""
+    try:
+        while not stop.wait(0.01):
+            for guest in guests:
+                guest.write()
+    finally:
+        for guest in guests:
+            os.close(guest.pipe)
 
 
 async def test_no_byte_of_a_log_is_lost_or_doubled(logd: Restarted, tmp_path: Path) -> None:
     daemon = logd.daemon
     stop = threading.Event()
     paths = [str(tmp_path / f"guest{number}.log") for number in range(WRITERS)]
-    pipes = [await open_log(daemon.socket, path) for path in paths]
-    writers = [Writer(number, pipe, stop) for number, pipe in enumerate(pipes)]
+    guests = [
+        Guest(number, path, await open_log(daemon.socket, path))
+        for number, path in enumerate(paths)
+    ]
     async with connect_unix(daemon.socket) as client:
-        for writer in writers:
-            writer.start()
-        for _ in range(RESTARTS):
-            restarting = asyncio.create_task(logd.restart())
-            while not restarting.done():
-                found = await client.call(
-                    logs.DOMAIN_GET_LOG_FILE_POSITION,
-                    logs.PositionArgs(paths[0], 0),
-                    timeout=harness.PATIENCE,
-                )
-                assert found.position.offset >= 0
-            await restarting
-        stop.set()
-        for writer in writers:
-            await asyncio.to_thread(writer.join)
+        writing = [
+            asyncio.create_task(asyncio.to_thread(_write, guests[part::4], stop))
+            for part in range(4)
+        ]
+        try:
+            for _ in range(RESTARTS):
+                restarting = asyncio.create_task(logd.restart())
+                while not restarting.done():
+                    found = await client.call(
+                        logs.DOMAIN_GET_LOG_FILE_POSITION,
+                        logs.PositionArgs(paths[0], 0),
+                        timeout=harness.PATIENCE,
+                    )
+                    assert found.position.offset >= 0
+                await restarting
+        finally:
+            stop.set()
+            await asyncio.gather(*writing)
         await logd.wait_for(lambda: logd.said.count("log closed") == WRITERS)
-    for writer, path in zip(writers, paths, strict=True):
-        assert writer.failure is None
-        assert writer.lines
-        wanted = [f"{writer.prefix}{number:08}" for number in range(writer.lines)]
-        assert await asyncio.to_thread(_lines, path) == wanted
+    for guest in guests:
+        assert guest.lines
+        wanted = [guest.line(number) for number in range(guest.lines)]
+        assert await asyncio.to_thread(_lines, guest.path) == wanted
 
 
 def _lines(path: str) -> list[str]:

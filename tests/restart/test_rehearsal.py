@@ -125,6 +125,23 @@ async def test_frames_that_come_during_a_rehearsal_are_served_by_the_old_program
         assert await _reply(link) == 78
 
 
+@pytest.mark.parametrize("name", harness.OURS)
+async def test_a_connection_that_is_ended_during_a_rehearsal_is_seen_closed_at_once(
+    gated: Start, name: str
+) -> None:
+    daemon = gated(name)
+    loop = asyncio.get_running_loop()
+    with _link() as rude, _link() as polite:
+        for link in (rude, polite):
+            await _half_a_call(link, daemon.daemon.admin_socket)
+        async with daemon.rehearsing():
+            await loop.sock_sendall(rude, bytes(1000))  # it makes the other half nonsense
+            async with asyncio.timeout(harness.PATIENCE / 3):  # a rehearsal may take longer
+                while await loop.sock_recv(rude, 1000):
+                    pass
+        assert polite.send(b"") == 0
+
+
 async def test_what_a_guest_writes_during_a_rehearsal_is_in_its_log_once(
     gated: Start, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiovirt.admin import client as admin_client
 from aiovirt.admin import protocol as admin
 from aiovirt.daemons.logd.client import LogAdmin
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.rpc.client import Connection, connect_unix
 from aiovirt.rpc.wire import typedparams
 from aiovirt.rpc.wire.framing import Framer
@@ -242,7 +242,7 @@ async def test_a_log_is_followed_through_restarts(logd: Restarted) -> None:
 async def test_what_a_client_of_virtd_has_opened_stays_open() -> None:
     with harness.running("virtd", SETTINGS) as daemon:
         async with connect_unix(daemon.socket) as connection:
-            await connection.call(remote.CONNECT_OPEN, remote.OpenArgs("test:///default", 1))
+            await connection.call(remote.CONNECT_OPEN, remote.ConnectOpenArgs("test:///default", 1))
             await Restarted(daemon).restart()
             opened = await connection.call(remote.CONNECT_GET_URI, None)
             assert opened.uri == "test:///default"

@@ -25,7 +25,8 @@ import pytest
 from aiovirt.admin import dispatch as admin_dispatch
 from aiovirt.admin import protocol as admin
 from aiovirt.daemons.discovery import kinds
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
+from aiovirt.daemons.virtd.constants.connect import Feature
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.client import ConnectionLost, connect_unix
@@ -389,7 +390,8 @@ async def _left(house: House, clients: int) -> list[Client]:
     gone: list[Client] = []
     house.server.on_client_gone.append(gone.append)
     asks = call(
-        remote.CONNECT_SUPPORTS_FEATURE, remote.FeatureArgs(remote.Feature.PROGRAM_KEEPALIVE)
+        remote.CONNECT_SUPPORTS_FEATURE,
+        remote.ConnectSupportsFeatureArgs(Feature.PROGRAM_KEEPALIVE),
     )
     for _ in range(clients):
         wire: Wire = await house.wire()
@@ -408,7 +410,7 @@ async def test_registering_for_events_in_any_order_is_harmless_and_brings_only_w
     order = [take_back, register, register, take_back, take_back, register]
     wires = [await house.wire() for _ in range(3)]
     for wire in wires:
-        await wire.send(call(remote.CONNECT_OPEN, remote.OpenArgs("test:///default", 0)))
+        await wire.send(call(remote.CONNECT_OPEN, remote.ConnectOpenArgs("test:///default", 0)))
         assert result(remote.CONNECT_OPEN, await wire.receive()) is None
     listener, other, leaver = wires
     for serial, procedure in enumerate(order):

@@ -6,7 +6,7 @@ import pytest
 
 from aiovirt.admin.client import connect
 from aiovirt.admin.compatibility import LIBVIRT_VERSION, version_number, version_text
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.rpc.client import connect_unix
 from tests import harness
 
@@ -20,10 +20,10 @@ async def test_it_is_what_the_settings_say(name: str) -> None:
             return
         async with connect_unix(daemon.socket) as connection:
             await connection.call(
-                remote.CONNECT_OPEN, remote.OpenArgs(name="test:///default", flags=0)
+                remote.CONNECT_OPEN, remote.ConnectOpenArgs(name="test:///default", flags=0)
             )
             answer = await connection.call(remote.CONNECT_GET_LIB_VERSION, None)
-            assert answer.version == 12_008_001
+            assert answer.lib_ver == 12_008_001
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from json import loads
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, CommandTable, Group, Option, OptionKind
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
-from aiovirt.rpc.wire.typedparams import to_dict
+from aiovirt.rpc.wire.typedparams import int_, string, to_dict
 from tests.unit.scripted_daemon import HangUp, Script, ScriptedDaemon, raising, scripted_daemon
 
 TABLE = command_table()
@@ -246,7 +248,10 @@ class _Screen(io.StringIO):
         return True
 
 
-async def test_a_name_from_a_daemon_cannot_steer_the_terminal() -> None:
+async def test_a_name_from_a_daemon_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     name = "a\x1b[2J\r\x9bb\x7f"
     refusal = raising(RpcError(ErrorCode.NO_SERVER, f"no server {name}\n"))
     async with scripted_daemon({protocol.SERVER_LIST_CLIENTS: refusal}) as daemon:
@@ -404,3 +409,47 @@ async def test_an_unsound_declaration_is_found(options: tuple[Option, ...], flaw
     session = AdminSession(table, Terminal("virtadm", out=io.StringIO(), err=err))
     assert not await session.run(parse(LineWords("self-test"), table))
     assert err.getvalue().startswith(f"error: command 'x' {flaw}")
+
+
+async def test_without_a_server_the_clients_of_all_are_listed_with_their_identities() -> None:
+    admin, main = protocol.ServerRef("admin"), protocol.ServerRef("main")
+    clients = {
+        "admin": [protocol.ClientRef(admin, 1, 86_400, 0), protocol.ClientRef(admin, 2, 0, 0)],
+        "main": [protocol.ClientRef(main, 3, 86_400, 2)],
+    }
+    infos = {
+        1: [int_("unix_user_id", 7), string("unix_user_name", "seven"), int_("unix_process_id", 1)],
+        3: [string("sock_addr", "[::1]:5"), string("sasl_user_name", "fred")],
+    }
+
+    def info(args: protocol.ClientArgs) -> protocol.ClientInfo:
+        if args.client.id not in infos:  # gone since the list was made
+            raise RpcError(ErrorCode.NO_CLIENT, "Client not found")
+        return protocol.ClientInfo(infos[args.client.id])
+
+    script: Script = {
+        protocol.SERVER_LIST_CLIENTS: lambda args: protocol.ClientList(
+            clients[args.server.name], 0
+        ),
+        protocol.CLIENT_GET_INFO: info,
+    }
+    said = await run("client-list", script)
+    comm = (await asyncio.to_thread(Path("/proc/1/comm").read_text)).strip()
+    assert [line.split()[:6] for line in said.out.splitlines()[2:4]] == [
+        ["admin", "1", "unix", "seven", comm, "1"],
+        ["main", "3", "tls", "fred", "-", "[::1]:5"],
+    ]
+    (listed,) = map(loads, (await run("client-list", script, json=True)).out.splitlines())
+    assert [(each["server"], each["id"], each["user"], each["address"]) for each in listed] == [
+        ("admin", 1, "seven", None),
+        ("main", 3, "fred", "[::1]:5"),
+    ]
+
+
+async def test_an_error_about_one_client_is_the_error_of_the_list() -> None:
+    script: Script = {
+        protocol.CLIENT_GET_INFO: raising(RpcError(ErrorCode.INTERNAL_ERROR, "it broke"))
+    }
+    said = await run("client-list", script)
+    assert not said.succeeded
+    assert said.err == "error: failed to list the clients of all servers\nerror: it broke\n"

@@ -75,7 +75,7 @@ def test_a_uri_that_leads_nowhere_is_refused_before_anything_is_served(
     assert error.startswith("error: unsupported configuration: Unsupported URI scheme 'nosuch'")
 
 
-@pytest.mark.parametrize(("command", "extra"), [("exporter", "exporter")])
+@pytest.mark.parametrize(("command", "extra"), [("exporter", "exporter"), ("top", "top")])
 def test_without_its_extra_a_command_says_in_a_line_how_to_get_it(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -91,3 +91,26 @@ def test_without_its_extra_a_command_says_in_a_line_how_to_get_it(
 def test_a_view_stands_alone_on_its_line(capfd: pytest.CaptureFixture[str]) -> None:
     error = error_of(capfd, "exporter; uri")
     assert error == "error: command 'exporter' has to be the only one on its line\n"
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.05", "-1", "x", "1e3", "10000", "nan"])
+def test_an_interval_is_a_number_of_seconds(capfd: pytest.CaptureFixture[str], text: str) -> None:
+    error = error_of(capfd, "top", "--interval", text)
+    if text:
+        assert error == (f"error: option --interval takes seconds from 0.1 to 9999, not '{text}'\n")
+
+
+async def test_top_needs_a_terminal(tmp_path: Path) -> None:
+    async with asyncio.timeout(30), virtadm(tmp_path, "top") as process:
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert err == b"error: 'top' needs a terminal; for programs there is: virtadm exporter\n"
+
+
+async def test_a_view_does_not_run_inside_the_shell(tmp_path: Path) -> None:
+    async with asyncio.timeout(30), virtadm(tmp_path, stdin=asyncio.subprocess.PIPE) as process:
+        _, err = await process.communicate(b"top\nexporter\nquit\n")
+    assert err.decode().splitlines() == [
+        "error: 'top' does not run inside the shell; run: virtadm top",
+        "error: 'exporter' does not run inside the shell; run: virtadm exporter",
+    ]

@@ -21,7 +21,7 @@ from aiovirt.admin.exporter.families import PREFIX, families
 from aiovirt.admin.exporter.listen import ListenAddress
 from aiovirt.admin.exporter.serving import Exporter
 from aiovirt.admin.extension.protocol.tls import CertificateInfo, RevocationInfo, TlsInfo
-from aiovirt.admin.watch.statistics import CallInFlight, Histogram, ProcedureCounts, Statistics
+from aiovirt.admin.watch.statistics import Histogram, ProcedureCounts, ServerCounts
 from aiovirt.admin.watch.watched import Watched
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import PATIENCE
@@ -234,12 +234,10 @@ async def test_an_ipv6_address_is_listened_on() -> None:
 
 
 HISTOGRAM = Histogram((0.001, 0.01, 1.0), (1, 4, 5), 6, 2.5)
-COUNTS = ProcedureCounts("main", "remote", "DOMAIN_GET_XML", 6, {"42": 2}, 600, 1200, HISTOGRAM)
-STATISTICS = Statistics(
-    (COUNTS,),
-    (CallInFlight("main", 17, "remote", "DOMAIN_GET_XML", 0.5, "worker"),),
-    {"main": HISTOGRAM},
+COUNTS = ProcedureCounts(
+    "main", "remote", "DOMAIN_GET_XML", 6, {"NO_DOMAIN": 2}, 600, 1200, HISTOGRAM
 )
+SERVER = ServerCounts(6, 2, 600, 1200, 3, 1, HISTOGRAM)
 
 
 async def read(daemon_uri: str) -> Reading:
@@ -255,9 +253,10 @@ async def test_counts_and_histograms_are_cumulative_and_name_no_client() -> None
     async with scripted_daemon() as daemon:
         reading = await read(daemon.uri)
     assert reading.state is not None
-    state = dataclasses.replace(reading.state, statistics=STATISTICS)
+    servers = tuple(dataclasses.replace(one, counts=SERVER) for one in reading.state.servers)
+    state = dataclasses.replace(reading.state, servers=servers, procedures=(COUNTS,))
     samples = {
-        (one.name.removeprefix(PREFIX), one.labels.get("le") or one.labels.get("place")): one
+        (one.name.removeprefix(PREFIX), one.labels.get("le")): one
         for family in families([reading, dataclasses.replace(reading, name="b", state=state)])
         for one in family.samples
         if one.labels.get("daemon") == "b"
@@ -272,8 +271,7 @@ async def test_counts_and_histograms_are_cumulative_and_name_no_client() -> None
     assert buckets == [1, 4, 5, 6]
     assert values["call_duration_seconds_sum", None] == 2.5
     assert values["queue_duration_seconds_count", None] == 6
-    assert values["calls_in_flight", "worker"] == 1
-    assert values["calls_in_flight", "queue"] == 0
+    assert values["calls_in_flight", None] == 3
     assert not any("client" in one.labels for one in samples.values())
 
 

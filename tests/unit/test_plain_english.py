@@ -22,7 +22,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = ("rpc", "admin", "daemons", "src/aiovirt/__init__.py")
 #: These are made from the texts of the sources, and judged with them.
-GENERATED: Final = ("docs/protocol.md", "docs/settings.md")
+GENERATED: Final = ("docs/protocol.md", "docs/protocol-remote.md", "docs/settings.md")
 DOCUMENTS: Final = tuple(
     path
     for path in (

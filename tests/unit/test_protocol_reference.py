@@ -12,17 +12,33 @@ import pytest
 import aiovirt
 from aiovirt.admin.protocol import FlagsArgs
 from aiovirt.daemons import reference as made
-from aiovirt.daemons.reference import programs, reference
+from aiovirt.daemons.reference import pages, programs
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.program import Program
 
-_DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
+_DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_protocol_reference_is_current() -> None:
-    assert _DOCUMENT.read_text(encoding="utf-8") == reference(), (
+def reference() -> str:
+    """All pages, one after the other."""
+    return "\n".join(pages().values())
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_protocol_reference_is_current(page: str) -> None:
+    assert (_DOCS / page).read_text(encoding="utf-8") == pages()[page], (
         "run `python -m aiovirt.daemons.reference write`"
     )
+
+
+def test_a_long_program_has_a_page_of_its_own() -> None:
+    assert "| DOMAIN_CREATE |" in pages()["protocol-remote.md"]
+    assert "[protocol-remote.md](protocol-remote.md)" in pages()["protocol.md"]
+
+
+def test_enumerations_beside_a_table_are_on_its_page() -> None:
+    text = pages()["protocol-remote.md"]
+    assert "**DomainXMLFlags**: 1 SECURE, 2 INACTIVE, 4 UPDATE_CPU, 8 MIGRATABLE." in text
 
 
 @pytest.mark.parametrize("program", programs(), ids=lambda program: program.name)

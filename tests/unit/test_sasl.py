@@ -15,9 +15,10 @@ from aiovirt.admin.cli.commands import command_table
 from aiovirt.admin.cli.parser import LineWords, parse
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.terminal import Terminal
-from aiovirt.daemons.virtd import remote_protocol as remote
+from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.daemons.virtd.client import authenticate, open_driver
 from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.protocol.limits import AUTH_SASL_DATA_MAX
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
 from aiovirt.rpc.security.sasl import (
@@ -347,14 +348,14 @@ async def test_who_is_not_known_gets_no_memory_for_large_frames(house: SaslHouse
     writer.close()
     async with await house.connect() as connection:  # the longest step of SASL is heard
         await connection.call(remote.AUTH_SASL_INIT, None)
-        longest = remote.SaslStartArgs("SCRAM-SHA-256", 0, [65] * remote.SASL_DATA_MAX)
+        longest = remote.AuthSaslStartArgs("SCRAM-SHA-256", 0, b"A" * AUTH_SASL_DATA_MAX)
         with pytest.raises(RpcError, match="authentication failed"):
             await connection.call(remote.AUTH_SASL_START, longest)
 
 
 async def test_steps_out_of_order(house: SaslHouse) -> None:
-    start = remote.SaslStartArgs("SCRAM-SHA-256", 1, [])
-    step = remote.SaslStepArgs(1, [])
+    start = remote.AuthSaslStartArgs("SCRAM-SHA-256", 1, b"")
+    step = remote.AuthSaslStepArgs(1, b"")
     async with await house.connect() as connection:
         for procedure, args in ((remote.AUTH_SASL_STEP, step), (remote.AUTH_SASL_START, start)):
             with pytest.raises(RpcError, match="authentication failed"):

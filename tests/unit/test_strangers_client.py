@@ -31,10 +31,12 @@ class Stranger:
     """Speaks one program as the document describes it."""
 
     def __init__(self, path: str, program: str) -> None:
-        text = (harness.ROOT / "docs" / "protocol.md").read_text()
+        main = (harness.ROOT / "docs" / "protocol.md").read_text()
+        own = harness.ROOT / "docs" / f"protocol-{program}.md"  # of a long program
+        text = main + ("\n#" + own.read_text() if own.exists() else "")
         self.types = dict(re.findall(r"(?m)^\*\*(\w+)\*\*: ((?:\w+ [^.]+?))\. ", text))
         self.types["Error"] = re.search(r"carries an `Error`: (.*)\.", text)[1]  # type: ignore[index]
-        part = re.split(rf"(?m)^## Program `{program}`: ", text)[1].split("\n## ")[0]
+        part = re.split(rf"(?m)^## Program `{program}`: ", text)[-1].split("\n## ")[0]
         number, version = re.match(r"0x(\w+) version (\d+)", part).groups()  # type: ignore[union-attr]
         self.program, self.version = int(number, 16), int(version)
         rows = re.findall(r"(?m)^\| (\d+) \| (\w+) \| (.*?) \| (.*?) \| .*\|$", part)

@@ -16,15 +16,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from aiovirt.daemons.virtd import remote_protocol as protocol
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
 from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
-from aiovirt.daemons.virtd.remote_protocol import (
-    AuthType,
-    Feature,
-    FeatureArgs,
-    OpenArgs,
-    OpenFlags,
-)
+from aiovirt.daemons.virtd.protocol import ConnectOpenArgs, ConnectSupportsFeatureArgs
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.daemons.virtd.state import RemoteState, restore, save
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
@@ -42,7 +37,7 @@ NEED_A_CONNECTION: list[tuple[Procedure[Any, Any], Any]] = [
     (protocol.CONNECT_GET_LIB_VERSION, None),
     (protocol.CONNECT_REGISTER_CLOSE_CALLBACK, None),
     (protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK, None),
-    (protocol.CONNECT_SUPPORTS_FEATURE, FeatureArgs(Feature.REMOTE_EVENT_CALLBACK)),
+    (protocol.CONNECT_SUPPORTS_FEATURE, ConnectSupportsFeatureArgs(Feature.REMOTE_EVENT_CALLBACK)),
 ]
 
 
@@ -95,7 +90,7 @@ def _refused(code: ErrorCode, domain: ErrorDomain = ErrorDomain.RPC) -> Iterator
 
 
 async def _open(connection: Connection, name: str | None, flags: int = 0) -> None:
-    await connection.call(protocol.CONNECT_OPEN, OpenArgs(name, flags))
+    await connection.call(protocol.CONNECT_OPEN, ConnectOpenArgs(name, flags))
 
 
 # What is opened ----------------------------------------------------------------------------------
@@ -125,11 +120,11 @@ async def test_a_driver_says_what_libvirts_own_says(
     await _open(connection, name)
     answers: list[tuple[Procedure[Any, Any], Any]] = [
         (protocol.CONNECT_GET_TYPE, protocol.TypeRet(kind)),
-        (protocol.CONNECT_GET_VERSION, protocol.VersionRet(version)),
-        (protocol.CONNECT_GET_LIB_VERSION, protocol.VersionRet(9_000_000)),
+        (protocol.CONNECT_GET_VERSION, protocol.ConnectGetVersionRet(version)),
+        (protocol.CONNECT_GET_LIB_VERSION, protocol.ConnectGetLibVersionRet(9_000_000)),
         (protocol.CONNECT_GET_HOSTNAME, protocol.HostnameRet(socket.gethostname())),
-        (protocol.CONNECT_GET_URI, protocol.UriRet(name)),
-        (protocol.CONNECT_IS_SECURE, protocol.SecureRet(1)),
+        (protocol.CONNECT_GET_URI, protocol.ConnectGetUriRet(name)),
+        (protocol.CONNECT_IS_SECURE, protocol.ConnectIsSecureRet(1)),
     ]
     for procedure, expected in answers:
         assert await connection.call(procedure, None) == expected
@@ -260,7 +255,9 @@ async def test_features(house: RemoteHouse) -> None:
         await _open(connection, "test:///default")
         found = [
             (
-                await connection.call(protocol.CONNECT_SUPPORTS_FEATURE, FeatureArgs(number))
+                await connection.call(
+                    protocol.CONNECT_SUPPORTS_FEATURE, ConnectSupportsFeatureArgs(number)
+                )
             ).supported
             for number in range(-1, 18)
         ]
@@ -273,7 +270,7 @@ async def test_who_asks_for_keepalive_is_sent_pings_and_may_ask_before_opening(
     connection, client = await house.seat(house.socket)
     async with connection:
         assert not client.keeps_alive
-        args = FeatureArgs(Feature.PROGRAM_KEEPALIVE)
+        args = ConnectSupportsFeatureArgs(Feature.PROGRAM_KEEPALIVE)
         assert (await connection.call(protocol.CONNECT_SUPPORTS_FEATURE, args)).supported
         assert client.keeps_alive
 
@@ -284,8 +281,8 @@ async def test_who_asks_for_keepalive_is_sent_pings_and_may_ask_before_opening(
 async def test_a_reader_is_one_by_its_flag_or_by_its_socket(house: RemoteHouse) -> None:
     for path, flags, reader in (
         (house.socket, 0, False),
-        (house.socket, OpenFlags.READONLY, True),
-        (house.socket, OpenFlags.READONLY | 0x80000000, True),
+        (house.socket, ConnectFlags.RO, True),
+        (house.socket, ConnectFlags.RO | 0x80000000, True),
         (house.socket, 2, False),
         (house.socket_ro, 0, True),
     ):
@@ -298,7 +295,7 @@ async def test_a_reader_is_one_by_its_flag_or_by_its_socket(house: RemoteHouse) 
 async def test_a_reader_stays_one(house: RemoteHouse) -> None:
     connection, client = await house.seat(house.socket)
     async with connection:
-        await _open(connection, "test:///default", OpenFlags.READONLY)
+        await _open(connection, "test:///default", ConnectFlags.RO)
         with _refused(ErrorCode.INTERNAL_ERROR):
             await _open(connection, "test:///default")
         await _open(connection, "test:///default")
@@ -311,9 +308,12 @@ async def test_who_must_say_a_name_first_is_told_so(house: RemoteHouse) -> None:
         listed = await connection.call(protocol.AUTH_LIST, None)
         assert listed.types == [AuthType.SASL]
         calls: list[tuple[Procedure[Any, Any], Any]] = [
-            (protocol.CONNECT_OPEN, OpenArgs("test:///default", 0)),
+            (protocol.CONNECT_OPEN, ConnectOpenArgs("test:///default", 0)),
             (protocol.CONNECT_CLOSE, None),
-            (protocol.CONNECT_SUPPORTS_FEATURE, FeatureArgs(Feature.PROGRAM_KEEPALIVE)),
+            (
+                protocol.CONNECT_SUPPORTS_FEATURE,
+                ConnectSupportsFeatureArgs(Feature.PROGRAM_KEEPALIVE),
+            ),
         ]
         for procedure, args in calls:
             with _refused(ErrorCode.RPC):
@@ -338,7 +338,7 @@ async def test_polkit_is_refused_and_the_connection_goes_on(house: RemoteHouse) 
 async def test_what_is_open_is_written_down_and_read_back(house: RemoteHouse) -> None:
     connection, client = await house.seat(house.socket)
     async with connection:
-        await _open(connection, "test:///default?%ff=1#x", OpenFlags.READONLY)
+        await _open(connection, "test:///default?%ff=1#x", ConnectFlags.RO)
         document = msgspec.json.encode(save(house.service))
         before = OPENED.pop(client)
         restore(house.service, msgspec.json.decode(document, type=RemoteState))

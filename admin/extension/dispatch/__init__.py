@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiovirt.admin.extension.dispatch.introspection import IntrospectionDispatch
 from aiovirt.admin.extension.dispatch.logs import LogsDispatch
 from aiovirt.admin.extension.dispatch.statistics import StatisticsDispatch
 from aiovirt.admin.extension.dispatch.tls import TlsDispatch
@@ -14,4 +15,5 @@ def handlers(daemon: Daemon) -> Handlers:
         TlsDispatch(daemon),
         LogsDispatch(daemon),
         StatisticsDispatch(daemon),
+        IntrospectionDispatch(daemon),
     )

@@ -1,0 +1,419 @@
+"""JSON in place of XDR, by a description: arguments and results that people and scripts write and read.
+
+    codec = JsonCodec(description)
+    data = codec.encode(description.args, {"name": "main", "flags": []})
+    value = codec.decode(description.result, data)
+
+| type | JSON |
+|---|---|
+| int, unsigned, hyper, unsigned hyper | a number with all its digits; a string of digits is accepted |
+| a number of an enumeration | the name of its member, or a number |
+| flags | a list of names, and of one number for the bits without a name; "A|B" is accepted |
+| double | a number, "NaN", "Infinity" or "-Infinity" |
+| bool | true or false |
+| string | a string |
+| opaque, fixed or not | a string of hexadecimal digits; blanks and "-" between them are accepted |
+| optional | the value, or null |
+| array | a list |
+| struct | an object; absent fields are null if optional, and no flags if called `flags` |
+| union | an object of one member: the name of the arm, or its number, and the value |
+| no arguments, no result | null; an empty object is accepted |
+
+A description comes from a daemon: it is interpreted, never compiled, and work and depth are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiovirt.admin.extension.protocol.introspection import (
+    EnumerationInfo,
+    ProcedureDescription,
+    TypeInfo,
+    TypeKind,
+)
+from aiovirt.rpc.wire.xdr import XdrError
+
+#: Levels of types within types.
+_DEPTH_MAX: Final = 64
+#: Values in one argument or result.
+_VALUES_MAX: Final = 10_000_000
+#: Values in one template.
+_TEMPLATE_MAX: Final = 2_000
+_FORMATS: Final = {
+    TypeKind.INT: struct.Struct(">i"),
+    TypeKind.UINT: struct.Struct(">I"),
+    TypeKind.HYPER: struct.Struct(">q"),
+    TypeKind.UHYPER: struct.Struct(">Q"),
+}
+_RANGES: Final = {
+    TypeKind.INT: (-(1 << 31), (1 << 31) - 1),
+    TypeKind.UINT: (0, (1 << 32) - 1),
+    TypeKind.HYPER: (-(1 << 63), (1 << 63) - 1),
+    TypeKind.UHYPER: (0, (1 << 64) - 1),
+}
+_DOUBLE: Final = struct.Struct(">d")
+_COUNT: Final = struct.Struct(">I")
+_WORDS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_DIGITS: Final = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+
+
+class JsonError(ValueError):
+    """A JSON value that does not fit its type; the text names its place."""
+
+
+class JsonCodec:
+    """Encodes and decodes the types of one description, which are given by their positions."""
+
+    def __init__(self, description: ProcedureDescription) -> None:
+        """Take a description. Raises XdrError if it contradicts itself."""
+        self._types = description.types
+        self._enumerations = description.enumerations
+        for one in self._types:
+            positions = [one.item, *(field.type for field in one.fields)]
+            positions += [arm.type for arm in one.arms]
+            if max(positions) >= len(self._types) or one.enumeration > len(self._enumerations):
+                raise XdrError("the description of a type refers to another one that is missing")
+
+    def encode(self, position: int, value: Any) -> bytes:
+        """Return the XDR encoding of a JSON value. Raises JsonError."""
+        writer = _Writer(self._types, self._enumerations)
+        writer.write(position, value, "", 0)
+        return b"".join(writer.parts)
+
+    def decode(self, position: int, data: bytes) -> Any:
+        """Return the JSON value of an encoding; bytes after it are ignored. Raises XdrError."""
+        return _Reader(self._types, self._enumerations, data).read(position, 0)
+
+    def template(self, position: int) -> Any:
+        """Return a JSON value of the type, with every field and an example of each kind of value."""
+        return _Template(self._types, self._enumerations).make(position, 0)
+
+
+class _Walk:
+    def __init__(self, types: list[TypeInfo], enumerations: list[EnumerationInfo]) -> None:
+        self._types = types
+        self._enumerations = enumerations
+        self._left = _VALUES_MAX
+
+    def _enter(self, position: int, depth: int) -> tuple[TypeInfo, TypeKind]:
+        self._left -= 1
+        if depth > _DEPTH_MAX or self._left < 0 or position >= len(self._types):
+            raise XdrError("the value is nested too deeply or has too many parts")
+        one = self._types[position]
+        try:
+            return one, TypeKind(one.kind)
+        except ValueError:
+            raise XdrError(f"kind {one.kind} of a type is unknown here") from None
+
+    def _enumeration(self, one: TypeInfo) -> EnumerationInfo | None:
+        return self._enumerations[one.enumeration - 1] if one.enumeration else None
+
+
+class _Writer(_Walk):
+    """Encodes a value into `parts`."""
+
+    def __init__(self, types: list[TypeInfo], enumerations: list[EnumerationInfo]) -> None:
+        super().__init__(types, enumerations)
+        self.parts: list[bytes] = []
+
+    def write(self, position: int, value: Any, path: str, depth: int) -> None:
+        one, kind = self._enter(position, depth)
+        append = self.parts.append
+        match kind:
+            case TypeKind.VOID:
+                if value not in (None, {}):
+                    raise _misfit(path, "null", value)
+            case TypeKind.INT | TypeKind.UINT | TypeKind.HYPER | TypeKind.UHYPER:
+                append(_FORMATS[kind].pack(self._number(one, kind, value, path)))
+            case TypeKind.DOUBLE:
+                append(_DOUBLE.pack(_double(value, path)))
+            case TypeKind.BOOL:
+                if not isinstance(value, bool):
+                    raise _misfit(path, "true or false", value)
+                append(_COUNT.pack(value))
+            case TypeKind.STRING:
+                self._counted(_text(value, path), one.bound, path)
+            case TypeKind.VAROPAQUE:
+                self._counted(_octets(value, path), one.bound, path)
+            case TypeKind.OPAQUE:
+                data = _octets(value, path)
+                if len(data) != one.bound:
+                    raise JsonError(f"{_at(path)}{one.bound} bytes are needed, not {len(data)}")
+                append(data + bytes(-len(data) % 4))
+            case TypeKind.OPTIONAL:
+                append(_COUNT.pack(value is not None))
+                if value is not None:
+                    self.write(one.item, value, path, depth + 1)
+            case TypeKind.ARRAY:
+                self._array(one, value, path, depth)
+            case TypeKind.UNION:
+                self._union(one, value, path, depth)
+            case TypeKind.STRUCT:
+                self._struct(one, value, path, depth)
+
+    def _counted(self, data: bytes, bound: int, path: str) -> None:
+        if len(data) > bound:
+            raise JsonError(f"{_at(path)}at most {bound} bytes are allowed, not {len(data)}")
+        self.parts.append(_COUNT.pack(len(data)) + data + bytes(-len(data) % 4))
+
+    def _number(self, one: TypeInfo, kind: TypeKind, value: Any, path: str) -> int:
+        enumeration = self._enumeration(one)
+        if enumeration is not None:
+            value = _value_of(enumeration, value, path)
+        low, high = _RANGES[kind]
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _misfit(path, "a whole number", value)
+        if not low <= value <= high:
+            raise JsonError(f"{_at(path)}{value} is outside {low} to {high}")
+        return value
+
+    def _array(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
+        if not isinstance(value, list):
+            raise _misfit(path, "a list", value)
+        if len(value) > one.bound:
+            raise JsonError(f"{_at(path)}at most {one.bound} items are allowed, not {len(value)}")
+        self.parts.append(_COUNT.pack(len(value)))
+        for at, item in enumerate(value):
+            self.write(one.item, item, f"{path}[{at}]", depth + 1)
+
+    def _union(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
+        names = [arm.name or str(arm.value) for arm in one.arms]
+        if not isinstance(value, dict) or len(value) != 1:
+            raise _misfit(path, f"an object of one member, of {', '.join(names)}", value)
+        ((chosen, content),) = value.items()
+        for arm in one.arms:
+            if chosen.lower() in (arm.name.lower(), str(arm.value)) and chosen:
+                self.parts.append(_COUNT.pack(arm.value))
+                self.write(arm.type, content, f"{path}.{chosen}" if path else chosen, depth + 1)
+                return
+        raise JsonError(f"{_at(path)}'{chosen}' is none of {', '.join(names)}")
+
+    def _struct(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
+        if value is None and not one.fields:
+            value = {}
+        if not isinstance(value, dict):
+            raise _misfit(path, f"an object ({one.name})", value)
+        names = [field.name for field in one.fields]
+        for name in value:
+            if name not in names:
+                fields = ", ".join(names) or "none"
+                raise JsonError(f"{_at(path)}{one.name} has no field '{name}'; it has {fields}")
+        for field in one.fields:
+            there = f"{path}.{field.name}" if path else field.name
+            if field.name in value:
+                content = value[field.name]
+            elif self._types[field.type].kind == TypeKind.OPTIONAL:
+                content = None
+            elif field.name == "flags" and self._types[field.type].kind in _FORMATS:
+                content = 0
+            else:
+                raise JsonError(f"{there}: this field of {one.name} is missing")
+            self.write(field.type, content, there, depth + 1)
+
+
+class _Reader(_Walk):
+    """Decodes values from bytes."""
+
+    def __init__(
+        self, types: list[TypeInfo], enumerations: list[EnumerationInfo], data: bytes
+    ) -> None:
+        super().__init__(types, enumerations)
+        self._data = data
+        self._at = 0
+
+    def read(self, position: int, depth: int) -> Any:
+        one, kind = self._enter(position, depth)
+        match kind:
+            case TypeKind.VOID:
+                return None
+            case TypeKind.INT | TypeKind.UINT | TypeKind.HYPER | TypeKind.UHYPER:
+                (number,) = self._unpacked(_FORMATS[kind])
+                enumeration = self._enumeration(one)
+                return number if enumeration is None else _named(enumeration, number)
+            case TypeKind.DOUBLE:
+                (double,) = self._unpacked(_DOUBLE)
+                return double if abs(double) < float("inf") else _word(double)
+            case TypeKind.BOOL:
+                return self._unpacked(_COUNT)[0] != 0
+            case TypeKind.STRING:
+                data = self._octets(self._count(one.bound))
+                return data.decode("utf-8", "surrogateescape")
+            case TypeKind.VAROPAQUE:
+                return self._octets(self._count(one.bound)).hex()
+            case TypeKind.OPAQUE:
+                return self._octets(one.bound).hex()
+            case TypeKind.OPTIONAL:
+                (present,) = self._unpacked(_COUNT)
+                return self.read(one.item, depth + 1) if present else None
+            case TypeKind.ARRAY:
+                return self._array(one, depth)
+            case TypeKind.UNION:
+                return self._union(one, depth)
+            case TypeKind.STRUCT:
+                return {field.name: self.read(field.type, depth + 1) for field in one.fields}
+
+    def _unpacked(self, form: struct.Struct) -> tuple[Any, ...]:
+        return form.unpack(self._taken(form.size))
+
+    def _taken(self, size: int) -> bytes:
+        if size > len(self._data) - self._at:
+            raise XdrError("the data ends inside a value")
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def _octets(self, size: int) -> bytes:
+        return self._taken(size + -size % 4)[:size]
+
+    def _count(self, bound: int) -> int:
+        (count,) = self._unpacked(_COUNT)
+        if count > bound:
+            raise XdrError(f"{count} exceeds the maximum of {bound}")
+        return int(count)
+
+    def _array(self, one: TypeInfo, depth: int) -> list[Any]:
+        count = self._count(one.bound)
+        if count > (len(self._data) - self._at) // 4:  # no item takes less than four bytes
+            raise XdrError("the data ends inside an array")
+        return [self.read(one.item, depth + 1) for _ in range(count)]
+
+    def _union(self, one: TypeInfo, depth: int) -> dict[str, Any]:
+        (chosen,) = self._unpacked(_COUNT)
+        for arm in one.arms:
+            if arm.value == chosen:
+                return {arm.name or str(chosen): self.read(arm.type, depth + 1)}
+        raise XdrError(f"the union has no arm {chosen}")
+
+
+class _Template(_Walk):
+    """Makes examples."""
+
+    def __init__(self, types: list[TypeInfo], enumerations: list[EnumerationInfo]) -> None:
+        super().__init__(types, enumerations)
+        self._left = _TEMPLATE_MAX
+
+    def make(self, position: int, depth: int) -> Any:
+        one, kind = self._enter(position, depth)
+        enumeration = self._enumeration(one)
+        if enumeration is not None:
+            return [] if enumeration.is_flags else _first(enumeration)
+        simple: Callable[[], Any] | None = {
+            TypeKind.VOID: lambda: None,
+            TypeKind.DOUBLE: lambda: 0.0,
+            TypeKind.BOOL: lambda: False,
+            TypeKind.STRING: lambda: "",
+            TypeKind.VAROPAQUE: lambda: "",
+            TypeKind.OPAQUE: lambda: "00" * one.bound,
+        }.get(kind)
+        if simple is not None:
+            return simple()
+        match kind:
+            case TypeKind.OPTIONAL:
+                return self.make(one.item, depth + 1)
+            case TypeKind.ARRAY:
+                return [self.make(one.item, depth + 1)] if one.bound else []
+            case TypeKind.UNION:
+                arm = one.arms[0]
+                return {arm.name or str(arm.value): self.make(arm.type, depth + 1)}
+            case TypeKind.STRUCT:
+                return {field.name: self.make(field.type, depth + 1) for field in one.fields}
+        return 0
+
+
+def _first(enumeration: EnumerationInfo) -> Any:
+    return enumeration.members[0].name if enumeration.members else 0
+
+
+def _value_of(enumeration: EnumerationInfo, value: Any, path: str) -> Any:
+    """Turn names of members into a number; whatever is not a name stays."""
+    if enumeration.is_flags and isinstance(value, list):
+        bits = 0
+        for item in value:
+            number = _member(enumeration, item, path)
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise _misfit(path, "names of flags", item)
+            bits |= number
+        return bits
+    if enumeration.is_flags and isinstance(value, str) and not _DIGITS.fullmatch(value):
+        names = [word.strip() for word in value.split("|") if word.strip()]
+        return _value_of(enumeration, names, path)
+    return _member(enumeration, value, path)
+
+
+def _member(enumeration: EnumerationInfo, value: Any, path: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    for member in enumeration.members:
+        if member.name.lower() == value.lower():
+            return member.value
+    if _DIGITS.fullmatch(value):
+        return int(value)
+    names = ", ".join(member.name for member in enumeration.members)
+    raise JsonError(f"{_at(path)}{enumeration.name} has no '{value}'; it has {names}")
+
+
+def _named(enumeration: EnumerationInfo, number: int) -> Any:
+    """Turn a number into the names of members."""
+    if not enumeration.is_flags:
+        names = (member.name for member in enumeration.members if member.value == number)
+        return next(names, number)
+    if number < 0:
+        return [number]
+    found: list[Any] = []
+    for member in enumeration.members:
+        bit = member.value
+        if bit > 0 and number & bit == bit and not bit & (bit - 1):
+            found.append(member.name)
+            number &= ~bit
+    return [*found, number] if number else found
+
+
+def _double(value: Any, path: str) -> float:
+    if isinstance(value, str) and value in _WORDS:
+        return _WORDS[value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _misfit(path, "a number", value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise JsonError(f"{_at(path)}the number is too large for a double") from None
+
+
+def _word(value: float) -> str:
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def _text(value: Any, path: str) -> bytes:
+    if not isinstance(value, str):
+        raise _misfit(path, "a string", value)
+    if "\0" in value:
+        raise JsonError(f"{_at(path)}a string cannot contain a NUL")
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise JsonError(f"{_at(path)}the string is not text that UTF-8 can encode") from None
+
+
+def _octets(value: Any, path: str) -> bytes:
+    if not isinstance(value, str):
+        raise _misfit(path, "a string of hexadecimal digits", value)
+    try:
+        return bytes.fromhex(value.replace("-", ""))
+    except ValueError:
+        raise _misfit(path, "a string of hexadecimal digits", value) from None
+
+
+def _misfit(path: str, wanted: str, value: Any) -> JsonError:
+    shown = repr(value)
+    if len(shown) > 60:
+        shown = f"{shown[:57]}..."
+    return JsonError(f"{_at(path)}expected {wanted}, not {shown}")
+
+
+def _at(path: str) -> str:
+    return f"{path}: " if path else ""
