@@ -149,7 +149,7 @@ def matches(document: Document, wanted: etree._Element) -> list[etree._Element]:
     """
     address, alias = wanted.find("address"), value(wanted, "alias/@name")
     found = []
-    for device in document.root.findall(f"devices/{wanted.tag}"):
+    for device in document.root.findall(f"devices/{wanted.tag!s}"):
         parts = ((value(wanted, path), value(device, path)) for path in IDENTITY[str(wanted.tag)])
         if any(mine is not None and mine != theirs for mine, theirs in parts):
             continue
@@ -200,9 +200,7 @@ def by_alias(document: Document, alias: str) -> etree._Element:
     Raises:
         RpcError: DEVICE_MISSING if there is none.
     """
-    for device in (
-        document.root.find("devices") if document.root.find("devices") is not None else ()
-    ):
+    for device in document.root.findall("devices/*"):
         if value(device, "alias/@name") == alias:
             return device
     detail = f"no device found with alias {refusals.shown(alias)}"
@@ -210,7 +208,7 @@ def by_alias(document: Document, alias: str) -> etree._Element:
 
 
 def disk(document: Document, path: str) -> etree._Element | None:
-    """The disk with this target, or else with this source; an empty path is no disk.
+    """The disk with this target, or else with this source; None for an empty path.
 
     Args:
         document: the guest.

@@ -1,4 +1,4 @@
-"""What calls ask of a guest's document, and set in it: numbers, names, metadata.
+"""Values that calls ask of a guest's document and set in it: numbers, names, metadata.
 
 Sizes of memory are in KiB, as in the documents.
 

@@ -89,13 +89,13 @@ class Shaper:
             return
         if value is None:
             if attribute.default is None:
-                raise refusals.missing_attribute(scope.out.tag, name)
+                raise refusals.missing_attribute(scope.tag, name)
             scope.out.set(name, attribute.default)
             return
         try:
             read = attribute.read(value)
         except values.Unfit as error:
-            raise refusals.bad_attribute(scope.out.tag, name, value, str(error)) from None
+            raise refusals.bad_attribute(scope.tag, name, value, str(error)) from None
         if read is not None:
             scope.out.set(name, read)
 
@@ -161,7 +161,7 @@ def _copied(raw: etree._Element) -> etree._Element:
 
 
 def _sort(line: Rule, out: etree._Element) -> None:
-    """Sort the elements of one line by an attribute; equal ones keep their order, the last one counts."""
+    """Sort the elements of one line by an attribute; equal ones keep their order."""
     elements = out.findall(line.tag)
     if len(elements) < 2:
         return

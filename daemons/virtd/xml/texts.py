@@ -28,7 +28,7 @@ def _size(scale: int, unit: str, default: str, *, zero: bool = True) -> Callable
         try:
             size = values.size_in_bytes(value, scope.raw.get("unit"), default)
         except values.Unfit as error:
-            raise refusals.bad_text(scope.out.tag, value, str(error)) from None
+            raise refusals.bad_text(scope.tag, value, str(error)) from None
         if size or zero:
             scope.out.set("unit", unit)
             scope.out.text = str(-(-size // scale))
@@ -47,7 +47,7 @@ def _typed(name: str) -> Callable[[Scope], None]:
         try:
             scope.out.text = read_value(value)
         except values.Unfit as error:
-            raise refusals.bad_text(scope.out.tag, value, str(error)) from None
+            raise refusals.bad_text(scope.tag, value, str(error)) from None
 
     return read
 
@@ -60,7 +60,7 @@ def _mebibytes(scope: Scope) -> None:
     try:
         size = values.size_in_bytes(value, scope.raw.get("unit"), "M")
     except values.Unfit as error:
-        raise refusals.bad_text(scope.out.tag, value, str(error)) from None
+        raise refusals.bad_text(scope.tag, value, str(error)) from None
     if size:
         scope.out.set("unit", "M")
         scope.out.text = str(size >> 20)
@@ -77,7 +77,7 @@ def _octal(scope: Scope) -> None:
     try:
         scope.out.text = f"0{int(values.permissions(value), 8):o}" if value else None
     except values.Unfit as error:
-        raise refusals.bad_text(scope.out.tag, value, str(error)) from None
+        raise refusals.bad_text(scope.tag, value, str(error)) from None
 
 
 def _owner(scope: Scope) -> None:
@@ -86,7 +86,7 @@ def _owner(scope: Scope) -> None:
     try:
         found = values.TYPES["long"](value)
     except values.Unfit as error:
-        raise refusals.bad_text(scope.out.tag, value, str(error)) from None
+        raise refusals.bad_text(scope.tag, value, str(error)) from None
     scope.out.text = None if found == "-1" else found
 
 

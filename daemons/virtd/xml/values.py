@@ -253,13 +253,12 @@ def load_parameter(value: str) -> str:
     return value.upper()
 
 
-_NET_MODELS: Final = {
-    name.lower(): name
-    for name in (
-        "netfront rtl8139 virtio e1000 e1000e virtio-transitional virtio-non-transitional usb-net spapr-vlan"
-        " lan9118 scm91c111 vlance vmxnet vmxnet2 vmxnet3 Am79C970A Am79C973 82540EM 82545EM 82543GC"
-    ).split(" ")
-}
+_MODELS: Final = (
+    "netfront rtl8139 virtio e1000 e1000e virtio-transitional virtio-non-transitional usb-net"
+    " spapr-vlan lan9118 scm91c111 vlance vmxnet vmxnet2 vmxnet3 Am79C970A Am79C973 82540EM 82545EM"
+    " 82543GC"
+)
+_NET_MODELS: Final = {name.lower(): name for name in _MODELS.split()}
 
 
 def net_model(value: str) -> str:

@@ -30,13 +30,11 @@ def write(element: etree._Element) -> str:
 
 
 def _write(element: etree._Element, indent: str, lines: list[str]) -> None:
-    tag = element.tag
+    tag = str(element.tag)
     if tag == _METADATA:
         lines.append(_foreign(element, indent))
         return
     head = f"{indent}<{tag}"
-    for prefix, address in element.nsmap.items() if element.getparent() is None else ():
-        head += f" xmlns:{prefix}='{address}'"
     for name, value in element.items():
         head += f" {name}='{_escape(value)}'"
     body = element.text

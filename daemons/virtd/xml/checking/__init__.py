@@ -1,4 +1,4 @@
-"""What libvirt refuses in a definition that is in shape, as tables.
+"""The rules by which libvirt refuses a definition that is in shape, as tables.
 
 Two kinds of rules: a condition under which a document is refused, and a key that no two elements may
 share. A rule is looked at only if the document has the element that it is about.

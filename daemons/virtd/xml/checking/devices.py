@@ -1,4 +1,4 @@
-"""What is refused of the devices of a guest.
+"""The rules about the devices of a guest.
 
 Source: libvirt's src/conf (domain_validate.c, domain_postparse.c, domain_conf.c).
 """

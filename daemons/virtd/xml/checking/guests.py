@@ -1,4 +1,4 @@
-"""What is refused of a guest, apart from its devices.
+"""The rules about a guest, apart from its devices.
 
 Source: libvirt's src/conf (domain_validate.c, domain_postparse.c, domain_conf.c, numa_conf.c).
 """

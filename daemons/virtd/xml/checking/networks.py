@@ -1,4 +1,4 @@
-"""What is refused of a network.
+"""The rules about a network.
 
 Source: libvirt's src/conf/network_conf.c (virNetworkDefParseXML, virNetworkForwardDefParseXML).
 """
@@ -49,7 +49,8 @@ _CONDITIONS: Final = (
         "bridge",
         "xml",
         "forward[@mode='bridge'][interface or pf] and bridge/@name",
-        "A network with forward mode='bridge' can specify a bridge name or a forward dev, but not both (network '{}')",
+        "A network with forward mode='bridge' can specify a bridge name or a forward dev, "
+        "but not both (network '{}')",
         "string(name)",
     ),
     ("name", "xml", "contains(name, '/')", "invalid char in name: /"),

@@ -1,4 +1,4 @@
-"""What a driver adds to a definition: the parts that follow from others, and its defaults.
+"""Additions of a driver to a definition: the parts that follow from others, and its defaults.
 
 A driver is a `Flavour`: a table of defaults. The steps are the same for all drivers and read it.
 """

@@ -41,7 +41,7 @@ def complete(root: etree._Element, devices: etree._Element) -> None:
 
 
 def _set_port(device: etree._Element, port: str) -> None:
-    rules = domain_rules()[f"%{device.tag}"].children[0]
+    rules = domain_rules()[f"%{device.tag!s}"].children[0]
     target = device.find("target")
     if target is not None:
         assign(target, rules.below("target"), "port", port)

@@ -216,7 +216,7 @@ def _input_bus(
 
 
 def lifecycle(root: etree._Element) -> None:
-    """What becomes of a guest that powers off, reboots or crashes."""
+    """Say what becomes of a guest that powers off, reboots or crashes."""
     rules = domain_rules()["domain"]
     for name, action in (
         ("on_poweroff", "destroy"),

@@ -1,1 +1,1 @@
-"""What each kind of document may hold, as tables in the language of `rules`."""
+"""The contents of each kind of document, as tables in the language of `rules`."""

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+_MODELS: Final = (
+    "isa-serial|usb-serial|pci-serial|spapr-vty|pl011|sclpconsole|sclplmconsole|16550a|isa-debugcon"
+)
+_SERIAL: Final = (
+    "isa-serial|usb-serial|pci-serial|spapr-vio-serial|system-serial|sclp-serial|isa-debug"
+)
 _TYPES: Final = "null|vc|pty|dev|file|pipe|stdio|udp|tcp|unix|spicevmc|spiceport|nmdm"
 
 CHARACTERS: Final = f"""
@@ -36,11 +42,8 @@ CHARACTERS: Final = f"""
 %serial
   serial*!! %chardevice
     %charsource
-    target!+ \
-            type:(none)|isa-serial|usb-serial|pci-serial|spapr-vio-serial|system-serial|sclp-serial|isa-debug \
-            port:uint
-      model \
-              name:(none)|isa-serial|usb-serial|pci-serial|spapr-vty|pl011|sclpconsole|sclplmconsole|16550a|isa-debugcon
+    target!+ type:(none)|{_SERIAL} port:uint
+      model name:(none)|{_MODELS}
     %info
 %parallel
   parallel*!! %chardevice

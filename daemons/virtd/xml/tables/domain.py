@@ -72,12 +72,12 @@ TUNING: Final = """
     fibrechannel appid
 """
 
-_CAPABILITIES = (
+_CAPABILITIES: Final = (
     "audit_control audit_write block_suspend chown dac_override dac_read_search fowner fsetid ipc_lock"
     " ipc_owner kill lease linux_immutable mac_admin mac_override mknod net_admin net_bind_service"
     " net_broadcast net_raw setgid setfcap setpcap setuid sys_admin sys_boot sys_chroot sys_module"
     " sys_nice sys_pacct sys_ptrace sys_rawio sys_resource sys_time sys_tty_config syslog wake_alarm"
-).split(" ")
+)
 
 FEATURES: Final = f"""
 %features
@@ -113,7 +113,7 @@ FEATURES: Final = f"""
       dirty-ring state:switch! size:count[state=on]
     pvspinlock state:switch=on
     capabilities policy:default|allow|deny=default {{capabilities}}
-{"".join(f"      {name} state:switch=on" + chr(10) for name in _CAPABILITIES)}\
+{"".join(f"      {name} state:switch=on" + chr(10) for name in _CAPABILITIES.split())}\
     pmu state:switch=on
     vmport state:switch=on
     gic! version:2|3|4|host

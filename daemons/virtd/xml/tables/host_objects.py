@@ -50,14 +50,14 @@ interface type:ethernet|bridge|bond|vlan! name!
 _PROTOCOLS: Final = (
     "mac vlan stp arp rarp ip ipv6 tcp udp udplite esp ah sctp icmp igmp all tcp-ipv6 udp-ipv6"
     " udplite-ipv6 esp-ipv6 ah-ipv6 sctp-ipv6 icmpv6 all-ipv6"
-).split(" ")
+)
 
 NWFILTER: Final = f"""
 filter name! chain=root priority:int
   uuid+ #text {{uuid}}
   rule* action:drop|accept|reject|return|continue! direction:in|out|inout! priority:int=500 \
           statematch:false|(true)|(0)
-{"".join(f"    {name}*! {{attributes}}" + chr(10) for name in _PROTOCOLS)}\
+{"".join(f"    {name}*! {{attributes}}" + chr(10) for name in _PROTOCOLS.split())}\
   filterref*& filter!
     parameter*^name name! value!
 """
