@@ -1,22 +1,32 @@
 """Documents on their way into a host and out of it, as its driver has them.
 
-Everything about what is in a document is in `xml`; here is when which document counts.
+A stored document has its secrets. Documents that are looked at again and again are kept read: `cached`
+gives one that is shared, and not to be changed.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lxml import etree
-
 from aiovirt.daemons.virtd.constants.domain_flags import DomainXMLFlags
-from aiovirt.daemons.virtd.xml import documents, writing
+from aiovirt.daemons.virtd.xml import live
+from aiovirt.daemons.virtd.xml.documents import Document, read
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import DomainRecord
     from aiovirt.daemons.virtd.host.flavour import Flavour
 
 _INACTIVE: Final = int(DomainXMLFlags.INACTIVE)
+_SECURE: Final = int(DomainXMLFlags.SECURE)
+#: Documents that are kept read.
+_KEPT: Final = 512
+
+
+@lru_cache(maxsize=_KEPT)
+def cached(kind: str, text: str) -> Document:
+    """Return a stored document, shared with others: whoever changes it makes a copy first."""
+    return read(kind, text, live=True)
 
 
 class Definition(NamedTuple):
@@ -34,11 +44,13 @@ class Documents:
         self._driver = flavour.name
 
     def define(self, kind: str, text: str) -> Definition:
-        """Read a document and complete it. Raises RpcError, see `xml.documents.read`."""
-        document = documents.read(kind, text)
+        """Read a client's document and complete it. Raises RpcError, see `xml.documents.read`."""
+        document = read(kind, text)
         document.complete(self._driver)
         root = document.root
-        return Definition(document.text(), root.findtext("name") or "", root.findtext("uuid") or "")
+        return Definition(
+            document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
+        )
 
     def live(self, config: str, number: int) -> str:
         """Make the document of a guest that starts.
@@ -47,9 +59,8 @@ class Documents:
             config: the definition, complete.
             number: the id of the guest.
         """
-        root = etree.fromstring(config)
-        root.set("id", str(number))
-        return writing.write(root)
+        document = cached("domain", config)
+        return live.start(document, number, aliases=self._driver == "qemu").text(secure=True)
 
     def shown(self, record: DomainRecord, flags: int) -> str:
         """Return the document of a domain as a client wants it.
@@ -58,14 +69,12 @@ class Documents:
             record: of the domain.
             flags: DomainXMLFlags.
         """
-        if flags & _INACTIVE:
-            return record.config if record.config is not None else self.inactive(record)
-        return record.text
+        inactive = bool(flags & _INACTIVE)
+        text = record.config if inactive and record.config is not None else record.text
+        return cached("domain", text).text(
+            secure=bool(flags & _SECURE), inactive=inactive and record.config is None
+        )
 
     def inactive(self, record: DomainRecord) -> str:
         """Return the document in force as a definition would have it."""
-        if record.live is None:
-            return record.config or ""
-        root = etree.fromstring(record.live)
-        root.attrib.pop("id", None)
-        return writing.write(root)
+        return cached("domain", record.text).text(secure=True, inactive=True)

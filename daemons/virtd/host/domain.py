@@ -7,33 +7,46 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from lxml import etree
 
 from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
+from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
+from aiovirt.daemons.virtd.xml import guests
 
 if TYPE_CHECKING:
+    from lxml import etree
+
     from aiovirt.daemons.virtd.host.host import Host
+    from aiovirt.daemons.virtd.xml.documents import Document
 
 
 class Facts:
     """What calls ask of a document most often, read once.
 
-    memory, maximum: in KiB; vcpus, vcpus_maximum: how many; os_type: "hvm" for one.
+    text: the document; memory, maximum: in KiB; vcpus, vcpus_maximum: how many; os_type: "hvm" for one.
     """
 
-    __slots__ = ("maximum", "memory", "os_type", "root", "vcpus", "vcpus_maximum")
+    __slots__ = ("maximum", "memory", "os_type", "text", "vcpus", "vcpus_maximum")
 
     def __init__(self, text: str) -> None:
-        self.root = etree.fromstring(text)
-        self.maximum = int(self.root.findtext("memory") or 0)
-        self.memory = int(self.root.findtext("currentMemory") or self.maximum)
-        vcpu = self.root.find("vcpu")
-        self.vcpus_maximum = int((vcpu.text if vcpu is not None else None) or 1)
-        current = vcpu.get("current") if vcpu is not None else None
-        self.vcpus = int(current) if current else self.vcpus_maximum
-        self.os_type = self.root.findtext("os/type") or "hvm"
+        document = cached("domain", text)
+        self.text = text
+        self.maximum = guests.max_memory(document)
+        self.memory = guests.memory(document)
+        self.vcpus_maximum = guests.max_vcpus(document)
+        self.vcpus = guests.vcpus(document)
+        self.os_type = guests.os_type(document)
+
+    @property
+    def document(self) -> Document:
+        """The document, shared: whoever changes it makes a copy first."""
+        return cached("domain", self.text)
+
+    @property
+    def root(self) -> etree._Element:
+        """The root of the document, which is not to be changed."""
+        return cached("domain", self.text).root
 
 
 class DomainRecord(Record, frozen=True, kw_only=True, dict=True):

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lxml import etree
-
 from aiovirt.daemons.virtd.constants.domain_flags import DomainModificationImpact
-from aiovirt.daemons.virtd.xml import writing
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.xml.documents import Document
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ CONFIG: Final = int(DomainModificationImpact.CONFIG)
 IMPACT: Final = LIVE | CONFIG
 """The flags that say which document is meant; without one it is the document in force."""
 
-Edit = Callable[[etree._Element], None]
+Edit = Callable[[Document], None]
 
 
 class Impact(NamedTuple):
@@ -61,7 +60,12 @@ def impact(domain: Domain, flags: int) -> Impact:
 def facts(domain: Domain, flags: int) -> Facts:
     """Return what the one document that flags ask for says.
 
-    Raises RpcError: INVALID_ARG for both documents, OPERATION_INVALID for one that does not exist.
+    Args:
+        domain: whose.
+        flags: of which DomainModificationImpact counts.
+
+    Raises:
+        RpcError: INVALID_ARG for both documents, OPERATION_INVALID for one that does not exist.
     """
     if flags & LIVE and flags & CONFIG:
         raise RpcError.of(
@@ -79,7 +83,7 @@ def edit(domain: Domain, meant: Impact, change: Edit, **fields: Any) -> None:
     Args:
         domain: whose.
         meant: see `impact`.
-        change: called with the root of a copy of each; it raises RpcError to refuse.
+        change: called with a copy of each; it raises RpcError to refuse.
         fields: of the record, that change together with them.
     """
     fields.update(list(_changed(domain, meant, change)))
@@ -93,6 +97,7 @@ def _changed(domain: Domain, meant: Impact, change: Edit) -> Iterator[tuple[str,
         ("config", meant.config, record.config),
     ):
         if wanted and text is not None:
-            root = etree.fromstring(text)
-            change(root)
-            yield name, writing.write(root)
+            document = cached("domain", text).copy()
+            change(document)
+            document.changed()
+            yield name, document.text(secure=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxml import etree
-
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
     DomainRunningReason,
@@ -29,6 +27,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.host import editing
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
+from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -114,10 +113,8 @@ def rename(domain: Domain, name: str) -> None:
     old = domain.name
     _lifecycle(domain, DomainEventType.UNDEFINED, DomainEventUndefinedDetailType.RENAMED)
 
-    def renamed(root: etree._Element) -> None:
-        root.find("name").text = name  # type: ignore[union-attr]  # each document has one
-
-    editing.edit(domain, editing.Impact(live=False, config=True), renamed, name=name)
+    config = editing.Impact(live=False, config=True)
+    editing.edit(domain, config, lambda document: guests.set_name(document, name), name=name)
     host.domains.renamed(domain, old)
     _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.RENAMED)
 

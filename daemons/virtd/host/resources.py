@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMemoryModFlags, DomainVcpuFlags
 from aiovirt.daemons.virtd.host.editing import edit, impact
+from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
-    from lxml import etree
-
     from aiovirt.daemons.virtd.host.domain import Domain
 
 
@@ -41,13 +40,7 @@ def set_memory(domain: Domain, kib: int, flags: int) -> None:
                 domain=speaker,
             )
 
-        def set_maximum(root: etree._Element) -> None:
-            _set_text(root, "memory", kib)
-            current = root.find("currentMemory")
-            if current is not None and int(current.text or 0) > kib:
-                current.text = str(kib)
-
-        edit(domain, meant, set_maximum)
+        edit(domain, meant, lambda document: guests.set_max_memory(document, kib))
         return
     for wanted, facts in (
         (meant.live, domain.record.facts),
@@ -59,15 +52,9 @@ def set_memory(domain: Domain, kib: int, flags: int) -> None:
                 "cannot set memory higher than max memory",
                 domain=speaker,
             )
-    edit(domain, meant, lambda root: _set_text(root, "currentMemory", kib))
+    edit(domain, meant, lambda document: guests.set_memory(document, kib))
     if meant.live and domain.host.name == "qemu":
         domain.emit(DomainEventID.BALLOON_CHANGE, kib)
-
-
-def _set_text(root: etree._Element, name: str, value: int) -> None:
-    found = root.find(name)
-    if found is not None:
-        found.text = str(value)
 
 
 def set_vcpus(domain: Domain, count: int, flags: int) -> None:
@@ -112,17 +99,4 @@ def set_vcpus(domain: Domain, count: int, flags: int) -> None:
             )
             raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=speaker)
 
-    def change(root: etree._Element) -> None:
-        vcpu = root.find("vcpu")
-        if vcpu is None:
-            return
-        if maximum:
-            vcpu.text = str(count)
-            if int(vcpu.get("current") or count) >= count:
-                vcpu.attrib.pop("current", None)
-        elif count == int(vcpu.text or 1):
-            vcpu.attrib.pop("current", None)
-        else:
-            vcpu.set("current", str(count))
-
-    edit(domain, meant, change)
+    edit(domain, meant, lambda document: guests.set_vcpus(document, count, maximum=maximum))
