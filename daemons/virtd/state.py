@@ -1,4 +1,4 @@
-"""What clients of virtd have opened and subscribed to, on its way from one program to the next."""
+"""The sessions and subscriptions of clients, on their way from one program to the next."""
 
 from __future__ import annotations
 

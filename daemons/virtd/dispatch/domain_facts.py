@@ -24,8 +24,13 @@ class DomainFacts:
         session.host.flavour.check_flags(args.flags, _XML_FLAGS, "DomainGetXMLDesc")
         if args.flags & DomainXMLFlags.SECURE and session.client.readonly:
             raise RpcError.of(ErrorCode.OPERATION_DENIED, "virDomainGetXMLDesc with secure flag")
-        domain = find_domain(session, args.dom)
-        return protocol.XmlRet(session.host.documents.shown(domain.record, args.flags))
+        record = find_domain(session, args.dom).record
+        return protocol.XmlRet(
+            record.shown(
+                secure=bool(args.flags & DomainXMLFlags.SECURE),
+                inactive=bool(args.flags & DomainXMLFlags.INACTIVE),
+            )
+        )
 
     @answers(protocol.DOMAIN_GET_INFO)
     def info(self, session: Session, args: protocol.DomainArgs) -> protocol.DomainGetInfoRet:

@@ -9,16 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.constants.domain_flags import DomainXMLFlags
 from aiovirt.daemons.virtd.xml import live
+from aiovirt.daemons.virtd.xml.completion import FLAVOURS
 from aiovirt.daemons.virtd.xml.documents import Document, read
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.virtd.host.domain import DomainRecord
     from aiovirt.daemons.virtd.host.flavour import Flavour
 
-_INACTIVE: Final = int(DomainXMLFlags.INACTIVE)
-_SECURE: Final = int(DomainXMLFlags.SECURE)
 #: Documents that are kept read.
 _KEPT: Final = 512
 
@@ -42,11 +39,13 @@ class Documents:
 
     def __init__(self, flavour: Flavour) -> None:
         self._driver = flavour.name
+        # A driver without defaults of its own has those of the test driver.
+        self._defaults = flavour.name if flavour.name in FLAVOURS else "test"
 
     def define(self, kind: str, text: str) -> Definition:
         """Read a client's document and complete it. Raises RpcError, see `xml.documents.read`."""
         document = read(kind, text)
-        document.complete(self._driver)
+        document.complete(self._defaults)
         root = document.root
         return Definition(
             document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
@@ -61,20 +60,3 @@ class Documents:
         """
         document = cached("domain", config)
         return live.start(document, number, aliases=self._driver == "qemu").text(secure=True)
-
-    def shown(self, record: DomainRecord, flags: int) -> str:
-        """Return the document of a domain as a client wants it.
-
-        Args:
-            record: of the domain.
-            flags: DomainXMLFlags.
-        """
-        inactive = bool(flags & _INACTIVE)
-        text = record.config if inactive and record.config is not None else record.text
-        return cached("domain", text).text(
-            secure=bool(flags & _SECURE), inactive=inactive and record.config is None
-        )
-
-    def inactive(self, record: DomainRecord) -> str:
-        """Return the document in force as a definition would have it."""
-        return cached("domain", record.text).text(secure=True, inactive=True)

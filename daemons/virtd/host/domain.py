@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Facts:
-    """What calls ask of a document most often, read once.
+    """The values of a document that calls ask for most often, read once.
 
     text: the document; memory, maximum: in KiB; vcpus, vcpus_maximum: how many; os_type: "hvm" for one.
     """
@@ -87,14 +87,25 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
         """The document in force: of the running guest, or else of the definition."""
         return self.live if self.live is not None else self.config or ""
 
+    def shown(self, *, secure: bool = False, inactive: bool = False) -> str:
+        """Return the document as a client wants it.
+
+        Args:
+            secure: with passwords (VIR_DOMAIN_XML_SECURE).
+            inactive: the definition, or for a transient domain what would be one.
+        """
+        if inactive and self.config is not None:
+            return cached("domain", self.config).text(secure=secure)
+        return cached("domain", self.text).text(secure=secure, inactive=inactive)
+
     @cached_property
     def facts(self) -> Facts:
-        """What the document in force says."""
+        """The values of the document in force."""
         return Facts(self.text)
 
     @cached_property
     def config_facts(self) -> Facts:
-        """What the definition says, or the document in force of a transient domain."""
+        """The values of the definition, or of the document in force of a transient domain."""
         return Facts(self.config) if self.config is not None else self.facts
 
 

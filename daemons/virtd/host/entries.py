@@ -16,7 +16,7 @@ EntryT = TypeVar("EntryT", bound="Entry[Any]")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """What is known of an object, and stored. uuid: 32 hexadecimal digits with hyphens."""
+    """The stored knowledge of an object. uuid: 32 hexadecimal digits with hyphens."""
 
     uuid: str
     name: str

@@ -1,4 +1,4 @@
-"""What happens on a host, told to those who subscribed to it.
+"""Events of a host, and those who receive them.
 
 An event names its subject as it was at that moment, and has the fields of libvirt's message in order.
 """

@@ -1,4 +1,4 @@
-"""What two drivers of libvirt do differently: a table, in place of two hypervisors."""
+"""The differences of two drivers of libvirt: a table, in place of two hypervisors."""
 
 from __future__ import annotations
 

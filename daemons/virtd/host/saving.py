@@ -80,7 +80,7 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
         record = ImageRecord(
             uuid=str(uuids.uuid4()),
             name=path,
-            text=made.text if made is not None else host.documents.inactive(domain.record),
+            text=made.text if made is not None else domain.record.shown(secure=True, inactive=True),
             paused=_paused(domain, flags),
         )
         host.images.add(Image(host, record))
@@ -138,7 +138,7 @@ def managed_save(domain: Domain, flags: int) -> None:
             domain=domain.host.flavour.domain,
         )
     paused = _paused(domain, flags)
-    text = domain.host.documents.inactive(domain.record)
+    text = domain.record.shown(secure=True, inactive=True)
     with domain.host.store.batch():
         _stopped(domain)
         domain.change(saved=text, saved_paused=paused)
