@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 
 def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
-    from aiovirt.daemons.virtd.component import RemoteComponent, SaslComponent
-    from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+    from aiovirt.daemons.virtd.component import HostsComponent, RemoteComponent, SaslComponent
+    from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+    from aiovirt.daemons.virtd.host.hosts import FILE, Hosts
     from aiovirt.daemons.virtd.sasl import SaslDispatch
 
     allowed = start.settings.values["sasl_allowed_username_list"]
     sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    dispatch = RemoteDispatch(sasl, start.libvirt_version)
+    hosts = Hosts(f"{start.paths.rundir}/{FILE}")
+    dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
-    return [RemoteComponent(dispatch), SaslComponent(sasl)]
+    return [HostsComponent(hosts), RemoteComponent(dispatch), SaslComponent(sasl)]
 
 
 def _settings() -> Settings:

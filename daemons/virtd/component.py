@@ -1,4 +1,4 @@
-"""virtd's components: what clients have opened, and how they authenticate."""
+"""virtd's components: its hosts, what clients have opened, and how they authenticate."""
 
 from __future__ import annotations
 
@@ -9,9 +9,46 @@ from aiovirt.daemons.runtime.component import Component, Keep
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
-    from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+    from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+    from aiovirt.daemons.virtd.host.hosts import Hosts
     from aiovirt.daemons.virtd.sasl import SaslDispatch
     from aiovirt.daemons.virtd.state import RemoteState
+
+
+class HostsComponent(Component):
+    """The hosts; their state is in their store, which the next program reads as well."""
+
+    name = "hosts"
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+
+    @property
+    def state_type(self) -> type[bool]:
+        """See `Component`."""
+        return bool
+
+    def start(self) -> None:
+        """See `Component`."""
+        from aiovirt.daemons.virtd.host.store import StoreError
+
+        try:
+            self._hosts.open()
+        except StoreError as error:
+            raise ValueError(str(error)) from error
+
+    def save(self, keep: Keep) -> bool:
+        """See `Component`."""
+        return True
+
+    def restore(self, state: bool) -> None:
+        """See `Component`."""
+        self._hosts.rehearse()
+
+    def resume(self) -> None:
+        """See `Component`."""
+        if not self._hosts.is_open:
+            self._hosts.open()
 
 
 class RemoteComponent(Component):

@@ -1,4 +1,4 @@
-"""The drivers that clients of virtd have opened, on their way from one program to the next."""
+"""The sessions and subscriptions of clients, on their way from one program to the next."""
 
 from __future__ import annotations
 
@@ -6,26 +6,65 @@ import contextlib
 
 import msgspec
 
-from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.serving import SESSION
+from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions, Wish
+from aiovirt.daemons.virtd.host.events import Family
 from aiovirt.rpc.wire.errors import RpcError
 
 
+class WishState(msgspec.Struct, array_like=True):
+    """One subscription; see `Wish`."""
+
+    key: int
+    family: str
+    number: int
+    subject: str
+    plain: bool
+
+
 class RemoteState(msgspec.Struct):
-    """opened: URIs by client id."""
+    """opened: URIs by client id; wishes: subscriptions, likewise."""
 
     opened: dict[str, str] = {}
+    wishes: dict[str, list[WishState]] = {}
 
 
-def save(service: RemoteDispatch) -> RemoteState:
-    """Write down who has opened what."""
-    found = ((client.id, OPENED.get(client)) for client in service.clients())
-    return RemoteState({str(number): one.uri for number, one in found if one is not None})
+def save(dispatch: RemoteDispatch) -> RemoteState:
+    """Write down what each client has opened and subscribed to."""
+    state = RemoteState()
+    for client in dispatch.clients():
+        session = SESSION.get(client)
+        if session is None:
+            continue
+        state.opened[str(client.id)] = session.uri
+        if session.subscriptions is not None:
+            state.wishes[str(client.id)] = [
+                WishState(
+                    key,
+                    wish.family.value,
+                    wish.number,
+                    wish.subject.hex() if isinstance(wish.subject, bytes) else f"={wish.subject}",
+                    wish.plain,
+                )
+                for key, wish in session.subscriptions
+            ]
+    return state
 
 
-def restore(service: RemoteDispatch, state: RemoteState) -> None:
+def restore(dispatch: RemoteDispatch, state: RemoteState) -> None:
     """Have it opened again; what this version does not have any more is closed."""
-    for client in service.clients():
+    for client in dispatch.clients():
         uri = state.opened.get(str(client.id))
-        if uri is not None:
-            with contextlib.suppress(RpcError):
-                OPENED.set(client, find_driver(uri))
+        if uri is None:
+            continue
+        with contextlib.suppress(RpcError):
+            session = dispatch.open_driver(client, uri)
+            wishes = state.wishes.get(str(client.id))
+            if wishes is not None:
+                session.subscriptions = Subscriptions({one.key: _wish(one) for one in wishes})
+
+
+def _wish(one: WishState) -> Wish:
+    subject = one.subject[1:] if one.subject.startswith("=") else bytes.fromhex(one.subject)
+    return Wish(Family(one.family), one.number, subject, one.plain)

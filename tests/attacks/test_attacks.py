@@ -17,7 +17,8 @@ from typing import Final
 import pytest
 
 from aiovirt.admin import pki
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.server import Access, Daemon, ServerOptions
 from aiovirt.rpc.server import server as server_module
@@ -235,7 +236,9 @@ async def gate(tmp_path: Path) -> AsyncIterator[Path]:
     """The socket of a virtd in this process that asks for a password and lets 20 try at a time."""
     daemon = Daemon("virtd", grace=5)
     server = daemon.add_server(ServerOptions("virtd", max_anonymous_clients=20))
-    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None), Hosts(None).all).serve_on(
+        server
+    )
     server.listen_unix(str(tmp_path / "sock"), access=Access(auth="sasl"))
     ready = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(ready.set))

@@ -27,7 +27,8 @@ from aiovirt.admin import protocol as admin
 from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.daemons.virtd.constants.connect import Feature
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.client import ConnectionLost, connect_unix
 from aiovirt.rpc.security.identity import root_or_self
@@ -391,7 +392,9 @@ async def _left(house: House, clients: int) -> list[Client]:
 async def test_registering_for_events_in_any_order_is_harmless_and_brings_only_what_was_asked_for(
     house: House, tmp_path: Path
 ) -> None:
-    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(house.server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None), Hosts(None).all).serve_on(
+        house.server
+    )
     register = remote.CONNECT_REGISTER_CLOSE_CALLBACK
     take_back = remote.CONNECT_UNREGISTER_CLOSE_CALLBACK
     order = [take_back, register, register, take_back, take_back, register]
@@ -419,7 +422,9 @@ async def test_who_asks_for_keepalives_and_leaves_at_once_leaves_nothing(
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
     monkeypatch.setattr(Client, "_failed", lambda self, error: failures.append(error))
     house = await make_house(keepalive_interval=1)
-    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None)).serve_on(house.server)
+    RemoteDispatch(SaslDispatch(str(tmp_path / "passwords"), None), Hosts(None).all).serve_on(
+        house.server
+    )
     gone = await _left(house, 50)
     assert house.server.calls_served == 50
     assert not any(client.keeps_alive for client in gone)

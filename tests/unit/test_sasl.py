@@ -17,7 +17,8 @@ from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.daemons.virtd import protocol as remote
 from aiovirt.daemons.virtd.client import authenticate, open_driver
-from aiovirt.daemons.virtd.dispatch import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.daemons.virtd.protocol.limits import AUTH_SASL_DATA_MAX
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
@@ -257,7 +258,7 @@ class SaslHouse:
         self.daemon = Daemon("virtd", grace=5)
         self.server = self.daemon.add_server(ServerOptions("virtd"))
         self.sasl = SaslDispatch(str(passwords), allowed)
-        RemoteDispatch(self.sasl).serve_on(self.server)
+        RemoteDispatch(self.sasl, Hosts(None).all).serve_on(self.server)
         self.socket = str(folder / "sock")
         self.server.listen_unix(self.socket, access=Access(auth="sasl"))
 

@@ -18,7 +18,10 @@ import pytest
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
-from aiovirt.daemons.virtd.dispatch import OPENED, RemoteDispatch, find_driver
+from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.serving import SESSION
+from aiovirt.daemons.virtd.dispatch.uris import find_driver
+from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.daemons.virtd.protocol import ConnectOpenArgs, ConnectSupportsFeatureArgs
 from aiovirt.daemons.virtd.sasl import SaslDispatch
 from aiovirt.daemons.virtd.state import RemoteState, restore, save
@@ -47,7 +50,9 @@ class RemoteHouse:
     def __init__(self, folder: Path) -> None:
         self.daemon = Daemon("virtd")
         self.server = self.daemon.add_server(ServerOptions("virtd"))
-        self.service = RemoteDispatch(SaslDispatch(str(folder / "passwords"), None))
+        self.service = RemoteDispatch(
+            SaslDispatch(str(folder / "passwords"), None), Hosts(None).all
+        )
         self.service.serve_on(self.server)
         self.socket, self.socket_ro, self.socket_sasl = (
             str(folder / name) for name in ("sock", "sock-ro", "sock-sasl")
@@ -245,9 +250,9 @@ async def test_a_good_bye_is_answered_and_ends_it(house: RemoteHouse, name: str 
 async def test_who_goes_without_a_word_is_forgotten(house: RemoteHouse) -> None:
     connection, client = await house.seat(house.socket)
     await _open(connection, "test:///default")
-    assert OPENED.get(client)
+    assert SESSION.get(client)
     connection.abort()
-    await eventually(lambda: OPENED.get(client) is None)
+    await eventually(lambda: SESSION.get(client) is None)
 
 
 async def test_features(house: RemoteHouse) -> None:
@@ -340,6 +345,10 @@ async def test_what_is_open_is_written_down_and_read_back(house: RemoteHouse) ->
     async with connection:
         await _open(connection, "test:///default?%ff=1#x", ConnectFlags.RO)
         document = msgspec.json.encode(save(house.service))
-        before = OPENED.pop(client)
+        before = SESSION.pop(client)
         restore(house.service, msgspec.json.decode(document, type=RemoteState))
-        assert OPENED.get(client) == before == find_driver("test:///default?%ff=1#x")
+        after = SESSION.get(client)
+        assert before is not None
+        assert after is not None
+        assert after.uri == before.uri == find_driver("test:///default?%ff=1#x").uri
+        assert after.host is before.host

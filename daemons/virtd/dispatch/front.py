@@ -1,52 +1,33 @@
 """The front door of the remote program: who a client is, what it opens, and what it asks first.
 
-It has no hypervisor. A client opens a driver by its URI, `qemu` or `test`, and gets the answers that
-libvirt's own driver would give.
+A client opens a driver by its URI, `qemu` or `test`, and has that driver's host from then on.
 
 Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code and domain.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
+from aiovirt.daemons.virtd.dispatch.parts import parts
+from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened
+from aiovirt.daemons.virtd.dispatch.subscriptions import tell
+from aiovirt.daemons.virtd.dispatch.uris import find_driver
 from aiovirt.daemons.virtd.domains import unsupported_domain
-from aiovirt.rpc.server import Client, ClientState, Handlers, Server, serves
+from aiovirt.rpc.server import Client, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.events import Event
+    from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.sasl import SaslDispatch
 
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """A driver, as clients see it. paths: what may stand in its URIs; version: the hypervisor's, as
-    major * 1000000 + minor * 1000 + release; refusal: code and domain for another path."""
-
-    type: str
-    version: int
-    paths: frozenset[str]
-    refusal: tuple[ErrorCode, ErrorDomain]
-
-
-DRIVERS: Final[Mapping[str, Driver]] = {
-    "qemu": Driver(
-        "QEMU",
-        7_002_000,
-        frozenset(("/system", "/session")),
-        (ErrorCode.INTERNAL_ERROR, ErrorDomain.NONE),
-    ),
-    "test": Driver("TEST", 2, frozenset(("/default",)), (ErrorCode.INVALID_ARG, ErrorDomain.TEST)),
-}
 #: Those of both drivers.
 _FEATURES: Final = frozenset(
     (
@@ -59,52 +40,57 @@ _FEATURES: Final = frozenset(
     )
 )
 
-#: Characters of a URI. It is looked through and kept; the protocol allows four million.
-_URI_MAX: Final = 16384
-#: What no URI contains (RFC 3986): other characters, and a % that begins no escape.
-_FOREIGN: Final = re.compile(r"[^\w.~!$&'()*+,;=:@/?#\[\]%-]|%(?![0-9A-Fa-f]{2})", re.ASCII)
-#: Its parts.
-_URI: Final = re.compile(
-    r"""
-    (?: (?P<scheme> [A-Za-z][A-Za-z0-9+.-]* ) : | (?! [^/?#]* : ) )
-    (?: // (?: (?P<user> [^/?#@\[\]]* ) @ )?
-           (?P<host> [^/?#@:\[\]]* | \[ [0-9A-Fa-f:.]* \] ) (?: : [0-9]* )? (?= [/?#] | \Z )
-      | (?! // ) )
-    (?P<path> [^?#\[\]]* )
-    (?P<rest> (?: \? [^#\[\]]* )? (?: \# [^#]* )? )
-    """,
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The driver that a client has opened. uri: as libvirt writes it, not as the client did."""
-
-    uri: str
-    driver: Driver
-
-
-#: The driver that a client has opened.
-OPENED: Final = ClientState[Opened]("opened driver")
-
 
 class RemoteDispatch:
-    """Serves the program."""
+    """Serves the program.
 
-    def __init__(self, sasl: SaslDispatch, version: int = LIBVIRT_VERSION) -> None:
+    Args:
+        sasl: the procedures of authentication.
+        hosts: by the name of their driver.
+        version: of libvirt, that clients are told.
+    """
+
+    def __init__(
+        self, sasl: SaslDispatch, hosts: Mapping[str, Host], version: int = LIBVIRT_VERSION
+    ) -> None:
         self._sasl = sasl
+        self._hosts = hosts
         self._version = protocol.ConnectGetLibVersionRet(version)
         self._server: Server | None = None
+        self._events: list[tuple[Host, Event]] = []
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
-        server.add_program(Handlers.of(self, self._sasl, domain_of=unsupported_domain))
+        handlers = Handlers.of(self, self._sasl, domain_of=unsupported_domain)
+        bind(handlers, parts())
+        server.add_program(handlers)
         self._server = server
+        for host in self._hosts.values():
+            host.events.receive(partial(self._happened, host))
 
     def clients(self) -> Iterable[Client]:
         """The connected clients."""
         return self._server.registry if self._server is not None else ()
+
+    def open_driver(self, client: Client, uri: str) -> Session:
+        """Open a driver for a client. Raises RpcError as `find_driver` does."""
+        found = find_driver(uri)
+        return SESSION.set(client, Session(client, self._hosts[found.name], found.uri))
+
+    # Events --------------------------------------------------------------------------------------
+
+    def _happened(self, host: Host, event: Event) -> None:
+        """Send an event in the loop's next iteration: the reply to the call that caused it goes
+        first."""
+        if not self._events and self._server is not None:
+            self._server.loop.call_soon(self._tell)
+        self._events.append((host, event))
+
+    def _tell(self) -> None:
+        events, self._events = self._events, []
+        sessions = [found for one in self.clients() if (found := SESSION.get(one)) is not None]
+        for host, event in events:
+            tell((one for one in sessions if one.host is host), event)
 
     # Authentication ------------------------------------------------------------------------------
 
@@ -125,11 +111,11 @@ class RemoteDispatch:
 
     @serves(protocol.CONNECT_OPEN)
     def open(self, client: Client, args: protocol.ConnectOpenArgs) -> None:
-        if OPENED.pop(client) is not None:  # libvirt's closes it then, too
+        if SESSION.pop(client) is not None:  # libvirt's closes it then, too
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
         if args.name is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
-        OPENED.set(client, find_driver(args.name))
+        self.open_driver(client, args.name)
         if args.flags & ConnectFlags.RO:
             client.readonly = True
 
@@ -139,30 +125,30 @@ class RemoteDispatch:
 
     @serves(protocol.CONNECT_GET_TYPE)
     def get_type(self, client: Client, args: None) -> protocol.TypeRet:
-        return protocol.TypeRet(self._opened(client).driver.type)
+        return protocol.TypeRet(opened(client).host.flavour.type)
 
     @serves(protocol.CONNECT_GET_VERSION)
     def get_version(self, client: Client, args: None) -> protocol.ConnectGetVersionRet:
-        return protocol.ConnectGetVersionRet(self._opened(client).driver.version)
+        return protocol.ConnectGetVersionRet(opened(client).host.flavour.version)
 
     @serves(protocol.CONNECT_GET_HOSTNAME)
     def get_hostname(self, client: Client, args: None) -> protocol.HostnameRet:
-        self._opened(client)
+        opened(client)
         return protocol.HostnameRet(socket.gethostname())
 
     @serves(protocol.CONNECT_GET_URI)
     def get_uri(self, client: Client, args: None) -> protocol.ConnectGetUriRet:
-        return protocol.ConnectGetUriRet(self._opened(client).uri)
+        return protocol.ConnectGetUriRet(opened(client).uri)
 
     @serves(protocol.CONNECT_IS_SECURE)
     def is_secure(self, client: Client, args: None) -> protocol.ConnectIsSecureRet:
         """A client asks about the driver here; what its own connection is like it knows."""
-        self._opened(client)
+        opened(client)
         return protocol.ConnectIsSecureRet(1)
 
     @serves(protocol.CONNECT_GET_LIB_VERSION)
     def get_lib_version(self, client: Client, args: None) -> protocol.ConnectGetLibVersionRet:
-        self._opened(client)
+        opened(client)
         return self._version
 
     @serves(protocol.CONNECT_SUPPORTS_FEATURE)
@@ -172,54 +158,11 @@ class RemoteDispatch:
         if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
             client.start_keepalive()
             return protocol.ConnectSupportsFeatureRet(1)
-        self._opened(client)
+        opened(client)
         return protocol.ConnectSupportsFeatureRet(int(args.feature in _FEATURES))
 
     @serves(protocol.CONNECT_REGISTER_CLOSE_CALLBACK)
     @serves(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK)
     def close_callback(self, client: Client, args: None) -> None:
         """The event tells that the driver lost its hypervisor, which cannot be: it is never sent."""
-        self._opened(client)
-
-    def _opened(self, client: Client) -> Opened:
-        found = OPENED.get(client)
-        if found is None:
-            raise RpcError(ErrorCode.INTERNAL_ERROR, "hypervisor connection not open")
-        return found
-
-
-def find_driver(uri: str) -> Opened:
-    """The driver of a URI; an empty one stands for what libvirt would try first here.
-
-    Raises RpcError as libvirt does (src/libvirt.c, virConnectOpenInternal) and its drivers.
-    """
-    if not uri:
-        uri = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
-    if len(uri) > _URI_MAX:
-        raise RpcError(
-            ErrorCode.INTERNAL_ERROR,
-            f"a URI has at most {_URI_MAX} characters, not {len(uri)}",
-            domain=ErrorDomain.URI,
-        )
-    parts = None if _FOREIGN.search(uri) else _URI.fullmatch(uri)
-    if parts is None:
-        raise RpcError(ErrorCode.INTERNAL_ERROR, f"'{uri}' is not a URI", domain=ErrorDomain.URI)
-    scheme, user, host, path, rest = parts.group("scheme", "user", "host", "path", "rest")
-    if scheme is None:
-        raise _no_driver(f"no driver for '{uri}', which names none")
-    driver = DRIVERS.get(scheme)
-    if driver is None:
-        raise _no_driver(f"no driver for {uri}: there are {', '.join(DRIVERS)}")
-    if host:
-        raise _no_driver(f"{uri} names the host {host}, and nothing is passed on from here")
-    path = unquote(path)
-    if path not in driver.paths:
-        code, domain = driver.refusal
-        expected = ", ".join(sorted(driver.paths))
-        raise RpcError(code, f"'{path}' in the URI {uri} is none of {expected}", domain=domain)
-    at = "" if user is None else f"{user}@"
-    return Opened(f"{scheme}://{at}{path}{rest}", driver)
-
-
-def _no_driver(message: str) -> RpcError:
-    return RpcError(ErrorCode.NO_CONNECT, message, domain=ErrorDomain.NONE)
+        opened(client)

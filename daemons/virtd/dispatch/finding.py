@@ -1,0 +1,38 @@
+"""Finding what a call is about, and naming objects in answers."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from typing import TYPE_CHECKING
+
+from aiovirt.daemons.virtd import protocol
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.dispatch.serving import Session
+    from aiovirt.daemons.virtd.host.domain import Domain
+
+
+def find_domain(session: Session, wanted: protocol.NonnullDomain) -> Domain:
+    """Return the domain that a call names, by its UUID. Raises RpcError NO_DOMAIN."""
+    found = session.host.domains.by_uuid(wanted.uuid)
+    if found is None:
+        raise no_domain(session, f"uuid '{uuids.UUID(bytes=wanted.uuid)}' ({wanted.name})")
+    return found
+
+
+def no_domain(session: Session, what: str) -> RpcError:
+    """Make the error for a domain that does not exist.
+
+    Args:
+        session: whose driver says so; the test driver does not say what was looked for.
+        what: kind and value of what was looked for: "name 'x'".
+    """
+    flavour = session.host.flavour
+    detail = f"no domain with matching {what}" if flavour.names_lost else ""
+    return RpcError.of(ErrorCode.NO_DOMAIN, detail, domain=flavour.domain)
+
+
+def domain_ref(domain: Domain) -> protocol.NonnullDomain:
+    """Return a domain as answers and events name it."""
+    return protocol.NonnullDomain(domain.record.name, domain.uuid, domain.record.number)

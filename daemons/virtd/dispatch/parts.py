@@ -1,0 +1,27 @@
+"""The parts of the dispatch: a class for each group of procedures, listed once."""
+
+from __future__ import annotations
+
+from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
+from aiovirt.daemons.virtd.dispatch.domain_life import DomainLife
+from aiovirt.daemons.virtd.dispatch.domain_lists import DomainLists
+from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
+from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
+from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
+from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+
+PARTS = (
+    DomainLists,
+    DomainFacts,
+    DomainLife,
+    DomainPower,
+    DomainResources,
+    DomainSaving,
+    DomainSubscriptions,
+)
+"""The classes whose methods serve procedures."""
+
+
+def parts() -> list[object]:
+    """Make one of each part."""
+    return [part() for part in PARTS]

@@ -1,0 +1,62 @@
+"""Documents on their way into a host and out of it, as its driver has them.
+
+A stored document has its secrets. Documents that are looked at again and again are kept read: `cached`
+gives one that is shared, and not to be changed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiovirt.daemons.virtd.xml import live
+from aiovirt.daemons.virtd.xml.completion import FLAVOURS
+from aiovirt.daemons.virtd.xml.documents import Document, read
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.flavour import Flavour
+
+#: Documents that are kept read.
+_KEPT: Final = 512
+
+
+@lru_cache(maxsize=_KEPT)
+def cached(kind: str, text: str) -> Document:
+    """Return a stored document, shared with others: whoever changes it makes a copy first."""
+    return read(kind, text, live=True)
+
+
+class Definition(NamedTuple):
+    """A complete document, with what identifies its object."""
+
+    text: str
+    name: str
+    uuid: str
+
+
+class Documents:
+    """Reads, completes and writes the documents of one driver."""
+
+    def __init__(self, flavour: Flavour) -> None:
+        self._driver = flavour.name
+        # A driver without defaults of its own has those of the test driver.
+        self._defaults = flavour.name if flavour.name in FLAVOURS else "test"
+
+    def define(self, kind: str, text: str) -> Definition:
+        """Read a client's document and complete it. Raises RpcError, see `xml.documents.read`."""
+        document = read(kind, text)
+        document.complete(self._defaults)
+        root = document.root
+        return Definition(
+            document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
+        )
+
+    def live(self, config: str, number: int) -> str:
+        """Make the document of a guest that starts.
+
+        Args:
+            config: the definition, complete.
+            number: the id of the guest.
+        """
+        document = cached("domain", config)
+        return live.start(document, number, aliases=self._driver == "qemu").text(secure=True)

@@ -1,0 +1,197 @@
+"""Domains: the record of one, what its documents say, and the numbers of those that run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
+from aiovirt.daemons.virtd.host.events import Event, Family, Subject
+from aiovirt.daemons.virtd.xml import guests
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from aiovirt.daemons.virtd.host.host import Host
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+
+class Facts:
+    """The values of a document that calls ask for most often, read once.
+
+    text: the document; memory, maximum: in KiB; vcpus, vcpus_maximum: how many; os_type: "hvm" for one.
+    """
+
+    __slots__ = ("maximum", "memory", "os_type", "text", "vcpus", "vcpus_maximum")
+
+    def __init__(self, text: str) -> None:
+        document = cached("domain", text)
+        self.text = text
+        self.maximum = guests.max_memory(document)
+        self.memory = guests.memory(document)
+        self.vcpus_maximum = guests.max_vcpus(document)
+        self.vcpus = guests.vcpus(document)
+        self.os_type = guests.os_type(document)
+
+    @property
+    def document(self) -> Document:
+        """The document, shared: whoever changes it makes a copy first."""
+        return cached("domain", self.text)
+
+    @property
+    def root(self) -> etree._Element:
+        """The root of the document, which is not to be changed."""
+        return cached("domain", self.text).root
+
+
+class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
+    """A domain.
+
+    config: the document of its definition, complete; None for a transient domain. live: the document of
+    the running guest, None while it is shut off. number: its id while it runs, else -1. state,
+    reason: as in virDomainState and its reasons. autostart: whether it starts with the daemon.
+    saved: the document of its managed save image; saved_paused: whether that guest was paused.
+    began: when it last began to run, in nanoseconds of the host's clock, None while it does not
+    run; ran: nanoseconds that it ran before. booted: when it was started. has_agent: whether a
+    guest agent answers. details: small things that a kind of call keeps (times, keys, passwords
+    set), by the module that keeps them.
+    """
+
+    config: str | None = None
+    live: str | None = None
+    number: int = -1
+    state: int = DomainState.SHUTOFF
+    reason: int = DomainShutoffReason.UNKNOWN
+    autostart: bool = False
+    updated: bool = False
+    saved: str | None = None
+    saved_paused: bool = False
+    began: int | None = None
+    ran: int = 0
+    booted: int = 0
+    has_agent: bool = False
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a guest exists: running, paused, or on its way."""
+        return self.live is not None
+
+    @property
+    def text(self) -> str:
+        """The document in force: of the running guest, or else of the definition."""
+        return self.live if self.live is not None else self.config or ""
+
+    def shown(self, *, secure: bool = False, inactive: bool = False) -> str:
+        """Return the document as a client wants it.
+
+        Args:
+            secure: with passwords (VIR_DOMAIN_XML_SECURE).
+            inactive: the definition, or for a transient domain what would be one.
+        """
+        if inactive and self.config is not None:
+            return cached("domain", self.config).text(secure=secure)
+        return cached("domain", self.text).text(secure=secure, inactive=inactive)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The values of the document in force."""
+        return Facts(self.text)
+
+    @cached_property
+    def config_facts(self) -> Facts:
+        """The values of the definition, or of the document in force of a transient domain."""
+        return Facts(self.config) if self.config is not None else self.facts
+
+
+class Domain(Entry[DomainRecord]):
+    """A domain of a host."""
+
+    kind: ClassVar[str] = "domain"
+    record_type = DomainRecord
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a guest exists."""
+        return self.record.live is not None
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether it has a definition."""
+        return self.record.config is not None
+
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of its snapshots."""
+        return ()
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The names of its checkpoints."""
+        return ()
+
+    def ran(self) -> int:
+        """Return the nanoseconds for which the guest has run; pauses do not count."""
+        record = self.record
+        if record.began is None:
+            return record.ran
+        return record.ran + max(0, self.host.clock.now() - record.began)
+
+    def emit(self, number: int, *details: object) -> None:
+        """Tell of an event of this domain; see `Event`."""
+        record = self.record
+        subject = Subject(record.name, self.uuid, record.number)
+        self.host.events.emit(Event(Family.DOMAIN, number, subject, details))
+
+
+class Domains(Collection[Domain]):
+    """The domains of a host, running ones by id, too."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host, Domain)
+        self._by_number: dict[int, Domain] = {}
+        self._last = 0
+
+    def by_number(self, number: int) -> Domain | None:
+        """Return the running domain with this id, or None."""
+        return self._by_number.get(number)
+
+    def active(self) -> Iterator[Domain]:
+        """Give those that run, in the order of their ids."""
+        return iter([self._by_number[number] for number in sorted(self._by_number)])
+
+    def next_number(self) -> int:
+        """Return an id that no domain of this host has had."""
+        self._last += 1
+        return self._last
+
+    def started(self, domain: Domain) -> None:
+        """List a domain that has begun to run."""
+        self._by_number[domain.record.number] = domain
+        self._last = max(self._last, domain.record.number)
+
+    def stopped(self, number: int) -> None:
+        """Forget the id of a domain that runs no more."""
+        self._by_number.pop(number, None)
+
+    def remove(self, entry: Domain) -> None:
+        """See `Collection`."""
+        super().remove(entry)
+        self.stopped(entry.record.number)
+
+    def load(self) -> None:
+        """See `Collection`."""
+        super().load()
+        for domain in self:
+            if domain.is_active:
+                self.started(domain)
+
+    def clear(self) -> None:
+        """See `Collection`."""
+        super().clear()
+        self._by_number.clear()

@@ -1,0 +1,147 @@
+"""The ends of guests that their own system brings about, and the end of a definition.
+
+A guest of the qemu driver takes a moment to shut down; one of the test driver does it at once. What
+becomes of it then is in its document (`on_poweroff`, `on_reboot`).
+
+Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
+"""
+
+from __future__ import annotations
+
+from aiovirt.daemons.virtd.constants.domain import (
+    DomainRunningReason,
+    DomainShutoffReason,
+    DomainState,
+)
+from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventID,
+    DomainEventStoppedDetailType,
+)
+from aiovirt.daemons.virtd.constants.domain_flags import DomainUndefineFlagsValues as Undefine
+from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host.domain import Domain
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+
+def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
+    """Ask a guest to shut down.
+
+    Args:
+        domain: the domain.
+        by_agent: through the guest agent only.
+
+    Raises:
+        RpcError: the guest does not run, or it has no agent.
+    """
+    host = domain.host
+    if host.name == "test":
+        if domain.record.state == DomainState.SHUTOFF:
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR,
+                f"domain '{domain.name}' not running",
+                domain=ErrorDomain.TEST,
+            )
+        _powered_off(domain, domain.record.facts.root.findtext("on_poweroff"))
+        return
+    if not domain.is_active:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.QEMU
+        )
+    if by_agent:
+        require_agent(domain)
+    host.timers.after(host.pace.shutdown, (domain.uuid, "shutdown"), _shut_down_now, domain)
+
+
+def _shut_down_now(domain: Domain) -> None:
+    if domain.record.state == DomainState.RUNNING:
+        _powered_off(domain, domain.record.facts.root.findtext("on_poweroff"))
+
+
+def _powered_off(domain: Domain, action: str | None) -> None:
+    if action in ("restart", "rename-restart"):
+        domain.change(state=DomainState.RUNNING, reason=DomainRunningReason.BOOTED)
+        return
+    lifecycle.stop(domain, DomainShutoffReason.SHUTDOWN, DomainEventStoppedDetailType.SHUTDOWN)
+
+
+def reboot(domain: Domain, *, by_agent: bool = False) -> None:
+    """Ask a guest to boot again; the arguments and errors are those of `shut_down`."""
+    lifecycle.require_active(domain)
+    host = domain.host
+    if host.name == "test":
+        _powered_off(domain, domain.record.facts.root.findtext("on_reboot"))
+        return
+    if by_agent:
+        require_agent(domain)
+    host.timers.after(host.pace.shutdown, (domain.uuid, "reboot"), _rebooted, domain)
+
+
+def _rebooted(domain: Domain) -> None:
+    if domain.record.state != DomainState.RUNNING:
+        return
+    if domain.record.facts.root.findtext("on_reboot") == "destroy":
+        _powered_off(domain, "destroy")
+        return
+    domain.change(booted=domain.host.clock.now())
+    domain.emit(DomainEventID.REBOOT)
+
+
+def reset(domain: Domain) -> None:
+    """Push the reset button. Raises RpcError for a guest that does not run."""
+    lifecycle.require_active(domain)
+    if domain.host.name == "qemu":
+        domain.change(booted=domain.host.clock.now())
+        domain.emit(DomainEventID.REBOOT)
+
+
+def require_agent(domain: Domain) -> None:
+    """Raise RpcError for a guest without an agent that answers.
+
+    ARGUMENT_UNSUPPORTED: its document has no channel for one; AGENT_UNRESPONSIVE: nothing answers there.
+    """
+    names = [
+        target.get("name")
+        for target in domain.record.facts.root.iterfind("devices/channel/target[@type='virtio']")
+    ]
+    if "org.qemu.guest_agent.0" not in names:
+        raise RpcError.of(
+            ErrorCode.ARGUMENT_UNSUPPORTED,
+            "QEMU guest agent is not configured",
+            domain=ErrorDomain.QEMU,
+        )
+    if not domain.record.has_agent:
+        raise RpcError.of(
+            ErrorCode.AGENT_UNRESPONSIVE,
+            "QEMU guest agent is not connected",
+            domain=ErrorDomain.QEMU,
+        )
+
+
+def undefine(domain: Domain, flags: int) -> None:
+    """Remove a definition, and what the flags allow to remove with it.
+
+    Args:
+        domain: the domain.
+        flags: DomainUndefineFlagsValues.
+
+    Raises:
+        RpcError: OPERATION_INVALID for a transient domain, contradicting flags, or something that would
+            be left over: a managed save image, snapshots, checkpoints.
+    """
+    speaker = domain.host.flavour.domain
+    reason = ""
+    if flags & Undefine.NVRAM and flags & Undefine.KEEP_NVRAM:
+        reason = "cannot both keep and delete nvram"
+    elif flags & Undefine.TPM and flags & Undefine.KEEP_TPM:
+        reason = "cannot both keep and delete TPM"
+    elif not domain.is_persistent and domain.host.name == "qemu":
+        reason = "cannot undefine transient domain"
+    elif not domain.is_active and domain.snapshots and not flags & Undefine.SNAPSHOTS_METADATA:
+        reason = f"cannot delete inactive domain with {len(domain.snapshots)} snapshots"
+    elif not domain.is_active and domain.checkpoints and not flags & Undefine.CHECKPOINTS_METADATA:
+        reason = f"cannot delete inactive domain with {len(domain.checkpoints)} checkpoints"
+    elif domain.record.saved is not None and not flags & Undefine.MANAGED_SAVE:
+        reason = "Refusing to undefine while domain managed save image exists"
+    if reason:
+        raise RpcError.of(ErrorCode.OPERATION_INVALID, reason, domain=speaker)
+    lifecycle.undefine(domain)

@@ -1,0 +1,63 @@
+"""Events of a host, and those who receive them.
+
+An event names its subject as it was at that moment, and has the fields of libvirt's message in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Family(Enum):
+    """Kinds of object that events are about."""
+
+    DOMAIN = "domain"
+    NETWORK = "network"
+    STORAGE_POOL = "storage pool"
+    NODE_DEVICE = "node device"
+    SECRET = "secret"  # noqa: S105  a kind of object
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that an event is about.
+
+    name: its name; of a secret, the object that uses it. uuid: 16 bytes, empty if it has none. number:
+    the id of a running domain, else -1; of a secret, its kind of use.
+    """
+
+    name: str
+    uuid: bytes = b""
+    number: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    number: of the event in its family, as in virDomainEventID and its like; details: the fields of
+    libvirt's message after its subject, in order.
+    """
+
+    family: Family
+    number: int
+    subject: Subject
+    details: tuple[object, ...] = ()
+
+
+class Events:
+    """The events of one host."""
+
+    def __init__(self) -> None:
+        self._receivers: list[Callable[[Event], None]] = []
+
+    def receive(self, receiver: Callable[[Event], None]) -> None:
+        """Have a function called for each event, in order, from now on."""
+        self._receivers.append(receiver)
+
+    def emit(self, event: Event) -> None:
+        """Tell all receivers of an event."""
+        for receiver in self._receivers:
+            receiver(event)

@@ -1,0 +1,271 @@
+"""The life of a domain: defined, started, paused, ended, undefined; each change with its event.
+
+Refusals and reasons are those of the driver. A guest that ends and has no definition is gone.
+
+Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiovirt.daemons.virtd.constants.domain import (
+    DomainPausedReason,
+    DomainRunningReason,
+    DomainShutoffReason,
+    DomainState,
+)
+from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventDefinedDetailType,
+    DomainEventID,
+    DomainEventResumedDetailType,
+    DomainEventStartedDetailType,
+    DomainEventStoppedDetailType,
+    DomainEventSuspendedDetailType,
+    DomainEventType,
+    DomainEventUndefinedDetailType,
+)
+from aiovirt.daemons.virtd.host import editing
+from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
+from aiovirt.daemons.virtd.xml import guests
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.host import Host
+
+
+def _lifecycle(domain: Domain, event: DomainEventType, detail: int) -> None:
+    domain.emit(DomainEventID.LIFECYCLE, event, detail)
+
+
+# Definitions -----------------------------------------------------------------------------------------
+
+
+def define(host: Host, text: str) -> Domain:
+    """Define a domain, or change the definition of one; it takes effect when the guest starts next.
+
+    Args:
+        host: where.
+        text: the document, in any order and incomplete.
+
+    Raises:
+        RpcError: XML_ERROR and others for the document; OPERATION_FAILED for a name or a UUID that
+            belongs to another domain.
+    """
+    made = host.documents.define("domain", text)
+    found = _existing(host, made.name, made.uuid)
+    if found is None:
+        domain = Domain(host, DomainRecord(uuid=made.uuid, name=made.name, config=made.text))
+        host.domains.add(domain)
+        _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.ADDED)
+        return domain
+    fresh = not found.is_persistent
+    found.change(config=made.text, updated=True)
+    detail = DomainEventDefinedDetailType.ADDED if fresh else DomainEventDefinedDetailType.UPDATED
+    _lifecycle(found, DomainEventType.DEFINED, detail)
+    return found
+
+
+def _existing(host: Host, name: str, uuid: str) -> Domain | None:
+    """The domain that a document is about. Raises RpcError when it would be two of them."""
+    by_uuid = host.domains.by_uuid(bytes.fromhex(uuid.replace("-", "")))
+    by_name = host.domains.by_name(name)
+    if by_uuid is not None and by_uuid.name != name:
+        raise RpcError.of(
+            ErrorCode.OPERATION_FAILED,
+            f"domain '{by_uuid.name}' is already defined with uuid {uuid}",
+            domain=ErrorDomain.DOMAIN,
+        )
+    if by_name is not None and by_name is not by_uuid:
+        raise RpcError.of(
+            ErrorCode.OPERATION_FAILED,
+            f"domain '{name}' already exists with uuid {by_name.record.uuid}",
+            domain=ErrorDomain.DOMAIN,
+        )
+    return by_uuid
+
+
+def undefine(domain: Domain) -> None:
+    """Remove the definition; a running guest becomes transient. Raises RpcError."""
+    if domain.is_active:
+        domain.change(config=None, autostart=False, saved=None)
+    else:
+        domain.host.domains.remove(domain)
+    _lifecycle(domain, DomainEventType.UNDEFINED, DomainEventUndefinedDetailType.REMOVED)
+
+
+def rename(domain: Domain, name: str) -> None:
+    """Give a domain that is shut off another name. Raises RpcError."""
+    host = domain.host
+    reason = ""
+    if domain.is_active:
+        reason = "cannot rename active domain"
+    elif name == domain.name:
+        reason = "Can't rename domain to itself"
+    elif host.domains.by_name(name) is not None:
+        reason = f"domain with name '{name}' already exists"
+    if reason:
+        speaker = host.flavour.domain if domain.is_active else ErrorDomain.DOMAIN
+        raise RpcError.of(ErrorCode.OPERATION_INVALID, reason, domain=speaker)
+    if "/" in name:
+        detail = f"name {name} cannot contain '/'"
+        raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=host.flavour.domain)
+    old = domain.name
+    _lifecycle(domain, DomainEventType.UNDEFINED, DomainEventUndefinedDetailType.RENAMED)
+
+    config = editing.Impact(live=False, config=True)
+    editing.edit(domain, config, lambda document: guests.set_name(document, name), name=name)
+    host.domains.renamed(domain, old)
+    _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.RENAMED)
+
+
+# Running ---------------------------------------------------------------------------------------------
+
+
+def create(host: Host, text: str, *, paused: bool = False, restored: bool = False) -> Domain:
+    """Start a guest from a document, which is not kept.
+
+    Args:
+        host: where.
+        text: the document.
+        paused: the guest does not run at first.
+        restored: the guest comes from a saved image.
+
+    Raises RpcError: see `define`.
+    """
+    made = host.documents.define("domain", text)
+    found = _existing(host, made.name, made.uuid)
+    if found is not None and found.is_active:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID,
+            f"domain '{made.name}' is already active",
+            domain=ErrorDomain.DOMAIN,
+        )
+    if found is None:
+        found = Domain(host, DomainRecord(uuid=made.uuid, name=made.name))
+        host.domains.add(found)
+    _run(found, made.text, paused=paused, restored=restored)
+    return found
+
+
+def start(domain: Domain, *, paused: bool = False) -> None:
+    """Start the guest of a definition. Raises RpcError for one that runs."""
+    if domain.is_active:
+        if domain.host.flavour.name == "test":
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR,
+                f"Domain '{domain.name}' is already running",
+                domain=ErrorDomain.TEST,
+            )
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
+        )
+    record = domain.record
+    _run(
+        domain,
+        record.saved or record.config or "",
+        paused=paused or (record.saved is not None and record.saved_paused),
+        restored=record.saved is not None,
+    )
+
+
+def _run(domain: Domain, config: str, *, paused: bool, restored: bool) -> None:
+    host = domain.host
+    number = host.domains.next_number()
+    now = host.clock.now()
+    if paused:
+        state, reason = DomainState.PAUSED, int(DomainPausedReason.USER)
+    else:
+        state = DomainState.RUNNING
+        reason = DomainRunningReason.RESTORED if restored else DomainRunningReason.BOOTED
+    domain.change(
+        live=host.documents.live(config, number),
+        number=number,
+        state=state,
+        reason=reason,
+        saved=None,
+        began=None if paused else now,
+        ran=0,
+        booted=now,
+    )
+    host.domains.started(domain)
+    details = DomainEventStartedDetailType
+    _lifecycle(domain, DomainEventType.STARTED, details.RESTORED if restored else details.BOOTED)
+    if paused:
+        detail = DomainEventSuspendedDetailType.PAUSED
+        _lifecycle(domain, DomainEventType.SUSPENDED, detail)
+
+
+def suspend(domain: Domain) -> None:
+    """Pause a guest. Raises RpcError for one that does not run; qemu's may be paused already."""
+    record = domain.record
+    if domain.host.flavour.name == "test":
+        if record.state in (DomainState.SHUTOFF, DomainState.PAUSED):
+            raise _test_state(f"domain '{domain.name}' not running")
+    else:
+        require_active(domain)
+        if record.state == DomainState.PAUSED:
+            return
+    domain.change(
+        state=DomainState.PAUSED, reason=DomainPausedReason.USER, began=None, ran=domain.ran()
+    )
+    _lifecycle(domain, DomainEventType.SUSPENDED, DomainEventSuspendedDetailType.PAUSED)
+
+
+def resume(domain: Domain) -> None:
+    """Let a paused guest run on. Raises RpcError for one that is not paused."""
+    if domain.host.flavour.name == "test":
+        if domain.record.state != DomainState.PAUSED:
+            raise _test_state(f"domain '{domain.name}' not paused")
+    else:
+        require_active(domain)
+        if domain.record.state == DomainState.RUNNING:
+            raise RpcError.of(
+                ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
+            )
+    domain.change(
+        state=DomainState.RUNNING,
+        reason=DomainRunningReason.UNPAUSED,
+        began=domain.host.clock.now(),
+    )
+    _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.UNPAUSED)
+
+
+def destroy(domain: Domain) -> None:
+    """End a guest at once. Raises RpcError for one that does not run."""
+    require_active(domain)
+    stop(domain, DomainShutoffReason.DESTROYED, DomainEventStoppedDetailType.DESTROYED)
+
+
+def stop(domain: Domain, reason: int, detail: int) -> None:
+    """End a running guest for any reason; it is gone if it has no definition.
+
+    Args:
+        domain: the domain.
+        reason: a DomainShutoffReason.
+        detail: a DomainEventStoppedDetailType.
+
+    Raises RpcError when the store cannot be written.
+    """
+    domains = domain.host.domains
+    number = domain.record.number
+    if domain.is_persistent:
+        domain.change(
+            live=None, number=-1, state=DomainState.SHUTOFF, reason=reason, began=None, ran=0
+        )
+    else:
+        domains.remove(domain)
+    domains.stopped(number)
+    _lifecycle(domain, DomainEventType.STOPPED, detail)
+
+
+def require_active(domain: Domain) -> None:
+    """Raise RpcError OPERATION_INVALID unless a guest exists (virDomainObjCheckActive)."""
+    if not domain.is_active:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
+        )
+
+
+def _test_state(text: str) -> RpcError:
+    return RpcError.of(ErrorCode.INTERNAL_ERROR, text, domain=ErrorDomain.TEST)

@@ -1,0 +1,102 @@
+"""Memory and processors of a domain, as calls set them.
+
+Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c (qemuDomainSetMemoryFlags,
+qemuDomainSetVcpusFlags).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
+from aiovirt.daemons.virtd.constants.domain_flags import DomainMemoryModFlags, DomainVcpuFlags
+from aiovirt.daemons.virtd.host.editing import edit, impact
+from aiovirt.daemons.virtd.xml import guests
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+
+
+def set_memory(domain: Domain, kib: int, flags: int) -> None:
+    """Set the memory of a guest, or its maximum.
+
+    Args:
+        domain: the domain.
+        kib: how much, in KiB.
+        flags: DomainMemoryModFlags.
+
+    Raises:
+        RpcError: INVALID_ARG for more than the maximum; OPERATION_INVALID for the maximum of a guest
+            that runs, or a document that does not exist.
+    """
+    speaker = domain.host.flavour.domain
+    meant = impact(domain, flags)
+    if flags & DomainMemoryModFlags.MAXIMUM:
+        if meant.live:
+            raise RpcError.of(
+                ErrorCode.OPERATION_INVALID,
+                "cannot resize the maximum memory on an active domain",
+                domain=speaker,
+            )
+
+        edit(domain, meant, lambda document: guests.set_max_memory(document, kib))
+        return
+    for wanted, facts in (
+        (meant.live, domain.record.facts),
+        (meant.config, domain.record.config_facts),
+    ):
+        if wanted and kib > facts.maximum:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                "cannot set memory higher than max memory",
+                domain=speaker,
+            )
+    edit(domain, meant, lambda document: guests.set_memory(document, kib))
+    if meant.live and domain.host.name == "qemu":
+        domain.emit(DomainEventID.BALLOON_CHANGE, kib)
+
+
+def set_vcpus(domain: Domain, count: int, flags: int) -> None:
+    """Set the number of processors of a guest, or its maximum.
+
+    Args:
+        domain: the domain.
+        count: how many.
+        flags: DomainVcpuFlags.
+
+    Raises:
+        RpcError: INVALID_ARG for more than the maximum, OPERATION_INVALID for the maximum of a guest
+            that runs, or a document that does not exist.
+    """
+    host = domain.host
+    speaker = host.flavour.domain
+    meant = impact(domain, flags)
+    maximum = bool(flags & DomainVcpuFlags.MAXIMUM)
+    if count > host.max_vcpus:
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            f"requested cpu amount exceeds maximum supported amount ({count} > {host.max_vcpus})",
+            domain=speaker,
+        )
+    if maximum and meant.live and host.name == "qemu":
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            "maximum vcpu count of a live domain can't be modified",
+            domain=speaker,
+        )
+    for wanted, facts in (
+        (meant.live, domain.record.facts),
+        (meant.config and not maximum, domain.record.config_facts),
+    ):
+        if wanted and count > facts.vcpus_maximum:
+            where = "live domain" if wanted is meant.live and meant.live else "persistent domain"
+            text = (
+                f"requested cpu amount exceeds maximum ({count} > {facts.vcpus_maximum})"
+                if host.name == "test"
+                else f"requested vcpus is greater than max allowable vcpus for the {where}:"
+                f" {count} > {facts.vcpus_maximum}"
+            )
+            raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=speaker)
+
+    edit(domain, meant, lambda document: guests.set_vcpus(document, count, maximum=maximum))

@@ -1,0 +1,144 @@
+"""Saved guests: images at a path, and the managed image that a domain has.
+
+An image is an object of the host, found by its path; no file of the machine is written for it.
+
+Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c, qemu_saveimage.c.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from typing import TYPE_CHECKING, ClassVar
+
+from aiovirt.daemons.virtd.constants.domain import (
+    DomainShutoffReason,
+    DomainState,
+)
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.constants.domain_flags import DomainSaveRestoreFlags
+from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host.entries import Entry, Record
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.host.host import Host
+
+
+class ImageRecord(Record, frozen=True, kw_only=True, dict=True):
+    """A saved guest. name: the path; text: the document of the guest; paused: whether it is to be
+    restored paused."""
+
+    text: str
+    paused: bool = False
+
+
+class Image(Entry[ImageRecord]):
+    """A saved guest at a path."""
+
+    kind: ClassVar[str] = "image"
+    record_type = ImageRecord
+
+
+def _paused(domain: Domain, flags: int) -> bool:
+    if flags & DomainSaveRestoreFlags.PAUSED:
+        return True
+    if flags & DomainSaveRestoreFlags.RUNNING:
+        return False
+    return domain.record.state == DomainState.PAUSED
+
+
+def check_flags(host: Host, flags: int) -> None:
+    """Raise RpcError INVALID_ARG for the flags of both states together."""
+    if flags & DomainSaveRestoreFlags.PAUSED and flags & DomainSaveRestoreFlags.RUNNING:
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            "running and paused flags are mutually exclusive",
+            domain=host.flavour.domain,
+        )
+
+
+def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> None:
+    """Save a guest to a path, and end it.
+
+    Args:
+        domain: the domain.
+        path: of the image; an earlier one is replaced.
+        flags: DomainSaveRestoreFlags.
+        text: a document for the image, None for that of the guest.
+
+    Raises:
+        RpcError: the guest does not run, or the store cannot be written.
+    """
+    host = domain.host
+    lifecycle.require_active(domain)
+    made = host.documents.define("domain", text) if text is not None else None
+    with host.store.batch():
+        found = host.images.by_name(path)
+        if found is not None:
+            host.images.remove(found)
+        record = ImageRecord(
+            uuid=str(uuids.uuid4()),
+            name=path,
+            text=made.text if made is not None else domain.record.shown(secure=True, inactive=True),
+            paused=_paused(domain, flags),
+        )
+        host.images.add(Image(host, record))
+        _stopped(domain)
+
+
+def _stopped(domain: Domain) -> None:
+    lifecycle.stop(domain, DomainShutoffReason.SAVED, DomainEventStoppedDetailType.SAVED)
+
+
+def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> Domain:
+    """Start the guest of an image; the arguments and errors are those of `save`.
+
+    Raises RpcError OPERATION_FAILED for a path without an image.
+    """
+    image = find(host, path)
+    paused = image.record.paused
+    if flags & DomainSaveRestoreFlags.PAUSED:
+        paused = True
+    elif flags & DomainSaveRestoreFlags.RUNNING:
+        paused = False
+    return lifecycle.create(
+        host, text if text is not None else image.record.text, paused=paused, restored=True
+    )
+
+
+def find(host: Host, path: str) -> Image:
+    """Return the image at a path. Raises RpcError."""
+    image = host.images.by_name(path)
+    if image is None:
+        if host.name == "test":
+            raise RpcError.of(
+                ErrorCode.SYSTEM_ERROR,
+                f"cannot read domain image '{path}': No such file or directory",
+                domain=host.flavour.domain,
+            )
+        raise RpcError.of(
+            ErrorCode.OPERATION_FAILED,
+            f"Failed to open file '{path}': No such file or directory",
+            domain=host.flavour.domain,
+        )
+    return image
+
+
+# The managed image -----------------------------------------------------------------------------------
+
+
+def managed_save(domain: Domain, flags: int) -> None:
+    """Save a guest to the image that it is started from next time. Raises RpcError."""
+    lifecycle.require_active(domain)
+    if not domain.is_persistent:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID,
+            "cannot do managed save for transient domain",
+            domain=domain.host.flavour.domain,
+        )
+    paused = _paused(domain, flags)
+    text = domain.record.shown(secure=True, inactive=True)
+    with domain.host.store.batch():
+        _stopped(domain)
+        domain.change(saved=text, saved_paused=paused)

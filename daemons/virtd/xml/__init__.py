@@ -1,0 +1,17 @@
+"""Documents of guests, networks, pools and the like, read safely and written as libvirt does.
+
+`read` takes a client's text, `Document.complete` adds what a driver adds and refuses what it refuses,
+`Document.text` writes it. The tables (`tables`) say what each kind may hold, in the language of
+`rules`; `completion` has what follows from other parts, `checking` what is refused. What calls ask and
+set is in `guests`, devices are in `devices` and `changes`, running guests in `live`.
+
+Nothing here imports another part of virtd. lxml is loaded with this package, so virtd loads it before
+it is ready, and the other daemons never do.
+"""
+
+from __future__ import annotations
+
+from aiovirt.daemons.virtd.xml.documents import Document, read
+from aiovirt.daemons.virtd.xml.kinds import KINDS
+
+__all__ = ["KINDS", "Document", "read"]

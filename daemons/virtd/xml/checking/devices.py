@@ -1,0 +1,335 @@
+"""The rules about the devices of a guest.
+
+Source: libvirt's src/conf (domain_validate.c, domain_postparse.c, domain_conf.c).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NO_USB: Final = "devices/controller[@type='usb'][@model='none']"
+
+#: Looked at as the document was given, before libvirt's additions.
+GIVEN: Final = (
+    (
+        "watchdog",
+        "internal",
+        "count(devices/watchdog) > 1",
+        "only a single watchdog device is supported",
+    ),
+    (
+        "memballoon",
+        "internal",
+        "count(devices/memballoon) > 1",
+        "only a single memory balloon device is supported",
+    ),
+    (
+        "nvram",
+        "internal",
+        "count(devices/nvram) > 1",
+        "only a single nvram device is supported",
+    ),
+    (
+        "redirfilter",
+        "internal",
+        "count(devices/redirfilter) > 1",
+        "only one set of redirection filter rule is supported",
+    ),
+    (
+        "iommu",
+        "xml",
+        "count(devices/iommu) > 1",
+        "only a single IOMMU device is supported",
+    ),
+    (
+        "vsock",
+        "xml",
+        "count(devices/vsock) > 1",
+        "only a single vsock device is supported",
+    ),
+    (
+        "tpm",
+        "xml",
+        "count(devices/tpm) > 2",
+        "a maximum of two TPM devices is supported",
+    ),
+    (
+        "source",
+        "xml",
+        "devices/*[self::serial or self::parallel or self::console or "
+        "self::channel][@type!='udp'][count(source) > 1]",
+        "only one source element is allowed for character device",
+    ),
+    (
+        "source",
+        "xml",
+        "devices/*[self::serial or self::parallel or self::console or "
+        "self::channel][@type='udp'][count(source) > 2]",
+        "only two source elements are allowed for character device",
+    ),
+    (
+        "auth",
+        "unsupported",
+        "devices/disk[auth][source/auth]",
+        "an <auth> definition already found for disk source",
+    ),
+    (
+        "encryption",
+        "unsupported",
+        "devices/disk[encryption][source/encryption]",
+        "an <encryption> definition already found for disk source",
+    ),
+    (
+        "source",
+        "unsupported",
+        "devices/disk/source/@fdgroup",
+        "driver does not support FD passing for disk",
+    ),
+    (
+        "graphics",
+        "unsupported",
+        "devices/graphics[@listen!=''][listen[1][@type='address']/@address!=@listen]",
+        "graphics 'listen' attribute '{}' must match 'address' attribute of first listen "
+        "element (found '{}')",
+        "string(devices/graphics[@listen][listen[1]/@address!=@listen]/@listen)",
+        "string(devices/graphics[@listen][listen[1]/@address!=@listen]/listen/@address)",
+    ),
+    (
+        "graphics",
+        "unsupported",
+        "devices/graphics[@socket][listen[1][@type='socket']/@socket!=@socket]",
+        "graphics 'socket' attribute '{}' must match 'socket' attribute of first listen "
+        "element (found '{}')",
+        "string(devices/graphics/@socket)",
+        "string(devices/graphics/listen/@socket)",
+    ),
+    (
+        "tpm",
+        "xml",
+        "devices/tpm[not(backend)]",
+        "missing TPM device backend",
+    ),
+)
+
+#: Looked at after libvirt's additions.
+COMPLETED: Final = (
+    (
+        "address",
+        "unsupported",
+        "devices/disk[target/@bus='ide'][address[@type!='drive']]",
+        "Invalid address type '{}' for the disk '{}' with the bus type 'ide'",
+        "string(devices/disk[target/@bus='ide']/address/@type)",
+        "string(devices/disk[target/@bus='ide']/target/@dev)",
+    ),
+    (
+        "address",
+        "unsupported",
+        "devices/disk[target/@bus='scsi'][address[@type!='drive']]",
+        "Invalid address type '{}' for the disk '{}' with the bus type 'scsi'",
+        "string(devices/disk[target/@bus='scsi']/address/@type)",
+        "string(devices/disk[target/@bus='scsi']/target/@dev)",
+    ),
+    (
+        "address",
+        "unsupported",
+        "devices/disk[target/@bus='sata'][address[@type!='drive']]",
+        "Invalid address type '{}' for the disk '{}' with the bus type 'sata'",
+        "string(devices/disk[target/@bus='sata']/address/@type)",
+        "string(devices/disk[target/@bus='sata']/target/@dev)",
+    ),
+    (
+        "address",
+        "unsupported",
+        "devices/disk[target/@bus='fdc'][address[@type!='drive']]",
+        "Invalid address type '{}' for the disk '{}' with the bus type 'fdc'",
+        "string(devices/disk[target/@bus='fdc']/address/@type)",
+        "string(devices/disk[target/@bus='fdc']/target/@dev)",
+    ),
+    (
+        "disk",
+        "unsupported",
+        "devices/disk[@device='lun'][@type!='block'][not(@type='network' and "
+        "source/@protocol='iscsi')][@type!='volume'][@type!='nvme']",
+        "disk device='lun' is only valid for block type disk source",
+    ),
+    (
+        "hostdev",
+        "unsupported",
+        "count(devices/hostdev[@ramfb='on']) > 1",
+        "Only one vgpu device can have 'ramfb' enabled",
+    ),
+    (
+        "hostdev",
+        "xml",
+        "devices/hostdev[@model='vfio-pci'][address[@type!='pci']]",
+        "Unsupported address type '{}' with mediated device model 'vfio-pci'",
+        "string(devices/hostdev[@model='vfio-pci']/address/@type)",
+    ),
+    (
+        "hostdev",
+        "xml",
+        "devices/hostdev[@model='vfio-ccw'][address[@type!='ccw']]",
+        "Unsupported address type '{}' with mediated device model 'vfio-ccw'",
+        "string(devices/hostdev[@model='vfio-ccw']/address/@type)",
+    ),
+    (
+        "controller",
+        "unsupported",
+        "devices/controller[@model='pci-root' or @model='pcie-root'][address]",
+        "pci-root and pcie-root controllers should not have an address",
+    ),
+    (
+        "controller",
+        "unsupported",
+        "devices/controller[@type='pci'][@index='0'][target/node]",
+        "The PCI controller with index=0 can't be associated with a NUMA node",
+    ),
+    (
+        "controller",
+        "unsupported",
+        "devices/controller[@type='pci'][target/@index > 30]",
+        "PCI controller target index '{}' out of range - must be 0-30",
+        "string(devices/controller[@type='pci']/target[@index > 30]/@index)",
+    ),
+    (
+        "controller",
+        "unsupported",
+        "devices/controller[@type='pci'][target/@index][(target/@index='0') != (@index='0')]",
+        "Only the PCI controller with index 0 can have target index 0, and vice versa",
+    ),
+    (
+        "controller",
+        "detail",
+        f"{_NO_USB} and devices/controller[@type='usb'][@model!='none' or not(@model)]",
+        "Can't add another USB controller: USB is disabled for this domain",
+    ),
+    (
+        "controller",
+        "detail",
+        "devices/controller[@type='usb'] and not(devices/controller[@type='usb'][not(master)])",
+        "No master USB controller specified",
+    ),
+    (
+        "hub",
+        "unsupported",
+        f"{_NO_USB} and devices/hub",
+        "Can't add USB hub: USB is disabled for this domain",
+    ),
+    (
+        "input",
+        "unsupported",
+        f"{_NO_USB} and devices/input[@bus='usb']",
+        "Can't add USB input device. USB bus is disabled",
+    ),
+    (
+        "redirdev",
+        "unsupported",
+        f"{_NO_USB} and devices/redirdev",
+        "cannot add redirected USB device: USB is disabled for this domain",
+    ),
+    (
+        "shmem",
+        "xml",
+        "devices/shmem[msi][not(server)]",
+        "msi option is only supported with a server",
+    ),
+    (
+        "video",
+        "unsupported",
+        "count(devices/video) > 1 and devices/video/model[@type='none']",
+        "a 'none' video type must be the only video device defined for the domain",
+    ),
+    (
+        "video",
+        "unsupported",
+        "devices/video[model[@type='ramfb']]/address",
+        "address not supported for video type ramfb",
+    ),
+    (
+        "listen",
+        "xml",
+        "devices/graphics/listen[@type='network'][not(@network)]",
+        "'network' attribute is required for listen type 'network'",
+    ),
+    (
+        "encryption",
+        "unsupported",
+        "devices/disk//encryption/cipher",
+        "supplying <cipher> for domain disk definition is unnecessary",
+    ),
+    (
+        "auth",
+        "unsupported",
+        "devices/disk//source[@protocol='iscsi']//auth/secret[@type!='iscsi']",
+        "invalid secret type '{}'",
+        "string(devices/disk//source[@protocol='iscsi']//auth/secret/@type)",
+    ),
+    (
+        "auth",
+        "unsupported",
+        "devices/disk//auth/secret[not(@type)]",
+        "unknown secret type '<null>'",
+    ),
+    (
+        "reconnect",
+        "internal",
+        "devices/*/source[@mode='bind']/reconnect[@enabled='yes']",
+        "chardev reconnect is possible only for connect mode",
+    ),
+    (
+        "memory",
+        "detail",
+        "devices/memory/target[node >= count(../../../cpu/numa/cell)]",
+        "can't add memory backend for guest node '{}' as the guest has only '{}' NUMA nodes "
+        "configured",
+        "string(devices/memory/target[node >= count(../../../cpu/numa/cell)]/node)",
+        "string(count(cpu/numa/cell))",
+    ),
+    (
+        "video",
+        "unsupported",
+        "count(devices/video/model[@primary='yes']) > 1",
+        "Only one primary video device is supported",
+    ),
+    (
+        "seclabel",
+        "xml",
+        "devices/*/source[count(seclabel) > 1][seclabel[not(@model)]]",
+        "missing security model when using multiple labels",
+    ),
+    (
+        "devices",
+        "internal",
+        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
+        "self::smartcard or self::channel][@type='file' or @type='dev' or "
+        "@type='pipe'][not(source/@path)] | devices/rng/backend[@type='file' or @type='dev' "
+        "or @type='pipe'][not(source/@path)]",
+        "Missing source path attribute for char device",
+    ),
+    (
+        "devices",
+        "internal",
+        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
+        "self::smartcard or "
+        "self::channel][not(self::channel)][@type='unix'][not(source/@path)] | "
+        "devices/rng/backend[@type='unix'][not(source/@path)]",
+        "Missing source path attribute for char device",
+    ),
+    (
+        "source",
+        "internal",
+        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
+        "self::smartcard or self::channel][@type='tcp']/source[not(@host)] | "
+        "devices/rng/backend[@type='tcp']/source[not(@host)]",
+        "Missing source host attribute for char device",
+    ),
+    (
+        "source",
+        "internal",
+        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
+        "self::smartcard or self::channel][@type='tcp' or "
+        "@type='udp']/source[not(@service)][not(../@type='udp' and @mode='bind')] | "
+        "devices/rng/backend[@type='tcp']/source[not(@service)]",
+        "Missing source service attribute for char device",
+    ),
+)

@@ -1,0 +1,196 @@
+"""The rules about a guest, apart from its devices.
+
+Source: libvirt's src/conf (domain_validate.c, domain_postparse.c, domain_conf.c, numa_conf.c).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, unique
+
+#: Looked at as the document was given, before libvirt's additions.
+_GIVEN: Final = (
+    (
+        "resource",
+        "xml",
+        "count(resource) > 1",
+        "only one resource element is supported",
+    ),
+    (
+        "boot",
+        "unsupported",
+        "os/bootmenu/@timeout > 65535",
+        "invalid value for boot menu timeout, must be in range [0,65535]",
+    ),
+    (
+        "bootmenu",
+        "unsupported",
+        "os/bootmenu/@timeout > 65535",
+        "invalid value for boot menu timeout, must be in range [0,65535]",
+    ),
+    (
+        "title",
+        "xml",
+        "contains(title, '\n')",
+        "Domain title can't contain newlines",
+    ),
+    (
+        "name",
+        "xml",
+        "contains(name, '/')",
+        "name {} cannot contain '/'",
+        "string(name)",
+    ),
+)
+
+#: Looked at after libvirt's additions.
+_COMPLETED: Final = (
+    (
+        "boot",
+        "unsupported",
+        "os/boot and devices/*/boot/@order",
+        "per-device boot elements cannot be used together with os/boot elements",
+    ),
+    (
+        "vcpu",
+        "internal",
+        "vcpu/@current > number(vcpu)",
+        "maxvcpus must not be less than current vcpus ({} < {})",
+        "string(vcpu)",
+        "string(vcpu/@current)",
+    ),
+    (
+        "vcpu",
+        "xml",
+        "number(vcpu) < 1",
+        "invalid domain vcpu count '{}'",
+        "string(vcpu)",
+    ),
+    (
+        "maxMemory",
+        "xml",
+        "number(maxMemory) < number(memory)",
+        "maximum memory size must be equal or greater than the actual memory size",
+    ),
+    (
+        "memnode",
+        "xml",
+        "numatune/memnode and not(cpu/numa/cell)",
+        "Element 'memnode' is invalid without any guest NUMA cells",
+    ),
+    (
+        "memnode",
+        "xml",
+        "numatune/memory[@mode='restrictive'] and numatune/memnode[@mode!='restrictive']",
+        "'restrictive' mode is required in memnode element when mode is 'restrictive' in "
+        "memory element",
+    ),
+    (
+        "memnode",
+        "unsupported",
+        "numatune/memory[@placement='auto'] and numatune/memnode",
+        "Per-node binding is not compatible with automatic NUMA placement.",
+    ),
+    (
+        "cell",
+        "xml",
+        "cpu/numa/cell[@id >= count(../cell)]",
+        "Exactly one 'cell' element per guest NUMA cell allowed, non-contiguous ranges or "
+        "ranges not starting from 0 are not allowed",
+    ),
+    (
+        "nvram",
+        "detail",
+        "os[@firmware='bios']/nvram",
+        "firmware type 'bios' does not support nvram",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[@firmware]/loader[@secure='no']",
+        "loader attribute 'secure' cannot be specified when firmware autoselection is enabled",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[@firmware]/loader/@type",
+        "loader attribute 'type' cannot be specified when firmware autoselection is enabled",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[not(@firmware)]/loader[not(text())]",
+        "no loader path specified and firmware auto selection disabled",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[loader/@stateless='yes'][nvram/@template]",
+        "NVRAM template is not permitted when loader is stateless",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[loader/@stateless='yes'][nvram]",
+        "NVRAM is not permitted when loader is stateless",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[@firmware='bios']/loader[@stateless='no']",
+        "Only EFI firmware permits NVRAM",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[not(@firmware)]/loader[@stateless='no'][@type='rom']",
+        "Only pflash loader type permits NVRAM",
+    ),
+    (
+        "feature",
+        "detail",
+        ""
+        "os/firmware[feature[@name='enrolled-keys'][@enabled='yes']][feature[@name='secure-boot'][@enabled='no']]",
+        "firmware feature 'enrolled-keys' cannot be enabled when firmware feature "
+        "'secure-boot' is disabled",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[@firmware]/loader/@readonly",
+        "loader attribute 'readonly' cannot be specified when firmware autoselection is enabled",
+    ),
+    (
+        "loader",
+        "detail",
+        "os[@firmware]/loader/text()",
+        "loader path cannot be specified when firmware autoselection is enabled",
+    ),
+    (
+        "memory",
+        "unsupported",
+        "numatune/memory[not(@nodeset)][not(@placement='auto')]",
+        "nodeset for NUMA memory tuning must be set if 'placement' is 'static'",
+    ),
+    (
+        "sysinfo",
+        "detail",
+        "sysinfo/system/entry[@name='uuid'][translate(., 'ABCDEF', 'abcdef') != "
+        "string(../../../uuid)]",
+        "UUID mismatch between <uuid> and <sysinfo>",
+    ),
+)
+
+
+@cache
+def given() -> list[Rule]:
+    """The rules about a guest as it was given."""
+    return conditions((*_GIVEN, *devices.GIVEN))
+
+
+@cache
+def completed() -> list[Rule]:
+    """The rules about a guest that has all of libvirt's additions."""
+    return [*conditions((*_COMPLETED, *devices.COMPLETED)), *unique(duplicates.GUESTS)]

@@ -1,0 +1,176 @@
+"""A document: a tree that is read, completed, changed and written; the tree is the state.
+
+Its texts are kept until it changes, so that asking for the same text again costs nothing. Whoever
+changes the tree with functions of another package calls `changed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
+from typing import Final
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.xml import checking, kinds, reading, writing
+from aiovirt.daemons.virtd.xml.checking import guests as guest_checks
+from aiovirt.daemons.virtd.xml.checking import networks as network_checks
+from aiovirt.daemons.virtd.xml.completion import FLAVOURS, Flavour, guest, networks, pools, volumes
+from aiovirt.daemons.virtd.xml.fixes import FIXES
+from aiovirt.daemons.virtd.xml.kinds import Kind
+from aiovirt.daemons.virtd.xml.rules import Rule
+from aiovirt.daemons.virtd.xml.shaping import Shaper
+
+SHAPER: Final = Shaper(FIXES)
+
+#: What completes a document of each kind; the others are complete when they are in shape.
+_COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {
+    "domain": guest.complete,
+    "network": networks.complete,
+    "pool": pools.complete,
+    "volume": volumes.complete,
+}
+
+#: What is refused of a document of each kind before and after it is completed.
+_GIVEN: Final[dict[str, Callable[[], list[checking.Rule]]]] = {"domain": guest_checks.given}
+_COMPLETED: Final[dict[str, Callable[[], list[checking.Rule]]]] = {
+    "domain": guest_checks.completed,
+    "network": network_checks.rules,
+}
+
+
+class Document:
+    """One document of a kind (kinds.KINDS): `root` is its tree, in shape."""
+
+    __slots__ = ("_texts", "kind", "root")
+
+    def __init__(self, kind: str, root: etree._Element) -> None:
+        self.kind = kind
+        self.root = root
+        self._texts: dict[tuple[bool, bool], str] = {}
+
+    @property
+    def rules(self) -> Rule:
+        """The rule of the root."""
+        return kinds.KINDS[self.kind].rules
+
+    def copy(self) -> Document:
+        """Make an independent copy."""
+        return Document(self.kind, deepcopy(self.root))
+
+    def changed(self) -> None:
+        """Forget the texts: the tree is no longer what it was."""
+        self._texts.clear()
+
+    def complete(self, flavour: Flavour | str = "test") -> None:
+        """Add what a driver adds to a definition, and refuse what it refuses.
+
+        Args:
+            flavour: the driver's defaults, or its name in FLAVOURS.
+
+        Raises:
+            RpcError: for a definition that libvirt refuses.
+        """
+        found = FLAVOURS[flavour] if isinstance(flavour, str) else flavour
+        completion = _COMPLETIONS.get(self.kind)
+        if completion is not None:
+            completion(self.root, found)
+        self.check()
+        self.changed()
+
+    def check(self) -> None:
+        """Refuse what libvirt refuses of a completed document.
+
+        Raises:
+            RpcError: for the first rule that is broken.
+        """
+        rules = _COMPLETED.get(self.kind)
+        if rules is not None:
+            checking.check(self.root, rules(), kinds.KINDS[self.kind].domain)
+
+    def text(self, *, secure: bool = False, inactive: bool = False) -> str:
+        """Write the document.
+
+        Args:
+            secure: write passwords and cookies, too (VIR_DOMAIN_XML_SECURE).
+            inactive: leave out what only a running guest has (VIR_DOMAIN_XML_INACTIVE).
+        """
+        key = (secure, inactive)
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = writing.write(self._view(secure, inactive))
+        return found
+
+    def _view(self, secure: bool, inactive: bool) -> etree._Element:
+        root = self.root
+        hidden = {} if secure else _secrets(kinds.KINDS[self.kind])
+        secret = list(root.iter(*hidden)) if hidden else []
+        if not secret and not inactive:
+            return root
+        root = deepcopy(root)
+        if inactive:
+            _strip(self.rules, root)
+        for element in list(root.iter(*hidden)) if hidden else ():
+            name = hidden[str(element.tag)]
+            parent = element.getparent()
+            if name:
+                element.attrib.pop(name, None)
+            elif parent is not None:
+                parent.remove(element)
+        return root
+
+
+@cache
+def _secrets(kind: Kind) -> dict[str, str]:
+    """The elements of a kind that are secret, or whose attribute of that name is."""
+    found: dict[str, str] = {}
+    seen: set[int] = set()
+    waiting = [kind.rules]
+    while waiting:
+        rule = waiting.pop()
+        if id(rule) in seen:
+            continue
+        seen.add(id(rule))
+        if "secure" in rule.flags:
+            found[rule.tag] = ""
+        for attribute in rule.attributes:
+            if attribute.secure:
+                found[rule.tag] = attribute.name
+        waiting.extend(rule.children)
+    return found
+
+
+def _strip(rule: Rule, element: etree._Element) -> None:
+    """Remove what only a running guest has."""
+    for attribute in rule.attributes:
+        if attribute.live:
+            element.attrib.pop(attribute.name, None)
+    for child in list(element):
+        for _, line in rule.by_tag.get(str(child.tag), ()):
+            name = child.get("name") or ""
+            if "live" in line.flags or ("user" in line.flags and not name.startswith("ua-")):
+                element.remove(child)
+            elif "whole" not in line.flags:
+                _strip(line, child)
+            break
+
+
+def read(kind: str, text: str, *, live: bool = False) -> Document:
+    """Read a document: parsed within bounds, put in shape, and not yet completed.
+
+    Args:
+        kind: one of kinds.KINDS: "domain", "network", "pool", "volume" and so on.
+        text: what a client sent, or what a store kept.
+        live: keep what only a running guest has, for a text that this package wrote.
+
+    Raises:
+        RpcError: XML_DETAIL (35) for text that is not well-formed or too large, XML_ERROR (27) for
+            another root or a value that is not allowed, or another code of libvirt's.
+    """
+    what = kinds.KINDS[kind]
+    raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
+    rules = _GIVEN.get(kind)
+    if rules is not None and not live:
+        checking.check(raw, rules(), what.domain)
+    return Document(kind, SHAPER.shape(what.rules, raw, live=live))

@@ -1,0 +1,124 @@
+"""The document of a running guest: its number, and the aliases of its devices.
+
+Source: libvirt's src/qemu/qemu_alias.c (qemuAssignDeviceAliases) and src/test/test_driver.c, which
+assigns no aliases.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.xml import devices
+from aiovirt.daemons.virtd.xml.documents import Document
+from aiovirt.daemons.virtd.xml.placing import add, assign
+
+#: The beginning of the alias of each kind of device; a number follows.
+ALIASES: Final = {
+    "interface": "net",
+    "filesystem": "fs",
+    "smartcard": "smartcard",
+    "serial": "serial",
+    "parallel": "parallel",
+    "channel": "channel",
+    "input": "input",
+    "tpm": "tpm",
+    "sound": "sound",
+    "video": "video",
+    "hostdev": "hostdev",
+    "redirdev": "redir",
+    "hub": "hub",
+    "watchdog": "watchdog",
+    "memballoon": "balloon",
+    "rng": "rng",
+    "panic": "panic",
+    "shmem": "shmem",
+    "memory": "dimm",
+    "iommu": "iommu",
+    "vsock": "vsock",
+}
+
+#: The bus in the alias of a disk with an address on a controller, and how many parts follow.
+_DRIVES: Final = {"ide": ("bus",), "sata": ("bus",), "fdc": ("bus",), "scsi": ("bus", "target")}
+
+
+def start(document: Document, number: int, *, aliases: bool) -> Document:
+    """Make the document of a guest that starts.
+
+    Args:
+        document: its definition.
+        number: its number.
+        aliases: whether its driver gives devices aliases.
+    """
+    running = document.copy()
+    assign(running.root, running.rules, "id", str(number))
+    if aliases:
+        assign_aliases(running)
+    running.changed()
+    return running
+
+
+def assign_aliases(document: Document) -> None:
+    """Give every device without an alias one that no other device has."""
+    holder = document.root.find("devices")
+    taken = {alias.get("name") for alias in document.root.findall("devices/*/alias")}
+    for device in holder if holder is not None else ():
+        if device.tag in ("emulator", "graphics", "lease", "audio", "redirfilter"):
+            continue
+        if device.find("alias") is None:
+            alias = _alias(device, taken)
+            if alias is not None:
+                taken.add(alias)
+                add(device, devices.rule_of(str(device.tag)), "alias", name=alias)
+    document.changed()
+
+
+def _alias(device: etree._Element, taken: set[str | None]) -> str | None:
+    tag = str(device.tag)
+    if tag == "disk":
+        return _of_disk(device)
+    if tag == "controller":
+        return _of_controller(device)
+    if tag == "console":
+        target = device.find("target")
+        port = "0" if target is None else target.get("port") or "0"
+        serial = target is not None and target.get("type") == "serial"
+        return f"serial{port}" if serial else f"console{port}"
+    head = ALIASES.get(tag)
+    if head is None:
+        return None
+    return next(
+        f"{head}{number}" for number in range(len(taken) + 1) if f"{head}{number}" not in taken
+    )
+
+
+def _of_disk(device: etree._Element) -> str:
+    from aiovirt.daemons.virtd.xml.completion.disks import target_index
+
+    bus, name = (
+        devices.value(device, "target/@bus") or "",
+        devices.value(device, "target/@dev") or "",
+    )
+    address = device.find("address")
+    if bus in _DRIVES and address is not None and address.get("type") == "drive":
+        parts = ("controller", *_DRIVES[bus], "unit")
+        return bus + "-".join(address.get(part) or "0" for part in parts)
+    return f"{bus}-disk{max(target_index(name), 0)}"
+
+
+def _of_controller(device: etree._Element) -> str:
+    kind, index, model = (
+        device.get("type") or "",
+        device.get("index") or "0",
+        device.get("model") or "",
+    )
+    if kind == "pci":
+        return f"pcie.{index}" if model == "pcie-root" else f"pci.{index}"
+    if kind == "usb" and index == "0" and not model.startswith("ich9-uhci"):
+        return "usb"
+    if kind in ("ide", "fdc") and index == "0":
+        return kind
+    if kind == "sata" and index == "0":
+        return "ide"
+    return f"{kind}{index}"

@@ -1,0 +1,104 @@
+"""Put elements and attributes where libvirt's order has them."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.xml.rules import Rule, Scope
+
+
+def need(parent: etree._Element, path: str) -> etree._Element:
+    """The element at a path that every document in shape has.
+
+    Args:
+        parent: where the path begins.
+        path: names of elements.
+
+    Raises:
+        LookupError: if there is none.
+    """
+    found = parent.find(path)
+    if found is None:
+        raise LookupError(f"<{parent.tag!s}> has no <{path}>")
+    return found
+
+
+def holder(element: etree._Element) -> etree._Element:
+    """The parent of an element that is part of a document.
+
+    Raises:
+        LookupError: for a root.
+    """
+    found = element.getparent()
+    if found is None:
+        raise LookupError(f"<{element.tag!s}> is a root")
+    return found
+
+
+def place(parent: etree._Element, child: etree._Element, rule: Rule) -> None:
+    """Add a child after its like and before all that libvirt writes after it.
+
+    Args:
+        parent: the element that gets it.
+        child: what is added.
+        rule: the parent's rule.
+    """
+    mine = _position(rule, parent, child, default=len(rule.children))
+    at = len(parent)
+    while at and _position(rule, parent, parent[at - 1], default=-1) > mine:
+        at -= 1
+    parent.insert(at, child)
+
+
+def _position(rule: Rule, parent: etree._Element, child: etree._Element, *, default: int) -> int:
+    """The number of the line that is about this child."""
+    lines = rule.by_tag.get(str(child.tag), [])
+    if len(lines) > 1:
+        scope = Scope(child, child, Scope(parent, parent, None))
+        for number, line in lines:
+            if line.when is None or line.when(scope):
+                return number
+    return lines[0][0] if lines else default
+
+
+def add(
+    parent: etree._Element, rule: Rule, tag: str, text: str | None = None, **attributes: str
+) -> etree._Element:
+    """Make a child and put it in its place.
+
+    Args:
+        parent: the element that gets it.
+        rule: the parent's rule.
+        tag: the child's name.
+        text: its text.
+        attributes: its attributes.
+    """
+    child = etree.Element(tag, attributes)
+    child.text = text
+    place(parent, child, rule)
+    return child
+
+
+def assign(element: etree._Element, rule: Rule, name: str, value: str | None) -> None:
+    """Set an attribute in its place among the others; None removes it.
+
+    Args:
+        element: the element.
+        rule: its rule.
+        name: the attribute's name.
+        value: the new value.
+    """
+    if value is None:
+        element.attrib.pop(name, None)
+        return
+    if name in element.attrib:
+        element.set(name, value)
+        return
+    order = list(rule.by_name)
+    mine = order.index(name) if name in order else len(order)
+    later = [(n, v) for n, v in element.items() if n in order and order.index(n) > mine]
+    for other, _ in later:
+        del element.attrib[other]
+    element.set(name, value)
+    for other, kept in later:
+        element.set(other, kept)

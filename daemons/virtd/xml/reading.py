@@ -1,0 +1,112 @@
+"""Documents are read here, and nowhere else in virtd: text in, a tree of lxml out.
+
+Everything that a text can cost is bounded before the parser sees it: its size, the number of its
+elements and of its attributes are counted in the bytes. The parser resolves no entity, loads no
+document type, opens no file and no connection; libxml2 itself bounds the depth (256) and a single
+text. A document type is refused: no libvirt document has one, and entities are declared nowhere else.
+
+Source: libvirt's src/util/virxml.c (virXMLParseHelper).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.xml import refusals
+from aiovirt.rpc.wire.errors import ErrorDomain, RpcError
+
+#: Bytes of one document; a string of the remote program has at most 4 MiB.
+TEXT_MAX: Final = 4 * 1024 * 1024
+#: Elements of one document: ten times a guest with a thousand disks.
+ELEMENTS_MAX: Final = 100_000
+#: Attributes of one document, counted as `=` before a quote, so a few more are found than exist.
+ATTRIBUTES_MAX: Final = 400_000
+
+
+def parse(
+    text: str | bytes,
+    root: str | tuple[str, ...],
+    *,
+    name: str,
+    domain: ErrorDomain = ErrorDomain.DOMAIN,
+) -> etree._Element:
+    """Read one document and give its root element; comments and instructions are left out.
+
+    Args:
+        text: the document.
+        root: the name of its root element, or several that are allowed.
+        name: what errors call the document, as libvirt does: "domain_definition".
+        domain: the part of libvirt that owns this kind of document.
+
+    Raises:
+        RpcError: XML_DETAIL for text that is not well-formed or too large, XML_ERROR for another root.
+    """
+    element = _tree(text, name, domain)
+    names = (root,) if isinstance(root, str) else root
+    if element.tag not in names:
+        raise refusals.wrong_root(names[0], str(element.tag))
+    return element
+
+
+def _tree(text: str | bytes, name: str, domain: ErrorDomain) -> etree._Element:
+    """Parse a text whose cost is bounded."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    _bound(data, name, domain)
+    # A parser keeps the dictionary of all names that it has read, so each text has its own.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        remove_blank_text=True,  # as libvirt does: metadata are indented afresh
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8" if isinstance(text, str) else None,
+    )
+    try:
+        element = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise _syntax(error, name, domain) from None
+    if element is None:
+        raise refusals.broken(f"({name}):1: Document is empty", domain)
+    return element
+
+
+def _bound(data: bytes, name: str, domain: ErrorDomain) -> None:
+    """Refuse a text by what it would cost, from its bytes alone."""
+    if len(data) > TEXT_MAX:
+        reason = f"document of {len(data)} bytes is too large: at most {TEXT_MAX}"
+    elif b"<!DOCTYPE" in data:
+        reason = "document types and entities are not allowed"
+    elif data.count(b"<") > 2 * ELEMENTS_MAX:
+        reason = f"too many elements: at most {ELEMENTS_MAX}"
+    elif data.count(b'="') + data.count(b"='") > ATTRIBUTES_MAX:
+        reason = f"too many attributes: at most {ATTRIBUTES_MAX}"
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00", b"<\x00")):
+        reason = "document is not in UTF-8"
+    else:
+        return
+    raise refusals.broken(f"({name}):1: {reason}", domain)
+
+
+def _syntax(error: Exception, name: str, domain: ErrorDomain) -> RpcError:
+    line = getattr(error, "lineno", None) or 1
+    return refusals.broken(f"({name}):{line}: {refusals.shown(str(error))}", domain)
+
+
+def parse_any(text: str, *, name: str, domain: ErrorDomain = ErrorDomain.DOMAIN) -> etree._Element:
+    """Read a document whose root may have any name, within the same bounds.
+
+    Args:
+        text: the document.
+        name: what errors call the document.
+        domain: the part of libvirt that owns this kind of document.
+
+    Raises:
+        RpcError: XML_DETAIL for text that is not well-formed or too large.
+    """
+    return _tree(text, name, domain)

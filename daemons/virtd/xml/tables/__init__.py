@@ -1,0 +1,1 @@
+"""The contents of each kind of document, as tables in the language of `rules`."""
