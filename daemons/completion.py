@@ -1,7 +1,7 @@
-"""Completion of command lines for bash: one script for each program.
+"""Completion of command lines: one script for each program, here for bash; and those of all shells.
 
-The scripts need nothing but bash 4.4. virtadm's asks virtadm itself (its hidden command `complete`), as
-libvirt's script asks virt-admin; a daemon's script has the daemon's options in it.
+The scripts for bash need nothing but bash 4.4. virtadm's asks virtadm itself (its hidden command
+`complete`), as libvirt's script asks virt-admin; a daemon's script has the daemon's options in it.
 
 Source of what is asked how: libvirt's tools/bash-completion/vsh.in.
 """
@@ -9,10 +9,16 @@ Source of what is asked how: libvirt's tools/bash-completion/vsh.in.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from aiovirt.admin.cli.manual import OPTIONS
+from aiovirt.daemons import completion_fish, completion_zsh
+from aiovirt.daemons.completion_words import (
+    DaemonOption,
+    OwnOptions,
+    daemon_options,
+    own_options,
+)
 from aiovirt.daemons.runtime.kind import DaemonKind
 
 _HEAD: Final = """\
@@ -72,9 +78,9 @@ _virtadm()
         esac
     done
     if ((value)); then
-        _virtadm_value "${{words[-2]}}" "$cur" ""
+        _virtadm_value "${{words[-2]}}" "$cur" "" "$1"
     elif ((i == ${{#words[@]}} - 1)) && [[ $cur == --*=* ]]; then
-        _virtadm_value "${{cur%%=*}}" "${{cur#*=}}" "${{cur%%=*}}="
+        _virtadm_value "${{cur%%=*}}" "${{cur#*=}}" "${{cur%%=*}}=" "$1"
     elif ((i == ${{#words[@]}} - 1)) && [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "{options}" -- "$cur")
     else
@@ -86,25 +92,21 @@ _virtadm()
         fi
         mapfile -t COMPREPLY < <("$1" -q ${{own[@]+"${{own[@]}}"}} complete -- "${{asked[@]}}" \\
             2>/dev/null </dev/null)
-        # Without a daemon there is no answer; the names of commands are known all the same.
-        if ((!${{#COMPREPLY[@]}} && ${{#asked[@]}} == 1)); then
-            mapfile -t COMPREPLY < <(compgen -W "$("$1" help 2>/dev/null </dev/null \\
-                | sed -n 's/^    \\([a-z][a-z-]*\\) .*/\\1/p')" -- "$cur")
-        fi
         [[ $cur == --*=* ]] && return
     fi
     _virtadm_reply
 }}
 
-# What an option may be given: $1 the option, $2 the value so far, $3 what stands in front of it.
+# The values of an option: $1 the option, $2 the value so far, $3 the text before it, $4 the program.
 _virtadm_value()
 {{
     local choices=""
     case "$1" in
-        -c|--connect) choices="{uris}" ;;
-        -d|--debug) choices="0 1 2 3 4" ;;
-        -o|--output) choices="text json" ;;
-        --version) choices="short long" ;;
+        -c|--connect)
+            choices="{uris}"
+            choices+=" $("$4" -q daemon-list --sockets 2>/dev/null </dev/null \\
+                | sed 's/^ *//; s/ .*//')" ;;
+{values}
     esac
     [[ -n $choices ]] && mapfile -t COMPREPLY < <(compgen -P "$3" -W "$choices" -- "$2")
 }}
@@ -135,42 +137,58 @@ complete -o filenames -F _{name} {name}
 """
 
 
-def virtadm(daemons: list[DaemonKind]) -> str:
-    """The script for virtadm. daemons: those whose URIs are offered."""
-    words = [word.partition("=")[0].rstrip("[") for row in OPTIONS for word in row[:2] if word]
-    taking = [
-        word
-        for short, long, _ in OPTIONS
-        if "=" in long and "[" not in long
-        for word in (short, long.partition("=")[0])
-        if word
-    ]
-    uris = ["libvirtd:///system", "libvirtd:///session", *(f"{kind.name}:///" for kind in daemons)]
-    body = _VIRTADM.format(taking="|".join(taking), options=" ".join(words), uris=" ".join(uris))
+def documents(
+    daemons: Sequence[DaemonKind], declared: Mapping[str, Iterable[argparse.Action]]
+) -> dict[str, str]:
+    """Return the scripts of all shells: path from the top of the source tree -> text.
+
+    Args:
+        daemons: the daemons.
+        declared: the options of each daemon, by its name.
+    """
+    own = own_options(daemons)
+    scripts = {
+        "bash/virtadm": virtadm(own),
+        "zsh/_virtadm": completion_zsh.virtadm(own),
+        "fish/virtadm.fish": completion_fish.virtadm(own),
+    }
+    for name, actions in declared.items():
+        options = daemon_options(actions)
+        scripts[f"bash/{name}"] = daemon(name, options)
+        scripts[f"zsh/_{name}"] = completion_zsh.daemon(name, options)
+        scripts[f"fish/{name}.fish"] = completion_fish.daemon(name, options)
+    return {f"conf/completion/{name}": text for name, text in scripts.items()}
+
+
+def virtadm(own: OwnOptions) -> str:
+    """Return the script for virtadm. own: its options and URIs."""
+    values = "\n".join(
+        f'        {"|".join(names)}) choices="{" ".join(choices)}" ;;'
+        for names, choices in own.values
+    )
+    body = _VIRTADM.format(
+        taking="|".join(own.taking),
+        options=" ".join(own.words),
+        uris=" ".join(own.uris),
+        values=values,
+    )
     return (_HEAD + _WORDS).format(name="virtadm") + body
 
 
-def daemon(name: str, declared: Iterable[argparse.Action]) -> str:
-    """The script for a daemon. declared: its options."""
-    files: list[str] = []
-    folders: list[str] = []
-    others: list[str] = []
-    options: list[str] = []
-    for action in declared:
-        options += action.option_strings
-        match action.metavar:
-            case "FILE" | "PATH":
-                files += action.option_strings
-            case "DIR":
-                folders += action.option_strings
-            case str():
-                others += action.option_strings
-            case _:
-                pass
+def daemon(name: str, options: Iterable[DaemonOption]) -> str:
+    """Return the script for a daemon.
+
+    Args:
+        name: the daemon.
+        options: its options.
+    """
+    spelled: dict[str, list[str]] = {"file": [], "folder": [], "other": [], "": []}
+    for option in options:
+        spelled[option.value] += option.names
     return (_HEAD + _WORDS + _DAEMON).format(
         name=name,
-        files="|".join(files),
-        folders="|".join(folders),
-        others="|".join(others),
-        options=" ".join(options),
+        files="|".join(spelled["file"]),
+        folders="|".join(spelled["folder"]),
+        others="|".join(spelled["other"]),
+        options=" ".join(word for option in options for word in option.names),
     )

@@ -1,10 +1,10 @@
-"""The manual pages and the completion for bash, made from what parses the command lines.
+"""The manual pages and the completion for shells, made from what parses the command lines.
 
 `python -m aiovirt.daemons.manual write|check`, run at the top of the source tree. `check` exits with 1
 and names what is stale.
 
 conf/man/ has virtadm(1), for each daemon NAME(8) and NAME.conf(5); conf/completion/ a script for each
-program (see `completion`).
+shell and program (see `completion`).
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ def documents() -> dict[str, str]:
     for kind in daemons:
         pages += [_daemon(kind), _settings(kind)]
     files = {f"conf/man/{page.file}": str(page) for page in pages}
-    scripts = {"virtadm": completion.virtadm(daemons)}
-    scripts |= {kind.name: completion.daemon(kind.name, _options_of(kind)) for kind in daemons}
-    return files | {f"conf/completion/{name}": text for name, text in scripts.items()}
+    declared = {kind.name: _options_of(kind) for kind in daemons}
+    return files | completion.documents(daemons, declared)
 
 
 def stale(root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Completion: of commands, of options, and of values that the daemon is asked for.
+"""Completion: of commands, of options, and of values, for which the daemon is asked if need be.
 
 Source of what completes where: libvirt's tools/vsh.c (vshReadlineParse).
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed
 from aiovirt.admin.cli.invocation import Invocation, Value
 from aiovirt.admin.cli.parser import parse_partial
-from aiovirt.admin.cli.table import Command, OptionKind
+from aiovirt.admin.cli.table import Command, Completer, OptionKind
 
 #: Seconds that a user who pressed Tab waits for a daemon.
 PATIENCE: Final = 2.0
@@ -68,8 +68,16 @@ async def _inside(session: AdminSession, command: Command, values: list[Value]) 
         return []
     try:
         async with asyncio.timeout(PATIENCE):
-            if not session.connected:
-                await session.reconnect(silently=True)
-            return await here.complete(session, Invocation(command, tuple(values)))
+            return await _values(session, here.complete, Invocation(command, tuple(values)))
     except (CommandFailed, *CALL_FAILURES):  # TimeoutError is among them
         return []  # no errors are shown while a user types
+
+
+async def _values(session: AdminSession, complete: Completer, invocation: Invocation) -> list[str]:
+    """Ask for the values; the daemon is connected to only if they cannot be told without it."""
+    if not session.connected:
+        try:
+            return await complete(session, invocation)
+        except (CommandFailed, *CALL_FAILURES):
+            await session.reconnect(silently=True)
+    return await complete(session, invocation)

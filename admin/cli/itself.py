@@ -136,7 +136,6 @@ async def _complete(session: AdminSession, command: Invocation) -> None:
     line = " ".join(words).lstrip(" ")
     try:
         async with asyncio.timeout(PATIENCE):
-            await session.ensure_connected()
             choices = await complete_line(session, line, words[-1])
     except TimeoutError:
         session.abandon()  # it would not answer a goodbye either
@@ -251,6 +250,7 @@ GROUP: Final = Group(
             connected=False,
             hidden=True,
             timeout=PATIENCE,
+            lazy=True,
         ),
         Command("uri", _uri, "print the URI of the daemon"),
         Command(

@@ -51,10 +51,13 @@ def run(
         if asked.uris and not session.uris:
             return _no_daemon(terminal)
         return asyncio.run(_run_together(session, commands))
-    if len(asked.uris) < 2 and asked.uris != [ALL]:
-        session = AdminSession(table, terminal, *asked.uris, timeout=timeout)
+    uris = asked.uris
+    if any(each.command.lazy for each in commands):
+        uris = [uri for uri in uris if uri != ALL][:1]
+    if len(uris) < 2 and uris != [ALL]:
+        session = AdminSession(table, terminal, *uris, timeout=timeout)
         return asyncio.run(_run_one(session, commands))
-    aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(asked.uris)]
+    aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(uris)]
     if not aside:
         return _no_daemon(terminal)
     # Questions about several hosts would be asked all at once.
@@ -90,7 +93,8 @@ async def _run_one(
         if aside is not None and aside.found:
             await _reach(session, aside)
         # A daemon that was named must be there, whatever the commands need.
-        if session.uri is not None and not session.connected:
+        lazy = any(each.command.lazy for each in commands)
+        if session.uri is not None and not session.connected and not lazy:
             await session.reconnect()
         return await session.run(commands)
     except CommandFailed as failed:

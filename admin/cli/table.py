@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiovirt.admin.plugins import PluginError
 
 if TYPE_CHECKING:
     from aiovirt.admin.cli.invocation import Invocation
     from aiovirt.admin.cli.session import AdminSession
+
+
+#: Gives the values that an option may have. Without a connection it may raise CommandFailed.
+Completer: TypeAlias = "Callable[[AdminSession, Invocation], Awaitable[list[str]]]"
 
 
 class OptionKind(Enum):
@@ -43,7 +47,7 @@ class Option(NamedTuple):
     empty_ok: bool = False
     named_only: bool = False
     stands_for: str = ""
-    complete: Callable[[AdminSession, Invocation], Awaitable[list[str]]] | None = None
+    complete: Completer | None = None
 
     @property
     def positional(self) -> bool:
@@ -63,6 +67,7 @@ class Command(NamedTuple):
     listed. timeout: seconds that a daemon has for each answer at most, None for no such bound. A command
     that takes daemons `together` is run once, for all URIs, and finds them in the session.
     progress: say at a terminal that the daemon is waited for; not for a command that goes on by itself.
+    lazy: connects by itself, if at all, to one daemon, also if a URI was given.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Command(NamedTuple):
     timeout: float | None = None
     together: bool = False
     progress: bool = True
+    lazy: bool = False
 
 
 class Group(NamedTuple):

@@ -143,6 +143,7 @@ GROUP: Final = Group(
                     named_only=True,
                 ),
             ),
+            progress=False,
         ),
     ),
 )

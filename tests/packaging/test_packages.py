@@ -39,7 +39,9 @@ DATA = {
     "share/man/man1": "man/*.1",
     "share/man/man5": "man/*.5",
     "share/man/man8": "man/*.8",
-    "share/bash-completion/completions": "completion/*",
+    "share/bash-completion/completions": "completion/bash/*",
+    "share/zsh/site-functions": "completion/zsh/*",
+    "share/fish/vendor_completions.d": "completion/fish/*",
 }
 
 

@@ -30,21 +30,21 @@ def test_a_document_that_was_edited_or_removed_is_stale(
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
     assert main(["check"]) == 0
-    edited, removed = tmp_path / "conf/man/lockd.8", tmp_path / "conf/completion/virtadm"
+    edited, removed = tmp_path / "conf/man/lockd.8", tmp_path / "conf/completion/bash/virtadm"
     edited.write_text(edited.read_text() + ".PP\n")
     removed.unlink()
     assert main(["check"]) == 1
     told = capsys.readouterr().err
     assert [line.split(" ", 1)[0] for line in told.splitlines()] == [
         "conf/man/lockd.8",
-        "conf/completion/virtadm",
+        "conf/completion/bash/virtadm",
     ]
     assert main(["write"]) == 0
     assert stale(tmp_path) == []
 
 
 def test_nothing_else_is_in_the_folders() -> None:
-    found = {*ROOT.glob("conf/man/*"), *ROOT.glob("conf/completion/*")}
+    found = {*ROOT.glob("conf/man/*"), *ROOT.glob("conf/completion/*/*")}
     assert {str(path.relative_to(ROOT)) for path in found} == set(documents())
 
 
@@ -82,7 +82,9 @@ def test_every_exit_status_of_a_daemon_is_described() -> None:
 
 def test_every_daemon_has_two_pages_and_a_script() -> None:
     for kind in kinds():
-        names = [f"man/{kind.name}.8", f"man/{kind.name}.conf.5", f"completion/{kind.name}"]
+        scripts = (f"bash/{kind.name}", f"zsh/_{kind.name}", f"fish/{kind.name}.fish")
+        names = [f"man/{kind.name}.8", f"man/{kind.name}.conf.5"]
+        names += [f"completion/{script}" for script in scripts]
         assert {f"conf/{name}" for name in names} <= set(documents())
 
 

@@ -1,0 +1,14 @@
+# fish completion for lockd. Written by `python -m aiovirt.daemons.manual write`.
+
+complete -c lockd -f
+complete -c lockd -s h -l help -d 'show this help message and exit'
+complete -c lockd -s v -l verbose -d 'log at level info'
+complete -c lockd -s d -l daemon -d 'go into the background'
+complete -c lockd -s t -l timeout -x -d 'end after SECS seconds without a client; 0, the default, never does'
+complete -c lockd -s f -l config -r -F -d 'settings file; it has to exist'
+complete -c lockd -l print-config -d 'write a settings file with all defaults to standard output'
+complete -c lockd -s V -l version -d 'print the version'
+complete -c lockd -s p -l pid-file -r -F -d 'where to write and lock the process id'
+complete -c lockd -l rundir -x -a '(__fish_complete_directories)' -d 'folder for all files of the daemon'
+complete -c lockd -l socket -r -F -d 'path of the daemon\'s own socket'
+complete -c lockd -l admin-socket -r -F -d 'path of the admin socket'
