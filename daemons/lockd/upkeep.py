@@ -25,6 +25,9 @@ _log = get_logger("daemons.lockd.upkeep")
 
 #: Seconds between two looks.
 CHECK_EVERY: Final = 2.0
+#: Seconds from the end of a holding until it is struck out of the journal. A lock that is taken within
+#: them overwrites its record instead, which saves a write.
+STRUCK_OUT_AFTER: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ class Upkeep:
     def _use(self, journal: Journal | None) -> None:
         self._table.journal = journal
         if journal is not None:
-            journal.defer = asyncio.get_running_loop().call_soon
+            loop = asyncio.get_running_loop()
+            journal.defer = lambda flush: loop.call_later(STRUCK_OUT_AFTER, flush)
 
     def require_journal(self) -> None:
         """Raise RpcError unless the next lockd will find what is held."""

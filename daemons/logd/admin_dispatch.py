@@ -10,7 +10,7 @@ from aiovirt.daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
 from aiovirt.daemons.logd.dispatch import position_of
 from aiovirt.daemons.logd.following import Follower
 from aiovirt.daemons.logd.openlog import LogClosed, OpenLog
-from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.daemons.logd.protocol import Domain, Position, PositionRet
 from aiovirt.daemons.logd.tailing import Tail
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Handlers, Server, WithStream, serves
@@ -52,7 +52,7 @@ class LogAdminDispatch:
         return protocol.ListRet(page, len(paths) > len(page))
 
     @serves(protocol.LOG_ROTATE)
-    async def rotate(self, client: Client, args: protocol.RotateArgs) -> protocol.PositionRet:
+    async def rotate(self, client: Client, args: protocol.RotateArgs) -> PositionRet:
         log = self._service.logs.get(args.path)
         if log is None:
             raise _refused(f"log {args.path} is not open")
@@ -79,12 +79,10 @@ class LogAdminDispatch:
             client=client.id,
             path=args.path,
         )
-        return protocol.PositionRet(position)
+        return PositionRet(position)
 
     @serves(protocol.LOG_FOLLOW)
-    async def follow(
-        self, client: Client, args: protocol.FollowArgs
-    ) -> WithStream[protocol.PositionRet]:
+    async def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[PositionRet]:
         log = self._service.logs.get(args.path)
         position = args.position
         if args.flags & FollowFlags.FROM_OLDEST:
@@ -101,7 +99,7 @@ class LogAdminDispatch:
             marks=None if log is None else lambda: log.file.marks,
         )
         follower = Follower(args.path, log, tail, self._service.outside)
-        return WithStream(protocol.PositionRet(position), follower.serve)
+        return WithStream(PositionRet(position), follower.serve)
 
     async def _end_of(self, path: str, log: OpenLog | None) -> Position:
         """Where an open log is written now; it may have been cut short since it was written last."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Annotated, Final
 
-from aiovirt.daemons.logd.protocol import Domain, Position
+from aiovirt.daemons.logd.protocol import Domain, Position, PositionRet
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
@@ -71,13 +71,6 @@ class RotateArgs:
 
     path: xdr.Str
     flags: xdr.UInt
-
-
-@xdr.struct
-class PositionRet:
-    """A place in a log."""
-
-    position: Position
 
 
 @xdr.struct

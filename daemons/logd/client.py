@@ -19,7 +19,7 @@ from typing import Final
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.logd import admin_protocol as protocol
 from aiovirt.daemons.logd.admin_protocol import FollowFlags, OpenLogInfo
-from aiovirt.daemons.logd.protocol import Position
+from aiovirt.daemons.logd.protocol import Position, PositionRet
 from aiovirt.rpc.client import Stream
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -76,7 +76,7 @@ class LogAdmin:
         finally:
             await followed.close()
 
-    async def _follow(self, args: protocol.FollowArgs) -> Stream[protocol.PositionRet]:
+    async def _follow(self, args: protocol.FollowArgs) -> Stream[PositionRet]:
         with self._connection.needing(protocol.LOG_ADMIN, "logd"):
             return await self._connection.open_stream(protocol.LOG_FOLLOW, args)
 
@@ -91,7 +91,7 @@ class Followed:
     A restart of the daemon is not noticed: it goes on where it was.
     """
 
-    def __init__(self, logs: LogAdmin, path: str, stream: Stream[protocol.PositionRet]) -> None:
+    def __init__(self, logs: LogAdmin, path: str, stream: Stream[PositionRet]) -> None:
         self.position = stream.result.position
         self.gaps = 0
         self._logs = logs

@@ -300,7 +300,10 @@ class _Process:
             _log.error("settings not read again", reason=self.settings_failure)
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
-        await instance.daemon.serve(self._ready, self._stopping)
+        try:
+            await instance.daemon.serve(self._ready, self._stopping)
+        finally:
+            noted.close()
         _log.info("ended")
 
     def _ready(self) -> None:

@@ -45,10 +45,13 @@ class Restarted:
         await self.wait_for(lambda: self.said.count("took over") == self.times)
 
     async def wait_for(self, thing: Callable[[], object]) -> None:
-        async with asyncio.timeout(harness.PATIENCE):
-            while not thing():
-                assert self.daemon.alive, self.said[-3000:]
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(harness.PATIENCE):
+                while not thing():
+                    assert self.daemon.alive, self.said[-3000:]
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"it never came; the daemon's log ends: {self.said[-3000:]}")
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ which cancels.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from aiovirt.rpc.server import Stream, slow_path
 from aiovirt.rpc.server.read_ahead import READ_AHEAD
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.transport import link
+from aiovirt.rpc.transport.tls import TlsFilter
 from aiovirt.rpc.wire.message import Status, Type, frame
+from tests.unit import test_tls as tls
 from tests.unit.house import (
     ECHO,
     HOOK,
@@ -306,3 +310,36 @@ async def test_a_reply_that_came_before_the_end_is_not_lost_to_a_write_that_fail
             connection.write(b"x" * 28)  # before the loop has looked at the socket
             assert (await one).text == "one"
             await connection.wait_closed()
+
+
+# TLS ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("polite", [True, False], ids=["close-notify", "cut"])
+async def test_a_half_closed_tls_client_gets_its_replies(tmp_path: Path, polite: bool) -> None:
+    pki = tls.Pki(tmp_path / "pki")
+    async with tls.open_house(tmp_path, pki.files("server")) as house:
+        gate = asyncio.Event()
+
+        async def late(client: object, args: tls.Data) -> tls.Data:
+            await gate.wait()
+            return args
+
+        binding = house.server.table[tls.ECHO.key]
+        binding.handler, binding.direct, binding.inline = late, False, False
+        connection = await house.connect(pki.files("client"))
+        waiting = asyncio.create_task(connection.call(tls.ECHO, tls.Data(b"all of it" * 10_000)))
+        (client,) = house.server.registry
+        await eventually(lambda: client.in_flight)
+        assert isinstance(connection.filter, TlsFilter)
+        if polite:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                connection.filter.engine.unwrap()
+            connection.write(connection.filter.to_peer.read(), raw=True)
+        else:
+            connection.sock.shutdown(socket.SHUT_WR)
+        await eventually(lambda: client.input_over)
+        gate.set()
+        assert (await waiting).data == b"all of it" * 10_000
+        await connection.wait_closed()
+        await eventually(lambda: client.closed)
