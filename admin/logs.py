@@ -49,7 +49,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class LogGap:
-    """Records are missing here. lost: their number; None when the daemon was restarted."""
+    """Records are missing here. lost: their number; None after a restart, if any."""
 
     lost: int | None
 
@@ -64,7 +64,12 @@ class DaemonLogs:
         self._connection = connection
 
     def follow(
-        self, *, level: str | int | None = None, filters: str = "", last: int = 0
+        self,
+        *,
+        level: str | int | None = None,
+        filters: str = "",
+        last: int = 0,
+        only_last: bool = False,
     ) -> Followed:
         """Follow the log: `async for record in conn.logs.follow(...)`.
 
@@ -73,22 +78,24 @@ class DaemonLogs:
         Args:
             level: "debug" to "error", or 1 to 4, for sources that no filter matches; None for the
                 daemon's own.
-            filters: "LEVEL:MATCH", separated by blanks; the first match wins.
+            filters: "LEVEL:MATCH", separated by blanks; the first match wins. Without a level and
+                filters, those count that are the daemon's own when following begins.
             last: the number of the latest records to begin with, as far as level and filters want them.
+            only_last: end after those.
 
         Raises:
             TypeError, ValueError: an argument is of a wrong type or out of range.
 
         The following raises RpcError: INVALID_ARG for wrong filters, RESOURCE_BUSY when too many follow.
         """
-        return Followed(self._connection, _arguments(level, filters, last, 0))
+        flags = FollowFlags.ONLY_LAST if only_last else 0
+        return Followed(self._connection, _arguments(level, filters, last, flags))
 
     async def read(
         self, *, level: str | int | None = None, filters: str = "", last: int = _LAST_MAX
     ) -> list[LogRecord]:
         """Return the latest records, which the daemon keeps in memory; the arguments are `follow`'s."""
-        args = _arguments(level, filters, last, FollowFlags.ONLY_LAST)
-        async with Followed(self._connection, args) as found:
+        async with self.follow(level=level, filters=filters, last=last, only_last=True) as found:
             return [one async for one in found if isinstance(one, LogRecord)]
 
 
@@ -157,7 +164,10 @@ class Followed:
         except RpcError as error:
             if error.code != ErrorCode.OPERATION_ABORTED or error.domain == ErrorDomain.ADMIN:
                 raise
-            await self._resume()
+            try:
+                await self._resume()
+            except ConnectionError as lost:
+                raise error from lost  # it was no restart, but the daemon's end
             return [LogGap(None)]
         if not isinstance(packet, bytes):
             return None

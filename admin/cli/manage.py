@@ -5,6 +5,8 @@ Source of what they print: libvirt's tools/virt-admin.c.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -79,6 +81,9 @@ async def _server_update_tls(session: AdminSession, command: Invocation) -> None
 
 async def _daemon_log_filters(session: AdminSession, command: Invocation) -> None:
     connection = session.connection
+    if (length := command.text("for")) is not None:
+        await _log_filters_for(session, command.peek("filters"), length)
+        return
     await _logging(
         session,
         command,
@@ -87,6 +92,34 @@ async def _daemon_log_filters(session: AdminSession, command: Invocation) -> Non
         connection.set_logging_filters,
         settable_filters,
     )
+
+
+async def _log_filters_for(session: AdminSession, filters: str | None, length: str) -> None:
+    """Set filters, wait, and put back those that were there; when interrupted, too."""
+    from aiovirt.admin.cli.duration import seconds_of
+
+    seconds = seconds_of(length)
+    if filters is None or not seconds:
+        raise CommandFailed("--for needs filters to set, and a time above 0")
+    connection = session.connection
+    with explained("Unable to change daemon logging settings"):
+        async with connection.log_filters(filters) as setting:
+            session.terminal.remark(f" Logging filters set for {seconds:g} s\n")
+            session.terminal.flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await connection.wait_lost()  # then they are put back at once
+    found = settable_filters(setting.found)
+    if setting.left_alone:
+        raise CommandFailed(
+            "the filters were changed by somebody else meanwhile, and are left alone"
+        )
+    if not connection.alive:
+        raise CommandFailed(
+            f"the filters were put back early, since the connection was lost: {found}"
+        )
+    session.terminal.answer({"filters": found.split()}, "")
+    session.terminal.remark(f" Logging filters put back: {found}\n")
 
 
 async def _daemon_log_outputs(session: AdminSession, command: Invocation) -> None:
@@ -196,6 +229,12 @@ GROUP: Final = Group(
             (
                 Option(
                     "filters", OptionKind.STRING, "the new filters, none if empty", empty_ok=True
+                ),
+                Option(
+                    "for",
+                    OptionKind.STRING,
+                    "put the old ones back after so many seconds (also 5m, 1h), or when interrupted",
+                    named_only=True,
                 ),
             ),
         ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from aiovirt.admin.cli.failure import CommandFailed
+from aiovirt.admin.cli.failure import CommandFailed, Leave
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.session import AdminSession
@@ -50,13 +52,13 @@ def run(
         session.uris = [uri for uri, _ in _each_uri(asked.uris)]
         if asked.uris and not session.uris:
             return _no_daemon(terminal)
-        return asyncio.run(_run_together(session, commands))
+        return _run_to_end(_run_together(session, commands))
     uris = asked.uris
     if any(each.command.lazy for each in commands):
         uris = [uri for uri in uris if uri != ALL][:1]
     if len(uris) < 2 and uris != [ALL]:
         session = AdminSession(table, terminal, *uris, timeout=timeout)
-        return asyncio.run(_run_one(session, commands))
+        return _run_to_end(_run_one(session, commands))
     aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(uris)]
     if not aside:
         return _no_daemon(terminal)
@@ -65,7 +67,36 @@ def run(
         AdminSession(table, each.terminal, each.uri, timeout=timeout, prompts=False)
         for each in aside
     ]
-    return asyncio.run(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
+    return _run_to_end(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
+
+
+def _run_to_end(work: Coroutine[Any, Any, bool]) -> bool:
+    """Run the work. SIGTERM and SIGHUP interrupt it as SIGINT does: it may have to put things back.
+
+    Raises Leave after such a signal.
+    """
+    received: list[signal.Signals] = []
+
+    async def interruptible() -> bool:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt(number: signal.Signals) -> None:
+            received.append(number)
+            if task is not None:
+                task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+                with contextlib.suppress(RuntimeError, ValueError):  # not the main thread
+                    loop.add_signal_handler(number, interrupt, number)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise Leave(128 + received[0]) from None
 
 
 def _no_daemon(terminal: Terminal) -> bool:
@@ -146,6 +177,10 @@ async def _run_all(
         ):
             await _show_all(waiting, terminal)
     except asyncio.CancelledError:
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            await asyncio.wait(waiting)  # they may put something back
         for each in waiting.values():
             each.errors.append("interrupted before it had answered")
             _show(terminal, each)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
+from aiovirt.admin.arguments import settable_filters
 from aiovirt.admin.extension.protocol import logs as protocol
 from aiovirt.admin.extension.protocol.logs import BATCH_MAX, FollowFlags, LogBatch
 from aiovirt.rpc.logs import (
@@ -43,11 +44,14 @@ class LogsDispatch:
     def follow(self, client: Client, args: protocol.FollowArgs) -> WithStream[protocol.FollowRet]:
         control = self._control()
         bell = _Bell()
+        filters = args.filters
+        if not args.level and not filters:  # what the daemon itself logs
+            filters = settable_filters(control.filters_text())
         try:
             following = control.audience.follow(
                 bell.ring,
                 level=args.level or control.level,
-                filters=args.filters,
+                filters=filters,
                 last=args.last,
                 since=args.since,
             )

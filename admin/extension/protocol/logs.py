@@ -24,10 +24,10 @@ class FollowFlags(IntFlag):
 class FollowArgs:
     """Arguments of LOG_FOLLOW.
 
-    level: 1 (debug) to 4 (error), for sources that no filter matches, 0 for the default; filters: as
-    the setting log_filters has them; last: the number of records of the ring to begin with, as far as
-    level and filters want them; since: of those only the later ones, in seconds since 1970; flags:
-    FollowFlags.
+    level: 1 (debug) to 4 (error), for sources that no filter matches, 0 for the daemon's; filters: as
+    the setting log_filters has them (without a level and filters, the daemon's own count); last: the
+    number of records of the ring to begin with, as far as level and filters want them; since: of those
+    only the later ones, in seconds since 1970; flags: FollowFlags.
     """
 
     level: xdr.UInt
