@@ -37,6 +37,7 @@ from aiovirt.admin.arguments import (
 from aiovirt.admin.extension.protocol.tls import TlsInfo
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
+from aiovirt.admin.settings import Settings
 from aiovirt.admin.uri import AdminUri, UriError, resolve
 from aiovirt.rpc.client import Connection as RpcConnection
 from aiovirt.rpc.client import ConnectionLost, Stream, connect_unix
@@ -248,6 +249,11 @@ class Connection:
         """Replace the filters, all or none; None or "" means no filters."""
         args = protocol.SetLoggingArgs(optional_text("log filters", filters), flags=0)
         await self.call(protocol.CONNECT_SET_LOGGING_FILTERS, args)
+
+    @property
+    def settings(self) -> Settings:
+        """The daemon's settings, all of those of its settings file."""
+        return Settings(self)
 
     async def set_daemon_timeout(self, seconds: int) -> None:
         """Have the daemon end after this many seconds without clients; 0 for never."""

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiovirt.admin import plugins
-from aiovirt.admin.cli import itself, manage, monitor
+from aiovirt.admin.cli import itself, manage, monitor, settings
 from aiovirt.admin.cli.table import CommandTable, Group
 
-_CORE: Final = (itself.GROUP, monitor.GROUP, manage.GROUP)
+_CORE: Final = (itself.GROUP, monitor.GROUP, manage.GROUP, settings.GROUP)
 
 
 def command_table() -> CommandTable:

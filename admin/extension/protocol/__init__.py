@@ -3,7 +3,7 @@
 libvirt's daemons do not have this program, and say so.
 """
 
-from aiovirt.admin.extension.protocol import tls
+from aiovirt.admin.extension.protocol import settings, tls
 from aiovirt.admin.extension.protocol.program import EXTENSION
 
-__all__ = ["EXTENSION", "tls"]
+__all__ = ["EXTENSION", "settings", "tls"]
