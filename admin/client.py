@@ -38,6 +38,7 @@ from aiovirt.admin.extension.protocol.tls import TlsInfo
 from aiovirt.admin.logs import DaemonLogs, LogFilters, LogGap, LogRecord
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
+from aiovirt.admin.settings import Settings
 from aiovirt.admin.uri import AdminUri, UriError, resolve
 from aiovirt.rpc.client import Connection as RpcConnection
 from aiovirt.rpc.client import ConnectionLost, Stream, connect_unix
@@ -292,6 +293,11 @@ class Connection:
     def log_filters(self, filters: str) -> LogFilters:
         """Set the log filters for a block: `async with conn.log_filters("1:rpc"):`."""
         return LogFilters(self, filters)
+
+    @property
+    def settings(self) -> Settings:
+        """The daemon's settings, all of those of its settings file."""
+        return Settings(self)
 
     async def set_daemon_timeout(self, seconds: int) -> None:
         """Have the daemon end after this many seconds without clients; 0 for never."""

@@ -50,10 +50,15 @@ class _TooDeep(ConfError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One setting of a file. line: where it stands, counted from 1."""
+    """One setting of a file.
+
+    line: where it stands, counted from 1. place: the first byte of its name, the first of its value, and
+    the one after its value; None in TOML.
+    """
 
     value: ConfValue
     line: int
+    place: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,14 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class ConfFile:
-    """The content of a settings file. entries: by name, in the order of the file."""
+    """The content of a settings file.
+
+    entries: by name, in the order of the file; is_toml: whether only TOML's rules accept it.
+    """
 
     entries: Mapping[str, Entry]
     repeated: tuple[Repeated, ...] = ()
+    is_toml: bool = False
 
 
 def parse(data: bytes) -> ConfFile:
@@ -115,7 +124,7 @@ class _Reader:
         return ConfFile(entries, tuple(repeated))
 
     def _statement(self) -> tuple[str, Entry]:
-        line = self._here()
+        line, start = self._here(), self._at
         name = self._take(_NAME)
         if name is None:
             raise self._refusal("expected the name of a setting")
@@ -123,11 +132,14 @@ class _Reader:
         if self._next() != b"=":
             raise self._refusal(f"expected = after {name.decode()}")
         self._at += 1
+        self._skip(_BLANKS)
+        value_start = self._at
         value = self._value(0)
+        place = start, value_start, self._at
         self._skip(_BLANKS)
         if self._next() == b"#":
             self._skip(_COMMENT)
-        return name.decode(), Entry(value, line)
+        return name.decode(), Entry(value, line, place)
 
     def _separator(self) -> None:
         self._skip(_BLANKS)
@@ -219,7 +231,8 @@ def _parse_toml(data: bytes, refused: ConfError) -> ConfFile:
     for name, value in table.items():
         if _has_table(value):
             raise ConfError(lines[name], f"{name} is a table; a settings file has no tables")
-    return ConfFile({name: Entry(value, lines[name]) for name, value in table.items()})
+    entries = {name: Entry(value, lines[name]) for name, value in table.items()}
+    return ConfFile(entries, is_toml=True)
 
 
 def _clearer(error: Exception, text: str, refused: ConfError) -> ConfError:

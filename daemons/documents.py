@@ -65,8 +65,8 @@ Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
   setting and what is allowed. At a reload it changes nothing and is logged.
 - A setting without effect here, and an unknown one, is logged once, with its line. It is not an
   error.
-- SIGHUP reads the file again and applies what has changed in it since it was last read. A change
-  made over the admin socket in between stays, unless the file now has another value.
+- SIGHUP reads the file again and applies what has changed in it since it was last read. Each
+  difference is logged. A value that an administrator has set stays until its own line changes.
 - The command line comes before the environment (`LIBVIRT_DEBUG`, `LIBVIRT_LOG_FILTERS`,
   `LIBVIRT_LOG_OUTPUTS`), which comes before the file.
 - A file that libvirt's reader accepts means what it means there: a backslash is a backslash, `0100`
@@ -82,6 +82,42 @@ Names and defaults are those of libvirt 9.0.0. Its own files load as they are:
 
 virtlockd and virtlogd themselves know only the `log_` settings, `max_clients` and
 `admin_max_clients`; here all daemons are administered alike.
+
+## While the daemon runs
+
+`virtadm` and `admin.client` ([api.md](api.md)) list, describe, set and reset every setting:
+
+    $ virtadm -c virtd:/// daemon-config-list 'max_*'
+    $ virtadm -c virtd:/// daemon-config-set max_workers=30 log_filters=1:rpc
+    $ virtadm -c virtd:/// daemon-config-set --live --config max_clients=200 max_anonymous_clients=50
+    $ virtadm -c virtd:/// daemon-config-reset max_workers
+
+A setting is named as `virtd.conf/max_workers`; `max_workers` means the same. A value is written as in
+the file; the quotes of a string may be left out.
+
+- `--live` (the default) changes the running daemon, `--config` the file, both together both. A call
+  changes all of its settings or none.
+- A setting that is given in `--config` only counts at the next SIGHUP, SIGUSR1 or start.
+- `daemon-config-reset` gives the running daemon the value of the file again, or the default. With
+  `--config` it takes the setting out of the file.
+- The origin of a value in force is the default, the file, the command line, the environment or an
+  administrator. A change by libvirt's own program (`server-threadpool-set`, `daemon-log-filters`)
+  counts as one by an administrator.
+- A value set live survives SIGUSR1. It ends with the daemon, or when its own line in the file changes.
+- A default that follows another setting (`max_anonymous_clients` in lockd and logd, `min_workers`
+  below `max_workers`) follows a live change as well.
+- The file keeps its comments, its order, its owner and its mode. It is replaced at once and written to
+  the disk; a symbolic link is followed. A change that somebody else makes meanwhile is kept.
+- A new socket is open before the old one closes, and clients that wait at the old one are accepted.
+- Every change is logged at level 2: the setting, the old and the new value, and the user, process and
+  address of the administrator.
+
+| refusal | error |
+|---|---|
+| unknown setting, or a setting of libvirt without effect here | 67, with similar names |
+| a value that is not allowed; values that contradict each other | 8, with what is allowed |
+| a setting that cannot change while the daemon runs | 84, with the reason; `--config` takes it |
+| a file that cannot be read as a settings file, or cannot be written | 33, 38 |
 """
 
 
@@ -154,6 +190,8 @@ def _default(setting: Setting) -> str:
 
 def _change(setting: Setting) -> str:
     if isinstance(setting.change, Live):
+        if setting.change.existing:
+            return f"takes effect for new connections: {setting.change.existing}"
         return "takes effect at once"
     return f"waits for the next start: {setting.change.why}"
 

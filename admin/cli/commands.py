@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiovirt.admin import plugins
-from aiovirt.admin.cli import daemons, introspect, itself, logs, manage, monitor, statistics
+from aiovirt.admin.cli import (
+    daemons,
+    introspect,
+    itself,
+    logs,
+    manage,
+    monitor,
+    settings,
+    statistics,
+)
 from aiovirt.admin.cli.table import CommandTable, Group
 
 _CORE: Final = (
@@ -19,6 +28,7 @@ _CORE: Final = (
     statistics.GROUP,
     introspect.GROUP,
     manage.GROUP,
+    settings.GROUP,
     logs.GROUP,
     daemons.GROUP,
 )

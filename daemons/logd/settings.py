@@ -27,6 +27,7 @@ ROTATION = (
         kind=Size(SIZE_MAX),
         default=2 * 1024 * 1024,
         change=Live("logs", "max_size"),
+        unit="bytes",
         doc="Size of a guest's log in bytes at which it is rotated. 0 switches rotation off.",
     ),
     Setting(
@@ -35,6 +36,7 @@ ROTATION = (
         kind=Integer(0, 32),
         default=3,
         change=Live("logs", "max_backups"),
+        unit="files",
         doc="Number of rotated files of a log that are kept, as PATH.0 (the newest), PATH.1 and so on.",
     ),
     Setting(
@@ -43,6 +45,7 @@ ROTATION = (
         kind=Integer(0, 36500),
         default=0,
         change=Live("logs", "max_age_days"),
+        unit="days",
         doc="Days after which a log without a writer is removed, with its rotated files: at the start"
         " and once a day. 0 keeps logs for ever. Later versions of libvirt have this setting, too.",
     ),

@@ -12,9 +12,12 @@ restores it and goes away (see `handover.reexec`). Everything is called on the e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiovirt.daemons.runtime.settings.declaration import Value
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.settings.live import Override
 
 Keep = Callable[[int], int]
 """Notes a descriptor that has to survive a restart, and returns it."""
@@ -49,6 +52,27 @@ class Component:
 
         Raises ValueError or RpcError when they are refused.
         """
+
+    async def change(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings as `apply` does, and wait for what has to be waited for."""
+        self.apply(changes)
+
+    def in_force(self, knob: str, last: Value) -> Value:
+        """Return the value in force; `last`, the one that the settings gave, if nobody else changes it.
+
+        Args:
+            knob: of the setting.
+            last: the value that was applied last, or that the daemon started with.
+        """
+        return last
+
+    def override(self, knob: str, value: Value) -> Override | None:
+        """Return what comes before this value of the settings file, if anything does."""
+        return None
+
+    def as_in_force(self, knob: str, value: Value) -> Value:
+        """Return a value of the settings as `in_force` tells it once it is in force."""
+        return value
 
     async def pause(self) -> None:
         """Stop, so that everything can be written down. Raises TimeoutError; `resume` follows."""

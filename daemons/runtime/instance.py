@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiovirt.admin import dispatch as admin_program
@@ -18,9 +18,9 @@ from aiovirt.daemons.runtime.handover.document import (
 )
 from aiovirt.daemons.runtime.listening import Listening
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.settings import Value
-from aiovirt.daemons.runtime.settings.live import Running, server_options
-from aiovirt.daemons.runtime.tls import prepare_tls
+from aiovirt.daemons.runtime.settings.live import Running, ServerReceiver, server_options
+from aiovirt.daemons.runtime.socket_settings import SocketSettings
+from aiovirt.daemons.runtime.tls import TlsSettings
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security.identity import root_or_self
 from aiovirt.rpc.server import Daemon
@@ -53,19 +53,31 @@ class Instance:
         self._main = self.daemon.add_server(server_options(kind.name, "main", start.settings))
         self._main.admit = kind.admit
         self._listening = Listening(kind.sockets, start.settings, start.paths, start.passed)
+        tls = TlsSettings(self._main, start.settings)
         if self._needs_tls():
-            prepare_tls(self._main, start.settings)
+            tls.begin()
         self._admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
         self._admin.admit = root_or_self
         self._admin.add_program(admin_program.handlers(self.daemon, start.libvirt_version))
-        self._admin.add_program(extension_program.handlers(self.daemon))
         self._components = list(kind.build(self.daemon, self._main, self._admin, start))
-        self.running = Running(
-            self._main, self._admin, {"log": log, **{one.name: one for one in self._components}}
+        sockets = SocketSettings(
+            kind.sockets, start.settings, start.paths.socket, self._main, self._admin, tls
         )
-        if len(self.running.receivers) <= len(self._components):
+        running = Running(
+            {
+                "main": ServerReceiver(self._main),
+                "admin": ServerReceiver(self._admin),
+                "log": log,
+                "tls": tls,
+                "sockets": sockets,
+                **{one.name: one for one in self._components},
+            }
+        )
+        if len(running.receivers) < len(self._components) + 5:
             raise ValueError(f"{kind.name} has two components of one name")
-        self.running.check(start.settings)
+        running.check(start.settings.settings)
+        self.administration = start.administration((kind.name, kind.counterpart), running)
+        self._admin.add_program(extension_program.handlers(self.daemon, self.administration))
         self._states = self._read_states()
         #: Moved into a document whose program has not begun.
         self._buffers: OutgoingBuffers | None = None
@@ -161,16 +173,13 @@ class Instance:
         for one in self._components:
             self._guarded(one.name, one.rehearsed)
 
-    def document(
-        self, settings: Mapping[str, Value], keep: Keep, *, signals: int, rehearsal: bool
-    ) -> bytes:
+    def document(self, keep: Keep, *, signals: int, rehearsal: bool) -> bytes:
         """Write the document for the next program. `resume` has to follow if that does not begin.
 
         A client that cannot be written down costs itself only; the same is asked of a component for each
         of its items. A component that cannot be written down as a whole refuses the restart.
 
         Args:
-            settings: those in force as far as the settings file is concerned.
             keep: called with every descriptor that has to survive.
             signals: the descriptor of signals that were not acted upon.
             rehearsal: whether the next program only rehearses. The daemon goes on then.
@@ -193,7 +202,9 @@ class Instance:
         return encode(
             Document(
                 daemon=self.name,
-                settings=dict(settings),
+                settings=dict(self.administration.loaded.values),
+                administered=self.administration.administered,
+                given=sorted(self.administration.loaded.given),
                 logging=self.log.save(),
                 pid_file=keep(self._start.pid_file.descriptor) if self._start.pid_file else -1,
                 servers=servers,

@@ -33,9 +33,9 @@ from aiovirt.daemons.runtime.process.paths import (
 from aiovirt.daemons.runtime.process.pidfile import PidFile
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
-from aiovirt.daemons.runtime.settings.file import below, known, with_fixed
+from aiovirt.daemons.runtime.settings.file import below, in_force, known
 from aiovirt.daemons.runtime.settings.template import settings_file
-from aiovirt.daemons.runtime.start import Start
+from aiovirt.daemons.runtime.start import Start, overridden
 from aiovirt.rpc import logs
 from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
@@ -125,17 +125,20 @@ class _Process:
             make_folder(paths.rundir)
         pid_file = PidFile.acquire(paths.pid_file)
         try:
-            self._serve(Start(settings, paths, pid_file, tuple(passed)), settings)
+            required = self.options.config is not None
+            fixed = overridden(self.options, paths)
+            self._serve(
+                Start(settings, paths, pid_file, tuple(passed), fixed=fixed, required=required)
+            )
         finally:
             pid_file.release()
 
     def _take_over(self, inheritance: Inheritance) -> None:
         """Go on where the program before this one stopped, or only see whether that can be done.
 
-        The daemon begins with what the settings file says now, but settings that wait for the next start
-        keep their value; what it changes is applied when everything is there. A file that cannot be used
-        refuses a rehearsal. If it was broken afterwards, the settings stay as they are: there is no way
-        back.
+        The daemon begins with the settings that were in force; what the settings file changes in them
+        is applied when everything is there. A file that cannot be used refuses a rehearsal. If it was
+        broken afterwards, the settings stay as they are: there is no way back.
         """
         from aiovirt.daemons.runtime.handover.document import decode
 
@@ -145,20 +148,30 @@ class _Process:
         except StartError as error:
             if inheritance.rehearsal:
                 raise
-            fresh = known(load(self._declared(), None), document.settings)
-            fresh = replace(fresh, path=self._settings_path())
+            fresh = replace(load(self._declared(), None), path=self._settings_path())
+            fresh = known(fresh, document.settings, document.given)
             self.settings_failure = str(error)
-        earlier = known(fresh, document.settings)
-        settings = with_fixed(fresh, earlier)
+        earlier = known(fresh, document.settings, document.given)
+        settings = in_force(fresh, earlier, document.administered)
         paths = self._paths(settings)
+        start = Start(
+            settings,
+            paths,
+            None,
+            document=document,
+            read=earlier,
+            administered=frozenset(document.administered) & fresh.values.keys(),
+            fixed=overridden(self.options, paths),
+            required=self.options.config is not None,
+        )
         if self.options.background:
             os.chdir("/")
         if inheritance.rehearsal:
-            self._rehearse(Start(settings, paths, None, document=document))
+            self._rehearse(start)
         pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
         self.left_signals = document.signals
         try:
-            self._serve(Start(settings, paths, pid_file, document=document), earlier, fresh)
+            self._serve(start._replace(pid_file=pid_file), fresh)
         finally:
             pid_file.release()
 
@@ -240,12 +253,8 @@ class _Process:
         self.report(f"unexpected {type(error).__name__}: {text}")
         return 1
 
-    def _serve(self, start: Start, settings: Loaded, fresh: Loaded | None = None) -> None:
-        """Serve until the end.
-
-        settings: those in force as far as the settings file is concerned; fresh: those to be applied
-        when everything is there, after a restart.
-        """
+    def _serve(self, start: Start, fresh: Loaded | None = None) -> None:
+        """Serve until the end. fresh: what the file says after a restart, to be followed then."""
         import uvloop
 
         _raise_descriptor_limit()
@@ -255,17 +264,14 @@ class _Process:
         logs.load()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve_on_loop(start, log, settings, fresh))
+                runner.run(self._serve_on_loop(start, log, fresh))
         finally:
             log.control.close()
 
-    async def _serve_on_loop(
-        self, start: Start, log: LogSettings, settings: Loaded, fresh: Loaded | None
-    ) -> None:
+    async def _serve_on_loop(self, start: Start, log: LogSettings, fresh: Loaded | None) -> None:
         from aiovirt.daemons.runtime.handover.modules import load_needed
         from aiovirt.daemons.runtime.instance import Instance
         from aiovirt.daemons.runtime.reload import Reloader
-        from aiovirt.daemons.runtime.settings.live import apply
 
         instance = Instance(self.kind, start, log)
         if start.document is None:
@@ -275,14 +281,9 @@ class _Process:
             instance.restore(start.document)
             instance.begin()
         if fresh is not None:
-            settings = apply(settings, fresh, instance.running)
-        required = self.options.config is not None
-        reloader = Reloader(
-            settings, instance.running, log.control, self.notifier, required=required
-        )
-        restart = Restart(
-            instance, lambda: reloader.settings, self.notifier, self.origin, lambda: noted
-        )
+            await instance.administration.follow(fresh)
+        reloader = Reloader(instance.administration, log.control, self.notifier)
+        restart = Restart(instance, self.notifier, self.origin, lambda: noted)
         asyncio.get_running_loop().set_exception_handler(_log_mistake)
         load_needed(instance)
         noted = signals.Signals(

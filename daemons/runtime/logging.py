@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiovirt import __version__
+from aiovirt.admin.extension.protocol.settings import Origin
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.process.paths import default_log_file, make_folder
+from aiovirt.daemons.runtime.settings.live import Override
 from aiovirt.rpc.logs import (
+    Filter,
     Level,
     LogControl,
     LogSettingError,
     get_logger,
+    parse_filters,
     parse_level,
     parse_outputs,
 )
+from aiovirt.rpc.logs.settings import outputs_text, parse_formats
+from aiovirt.rpc.server.threads import run_blocking
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.process.options import Options
@@ -169,6 +175,10 @@ class LogSettings:
             return None
         return default_log_file(self._name, self._rundir)
 
+    async def change(self, changes: Mapping[str, Value]) -> None:
+        """Take changed settings as `apply` does, on a thread."""
+        await run_blocking(self.apply, changes)
+
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings, keyed "level", "filters", "outputs", "log_format", "buffer_size".
 
@@ -176,17 +186,15 @@ class LogSettings:
 
         Opens files, so that it may block; threads may call it. Raises LogSettingError.
         """
-        wanted = dict(changes)
-        buffer_size = wanted.pop("buffer_size", None)
-        for what in self._pinned.keys() & wanted.keys():
-            _log.warning(
-                "setting has no effect", setting=f"log_{what}", overridden_by=self._pinned[what]
-            )
-            del wanted[what]
-        texts = {what: str(value) for what, value in wanted.items() if what != "level"}
-        level = (
-            self._level(int(str(wanted["level"] or 0))) if "level" in wanted else self.control.level
-        )
+        texts = {
+            what: str(value)
+            for what, value in changes.items()
+            if what not in ("level", "buffer_size")
+        }
+        buffer_size = changes.get("buffer_size")
+        level = self.control.level
+        if "level" in changes:
+            level = parse_level(str(changes["level"] or int(Level.WARNING)))
         outputs = texts.pop("outputs", None)
         default = self._default_in_force if outputs is None else not outputs
         if outputs == "" or (default and level != self.control.level and self._untouched()):
@@ -202,6 +210,57 @@ class LogSettings:
         )
         self._default_in_force = default
 
+    def in_force(self, knob: str, last: Value) -> Value:
+        """See `Receiver`. Filters are as they can be set again."""
+        match knob:
+            case "level":
+                return self.control.level
+            case "filters":
+                return self._filters()
+            case "outputs":
+                return self.control.outputs_text()
+            case "log_format":
+                return self.control.log_format
+            case "buffer_size":
+                return self.control.audience.ring_size
+        return last
+
+    def override(self, knob: str, value: Value) -> Override | None:
+        """See `Receiver`."""
+        if knob in self._pinned:
+            variable = self._pinned[knob]
+            found: Value = os.environ[variable]
+            if knob == "level":
+                found = self._level(os.environ[variable])
+            return Override(found, Origin.ENVIRONMENT, variable)
+        if (
+            knob == "level"
+            and isinstance(value, int)
+            and self._level(value) != (value or Level.WARNING)
+        ):
+            return Override(self._level(value), Origin.COMMAND_LINE, "--verbose")
+        return None
+
+    def as_in_force(self, knob: str, value: Value) -> Value:
+        """See `Receiver`."""
+        match knob:
+            case "level":
+                return value or int(Level.WARNING)
+            case "filters":
+                return _filters_text(parse_filters(str(value)))
+            case "outputs":
+                outputs = parse_outputs(str(value))
+                return outputs_text(
+                    outputs or parse_outputs(self._default_outputs(self.control.level))
+                )
+            case "log_format":
+                return str(parse_formats(str(value)))
+        return value
+
+    def _filters(self) -> str:
+        """Return the filters as they were asked for."""
+        return _filters_text(self.control.filters())
+
     def save(self) -> LoggingState:
         """Write down what is in force, for `earlier` of the next program.
 
@@ -209,14 +268,19 @@ class LogSettings:
         """
         control = self.control
         control.flush()
-        # As they were asked for, without the stars that are put around every match.
-        filters = " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in control.filters())
         outputs, records = control.outputs_text(), control.audience.save()
-        return LoggingState(control.level, filters, outputs, self._default_in_force, records)
+        return LoggingState(
+            control.level, self._filters(), outputs, self._default_in_force, records
+        )
 
     def _untouched(self) -> bool:
         """Whether the outputs are the default ones, and not set over the admin socket."""
         return self.control.outputs_text() == self._default_outputs(self.control.level)
+
+
+def _filters_text(filters: Sequence[Filter]) -> str:
+    """Return filters without the stars that are put around every match."""
+    return " ".join(f"{one.level.value}:{one.match[1:-1]}" for one in filters)
 
 
 def _stderr_is_the_journal() -> bool:

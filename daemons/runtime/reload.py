@@ -7,12 +7,11 @@ admin procedures do it; everything else is changed on the loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aiovirt.daemons.runtime.settings.declaration import SettingsError, Value
-from aiovirt.daemons.runtime.settings.file import Loaded, load
-from aiovirt.daemons.runtime.settings.live import Change, Running
+from aiovirt.daemons.runtime.settings.administration import Administration
+from aiovirt.daemons.runtime.settings.declaration import SettingsError
+from aiovirt.daemons.runtime.settings.file import Loaded
 from aiovirt.rpc.logs import LogControl, LogSettingError, get_logger
 from aiovirt.rpc.server.threads import run_blocking
 
@@ -23,41 +22,24 @@ _log = get_logger("daemons.runtime.reload")
 
 
 class Reloader:
-    """Knows the last contents of the settings file.
-
-    A change made over the admin socket since then stays, unless the file changes it.
+    """Reads the settings file again when asked.
 
     Args:
-        loaded: the settings in force as far as the file is concerned.
-        running: the parts of the daemon that settings change.
+        administration: the settings.
         control: the logging, whose files are reopened.
         notifier: told of the begin and the end of a reload.
-        required: whether the settings file has to exist.
     """
 
     def __init__(
-        self,
-        loaded: Loaded,
-        running: Running,
-        control: LogControl,
-        notifier: Notifier,
-        *,
-        required: bool,
+        self, administration: Administration, control: LogControl, notifier: Notifier
     ) -> None:
-        self._loaded = loaded
-        self._running = running
+        self._administration = administration
         self._control = control
         self._notifier = notifier
-        self._required = required
         self._warned: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._again = False
-        self._mention(loaded)
-
-    @property
-    def settings(self) -> Mapping[str, Value]:
-        """The settings in force as far as the file is concerned."""
-        return self._loaded.values
+        self._mention(administration.loaded)
 
     def request(self) -> None:
         """Reload soon; once more afterwards if a reload is under way. The daemon's end ends it, too."""
@@ -82,29 +64,14 @@ class Reloader:
         """Read the file and apply it. A bad file changes nothing and is logged."""
         self._notifier.reloading()
         try:
-            fresh = await run_blocking(self._read)
+            self._mention(await self._administration.reload())
         except SettingsError as error:
             _log.error("settings not read again", reason=str(error))
-        else:
-            self._mention(fresh)
-            self._loaded = await self._apply(fresh)
         try:
             await run_blocking(self._control.reopen)
         except LogSettingError as error:
             _log.error("log files not reopened", reason=str(error))
         self._notifier.ready()
-
-    def _read(self) -> Loaded:
-        return load(self._loaded.settings, self._loaded.path, required=self._required)
-
-    async def _apply(self, fresh: Loaded) -> Loaded:
-        change = Change(self._loaded, fresh, self._running)
-        for step in change.steps():
-            if step.may_block:
-                await run_blocking(change.act, step)
-            else:
-                change.act(step)
-        return change.finish()
 
     def _mention(self, loaded: Loaded) -> None:
         """Warn of settings without effect; of each name once in the daemon's life."""

@@ -1,17 +1,20 @@
-"""TLS of a daemon's own server, from the settings that are declared with a knob "tls.FIELD"."""
+"""TLS of a daemon's own server, from the settings that are declared as `Live("tls", ...)`."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.settings.live import tls_knobs
+from aiovirt.daemons.runtime.settings.live import knobs_of
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.threads import run_blocking
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.settings import Loaded
-    from aiovirt.rpc.security.tls import ServerTls
+    from aiovirt.daemons.runtime.settings import Loaded, Value
+    from aiovirt.daemons.runtime.settings.live import Override
+    from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy
     from aiovirt.rpc.server import Server
 
 _log = get_logger("daemons.runtime.tls")
@@ -20,14 +23,82 @@ _log = get_logger("daemons.runtime.tls")
 _DAY: Final = 24 * 3600.0
 
 
-def prepare_tls(server: Server, settings: Loaded) -> None:
-    """Give a server its TLS: read the files and check them once a day for their end. Blocks.
+class TlsSettings:
+    """TLS of a server, as settings change it: a receiver (see `settings.live`).
 
-    Raises StartError when they cannot be used.
+    Args:
+        server: the server.
+        settings: those to begin with.
     """
-    from aiovirt.rpc.security.tls import ServerTls, TlsFiles, TlsPolicy
 
-    knobs = tls_knobs(settings)
+    def __init__(self, server: Server, settings: Loaded) -> None:
+        self._server = server
+        self._knobs = knobs_of("tls", settings)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Give the server its TLS: read the files and check them once a day for their end. Blocks.
+
+        Raises StartError when they cannot be used.
+        """
+        try:
+            self._use(self._made(self._knobs))
+        except ValueError as error:
+            raise StartError(Failure.NETWORK, str(error)) from error
+
+    async def require(self) -> None:
+        """Give the server its TLS, if it has none. Raises ValueError."""
+        if self._server.tls is None:
+            self._use(await run_blocking(self._made, self._knobs))
+
+    def drop(self) -> None:
+        """Take TLS from the server: no service needs it any more."""
+        self._server.tls = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def change(self, changes: Mapping[str, Value]) -> None:
+        """See `Receiver`. Without TLS in use, the values are kept for the time when it is."""
+        wanted = {**self._knobs, **changes}
+        security = self._server.tls
+        if security is not None:
+            await run_blocking(security.change, *_files_and_policy(wanted))
+        self._knobs = wanted
+
+    def in_force(self, knob: str, last: Value) -> Value:
+        """See `Receiver`."""
+        return self._knobs[knob]
+
+    def override(self, knob: str, value: Value) -> Override | None:
+        """See `Receiver`."""
+        return None
+
+    def as_in_force(self, knob: str, value: Value) -> Value:
+        """See `Receiver`."""
+        return value
+
+    def _made(self, knobs: Mapping[str, Value]) -> ServerTls:
+        from aiovirt.rpc.security.tls import ServerTls
+
+        return ServerTls(*_files_and_policy(knobs), _warn)
+
+    def _use(self, security: ServerTls) -> None:
+        self._server.tls = security
+        self._warn_daily()
+
+    def _warn_daily(self) -> None:
+        loop = self._server.loop
+        self._timer = loop.call_later(_DAY, self._warn_of_end)
+
+    def _warn_of_end(self) -> None:
+        if self._server.tls is not None:
+            self._server.tls.warn_of_end()
+            self._warn_daily()
+
+
+def _files_and_policy(knobs: Mapping[str, Value]) -> tuple[TlsFiles, TlsPolicy]:
+    from aiovirt.rpc.security.tls import TlsFiles, TlsPolicy
 
     def text(knob: str) -> str:
         return str(knobs.get(knob) or "")
@@ -50,16 +121,7 @@ def prepare_tls(server: Server, settings: Loaded) -> None:
         allowed=texts("allowed"),
         priority=text("priority"),
     )
-    try:
-        server.tls = ServerTls(files, policy, _warn)
-    except ValueError as error:
-        raise StartError(Failure.NETWORK, str(error)) from error
-    server.loop.call_later(_DAY, _warn_daily, server.loop, server.tls)
-
-
-def _warn_daily(loop: asyncio.AbstractEventLoop, security: ServerTls) -> None:
-    security.warn_of_end()
-    loop.call_later(_DAY, _warn_daily, loop, security)
+    return files, policy
 
 
 def _warn(problem: str) -> None:

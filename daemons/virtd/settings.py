@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from aiovirt.daemons.runtime.settings.catalogue import BOUND, COMMON, daemon_settings
+from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
     Choice,
-    Fixed,
     Flag,
     Integer,
     Live,
@@ -24,6 +23,9 @@ from aiovirt.daemons.runtime.settings.declaration import (
 )
 from aiovirt.daemons.runtime.settings.verify import absolute_path, host, port, tls_priority
 
+#: Why existing connections do not follow settings of authentication and encryption.
+ADMITTED: Final = "existing connections have been admitted"
+
 READONLY_SOCKET = (
     Setting(
         name="unix_sock_ro_perms",
@@ -31,7 +33,7 @@ READONLY_SOCKET = (
         group="Sockets",
         kind=Permissions(),
         default=0o700,
-        change=Fixed(BOUND),
+        change=Live("sockets", "unix_sock_ro_perms"),
         doc="Permissions of the read-only socket, whose clients may look but not change.",
     ),
 )
@@ -43,7 +45,7 @@ NETWORK = (
         group="Network",
         kind=Flag(),
         default=False,
-        change=Fixed(BOUND),
+        change=Live("sockets", "listen_tcp"),
         doc="Listen on TCP, too. TCP has no encryption and no authentication: for tests only.",
     ),
     Setting(
@@ -51,7 +53,7 @@ NETWORK = (
         group="Network",
         kind=Text("an address or a host name, in quotes", host),
         default=None,
-        change=Fixed(BOUND),
+        change=Live("sockets", "listen_addr"),
         example='"127.0.0.1"',
         doc="Address to listen on. If unset, all addresses of the host.",
     ),
@@ -60,7 +62,7 @@ NETWORK = (
         group="Network",
         kind=Text("a port number (0 to 65535) or a service name, in quotes", port),
         default="16509",
-        change=Fixed(BOUND),
+        change=Live("sockets", "tcp_port"),
         doc='TCP port, by number or by service name. "0" takes a free one.',
     ),
 )
@@ -74,7 +76,7 @@ TLS = (
         group="TLS",
         kind=Flag(),
         default=False,
-        change=Fixed(BOUND),
+        change=Live("sockets", "listen_tls"),
         doc="Listen for TLS connections, too. TLS needs a certificate, its key and the CA's certificate;"
         " `virtadm pki-init` makes some for a test.",
     ),
@@ -83,7 +85,7 @@ TLS = (
         group="TLS",
         kind=Text("a port number (0 to 65535) or a service name, in quotes", port),
         default="16514",
-        change=Fixed(BOUND),
+        change=Live("sockets", "tls_port"),
         doc='Port for TLS, by number or by service name. "0" takes a free one.',
     ),
     Setting(
@@ -92,7 +94,7 @@ TLS = (
         kind=_PEM,
         default="/etc/pki/libvirt/private/serverkey.pem",
         in_rundir="pki/serverkey.pem",
-        change=Live("main", "tls.key"),
+        change=Live("tls", "key", ADMITTED),
         doc="File with the key of the server's certificate.",
     ),
     Setting(
@@ -101,7 +103,7 @@ TLS = (
         kind=_PEM,
         default="/etc/pki/libvirt/servercert.pem",
         in_rundir="pki/servercert.pem",
-        change=Live("main", "tls.cert"),
+        change=Live("tls", "cert", ADMITTED),
         doc="File with the server's certificate, followed by those between it and the CA, if any. New"
         " connections use a changed file; existing ones are unaffected.",
     ),
@@ -133,7 +135,7 @@ TLS = (
         kind=_PEM,
         default="/etc/pki/CA/cacert.pem",
         in_rundir="pki/cacert.pem",
-        change=Live("main", "tls.ca"),
+        change=Live("tls", "ca", ADMITTED),
         doc="File with the certificates of the CAs that issued the clients' certificates and the"
         " server's own.",
     ),
@@ -143,7 +145,7 @@ TLS = (
         kind=_PEM,
         default="/etc/pki/CA/cacrl.pem",
         in_rundir="pki/cacrl.pem",
-        change=Live("main", "tls.crl"),
+        change=Live("tls", "crl", ADMITTED),
         doc="File with the list of certificates that the CA has revoked. Without the file, none.",
     ),
     Setting(
@@ -151,7 +153,7 @@ TLS = (
         group="TLS",
         kind=Flag(),
         default=False,
-        change=Live("main", "tls.no_verify"),
+        change=Live("tls", "no_verify", ADMITTED),
         doc="1 accepts clients without a certificate; clients are then not asked for one.",
     ),
     Setting(
@@ -159,7 +161,7 @@ TLS = (
         group="TLS",
         kind=Flag(),
         default=False,
-        change=Live("main", "tls.no_sanity"),
+        change=Live("tls", "no_sanity", ADMITTED),
         doc="1 uses the server's own certificate without checking that it is valid now, meant for"
         " servers, and issued by the CA.",
     ),
@@ -168,7 +170,7 @@ TLS = (
         group="TLS",
         kind=Texts("a list of names, in which * and ? are wildcards"),
         default=None,
-        change=Live("main", "tls.allowed"),
+        change=Live("tls", "allowed", ADMITTED),
         example='["C=GB,ST=London,L=London,O=Example,CN=*"]',
         doc="Distinguished names accepted from clients (wildcards allowed), as client-info shows them."
         " An empty list accepts nobody. If unset, every certificate of the CA is accepted.",
@@ -178,7 +180,7 @@ TLS = (
         group="TLS",
         kind=Text('a GnuTLS priority such as "NORMAL" or "SECURE256:-VERS-TLS1.2"', tls_priority),
         default="",
-        change=Live("main", "tls.priority"),
+        change=Live("tls", "priority", ADMITTED),
         example='"SECURE128:-VERS-TLS1.2"',
         doc="Strength of TLS in GnuTLS's words: NORMAL, PFS, SECURE128, SECURE192 or SECURE256, and"
         " versions to take away. TLS 1.2 is the minimum in any case.",
@@ -193,7 +195,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=_AUTH,
         default="none",
-        change=Fixed(BOUND),
+        change=Live("sockets", "auth_unix_rw", ADMITTED),
         doc='Authentication of clients of the UNIX socket: "none" leaves it to the permissions of the'
         ' socket, "sasl" asks for a name and a password. "polkit" is refused at the start: it is not'
         " available here.",
@@ -203,7 +205,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=_AUTH,
         default="none",
-        change=Fixed(BOUND),
+        change=Live("sockets", "auth_unix_ro", ADMITTED),
         doc="Authentication of clients of the read-only UNIX socket.",
     ),
     Setting(
@@ -211,7 +213,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=_AUTH,
         default="none",
-        change=Fixed(BOUND),
+        change=Live("sockets", "auth_tcp", ADMITTED),
         doc='Authentication of clients of TCP without TLS. "sasl" is refused at the start: nothing would'
         " protect the connection afterwards.",
     ),
@@ -220,7 +222,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=_AUTH,
         default="none",
-        change=Fixed(BOUND),
+        change=Live("sockets", "auth_tls", ADMITTED),
         doc="Authentication of clients of TLS, in addition to their certificate.",
     ),
     Setting(
@@ -228,7 +230,7 @@ AUTHENTICATION = (
         group="Authentication",
         kind=Texts("a list of names, in which * and ? are wildcards"),
         default=None,
-        change=Live("sasl", "sasl_allowed_username_list"),
+        change=Live("sasl", "sasl_allowed_username_list", ADMITTED),
         example='["joe", "*@EXAMPLE.COM"]',
         doc="Names accepted by SASL (wildcards allowed). An empty list accepts nobody. If unset, every"
         " name with a password is accepted.",

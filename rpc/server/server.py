@@ -182,6 +182,12 @@ class Server:
         if access.tls and self.tls is None:
             raise ValueError(f"server {self.name} has no TLS")
 
+    def stop_listening(self, service: Service) -> None:
+        """Close one service, once the clients that wait there are accepted; its clients stay."""
+        service.accept_waiting()
+        service.close()
+        self.services.remove(service)
+
     def start(self) -> None:
         """Begin to accept."""
         for service in self.services:

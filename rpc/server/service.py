@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.access import OPEN, Access
@@ -99,6 +100,13 @@ class Service:
             sock.setblocking(False)
             self._accepted(self, sock)
 
+    def accept_waiting(self) -> None:
+        """Accept the clients that wait now, as far as the server has room."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        while self._listening and poll.poll(0):
+            self._acceptable()
+
     def _accept_failed(self, error: OSError) -> None:
         if error.errno not in _OUT_OF_RESOURCES:
             _log.error(
@@ -158,22 +166,46 @@ def listen_unix(path: str, *, mode: int = 0o700, group: int | None = None) -> so
 
 def listen_tcp(host: str, port: int) -> list[socket.socket]:
     """Listening sockets on every address of `host` (empty: all). Raises OSError."""
-    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     socks: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, address in infos:
-            sock = socket.socket(family, kind, protocol)
-            socks.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind(address)
-            sock.listen(_BACKLOG)
+        for family, address in tcp_addresses(host, port):
+            socks.append(bind_tcp(family, address))
     except OSError:
         for sock in socks:
             sock.close()
         raise
     return socks
+
+
+def tcp_addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Return family and address of every address of `host` (empty: all). Raises OSError."""
+    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return [(family, address) for family, _, _, _, address in infos]
+
+
+def bind_tcp(family: int, address: Any, *, share: bool = False) -> socket.socket:
+    """Return a listening socket. Raises OSError.
+
+    Args:
+        family: of the address.
+        address: as of `tcp_addresses`.
+        share: whether another socket of this user that shares may have the port, too.
+    """
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def file_of(sock: socket.socket) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,42 @@ from typing import Any
 import pytest
 
 from aiovirt.daemons.discovery import kinds
+from aiovirt.daemons.runtime.component import Component
 from aiovirt.daemons.runtime.logging import ENVIRONMENT, LogSettings
 from aiovirt.daemons.runtime.process.options import Options
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.daemons.runtime.reload import Reloader
 from aiovirt.daemons.runtime.settings import file as settings_file
 from aiovirt.daemons.runtime.settings import load
+from aiovirt.daemons.runtime.settings.administration import Administration
 from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
-from aiovirt.daemons.runtime.settings.declaration import Live
-from aiovirt.daemons.runtime.settings.live import Change, Running, server_options
+from aiovirt.daemons.runtime.settings.declaration import Live, Value
+from aiovirt.daemons.runtime.settings.live import (
+    Receiver,
+    Running,
+    ServerReceiver,
+    server_options,
+)
 from aiovirt.rpc.logs import LogControl
 from aiovirt.rpc.server import Daemon, Server
 from tests.unit.house import PATIENCE, eventually
 
 SETTINGS = {kind.name: kind.settings() for kind in kinds()}
+
+
+class Recording(Component):
+    """A receiver that notes its changes; `refuse` has it refuse them."""
+
+    name = "recording"
+
+    def __init__(self) -> None:
+        self.changes: list[dict[str, Value]] = []
+        self.refuse = ""
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        if self.refuse:
+            raise ValueError(self.refuse)
+        self.changes.append(dict(changes))
 
 
 class Setup:
@@ -42,8 +64,16 @@ class Setup:
         daemon = Daemon(name)
         self.main: Server = daemon.add_server(server_options(name, "main", loaded))
         self.admin: Server = daemon.add_server(server_options(name, "admin", loaded))
-        running = Running(self.main, self.admin, {"log": self.log})
-        self.reloader = Reloader(loaded, running, self.log.control, Notifier(None), required=False)
+        self.parts: dict[str, Receiver] = {
+            "main": ServerReceiver(self.main),
+            "admin": ServerReceiver(self.admin),
+            "log": self.log,
+            "tls": Recording(),
+            "sockets": Recording(),
+            "sasl": Recording(),
+        }
+        self.settings = Administration([f"{name}.conf", "other.conf"], loaded, Running(self.parts))
+        self.reloader = Reloader(self.settings, self.log.control, Notifier(None))
 
     def write(self, text: str) -> None:
         self.file.write_text(self.always + text)
@@ -173,13 +203,14 @@ async def test_a_good_file_after_a_bad_one_is_compared_with_the_last_good_one(se
     assert one.main.registry.max_clients == 60
 
 
-async def test_a_change_of_sockets_waits_and_says_why_each_time(setup: Make) -> None:
+async def test_a_change_that_needs_a_restart_waits_and_says_why_each_time(setup: Make) -> None:
     one = setup()
     for _ in range(2):
-        said = await one.reload('unix_sock_rw_perms = "0777"')
+        said = await one.reload('libvirt_version = "9.1.0"')
         assert "waits for the next start" in said
-        assert "the sockets are made at start-up" in said
-    assert "unix_sock_rw_perms" not in await one.reload("")
+        assert "connected clients have been told the version" in said
+    assert one.settings.in_force("libvirt_version") == "9.0.0"
+    assert "libvirt_version" not in await one.reload("")
 
 
 async def test_a_refused_change_is_logged_and_the_others_happen(setup: Make) -> None:
@@ -298,28 +329,10 @@ async def test_a_log_file_that_cannot_be_opened_at_once_holds_up_nobody(
     assert threading.main_thread() not in threads
 
 
-async def test_tls_files_are_loaded_and_log_files_opened_away_from_the_loop_and_nothing_else(
-    setup: Make,
-) -> None:
-    one = setup()
-    running = Running(one.main, one.admin, {"log": one.log})
-    old = load(SETTINGS["virtd"], None)
-    one.write('log_level = 1\nkey_file = "/x"\nmax_clients = 60\nadmin_max_workers = 7\n')
-    change = Change(old, load(SETTINGS["virtd"], str(one.file)), running)
-    blocking = {name: step.may_block for step in change.steps() for name in step.knobs.values()}
-    assert blocking == {
-        "log_level": True,
-        "log_outputs": True,
-        "key_file": True,
-        "max_clients": False,
-        "admin_max_workers": False,
-    }
-
-
 async def test_a_receiver_that_the_daemon_has_not_is_a_mistake_in_the_declaration(
     setup: Make,
 ) -> None:
     one = setup()
     settings = daemon_settings(replace(COMMON["log_level"], name="x", change=Live("nobody", "x")))
     with pytest.raises(ValueError, match="setting x is for 'nobody'"):
-        Running(one.main, one.admin, {"log": one.log}).check(load(settings, None))
+        Running(one.parts).check(settings)

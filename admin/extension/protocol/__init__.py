@@ -3,7 +3,7 @@
 libvirt's daemons do not have this program, and say so.
 """
 
-from aiovirt.admin.extension.protocol import introspection, logs, statistics, tls
+from aiovirt.admin.extension.protocol import introspection, logs, settings, statistics, tls
 from aiovirt.admin.extension.protocol.program import EXTENSION
 
-__all__ = ["EXTENSION", "introspection", "logs", "statistics", "tls"]
+__all__ = ["EXTENSION", "introspection", "logs", "settings", "statistics", "tls"]

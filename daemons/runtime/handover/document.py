@@ -35,7 +35,9 @@ class _Header(msgspec.Struct):
 class Document(msgspec.Struct):
     """Everything that a program leaves to the next.
 
-    settings: the values in force as far as the settings file is concerned; pid_file: the descriptor that
+    settings: the values in force as far as the settings file is concerned; administered: the values in
+    force that an administrator has chosen; given: the names that the file sets, none if that is not
+    known; pid_file: the descriptor that
     holds its lock; components: the state of each component by its name, in a layout of its own; signals:
     the descriptor of those that were not acted upon, -1 for none.
     """
@@ -50,6 +52,8 @@ class Document(msgspec.Struct):
     format: str = FORMAT
     version: int = VERSION
     signals: int = -1
+    administered: dict[str, Value] = {}
+    given: list[str] | None = None
 
 
 class _FirstVersion(msgspec.Struct):

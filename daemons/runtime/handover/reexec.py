@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
@@ -42,7 +42,6 @@ from aiovirt.rpc.logs import get_logger
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.process.systemd import Notifier
-    from aiovirt.daemons.runtime.settings.declaration import Value
 
 _log = get_logger("daemons.runtime.handover.reexec")
 
@@ -75,9 +74,7 @@ class Restartable(Protocol):
     def rehearsed(self) -> None:
         """A rehearsal is over."""
 
-    def document(
-        self, settings: Mapping[str, Value], keep: Keep, *, signals: int, rehearsal: bool
-    ) -> bytes:
+    def document(self, keep: Keep, *, signals: int, rehearsal: bool) -> bytes:
         """Write the document for the next program. Raises Exception if that is not possible."""
 
 
@@ -141,7 +138,6 @@ class Restart:
 
     Args:
         instance: the daemon.
-        settings: gives those in force as far as the settings file is concerned.
         notifier: its address goes to the next program.
         origin: where this program was started.
         noted: the signals of this process.
@@ -150,13 +146,11 @@ class Restart:
     def __init__(
         self,
         instance: Restartable,
-        settings: Callable[[], Mapping[str, Value]],
         notifier: Notifier,
         origin: Origin,
         noted: Callable[[], signals.Signals],
     ) -> None:
         self._instance = instance
-        self._settings = settings
         self._notifier = notifier
         self._origin = origin
         self._noted = noted
@@ -254,7 +248,7 @@ class Restart:
 
         try:
             text = self._instance.document(
-                self._settings(), keep, signals=self._noted().descriptor, rehearsal=rehearsal
+                keep, signals=self._noted().descriptor, rehearsal=rehearsal
             )
         except Unsaved as error:
             raise RestartRefused(str(error)) from error

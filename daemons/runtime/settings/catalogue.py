@@ -32,8 +32,8 @@ from aiovirt.daemons.runtime.settings.verify import (
     version,
 )
 
-#: Why a setting of a socket is `Fixed`.
-BOUND: Final = "the sockets are made at start-up"
+#: Why existing connections do not follow some settings.
+AGREED: Final = "existing connections keep the interval and the count that they began with"
 
 LOGGING = (
     Setting(
@@ -102,6 +102,7 @@ CLIENTS = (
         kind=Integer(1),
         default=1024,
         change=Live("main", "registry.max_clients"),
+        unit="clients",
         doc="Maximum number of connected clients, over all sockets. At the limit, new clients wait in"
         " the kernel's queue until one leaves.",
     ),
@@ -111,6 +112,7 @@ CLIENTS = (
         kind=Integer(0),
         default=Same("max_clients"),
         change=Live("main", "registry.max_anonymous_clients"),
+        unit="clients",
         doc="Maximum number of clients that have not yet authenticated. At the limit, new clients"
         " wait. 0 switches the limit off. It may not exceed max_clients.",
     ),
@@ -120,6 +122,7 @@ CLIENTS = (
         kind=Integer(1),
         default=5,
         change=Live("main", "max_client_requests"),
+        unit="calls",
         doc="Maximum number of calls of one client that run at the same time. A client at its limit"
         " is not read until a reply has left. Keepalive does not count.",
     ),
@@ -132,6 +135,7 @@ WORKERS = (
         kind=Integer(0),
         default=5,
         change=Live("main", "workers.minimum"),
+        unit="workers",
         doc="Number of workers that are kept when there is nothing to do. A value above max_workers"
         " counts as max_workers.",
     ),
@@ -141,6 +145,7 @@ WORKERS = (
         kind=Integer(0),
         default=20,
         change=Live("main", "workers.maximum"),
+        unit="workers",
         doc="Maximum number of waiting calls that run at the same time, over all clients; further"
         " calls queue. 0, where it is allowed, means no pool: every call starts at once, as in"
         " virtlockd.",
@@ -151,6 +156,7 @@ WORKERS = (
         kind=Integer(0),
         default=5,
         change=Live("main", "workers.priority"),
+        unit="workers",
         doc="Number of workers kept for calls of high priority, which thus get through when all"
         " others are stuck.",
     ),
@@ -162,17 +168,18 @@ KEEPALIVE = (
         group="Keepalive",
         kind=Integer(-1, INT_MAX),
         default=-1,
-        change=Live("main", "keepalive_interval"),
+        change=Live("main", "keepalive_interval", AGREED),
+        unit="seconds",
         doc="Seconds of silence after which a client that asked for keepalive is sent a ping. -1"
-        " sends none; a client's own pings are answered all the same. A change counts for new"
-        " connections.",
+        " sends none; a client's own pings are answered all the same.",
     ),
     Setting(
         name="keepalive_count",
         group="Keepalive",
         kind=Integer(0),
         default=5,
-        change=Live("main", "keepalive_count"),
+        change=Live("main", "keepalive_count", AGREED),
+        unit="pings",
         doc="Number of pings that may go unanswered. The connection is closed after"
         " keepalive_interval * (keepalive_count + 1) seconds of silence.",
     ),
@@ -184,7 +191,7 @@ SOCKETS = (
         group="Sockets",
         kind=Text("an absolute path in quotes", absolute_path),
         default=None,
-        change=Fixed(BOUND),
+        change=Fixed("clients find the daemon by the paths of its sockets"),
         example='"/run/aiovirt"',
         doc="Folder of the sockets. If unset, the run directory. --rundir, --socket and"
         " --admin-socket take precedence.",
@@ -194,7 +201,7 @@ SOCKETS = (
         group="Sockets",
         kind=Text("the name or number of a group, in quotes", group),
         default=None,
-        change=Fixed(BOUND),
+        change=Live("sockets", "unix_sock_group"),
         example='"libvirt"',
         doc="Group that owns the sockets. If unset, the daemon's own group.",
     ),
@@ -203,7 +210,7 @@ SOCKETS = (
         group="Sockets",
         kind=Permissions(),
         default=0o700,
-        change=Fixed(BOUND),
+        change=Live("sockets", "unix_sock_rw_perms"),
         doc="Permissions of the daemon's own socket.",
     ),
     Setting(
@@ -211,7 +218,7 @@ SOCKETS = (
         group="Sockets",
         kind=Permissions(),
         default=0o700,
-        change=Fixed(BOUND),
+        change=Live("sockets", "unix_sock_admin_perms"),
         doc="Permissions of the admin socket. In any case only root and the daemon's own user are"
         " admitted.",
     ),
@@ -224,6 +231,7 @@ ADMIN = (
         kind=Integer(1),
         default=5000,
         change=Live("admin", "registry.max_clients"),
+        unit="clients",
         doc="max_clients, for the admin server.",
     ),
     Setting(
@@ -232,6 +240,7 @@ ADMIN = (
         kind=Integer(1),
         default=5,
         change=Live("admin", "max_client_requests"),
+        unit="calls",
         doc="max_client_requests, for the admin server.",
     ),
     Setting(
@@ -240,6 +249,7 @@ ADMIN = (
         kind=Integer(0),
         default=5,
         change=Live("admin", "workers.minimum"),
+        unit="workers",
         doc="min_workers, for the admin server.",
     ),
     Setting(
@@ -248,6 +258,7 @@ ADMIN = (
         kind=Integer(0),
         default=20,
         change=Live("admin", "workers.maximum"),
+        unit="workers",
         doc="max_workers, for the admin server. 0 means that it has no pool.",
     ),
     Setting(
@@ -257,6 +268,7 @@ ADMIN = (
         default=0,
         change=Live("admin", "workers.priority"),
         ours=True,
+        unit="workers",
         doc="prio_workers, for the admin server.",
     ),
     Setting(
@@ -264,7 +276,8 @@ ADMIN = (
         group="Administration",
         kind=Integer(-1, INT_MAX),
         default=-1,
-        change=Live("admin", "keepalive_interval"),
+        change=Live("admin", "keepalive_interval", AGREED),
+        unit="seconds",
         doc="keepalive_interval, for the admin server.",
     ),
     Setting(
@@ -272,7 +285,8 @@ ADMIN = (
         group="Administration",
         kind=Integer(0),
         default=5,
-        change=Live("admin", "keepalive_count"),
+        change=Live("admin", "keepalive_count", AGREED),
+        unit="pings",
         doc="keepalive_count, for the admin server.",
     ),
 )

@@ -190,16 +190,18 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A change takes effect at once: `where` names its receiver, `knob` the field that it sets there.
+    """A change takes effect without a restart.
 
-    where: "main" or "admin" (a server), "log", or the name of a component of the daemon. A knob
-    "workers.minimum" is the argument `minimum` of `server.workers.set()`; a knob without a dot is an
-    attribute of the server. Knobs of one object are set together, in one call, so that two settings
-    that bound each other can both move.
+    where: the receiver of the change: "main" or "admin" (a server), "log", "tls", "sockets", or the name
+    of a component of the daemon. knob: the field that it sets there; in a server, "workers.minimum" is
+    the argument `minimum` of `server.workers.set()`, and a knob without a dot is an attribute. Knobs of
+    one object are set together, in one call, so that two settings that bound each other can both move.
+    existing: why existing connections do not follow a change; empty if it counts for all at once.
     """
 
     where: str
     knob: str
+    existing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,7 @@ class Setting:
     declared before it. ours: whether libvirt's file for the same daemon has no such setting.
     instead_of: the setting that a file cannot give together with this one.
     in_rundir: the default with `--rundir`, relative to that folder; empty for a default without a path.
+    unit: of a number, in the plural; empty for none.
     """
 
     name: str
@@ -241,6 +244,7 @@ class Setting:
     ours: bool = False
     in_rundir: str = ""
     instead_of: str = ""
+    unit: str = ""
 
 
 Settings = Mapping[str, Setting]

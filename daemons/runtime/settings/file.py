@@ -5,14 +5,14 @@ The syntax is that of `aiovirt.admin.conf_file`: libvirt's own, or TOML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from aiovirt.admin.conf_file import SIZE_MAX, ConfError, ConfFile, parse
 from aiovirt.daemons.runtime.process.failure import one_line, quoted
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
 from aiovirt.daemons.runtime.settings.declaration import (
-    Fixed,
     Same,
     Setting,
     Settings,
@@ -37,7 +37,8 @@ class Loaded:
     """The outcome of reading a settings file: a value for every setting, given or default.
 
     settings: the declarations that it was read by; path: None without a file; given: names that the
-    file sets; unused: those that it sets in vain; notes: values that were adjusted, for the log.
+    file sets; unused: those that it sets in vain; notes: values that were adjusted, for the log;
+    lowered: given values that others bound, with what is said of each.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Loaded:
     given: frozenset[str] = frozenset()
     unused: tuple[Unused, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    lowered: Mapping[str, str] = field(default_factory=dict)
 
     def integer(self, name: str) -> int:
         """The value of a setting that is a number or a flag."""
@@ -88,6 +90,20 @@ def load(settings: Settings, path: str | None, *, required: bool = False) -> Loa
     data = _read(path, required=required) if path is not None else None
     if path is None or data is None:
         return _complete(settings, path, ConfFile({}))
+    return understood(settings, path, data)
+
+
+def understood(settings: Settings, path: str, data: bytes) -> Loaded:
+    """Return what a settings file with this content says.
+
+    Args:
+        settings: the settings of the daemon.
+        path: of the file, for messages.
+        data: the content.
+
+    Raises:
+        SettingsError: as of `load`.
+    """
     try:
         return _complete(settings, path, parse(data))
     except ConfError as error:
@@ -131,8 +147,9 @@ def _complete(settings: Settings, path: str | None, file: ConfFile) -> Loaded:
         f" {one.first} counts"
         for one in file.repeated
     )
-    notes = _cross_check(values, _FileLines(path, file))
-    return Loaded(settings, path, values, frozenset(given), unused, (*repeated, *notes))
+    lowered = _cross_check(values, _FileLines(path, file))
+    notes = *repeated, *lowered.values()
+    return Loaded(settings, path, values, frozenset(given), unused, notes, lowered)
 
 
 def _checked(setting: Setting, found: object, where: str) -> Value:
@@ -176,13 +193,17 @@ def _refuse_two_forms(settings: Settings, lines: _FileLines) -> None:
             )
 
 
-def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]:
+#: Least and most numbers of workers: the first is lowered to the second.
+BOUNDS: Final = (("min_workers", "max_workers"), ("admin_min_workers", "admin_max_workers"))
+
+
+def _cross_check(values: dict[str, Value], lines: _FileLines) -> dict[str, str]:
     """Check the rules between settings. Lowers a minimum of workers to its maximum, and notes that.
 
     libvirt: src/remote/remote_daemon_config.c, daemonConfigLoadOptions; src/rpc/virnetserver.c,
     virNetServerNew; src/util/virthreadpool.c, virThreadPoolNewFull.
     """
-    notes = []
+    lowered = {}
     anonymous, clients = _number(values, "max_anonymous_clients"), _number(values, "max_clients")
     if anonymous > clients:
         raise SettingsError(
@@ -190,13 +211,13 @@ def _cross_check(values: dict[str, Value], lines: _FileLines) -> tuple[str, ...]
             f" {anonymous} is not possible: it has to be 0 (no limit) or at most max_clients,"
             f" which is {clients}"
         )
-    for least, most in (("min_workers", "max_workers"), ("admin_min_workers", "admin_max_workers")):
+    for least, most in BOUNDS:
         low, high = _number(values, least), _number(values, most)
         if low > high:
             values[least] = high
             if high and least in lines.file.entries:
-                notes.append(f"{least} = {low} exceeds {most} = {high}: {high} counts")
-    return tuple(notes)
+                lowered[least] = f"{least} = {low} exceeds {most} = {high}: {high} counts"
+    return lowered
 
 
 def _number(values: Mapping[str, Value], name: str) -> int:
@@ -206,22 +227,26 @@ def _number(values: Mapping[str, Value], name: str) -> int:
     return value
 
 
-def changed(old: Loaded, new: Loaded) -> dict[str, Value]:
-    """The settings whose values differ between two readings, with their new values."""
-    return {name: value for name, value in new.values.items() if value != old.values[name]}
+def known(new: Loaded, earlier: Mapping[str, Value], given: Iterable[str] | None = None) -> Loaded:
+    """Return the values that an earlier program had in force, as far as this one has such settings.
 
-
-def known(new: Loaded, earlier: Mapping[str, Value]) -> Loaded:
-    """The values that an earlier program had in force, as far as this one has such settings."""
+    Args:
+        new: the settings of this program.
+        earlier: the values.
+        given: the names that the file set, if that is known.
+    """
     values = {name: earlier.get(name, value) for name, value in new.values.items()}
-    return replace(new, values=values)
+    names = new.given if given is None else frozenset(given) & values.keys()
+    return replace(new, values=values, given=names)
 
 
-def with_fixed(new: Loaded, old: Loaded) -> Loaded:
-    """A new reading, but with the old values of all settings that wait for the next start."""
-    fixed = {
-        name: old.values[name]
-        for name, setting in new.settings.items()
-        if isinstance(setting.change, Fixed)
-    }
-    return replace(new, values={**new.values, **fixed})
+def in_force(fresh: Loaded, earlier: Loaded, administered: Mapping[str, Value]) -> Loaded:
+    """Return the settings that a restarted daemon begins with: those that were in force before.
+
+    Args:
+        fresh: what the file says now; it is followed once the daemon is there.
+        earlier: what it said when it was followed last.
+        administered: values that an administrator had chosen.
+    """
+    chosen = {name: value for name, value in administered.items() if name in fresh.values}
+    return replace(fresh, values={**earlier.values, **chosen})

@@ -1,67 +1,150 @@
 """Settings on their way into a daemon: at its start, and while it runs.
 
-Both read the `Live` declarations of the settings and nothing else. A change is planned first; a step
-that may wait for a file system (logging, TLS) can be done on a thread, all others belong on the loop.
+Both read the `Live` declarations of the settings and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from aiovirt.daemons.runtime.settings.declaration import Fixed, Live, Value
-from aiovirt.daemons.runtime.settings.file import Loaded, changed
-from aiovirt.rpc.logs import LogSettingError, get_logger
-from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.admin.extension.protocol.settings import Origin
+from aiovirt.daemons.runtime.settings.declaration import Live, Settings, Value
+from aiovirt.daemons.runtime.settings.file import Loaded
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server import Server, ServerOptions
 
-_log = get_logger("daemons.runtime.settings")
 
-_TLS = "tls"
+class Override(NamedTuple):
+    """A value that comes before the settings file. by: its source, as an administrator knows it."""
+
+    value: Value
+    origin: Origin
+    by: str
 
 
 class Receiver(Protocol):
-    """A part of the daemon that takes changed settings: logging, or a component."""
+    """A part of the daemon that takes changed settings: a server, logging, TLS, or a component."""
 
-    def apply(self, changes: Mapping[str, Value]) -> None:
+    async def change(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings, keyed by their knobs; all or none.
 
-        Raises ValueError, RpcError, LogSettingError when they are refused.
+        Raises ValueError, RpcError, LogSettingError or OSError when they are refused.
         """
+
+    def in_force(self, knob: str, last: Value) -> Value:
+        """Return the value in force.
+
+        Args:
+            knob: what is asked for.
+            last: the value that the settings gave last; the answer, unless somebody else changes it.
+        """
+
+    def override(self, knob: str, value: Value) -> Override | None:
+        """Return what comes before a value of the settings file, if anything does."""
+
+    def as_in_force(self, knob: str, value: Value) -> Value:
+        """Return a value of the settings as `in_force` tells it once it is in force."""
+
+
+class ServerReceiver:
+    """A server as settings change it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def change(self, changes: Mapping[str, Value]) -> None:
+        """See `Receiver`. The knobs are those of one part: that is how `steps` divides them."""
+        (part,) = {path.rpartition(".")[0] for path in changes}
+        knobs: dict[str, Any] = {path.rpartition(".")[2]: changes[path] for path in changes}
+        if part == "workers":
+            self._require_pool_kept(knobs)
+        if part:
+            getattr(self._server, part).set(**knobs)
+        else:
+            for knob, value in knobs.items():
+                setattr(self._server, knob, value)
+
+    def _require_pool_kept(self, knobs: Mapping[str, Any]) -> None:
+        """Raise RpcError for a server that would get a pool, or lose its pool."""
+        now = self._server.workers.maximum
+        wanted = knobs.get("maximum", now)
+        if (now == 0) != (wanted == 0):
+            raise RpcError.of(
+                ErrorCode.OPERATION_UNSUPPORTED,
+                f"a maximum of {now} workers can become {wanted} at a restart only: calls run with a"
+                " pool of workers or without",
+            )
+
+    def in_force(self, knob: str, last: Value) -> Value:
+        """See `Receiver`."""
+        found: Any = self._server
+        for name in knob.split("."):
+            found = getattr(found, name)
+        value: Value = found
+        return value
+
+    def override(self, knob: str, value: Value) -> Override | None:
+        """See `Receiver`."""
+        return None
+
+    def as_in_force(self, knob: str, value: Value) -> Value:
+        """See `Receiver`."""
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The parts of a running daemon that settings change. receivers: by the `where` of `Live`."""
+    """The parts of a running daemon that settings change, by the `where` of `Live`."""
 
-    main: Server
-    admin: Server
     receivers: Mapping[str, Receiver]
 
-    def check(self, loaded: Loaded) -> None:
+    def check(self, settings: Settings) -> None:
         """Raise ValueError for a setting whose receiver does not exist: a mistake in a declaration."""
-        known = {"main", "admin", *self.receivers}
-        for setting in loaded.settings.values():
-            if isinstance(setting.change, Live) and setting.change.where not in known:
+        for setting in settings.values():
+            if isinstance(setting.change, Live) and setting.change.where not in self.receivers:
                 raise ValueError(
                     f"setting {setting.name} is for '{setting.change.where}', which the daemon does"
-                    f" not have; it has {', '.join(sorted(known))}"
+                    f" not have; it has {', '.join(sorted(self.receivers))}"
                 )
+
+    def in_force(self, change: Live, last: Value) -> Value:
+        """Return the value in force of a setting; see `Receiver.in_force`."""
+        return self.receivers[change.where].in_force(change.knob, last)
+
+
+class Step(NamedTuple):
+    """Settings that are changed together, all or none. where: their receiver."""
+
+    where: str
+    names: list[str]
+
+
+def steps(settings: Settings, names: Collection[str]) -> list[Step]:
+    """Divide changed settings by the objects that take them, in the order in which that is done.
+
+    What others build upon comes first: a socket for TLS needs certificates.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, setting in settings.items():
+        if name in names and isinstance(setting.change, Live):
+            part = setting.change.knob.rpartition(".")[0]
+            found.setdefault((setting.change.where, part), []).append(name)
+    divided = [Step(where, members) for (where, _), members in found.items()]
+    return sorted(divided, key=lambda step: step.where == "sockets")
 
 
 def server_options(name: str, where: Literal["main", "admin"], loaded: Loaded) -> ServerOptions:
-    """The options that the daemon's own server, or its admin server, is started with."""
+    """Return the options that the daemon's own server, or its admin server, is started with."""
     from aiovirt.rpc.server import ServerOptions
 
     fields: dict[str, Any] = {
         setting.name.removeprefix("admin_"): loaded.values[setting.name]
         for setting in loaded.settings.values()
-        if isinstance(setting.change, Live)
-        and setting.change.where == where
-        and _split(setting.change)[0] != _TLS
+        if isinstance(setting.change, Live) and setting.change.where == where
     }
     if where == "admin":
         # Nobody is anonymous there: who may not administer is not let in at all.
@@ -69,102 +152,10 @@ def server_options(name: str, where: Literal["main", "admin"], loaded: Loaded) -
     return ServerOptions(name=name, **fields)
 
 
-def tls_knobs(loaded: Loaded) -> dict[str, Value]:
-    """The values of the settings of TLS, by their knobs; empty for a daemon without such settings."""
+def knobs_of(where: str, loaded: Loaded) -> dict[str, Value]:
+    """Return the values of the settings of one receiver, by their knobs."""
     return {
-        _split(setting.change)[1]: loaded.values[setting.name]
+        setting.change.knob: loaded.values[setting.name]
         for setting in loaded.settings.values()
-        if isinstance(setting.change, Live) and _split(setting.change)[0] == _TLS
+        if isinstance(setting.change, Live) and setting.change.where == where
     }
-
-
-def _split(change: Live) -> tuple[str, str]:
-    """The object of a knob ("workers"; "" for the receiver itself) and its field there."""
-    part, _, knob = change.knob.rpartition(".")
-    return part, knob
-
-
-class _Step(NamedTuple):
-    """The changed settings of one object: its receiver, its name there, and knob -> setting."""
-
-    where: str
-    part: str
-    knobs: Mapping[str, str]
-
-    @property
-    def may_block(self) -> bool:
-        """Whether files are read or opened."""
-        return self.where == "log" or self.part == _TLS
-
-
-class Change:
-    """The way from one reading of a settings file to the next, in a running daemon.
-
-    Go through `steps` and `act` on each, in order; `finish` gives the settings that are then in force.
-    """
-
-    def __init__(self, old: Loaded, new: Loaded, running: Running) -> None:
-        self._old = old
-        self._new = new
-        self._running = running
-        self._changes = changed(old, new)
-        self._in_force = dict(new.values)
-
-    def steps(self) -> Iterator[_Step]:
-        """The changed settings by the object that takes them. Logs those that have to wait."""
-        found: dict[tuple[str, str], dict[str, str]] = {}
-        for name, setting in self._new.settings.items():
-            if name not in self._changes:
-                continue
-            if isinstance(setting.change, Fixed):
-                _log.warning(
-                    "setting cannot change while the daemon runs, so it waits for the next start",
-                    setting=name,
-                    reason=setting.change.why,
-                )
-                self._in_force[name] = self._old.values[name]
-            else:
-                part, knob = _split(setting.change)
-                found.setdefault((setting.change.where, part), {})[knob] = name
-        for (where, part), knobs in found.items():
-            yield _Step(where, part, knobs)
-
-    def act(self, step: _Step) -> None:
-        """Change one object, and log that or the reason of its refusal."""
-        names = sorted(step.knobs.values())
-        values = {knob: self._changes[name] for knob, name in step.knobs.items()}
-        try:
-            _set(self._running, step, values)
-        except (RpcError, LogSettingError, ValueError) as error:
-            _log.error("settings not changed", settings=names, reason=str(error))
-            self._in_force.update({name: self._old.values[name] for name in names})
-        else:
-            for name in names:
-                _log.info("setting changed", setting=name, value=self._changes[name])
-
-    def finish(self) -> Loaded:
-        """The settings in force as far as the file is concerned, so that a later reading tries again."""
-        return replace(self._new, values=self._in_force)
-
-
-def apply(old: Loaded, new: Loaded, running: Running) -> Loaded:
-    """Change all that differs between two readings, at once; the settings then in force. May block."""
-    change = Change(old, new, running)
-    for step in change.steps():
-        change.act(step)
-    return change.finish()
-
-
-def _set(running: Running, step: _Step, values: Mapping[str, Value]) -> None:
-    """Raises RpcError, LogSettingError or ValueError for refused values; then nothing has changed."""
-    if step.where in running.receivers:
-        running.receivers[step.where].apply(values)
-        return
-    server = running.main if step.where == "main" else running.admin
-    if step.part == _TLS and server.tls is None:
-        return  # it is not used
-    if step.part:
-        getattr(server, step.part).set(**values)
-    else:
-        for knob, value in values.items():
-            setattr(server, knob, value)
