@@ -16,7 +16,7 @@ written does, or `load`.
 from .audience import FOLLOWERS_MAX, Following, TooManyFollowers
 from .bridge import bridge_stdlib
 from .control import LogControl
-from .following import Kept, unfollowed
+from .following import Batch, unfollowed
 from .logger import Logger, get_logger, load
 from .settings import (
     Destination,
@@ -36,11 +36,11 @@ from .sinks import SinkPaths
 
 __all__ = [
     "FOLLOWERS_MAX",
+    "Batch",
     "Destination",
     "Filter",
     "Following",
     "Formats",
-    "Kept",
     "Level",
     "LogControl",
     "LogSettingError",

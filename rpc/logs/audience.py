@@ -6,6 +6,7 @@ record is in both, and none in neither.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -43,12 +44,17 @@ class Following:
         """Return what has come since the last time."""
         return self.follower.take()
 
+    def take_earlier(self) -> Batch:
+        """Return what it begins with, and keep it no longer."""
+        earlier, self.earlier = self.earlier, []
+        return Batch(earlier, 0)
+
     def close(self) -> None:
         """Leave; the loggers that were on for this reader only are off again."""
         self._audience.leave(self.follower)
 
     def __del__(self) -> None:
-        self.close()  # the client went before its stream began
+        self._audience.forget(self.follower)  # the client went before its stream began
 
 
 class Audience:
@@ -56,6 +62,7 @@ class Audience:
 
     def __init__(self) -> None:
         self._followers: list[Follower] = []
+        self._forgotten: deque[Follower] = deque()
         self._ring = Ring(0, lambda _source: DEFAULT_LEVEL)
 
     def __len__(self) -> int:
@@ -128,6 +135,7 @@ class Audience:
         """
         follower = Follower(parse_level(level), parse_filters(filters), wake, SWITCHBOARD.lock)
         with SWITCHBOARD.lock:
+            self._leave_forgotten()
             if len(self._followers) >= FOLLOWERS_MAX:
                 raise TooManyFollowers
             self._followers.append(follower)
@@ -141,6 +149,19 @@ class Audience:
             if follower in self._followers:
                 self._followers.remove(follower)
                 self._apply()
+
+    def forget(self, follower: Follower) -> None:
+        """Forget a follower as `leave`, but wait for no lock: finalisers run anywhere, under any."""
+        self._forgotten.append(follower)
+        if SWITCHBOARD.lock.acquire(blocking=False):
+            try:
+                self._leave_forgotten()
+            finally:
+                SWITCHBOARD.lock.release()
+
+    def _leave_forgotten(self) -> None:
+        while self._forgotten:
+            self.leave(self._forgotten.popleft())
 
     def close(self) -> None:
         """Let nobody listen any more."""

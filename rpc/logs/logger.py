@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .following import Kept, Listener, Listeners, is_sending
-from .outlet import OUTLET, OWN_KEYS
+from .outlet import OUTLET, OWN_KEYS, SOURCE
 from .settings import DEFAULT_LEVEL, Level
 
 if TYPE_CHECKING:
@@ -88,12 +88,12 @@ class Logger:
     def _record(self, level: Level, event: str, fields: dict[str, object]) -> None:
         fields = _renamed(fields)
         if self._listeners:
-            fields["timestamp"] = self._tell_listeners(level, event, fields)
+            fields["timestamp"] = self.tell_listeners(level, event, fields)
         if level >= self._outputs_from:
             self._write(_NAMES[level], event, fields)
 
-    def _tell_listeners(self, level: Level, event: str, fields: dict[str, object]) -> float:
-        """Give a record to those who follow; returns its time."""
+    def tell_listeners(self, level: Level, event: str, fields: dict[str, object]) -> float:
+        """Gives a record to those who follow, and to no output; returns its time."""
         now = time.time()
         unfollowed = is_sending()
         data = None
@@ -200,6 +200,7 @@ class Switchboard:
 
 
 SWITCHBOARD = Switchboard()
+OUTLET.on_report = SWITCHBOARD.get(SOURCE).tell_listeners
 
 
 def load() -> None:

@@ -13,6 +13,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,9 @@ class Outlet:
         self._lives: tuple[LiveOutput, ...] = ()
         self._waiting: deque[tuple[EventDict, Sink | None]] = deque()
         self._busy = False
+        #: Records of logging itself, for those who follow; told when the lock is free.
+        self._reports: deque[tuple[Level, str, dict[str, object]]] = deque()
+        self.on_report: Callable[[Level, str, dict[str, object]], object] | None = None
         self._banner: tuple[str, ...] = ()
         self._last_resort = self._stderr(stderr, threaded=False)
 
@@ -124,6 +128,8 @@ class Outlet:
             self._waiting.append((record, None))
             self._drain()
             marks = self._marks() if outermost and record["level"] in ("warning", "error") else ()
+        if outermost and self._reports:
+            self._tell_reports()
         for writer, mark in marks:
             writer.wait_on_loop(mark)
 
@@ -164,6 +170,16 @@ class Outlet:
                         self._fails(live, lost, error)
                     break
             self._drain()
+        self._tell_reports()
+
+    def _tell_reports(self) -> None:
+        while True:
+            try:
+                level, event, fields = self._reports.popleft()
+            except IndexError:  # told, perhaps by another thread
+                return
+            if self.on_report is not None:
+                self.on_report(level, event, fields)
 
     def write_stderr(self, text: str) -> None:
         """Writes a bare line to stderr, for when no record can be built."""
@@ -212,8 +228,9 @@ class Outlet:
     def _report(self, live: LiveOutput, level: str, event: str, **fields: object) -> None:
         if live is self._last_resort:
             return  # there is nobody left to tell
-        report = _own_record(level, event, threading.get_native_id())
-        report |= {"output": str(live.output), **fields}
+        fields = {"output": str(live.output), **fields}
+        report = _own_record(level, event, threading.get_native_id()) | fields
+        self._reports.append((Level[level.upper()], event, fields))
         self._waiting.append((report, live.sink if level == "error" else None))
 
 

@@ -17,6 +17,7 @@ from aiovirt.rpc.logs import (
     Following,
     LogControl,
     LogSettingError,
+    SinkPaths,
     TooManyFollowers,
     get_logger,
     unfollowed,
@@ -140,6 +141,17 @@ class TestFollower:
             _log.warning("packet lost")
         assert taken(first) == taken(second) == []
         assert desk.written == ["packet lost"]
+
+    def test_what_logging_itself_reports_is_followed(self, desk: Desk, tmp_path: Path) -> None:
+        desk.control.set_outputs(f"3:syslog:x 3:file:{desk.path}")
+        following = desk.follow(4, "1:rpc.logs")
+        desk.control._places = SinkPaths(syslog=str(tmp_path / "nobody"))
+        desk.control.set_outputs("3:syslog:y")
+        _log.warning("lost")
+        (report,) = map(json.loads, following.take().records)
+        assert report[1:3] == [4, "rpc.logs"]
+        assert report[4] == "log output fails"
+        assert report[5]["output"] == "3:syslog:y"
 
     def test_sixty_four_follow_and_one_more_is_refused(self, desk: Desk) -> None:
         with contextlib.ExitStack() as stack:

@@ -17,6 +17,7 @@ from aiovirt.admin.arguments import settable_filters
 from aiovirt.admin.extension.protocol import logs as protocol
 from aiovirt.admin.extension.protocol.logs import BATCH_MAX, FollowFlags, LogBatch
 from aiovirt.rpc.logs import (
+    Batch,
     Following,
     LogControl,
     LogSettingError,
@@ -63,8 +64,7 @@ class LogsDispatch:
 
         async def serve(stream: Stream) -> None:
             with unfollowed(), contextlib.closing(following):
-                await _send(stream, following.earlier, 0)
-                following.earlier.clear()
+                await _send(stream, *_joined(following.take_earlier()))
                 if not only_last:
                     await _send_on(stream, following, bell)
 
@@ -109,24 +109,27 @@ async def _send_on(stream: Stream, following: Following, bell: _Bell) -> None:
             bell.rung.clear()
         async with stream.room():
             pass  # what comes while the client does not read is dropped from the other buffer
-        records, lost = following.take()
-        await _send(stream, records, lost)
+        await _send(stream, *_joined(following.take()))
 
 
-async def _send(stream: Stream, records: list[bytes], lost: int) -> None:
+async def _send(stream: Stream, lines: bytes, lost: int = 0) -> None:
     """Send records, and after them the number of those that are missing."""
-    packets = list(_packets(b"\n".join(records)))
-    for at, packet in enumerate(packets, 1):
-        batch = LogBatch(packet, lost if at == len(packets) else 0)
-        async with stream.room():
-            await stream.send(xdr.encode(batch))
+    for packet, is_last in _packets(lines):
+        if packet or lost:
+            batch = LogBatch(packet, lost if is_last else 0)
+            async with stream.room():
+                await stream.send(xdr.encode(batch))
 
 
-def _packets(lines: bytes) -> Iterator[bytes]:
-    """Divide lines into pieces that fit a batch; one, perhaps empty, at least."""
+def _joined(batch: Batch) -> tuple[bytes, int]:
+    return b"\n".join(batch.records), batch.lost
+
+
+def _packets(lines: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Divide lines into pieces that fit a batch; one, perhaps empty, at least. True with the last."""
     start = 0
     while len(lines) - start > BATCH_MAX:
         end = lines.rindex(b"\n", start, start + BATCH_MAX + 1)
-        yield lines[start:end]
+        yield lines[start:end], False
         start = end + 1
-    yield lines[start:]
+    yield lines[start:], True
