@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -202,6 +203,39 @@ def test_an_unknown_host_key_can_be_accepted_at_a_terminal(
         os.close(terminal)  # which ends what still runs there
     assert status == 0, seen
     assert leftovers(far) == []
+
+
+def test_an_interrupt_in_the_shell_leaves_ssh_alone(
+    far: Hosts, lockd: harness.RunningDaemon
+) -> None:
+    uri = f"lockd+ssh://near/system?socket={lockd.admin_socket}"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(far.environment, PYTHONPATH=str(harness.ROOT))
+        os.execv(sys.executable, [*VIRTADM, "-q", "-c", uri])
+    try:
+        read_until(terminal, b"virtadm # ")
+        before = ssh_processes(far)
+        assert len(before) == 1
+        os.write(terminal, b"echo given up\x03")
+        read_until(terminal, b"virtadm # ")
+        os.write(terminal, b"uri\n")
+        assert b"econnected" not in read_until(terminal, f"\n{uri}\r\n".encode())
+        assert ssh_processes(far) == before
+        os.write(terminal, b"quit\n")
+        read_until_end(terminal)
+        _, status = os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+    assert status == 0
+    assert leftovers(far) == []
+
+
+def read_until_end(terminal: int) -> None:
+    """Read until the program has closed its side, which Linux tells as an error."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
 
 
 def read_until(terminal: int, text: bytes) -> bytes:
