@@ -41,6 +41,7 @@ class TopApp(App[None]):
         Binding("w", "resize", "Worker pool"),
         Binding("l", "log_level", "Log level"),
         Binding("v", "next_pane", "Next pane"),
+        Binding("o", "order", "Order"),
         Binding("p", "pause", "Pause"),
         Binding("r", "refresh", "Refresh"),
     ]
@@ -61,7 +62,8 @@ class TopApp(App[None]):
         self._servers = Pane("Servers", rows.SERVERS, id="servers")
         self._clients = Pane("Clients", rows.CLIENTS, id="clients")
         self._calls = Pane("Calls in flight", rows.CALLS, id="calls")
-        self._procedures = Pane("Slowest procedures", rows.PROCEDURES, id="procedures")
+        self._procedures = Pane("Procedures by mean time", rows.PROCEDURES, id="procedures")
+        self._order = next(iter(rows.ORDERS))
         self._log_pane = LogPane()
         self._lower = (self._clients, self._calls, self._procedures, self._log_pane)
         self._current = 0
@@ -128,6 +130,13 @@ class TopApp(App[None]):
         for feed in self._feeds:
             feed.paused = paused
             feed.hasten()
+        self._changed()
+
+    def action_order(self) -> None:
+        """Show procedures in the next order."""
+        names = list(rows.ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self._procedures.border_title = f"Procedures by {self._order}"
         self._changed()
 
     def action_next_pane(self) -> None:
@@ -226,7 +235,7 @@ class TopApp(App[None]):
         self._clients.show(rows.client_rows(feed))
         counts = rows.missing_text(feed, "statistics")
         self._calls.show(rows.call_rows(feed), counts)
-        self._procedures.show(rows.procedure_rows(feed), counts)
+        self._procedures.show(rows.procedure_rows(feed, self._order), counts)
         self._show_log(feed)
 
     def _show_log(self, feed: Feed) -> None:

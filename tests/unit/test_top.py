@@ -52,7 +52,7 @@ class View:
         await self.eventually(lambda: text not in self.screen, text)
 
     async def eventually(self, thing: Callable[[], Any], what: object) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 4 * PATIENCE  # a screen takes more than an answer
         while not thing():
             assert time.monotonic() < deadline, f"never came: {what}\n{self.screen}"
             await self.pilot.pause(0.01)
