@@ -26,6 +26,8 @@ from aiovirt.admin.watch.watched import Watched
 #: On a terminal smaller than this, one of the lower panes is shown at a time.
 _WIDE: Final = 110
 _HIGH: Final = 30
+#: Seconds between two changes of the screen at least.
+_FRAME: Final = 0.05
 
 
 class TopApp(App[None]):
@@ -225,14 +227,15 @@ class TopApp(App[None]):
         """Show soon what has changed; many changes at once are shown together."""
         if not self._due and self.is_running:
             self._due = True
-            self.call_later(self._show)
+            self.set_timer(_FRAME, self._show)
 
     def _show(self) -> None:
         self._due = False
         self._daemons.show(rows.daemon_rows(self._feeds))
         feed = self.feed
         self._servers.show(rows.server_rows(feed), rows.shown(feed.problem))
-        self._clients.show(rows.client_rows(feed))
+        clients = feed.detail.clients
+        self._clients.show(rows.client_rows(feed), rows.shown(feed.detail.problem), len(clients))
         counts = rows.missing_text(feed, "statistics")
         self._calls.show(rows.call_rows(feed), counts)
         self._procedures.show(rows.procedure_rows(feed, self._order), counts)

@@ -43,7 +43,7 @@ ORDERS: Final[Mapping[str, Callable[[ProcedureCounts], float]]] = {
     "calls": lambda one: one.calls,
     "errors": lambda one: sum(one.errors.values()),
 }
-#: The most rows of a table; the rest is told by a last row.
+#: The most rows of a table.
 ROWS_MAX: Final = 200
 #: Characters of a daemon's name.
 NAME_MAX: Final = 36
