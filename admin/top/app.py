@@ -26,6 +26,8 @@ from aiovirt.admin.watch.watched import Watched
 #: On a terminal smaller than this, one of the lower panes is shown at a time.
 _WIDE: Final = 110
 _HIGH: Final = 30
+#: Seconds between two changes of the screen at least.
+_FRAME: Final = 0.05
 
 
 class TopApp(App[None]):
@@ -41,6 +43,7 @@ class TopApp(App[None]):
         Binding("w", "resize", "Worker pool"),
         Binding("l", "log_level", "Log level"),
         Binding("v", "next_pane", "Next pane"),
+        Binding("o", "order", "Order"),
         Binding("p", "pause", "Pause"),
         Binding("r", "refresh", "Refresh"),
     ]
@@ -61,7 +64,8 @@ class TopApp(App[None]):
         self._servers = Pane("Servers", rows.SERVERS, id="servers")
         self._clients = Pane("Clients", rows.CLIENTS, id="clients")
         self._calls = Pane("Calls in flight", rows.CALLS, id="calls")
-        self._procedures = Pane("Slowest procedures", rows.PROCEDURES, id="procedures")
+        self._procedures = Pane("Procedures by mean time", rows.PROCEDURES, id="procedures")
+        self._order = next(iter(rows.ORDERS))
         self._log_pane = LogPane()
         self._lower = (self._clients, self._calls, self._procedures, self._log_pane)
         self._current = 0
@@ -128,6 +132,13 @@ class TopApp(App[None]):
         for feed in self._feeds:
             feed.paused = paused
             feed.hasten()
+        self._changed()
+
+    def action_order(self) -> None:
+        """Show procedures in the next order."""
+        names = list(rows.ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self._procedures.border_title = f"Procedures by {self._order}"
         self._changed()
 
     def action_next_pane(self) -> None:
@@ -216,17 +227,18 @@ class TopApp(App[None]):
         """Show soon what has changed; many changes at once are shown together."""
         if not self._due and self.is_running:
             self._due = True
-            self.call_later(self._show)
+            self.set_timer(_FRAME, self._show)
 
     def _show(self) -> None:
         self._due = False
         self._daemons.show(rows.daemon_rows(self._feeds))
         feed = self.feed
         self._servers.show(rows.server_rows(feed), rows.shown(feed.problem))
-        self._clients.show(rows.client_rows(feed))
+        clients = feed.detail.clients
+        self._clients.show(rows.client_rows(feed), rows.shown(feed.detail.problem), len(clients))
         counts = rows.missing_text(feed, "statistics")
         self._calls.show(rows.call_rows(feed), counts)
-        self._procedures.show(rows.procedure_rows(feed), counts)
+        self._procedures.show(rows.procedure_rows(feed, self._order), counts)
         self._show_log(feed)
 
     def _show_log(self, feed: Feed) -> None:

@@ -30,11 +30,12 @@ FAILURES: Final = (OSError, RpcError, XdrError)
 class Detail:
     """The part of a daemon's state that is asked for only while somebody looks at it.
 
-    calls: None if the daemon does not count.
+    calls: None if the daemon does not count; problem: why the rest could not be had, else "".
     """
 
     clients: tuple[ClientState, ...] = ()
     calls: tuple[CallInFlight, ...] | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,19 @@ class Feed:
         state = await read_state(connection, self.sources, procedures=self.detailed)
         if not self.detailed:
             return state, Detail()
+        try:
+            return state, await self._read_detail(state)
+        except RpcError as error:  # too many clients for an answer, for example
+            return state, Detail(problem=error.message)
+
+    async def _read_detail(self, state: DaemonState) -> Detail:
         clients: list[ClientState] = []
         calls: list[CallInFlight] | None = None
         for server in state.servers:
             clients += await self._clients.read(server.server)
             if server.counts is not None:
                 calls = (calls or []) + (await self.sources.calls(server.server) or [])
-        return state, Detail(tuple(clients), None if calls is None else tuple(calls))
+        return Detail(tuple(clients), None if calls is None else tuple(calls))
 
     def _count(self, state: DaemonState) -> None:
         """Compare with the state before."""

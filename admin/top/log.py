@@ -37,7 +37,7 @@ class LogTail:
         self._watched = watched
         self._tell = tell
         self._task: asyncio.Task[None] | None = None
-        self._begun = False
+        self._latest = 0.0
         self._refused_by: object = None
 
     def follow(self) -> None:
@@ -58,10 +58,10 @@ class LogTail:
             if connection is self._refused_by:
                 return
             try:
-                async with connection.logs.follow(last=0 if self._begun else _LAST) as records:
-                    self._begun, self.problem = True, ""
+                async with connection.logs.follow(last=_LAST) as records:
+                    self.problem = ""
                     async for record in records:
-                        self._tell(_line(record))
+                        self._take(_line(record))
             except MissingProgram:
                 self._refused_by, self.problem = connection, "missing"
             except (RpcError, ValueError, XdrError) as error:
@@ -69,6 +69,13 @@ class LogTail:
                 self.problem = str(getattr(error, "message", None) or error)
         except OSError:
             pass  # the poll says so, and follows again
+
+    def _take(self, line: LogLine) -> None:
+        """Pass on a line, unless it came over an earlier connection already."""
+        if line.level and line.time <= self._latest:
+            return
+        self._latest = max(self._latest, line.time)
+        self._tell(line)
 
 
 def _line(record: LogRecord | LogGap) -> LogLine:

@@ -84,13 +84,15 @@ class Pane(Vertical):
         yield self.content
         yield self._remark
 
-    def show(self, rows: Sequence[Row], remark: str = "") -> None:
+    def show(self, rows: Sequence[Row], remark: str = "", total: int = 0) -> None:
         """Show rows, or the remark if there is one.
 
         Args:
             rows: the rows, in order.
             remark: why there can be none.
+            total: the number of all, which is told if there are more than `rows`.
         """
+        self.border_subtitle = f"{len(rows)} of {total}" if total > len(rows) else ""
         self.content.show(rows)
         self.content.display = not remark
         self._remark.display = bool(remark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from aiovirt.admin.compatibility import version_text
@@ -36,7 +36,14 @@ SERVERS: Final = (
 CLIENTS: Final = ("Server", "Id", "Via", "User", "Process", "Address", "For", "Calls", "Bytes")
 CALLS: Final = ("Age", "Where", "Server", "Client", "Procedure")
 PROCEDURES: Final = ("Mean", "99 %", "Calls", "Calls/s", "Errors", "Procedure")
-#: The most rows of a table; the rest is told by a last row.
+#: Orders of procedures, by their names.
+ORDERS: Final[Mapping[str, Callable[[ProcedureCounts], float]]] = {
+    "mean time": lambda one: one.latency.mean or 0.0,
+    "total time": lambda one: one.latency.total,
+    "calls": lambda one: one.calls,
+    "errors": lambda one: sum(one.errors.values()),
+}
+#: The most rows of a table.
 ROWS_MAX: Final = 200
 #: Characters of a daemon's name.
 NAME_MAX: Final = 36
@@ -169,11 +176,16 @@ def call_rows(feed: Feed) -> list[Row]:
     ]
 
 
-def procedure_rows(feed: Feed) -> list[Row]:
-    """Return a row for each procedure that was called, the slowest on average first."""
+def procedure_rows(feed: Feed, order: str = "mean time") -> list[Row]:
+    """Return a row for each procedure that was called, the largest first.
+
+    Args:
+        feed: of the daemon.
+        order: one of `ORDERS`.
+    """
     procedures = feed.state.procedures or () if feed.state is not None else ()
-    slowest = sorted(procedures, key=lambda one: -(one.latency.mean or 0.0))
-    return [_procedure_row(one, feed) for one in slowest[:ROWS_MAX]]
+    first = sorted(procedures, key=ORDERS[order], reverse=True)
+    return [_procedure_row(one, feed) for one in first[:ROWS_MAX]]
 
 
 def _procedure_row(one: ProcedureCounts, feed: Feed) -> Row:

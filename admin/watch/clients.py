@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -66,12 +67,14 @@ class ClientReader:
             if key not in present:
                 del self._identities[key]
         unknown = [client for key, client in present.items() if key not in self._identities]
-        for client in unknown[:IDENTITIES]:
-            try:
-                self._identities[_key(client)] = await client.get_info()
-            except RpcError as error:
-                if error.code != ErrorCode.NO_CLIENT:  # it has left meanwhile
-                    raise
+        await asyncio.gather(*(self._ask(client) for client in unknown[:IDENTITIES]))
+
+    async def _ask(self, client: Client) -> None:
+        try:
+            self._identities[_key(client)] = await client.get_info()
+        except RpcError as error:
+            if error.code != ErrorCode.NO_CLIENT:  # it has left meanwhile
+                raise
 
     def _state(self, client: Client, counts: ClientStatistics | None) -> ClientState:
         state = ClientState(

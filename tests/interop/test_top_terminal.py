@@ -135,7 +135,7 @@ async def test_top_shows_disconnects_and_resizes(start_daemon: StartDaemon, tmp_
     async with connect(uri) as conn:
         server = await conn.lookup_server("logd")
         async with top(tmp_path, "-c", uri) as terminal:
-            await terminal.shows("Daemons", "Servers", "Clients", "Slowest procedures", "logd")
+            await terminal.shows("Daemons", "Servers", "Clients", "Procedures by mean time", "logd")
             await terminal.shows("(admin)")  # procedures that it called itself
             terminal.type("\x1b[B" * 5)  # down, to the last client: the only one of server logd
             await terminal.until(lambda: terminal.printed, "the cursor")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aiovirt.admin import host
 from aiovirt.admin.cli import main, views
 from tests.unit.scripted_daemon import scripted_daemon
 from tests.unit.test_cli_hanging import virtadm
@@ -114,3 +115,11 @@ async def test_a_view_does_not_run_inside_the_shell(tmp_path: Path) -> None:
         "error: 'top' does not run inside the shell; run: virtadm top",
         "error: 'exporter' does not run inside the shell; run: virtadm exporter",
     ]
+
+
+def test_all_daemons_of_a_host_without_any_are_none(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "admin_sockets", list)
+    error = error_of(capfd, "-c", "all", "exporter", "--listen", "127.0.0.1:0")
+    assert error == "error: no daemon has an admin socket on this host\n"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gzip
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import PATIENCE
 from tests.unit.scripted_daemon import HangUp, raising, scripted_daemon
 
+ROOT = Path(__file__).parents[2]
 LOOPBACK = ListenAddress("127.0.0.1", 0)
 
 
@@ -305,3 +307,17 @@ async def test_certificates_of_one_subject_are_one_series_with_the_earliest_end(
         (None, "CN=ca"): 50,
         (None, None): 5,
     }
+
+
+async def test_the_document_names_every_metric() -> None:
+    text = (ROOT / "docs" / "exporter.md").read_text()
+    tables = text[text.index("## Metrics of every daemon") : text.index("## Useful expressions")]
+    written = set()
+    for cell in re.findall(r"^\| (`libvirt_admin_[^|]*) \|", tables, re.MULTILINE):
+        first, *more = re.findall(r"`([^`]+)`", cell)
+        stem = re.sub(r"_(min|clients|clients_unauthenticated)$", "", first)
+        written |= {first, *(stem + one if one.startswith("_") else one for one in more)}
+    async with scripted_daemon() as daemon, exporting(daemon.uri) as url:
+        got = await get(url)
+    served = re.findall(r"^# TYPE (\S+)", got.body.decode(), re.MULTILINE)
+    assert written == set(served)

@@ -52,7 +52,7 @@ class View:
         await self.eventually(lambda: text not in self.screen, text)
 
     async def eventually(self, thing: Callable[[], Any], what: object) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 4 * PATIENCE  # a screen takes more than an answer
         while not thing():
             assert time.monotonic() < deadline, f"never came: {what}\n{self.screen}"
             await self.pilot.pause(0.01)
@@ -207,6 +207,23 @@ async def test_the_cursor_stays_on_its_client_when_others_come_and_go() -> None:
         ids[:] = [1]
         await view.eventually(lambda: getattr(table, "row_count", 0) == 2, "two clients")
         assert getattr(table, "chosen", None) is not None
+
+
+async def test_a_long_list_of_clients_is_cut_and_says_so() -> None:
+    def clients(args: Any) -> protocol.ClientList:
+        refs = [protocol.ClientRef(args.server, number, 86_400, 0) for number in range(1, 301)]
+        return protocol.ClientList(refs, len(refs))
+
+    script = {protocol.SERVER_LIST_CLIENTS: clients}
+    async with scripted_daemon(script) as daemon, viewing(daemon.uri) as view:
+        await view.shows("200 of 600")
+
+
+async def test_a_daemon_that_refuses_its_list_of_clients_is_still_up() -> None:
+    refusal = raising(RpcError(ErrorCode.INTERNAL_ERROR, "too many clients to list"))
+    script = {protocol.SERVER_LIST_CLIENTS: refusal}
+    async with scripted_daemon(script) as daemon, viewing(daemon.uri) as view:
+        await view.shows("too many clients to list", "9.1.2", "2/5000")
 
 
 async def test_identities_are_asked_for_once() -> None:
