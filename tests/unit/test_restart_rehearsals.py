@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import sys
 from collections.abc import Callable, Mapping
 
 import pytest
+import uvloop
 
 from aiovirt.daemons.runtime.component import Unsaved
 from aiovirt.daemons.runtime.handover import reexec
 from aiovirt.daemons.runtime.handover.reexec import Origin, Restart, RestartRefused
+from aiovirt.daemons.runtime.handover.rehearsal import RehearsalFailed, rehearse
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.rpc.server.restart import Keep
 
@@ -85,6 +88,18 @@ async def test_a_file_that_is_always_closed_refuses_the_restart(
     with pytest.raises(RestartRefused, match="Bad file descriptor"):
         await restart(instance)._rehearse()
     assert instance.documents == instance.rehearsals == reexec._REHEARSALS
+
+
+def test_no_descriptor_is_left_to_later_children() -> None:
+    """uvloop, which daemons run on, would leave it so."""
+    with (
+        open(os.devnull) as kept,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        wanted = [kept.fileno(), 9999]
+        with pytest.raises(RehearsalFailed, match="Bad file descriptor"):
+            runner.run(rehearse([sys.executable, "-c", "pass"], None, {}, wanted))
+        assert not os.get_inheritable(kept.fileno())
 
 
 async def test_another_failure_is_told_at_once(restart: Callable[..., Restart]) -> None:
