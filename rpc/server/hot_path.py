@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import replies
 from aiovirt.rpc.server.counts import CALLS, FAST, Counts, error_code, now
+from aiovirt.rpc.server.peer import PeerLink
 from aiovirt.rpc.server.read_ahead import READ_AHEAD, take_pings
 from aiovirt.rpc.server.slices import SLICE
 from aiovirt.rpc.transport.link import (
@@ -33,7 +34,6 @@ from aiovirt.rpc.transport.link import (
     PAUSE_SLICE,
     PAUSE_WRITE,
     WRITE_HIGH,
-    SocketLink,
 )
 from aiovirt.rpc.wire.errors import ErrorCode
 from aiovirt.rpc.wire.keepalive import PONG_FRAME
@@ -59,7 +59,7 @@ _pack: Final = KEYED_HEADER.pack
 _NOTHING: Final[dict[bytes, Binding]] = {}
 
 
-class HotPath(SocketLink):
+class HotPath(PeerLink):
     """The reading half of a `Client`."""
 
     __slots__ = (

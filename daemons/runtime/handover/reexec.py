@@ -24,6 +24,7 @@ src/logging/log_daemon.c (PreExecRestart, PostExecRestart); the rehearsal is our
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -49,6 +50,8 @@ _log = get_logger("daemons.runtime.handover.reexec")
 ENVIRONMENT: Final = "AIOVIRT_RESTART"
 _TAKE_OVER: Final = "take-over"
 _REHEARSE: Final = "rehearse"
+#: Rehearsals at most, while files in the document are closed before the new program has them.
+_REHEARSALS: Final = 10
 
 
 class RestartRefused(Exception):
@@ -178,7 +181,22 @@ class Restart:
             self._task = None
 
     async def _rehearse(self) -> None:
-        """Raises RestartRefused unless the new program could take over."""
+        """Raises RestartRefused unless the new program could take over.
+
+        The daemon goes on meanwhile, and threads of it may close a file that the document has, such as
+        a log that is rotated. Then there is another rehearsal.
+        """
+        for _ in range(_REHEARSALS - 1):
+            try:
+                await self._rehearse_once()
+            except RestartRefused as refusal:
+                if not _is_bad_descriptor(refusal):
+                    raise
+            else:
+                return
+        await self._rehearse_once()
+
+    async def _rehearse_once(self) -> None:
         folder = self._origin.enterable()
         try:
             document, shared = self._document(rehearsal=True)
@@ -256,6 +274,15 @@ class Restart:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(text)
         return descriptor, kept
+
+
+def _is_bad_descriptor(error: BaseException | None) -> bool:
+    """Whether an error was caused by a descriptor that is not open."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _command() -> list[str]:

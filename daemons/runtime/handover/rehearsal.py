@@ -6,7 +6,9 @@ Its parent is the daemon, which goes on serving meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import os
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -51,6 +53,9 @@ async def rehearse(
             stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
+        for descriptor in descriptors:  # uvloop leaves them as the child was to have them
+            with contextlib.suppress(OSError):
+                os.set_inheritable(descriptor, False)
         raise RehearsalFailed(f"the program cannot be executed: {error.strerror}") from error
     try:
         async with asyncio.timeout(PATIENCE):

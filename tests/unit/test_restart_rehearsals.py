@@ -1,0 +1,109 @@
+"""A rehearsal is repeated when a thread closes a file that the document names, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+from aiovirt.daemons.runtime.component import Unsaved
+from aiovirt.daemons.runtime.handover import reexec
+from aiovirt.daemons.runtime.handover.reexec import Origin, Restart, RestartRefused
+from aiovirt.daemons.runtime.handover.rehearsal import RehearsalFailed, rehearse
+from aiovirt.daemons.runtime.process.systemd import Notifier
+from aiovirt.rpc.server.restart import Keep
+
+
+class Instance:
+    """A daemon of which one file is closed before the new program has it, so many times.
+
+    early: it is closed before it is noted, not after.
+    """
+
+    is_ending = False
+
+    def __init__(self, closed: int, *, early: bool = False) -> None:
+        self.closed = closed
+        self.early = early
+        self.documents = self.rehearsals = 0
+
+    async def settle(self) -> None: ...
+
+    async def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def rehearsed(self) -> None:
+        self.rehearsals += 1
+
+    def document(
+        self, settings: Mapping[str, object], keep: Keep, *, signals: int, rehearsal: bool
+    ) -> bytes:
+        self.documents += 1
+        descriptor = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 500)  # a number that nothing else takes
+        gone = self.documents <= self.closed
+        try:
+            if gone and self.early:
+                os.close(descriptor)
+            keep(descriptor)
+        except OSError as error:
+            raise Unsaved(f"it cannot be saved: {error}") from error
+        if gone:
+            os.close(descriptor)
+        return b"{}"
+
+
+class _Signals:
+    descriptor = 0
+
+
+@pytest.fixture
+def restart(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Restart]:
+    def make(instance: Instance, program: str = "pass") -> Restart:
+        monkeypatch.setattr(reexec, "_command", lambda: [sys.executable, "-c", program])
+        return Restart(instance, dict, Notifier(None), Origin("/", False), _Signals)  # type: ignore[arg-type]  # what is used of it
+
+    return make
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_file_that_is_closed_meanwhile_costs_another_rehearsal(
+    restart: Callable[..., Restart], early: bool
+) -> None:
+    instance = Instance(3, early=early)
+    await restart(instance)._rehearse()
+    assert (instance.documents, instance.rehearsals) == (4, 4)
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_file_that_is_always_closed_refuses_the_restart(
+    restart: Callable[..., Restart], early: bool
+) -> None:
+    instance = Instance(1000, early=early)
+    with pytest.raises(RestartRefused, match="Bad file descriptor"):
+        await restart(instance)._rehearse()
+    assert instance.documents == instance.rehearsals == reexec._REHEARSALS
+
+
+def test_no_descriptor_is_left_to_later_children() -> None:
+    """uvloop, which daemons run on, would leave it so."""
+    with (
+        open(os.devnull) as kept,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        wanted = [kept.fileno(), 9999]
+        with pytest.raises(RehearsalFailed, match="Bad file descriptor"):
+            runner.run(rehearse([sys.executable, "-c", "pass"], None, {}, wanted))
+        assert not os.get_inheritable(kept.fileno())
+
+
+async def test_another_failure_is_told_at_once(restart: Callable[..., Restart]) -> None:
+    instance = Instance(0)
+    with pytest.raises(RestartRefused, match="it fails"):
+        await restart(instance, "import sys; sys.exit('it fails')")._rehearse()
+    assert instance.documents == 1
