@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from tests import harness
+from tests.interop.comparison import Both, hosts
 
 SharedDaemon = Callable[[str], harness.RunningDaemon]
 
@@ -40,3 +42,12 @@ def shared_daemon() -> Iterator[SharedDaemon]:
             log = daemon.log.read_text(errors="replace")
             assert daemon.alive, log[-4000:]
             assert "Traceback" not in log, log[-4000:]
+
+
+@pytest.fixture(params=["test:///default", "qemu:///system"])
+async def both(request: pytest.FixtureRequest, shared_daemon: SharedDaemon) -> AsyncIterator[Both]:
+    """A host of libvirtd and one of virtd, by the same URI, to compare the answers of."""
+    if request.param == "qemu:///system" and os.geteuid() != 0:
+        pytest.skip("qemu:///system needs root")
+    async with hosts(shared_daemon("libvirtd"), shared_daemon("virtd"), request.param) as made:
+        yield made

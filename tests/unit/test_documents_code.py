@@ -71,7 +71,7 @@ def test_the_python_code_of_a_document_compiles(path: Path) -> None:
 
 
 def test_readme_lists_every_document() -> None:
-    listed = re.findall(r"^\| \[(docs/[\w.]+)\]", DOCUMENTS[0].read_text(), re.MULTILINE)
+    listed = re.findall(r"^\| \[(docs/[\w.-]+)\]", DOCUMENTS[0].read_text(), re.MULTILINE)
     assert sorted(listed) == [f"docs/{path.name}" for path in DOCUMENTS[1:]]
 
 
