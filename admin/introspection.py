@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from aiovirt.admin.arguments import text
 from aiovirt.admin.extension.protocol import introspection as protocol
 from aiovirt.admin.extension.protocol.program import EXTENSION
-from aiovirt.admin.json_values import JsonCodec, JsonError
+from aiovirt.admin.json_scalars import JsonError
+from aiovirt.admin.json_values import JsonCodec
 from aiovirt.admin.protocol import ADMIN, ServerRef, Transport
 from aiovirt.rpc.client import Connection as RpcConnection
 from aiovirt.rpc.client import connect_unix

@@ -24,7 +24,6 @@ A description comes from a daemon: it is interpreted, never compiled, and work a
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -34,6 +33,21 @@ from aiovirt.admin.extension.protocol.introspection import (
     ProcedureDescription,
     TypeInfo,
     TypeKind,
+)
+from aiovirt.admin.json_scalars import (
+    DIGITS,
+    JsonError,
+    at,
+    double,
+    first_of,
+    misfit,
+    named,
+    octets,
+    text_of,
+    too_long,
+    value_of,
+    widened,
+    word_of,
 )
 from aiovirt.rpc.wire.xdr import XdrError
 
@@ -57,12 +71,6 @@ _RANGES: Final = {
 }
 _DOUBLE: Final = struct.Struct(">d")
 _COUNT: Final = struct.Struct(">I")
-_WORDS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-_DIGITS: Final = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
-
-
-class JsonError(ValueError):
-    """A JSON value that does not fit its type; the text names its place."""
 
 
 class JsonCodec:
@@ -126,24 +134,30 @@ class _Writer(_Walk):
         match kind:
             case TypeKind.VOID:
                 if value not in (None, {}):
-                    raise _misfit(path, "null", value)
+                    raise misfit(path, "null", value)
             case TypeKind.INT | TypeKind.UINT | TypeKind.HYPER | TypeKind.UHYPER:
                 append(_FORMATS[kind].pack(self._number(one, kind, value, path)))
             case TypeKind.DOUBLE:
-                append(_DOUBLE.pack(_double(value, path)))
+                append(_DOUBLE.pack(double(value, path)))
             case TypeKind.BOOL:
                 if not isinstance(value, bool):
-                    raise _misfit(path, "true or false", value)
+                    raise misfit(path, "true or false", value)
                 append(_COUNT.pack(value))
             case TypeKind.STRING:
-                self._counted(_text(value, path), one.bound, path)
+                self._counted(text_of(value, path), one.bound, path)
             case TypeKind.VAROPAQUE:
-                self._counted(_octets(value, path), one.bound, path)
-            case TypeKind.OPAQUE:
-                data = _octets(value, path)
+                self._counted(octets(value, path), one.bound, path)
+            case TypeKind.CHARS:
+                data = octets(value, path)
+                if len(data) > one.bound:
+                    raise too_long(path, one.bound, len(data), "bytes")
+                append(_COUNT.pack(len(data)) + widened(data))
+            case TypeKind.OPAQUE | TypeKind.CHAR_ARRAY:
+                data = octets(value, path)
                 if len(data) != one.bound:
-                    raise JsonError(f"{_at(path)}{one.bound} bytes are needed, not {len(data)}")
-                append(data + bytes(-len(data) % 4))
+                    raise JsonError(f"{at(path)}{one.bound} bytes are needed, not {len(data)}")
+                wide = kind is TypeKind.CHAR_ARRAY
+                append(widened(data) if wide else data + bytes(-len(data) % 4))
             case TypeKind.OPTIONAL:
                 append(_COUNT.pack(value is not None))
                 if value is not None:
@@ -157,53 +171,53 @@ class _Writer(_Walk):
 
     def _counted(self, data: bytes, bound: int, path: str) -> None:
         if len(data) > bound:
-            raise JsonError(f"{_at(path)}at most {bound} bytes are allowed, not {len(data)}")
+            raise too_long(path, bound, len(data), "bytes")
         self.parts.append(_COUNT.pack(len(data)) + data + bytes(-len(data) % 4))
 
     def _number(self, one: TypeInfo, kind: TypeKind, value: Any, path: str) -> int:
         enumeration = self._enumeration(one)
         if enumeration is not None:
-            value = _value_of(enumeration, value, path)
+            value = value_of(enumeration, value, path)
         low, high = _RANGES[kind]
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
+        if isinstance(value, str) and DIGITS.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _misfit(path, "a whole number", value)
+            raise misfit(path, "a whole number", value)
         if not low <= value <= high:
-            raise JsonError(f"{_at(path)}{value} is outside {low} to {high}")
+            raise JsonError(f"{at(path)}{value} is outside {low} to {high}")
         return value
 
     def _array(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
         if not isinstance(value, list):
-            raise _misfit(path, "a list", value)
+            raise misfit(path, "a list", value)
         if len(value) > one.bound:
-            raise JsonError(f"{_at(path)}at most {one.bound} items are allowed, not {len(value)}")
+            raise too_long(path, one.bound, len(value), "items")
         self.parts.append(_COUNT.pack(len(value)))
-        for at, item in enumerate(value):
-            self.write(one.item, item, f"{path}[{at}]", depth + 1)
+        for index, item in enumerate(value):
+            self.write(one.item, item, f"{path}[{index}]", depth + 1)
 
     def _union(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
         names = [arm.name or str(arm.value) for arm in one.arms]
         if not isinstance(value, dict) or len(value) != 1:
-            raise _misfit(path, f"an object of one member, of {', '.join(names)}", value)
+            raise misfit(path, f"an object of one member, of {', '.join(names)}", value)
         ((chosen, content),) = value.items()
         for arm in one.arms:
             if chosen.lower() in (arm.name.lower(), str(arm.value)) and chosen:
                 self.parts.append(_COUNT.pack(arm.value))
                 self.write(arm.type, content, f"{path}.{chosen}" if path else chosen, depth + 1)
                 return
-        raise JsonError(f"{_at(path)}'{chosen}' is none of {', '.join(names)}")
+        raise JsonError(f"{at(path)}'{chosen}' is none of {', '.join(names)}")
 
     def _struct(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
         if value is None and not one.fields:
             value = {}
         if not isinstance(value, dict):
-            raise _misfit(path, f"an object ({one.name})", value)
+            raise misfit(path, f"an object ({one.name})", value)
         names = [field.name for field in one.fields]
         for name in value:
             if name not in names:
                 fields = ", ".join(names) or "none"
-                raise JsonError(f"{_at(path)}{one.name} has no field '{name}'; it has {fields}")
+                raise JsonError(f"{at(path)}{one.name} has no field '{name}'; it has {fields}")
         for field in one.fields:
             there = f"{path}.{field.name}" if path else field.name
             if field.name in value:
@@ -235,10 +249,10 @@ class _Reader(_Walk):
             case TypeKind.INT | TypeKind.UINT | TypeKind.HYPER | TypeKind.UHYPER:
                 (number,) = self._unpacked(_FORMATS[kind])
                 enumeration = self._enumeration(one)
-                return number if enumeration is None else _named(enumeration, number)
+                return number if enumeration is None else named(enumeration, number)
             case TypeKind.DOUBLE:
-                (double,) = self._unpacked(_DOUBLE)
-                return double if abs(double) < float("inf") else _word(double)
+                (number,) = self._unpacked(_DOUBLE)
+                return number if abs(number) < float("inf") else word_of(number)
             case TypeKind.BOOL:
                 return self._unpacked(_COUNT)[0] != 0
             case TypeKind.STRING:
@@ -248,6 +262,10 @@ class _Reader(_Walk):
                 return self._octets(self._count(one.bound)).hex()
             case TypeKind.OPAQUE:
                 return self._octets(one.bound).hex()
+            case TypeKind.CHARS:
+                return self._taken(4 * self._count(one.bound))[3::4].hex()
+            case TypeKind.CHAR_ARRAY:
+                return self._taken(4 * one.bound)[3::4].hex()
             case TypeKind.OPTIONAL:
                 (present,) = self._unpacked(_COUNT)
                 return self.read(one.item, depth + 1) if present else None
@@ -301,14 +319,16 @@ class _Template(_Walk):
         one, kind = self._enter(position, depth)
         enumeration = self._enumeration(one)
         if enumeration is not None:
-            return [] if enumeration.is_flags else _first(enumeration)
+            return [] if enumeration.is_flags else first_of(enumeration)
         simple: Callable[[], Any] | None = {
             TypeKind.VOID: lambda: None,
             TypeKind.DOUBLE: lambda: 0.0,
             TypeKind.BOOL: lambda: False,
             TypeKind.STRING: lambda: "",
             TypeKind.VAROPAQUE: lambda: "",
-            TypeKind.OPAQUE: lambda: "00" * one.bound,
+            TypeKind.CHARS: lambda: "",
+            TypeKind.OPAQUE: lambda: "00" * min(one.bound, _TEMPLATE_MAX),
+            TypeKind.CHAR_ARRAY: lambda: "00" * min(one.bound, _TEMPLATE_MAX),
         }.get(kind)
         if simple is not None:
             return simple()
@@ -323,97 +343,3 @@ class _Template(_Walk):
             case TypeKind.STRUCT:
                 return {field.name: self.make(field.type, depth + 1) for field in one.fields}
         return 0
-
-
-def _first(enumeration: EnumerationInfo) -> Any:
-    return enumeration.members[0].name if enumeration.members else 0
-
-
-def _value_of(enumeration: EnumerationInfo, value: Any, path: str) -> Any:
-    """Turn names of members into a number; whatever is not a name stays."""
-    if enumeration.is_flags and isinstance(value, list):
-        bits = 0
-        for item in value:
-            number = _member(enumeration, item, path)
-            if isinstance(number, bool) or not isinstance(number, int):
-                raise _misfit(path, "names of flags", item)
-            bits |= number
-        return bits
-    if enumeration.is_flags and isinstance(value, str) and not _DIGITS.fullmatch(value):
-        names = [word.strip() for word in value.split("|") if word.strip()]
-        return _value_of(enumeration, names, path)
-    return _member(enumeration, value, path)
-
-
-def _member(enumeration: EnumerationInfo, value: Any, path: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    for member in enumeration.members:
-        if member.name.lower() == value.lower():
-            return member.value
-    if _DIGITS.fullmatch(value):
-        return int(value)
-    names = ", ".join(member.name for member in enumeration.members)
-    raise JsonError(f"{_at(path)}{enumeration.name} has no '{value}'; it has {names}")
-
-
-def _named(enumeration: EnumerationInfo, number: int) -> Any:
-    """Turn a number into the names of members."""
-    if not enumeration.is_flags:
-        names = (member.name for member in enumeration.members if member.value == number)
-        return next(names, number)
-    if number < 0:
-        return [number]
-    found: list[Any] = []
-    for member in enumeration.members:
-        bit = member.value
-        if bit > 0 and number & bit == bit and not bit & (bit - 1):
-            found.append(member.name)
-            number &= ~bit
-    return [*found, number] if number else found
-
-
-def _double(value: Any, path: str) -> float:
-    if isinstance(value, str) and value in _WORDS:
-        return _WORDS[value]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _misfit(path, "a number", value)
-    try:
-        return float(value)
-    except OverflowError:
-        raise JsonError(f"{_at(path)}the number is too large for a double") from None
-
-
-def _word(value: float) -> str:
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-
-
-def _text(value: Any, path: str) -> bytes:
-    if not isinstance(value, str):
-        raise _misfit(path, "a string", value)
-    if "\0" in value:
-        raise JsonError(f"{_at(path)}a string cannot contain a NUL")
-    try:
-        return value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise JsonError(f"{_at(path)}the string is not text that UTF-8 can encode") from None
-
-
-def _octets(value: Any, path: str) -> bytes:
-    if not isinstance(value, str):
-        raise _misfit(path, "a string of hexadecimal digits", value)
-    try:
-        return bytes.fromhex(value.replace("-", ""))
-    except ValueError:
-        raise _misfit(path, "a string of hexadecimal digits", value) from None
-
-
-def _misfit(path: str, wanted: str, value: Any) -> JsonError:
-    shown = repr(value)
-    if len(shown) > 60:
-        shown = f"{shown[:57]}..."
-    return JsonError(f"{_at(path)}expected {wanted}, not {shown}")
-
-
-def _at(path: str) -> str:
-    return f"{path}: " if path else ""

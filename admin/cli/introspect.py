@@ -197,9 +197,9 @@ def _type_text(described: ProcedureDescription, position: int, depth: int = 0) -
             return f"one of {{{', '.join(arms)}}}"
         case TypeKind.STRING:
             return f"string, at most {one.bound} bytes"
-        case TypeKind.VAROPAQUE:
+        case TypeKind.VAROPAQUE | TypeKind.CHARS:
             return f"hexadecimal digits of at most {one.bound} bytes"
-        case TypeKind.OPAQUE:
+        case TypeKind.OPAQUE | TypeKind.CHAR_ARRAY:
             return f"hexadecimal digits of {one.bound} bytes"
         case TypeKind.VOID:
             return "nothing"

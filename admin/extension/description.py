@@ -117,9 +117,11 @@ class _Types:
             case xdr.String():
                 return self._add(codec, _type(TypeKind.STRING, bound=codec.maximum))
             case xdr.VarOpaque():
-                return self._add(codec, _type(TypeKind.VAROPAQUE, bound=codec.maximum))
+                kind = TypeKind.CHARS if codec.widened else TypeKind.VAROPAQUE
+                return self._add((kind, codec.maximum), _type(kind, bound=codec.maximum))
             case xdr.Opaque():
-                return self._add(codec, _type(TypeKind.OPAQUE, bound=codec.size))
+                kind = TypeKind.CHAR_ARRAY if codec.widened else TypeKind.OPAQUE
+                return self._add((kind, codec.size), _type(kind, bound=codec.size))
             case xdr.Array():
                 made = _type(TypeKind.ARRAY, bound=codec.maximum, item=self.of(codec.item))
                 return self._add((TypeKind.ARRAY, made.bound, made.item), made)

@@ -22,7 +22,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar, dataclass_transform, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    TypeVar,
+    dataclass_transform,
+    get_origin,
+    get_type_hints,
+)
 
 from aiovirt.rpc.wire.codegen import (
     Buffer,
@@ -112,9 +121,13 @@ class String(Codec):
 
 @dataclasses.dataclass(frozen=True)
 class VarOpaque(Codec):
-    """Counted bytes, at most `maximum` of them."""
+    """Counted bytes, at most `maximum` of them.
+
+    widened: a subclass has it true if each byte travels as an int; descriptions need to know.
+    """
 
     maximum: int
+    widened: ClassVar[bool] = False
 
     def encode_lines(self, value: str, scope: Scope) -> list[str]:
         raw = scope.fresh()
@@ -129,9 +142,10 @@ class VarOpaque(Codec):
 
 @dataclasses.dataclass(frozen=True)
 class Opaque(Codec):
-    """Exactly `size` bytes, such as a UUID."""
+    """Exactly `size` bytes, such as a UUID. widened: as in `VarOpaque`."""
 
     size: int
+    widened: ClassVar[bool] = False
 
     @property
     def minimum(self) -> int:  # type: ignore[override]  # a plain attribute in the base, derived here

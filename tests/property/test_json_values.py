@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from aiovirt.admin.extension.description import describe
 from aiovirt.admin.extension.protocol import introspection as protocol
 from aiovirt.admin.extension.protocol.introspection import TypeKind
-from aiovirt.admin.json_values import JsonCodec, JsonError
+from aiovirt.admin.json_scalars import JsonError
+from aiovirt.admin.json_values import JsonCodec
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.program import Procedure, Program
 from tests.property.wire_values import Everything, programs, values
@@ -51,7 +52,7 @@ def through_json(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("procedure", PROCEDURES, ids=lambda one: f"{one.program.name} {one.name}")
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.data())
 def test_arguments_and_results_survive_json(
     procedure: Procedure[Any, Any], data: st.DataObject

@@ -21,7 +21,10 @@ TYPES_MAX: Final = 4096
 
 
 class TypeKind(IntEnum):
-    """The kind of a type, by its form on the wire (RFC 4506)."""
+    """The kind of a type, by its form on the wire (RFC 4506).
+
+    CHARS and CHAR_ARRAY are VAROPAQUE and OPAQUE in which each byte travels as an int.
+    """
 
     VOID = 0
     INT = 1
@@ -37,6 +40,8 @@ class TypeKind(IntEnum):
     OPTIONAL = 11
     UNION = 12
     STRUCT = 13
+    CHARS = 14
+    CHAR_ARRAY = 15
 
 
 @xdr.struct
@@ -163,9 +168,10 @@ class ArmInfo:
 class TypeInfo:
     """A type.
 
-    name, text: of a struct, and its documentation; bound: the size of OPAQUE, or the most bytes or items
-    of STRING, VAROPAQUE and ARRAY; item: the position of the type of the items of ARRAY and OPTIONAL;
-    fields: of STRUCT; arms: of UNION; enumeration: of a number, its position counted from 1, or 0.
+    name, text: of a struct, and its documentation; bound: the size of OPAQUE and CHAR_ARRAY, or the most
+    bytes or items of STRING, VAROPAQUE, CHARS and ARRAY; item: the position of the type of the items of
+    ARRAY and OPTIONAL; fields: of STRUCT; arms: of UNION; enumeration: of a number, its position counted
+    from 1, or 0.
     """
 
     kind: Annotated[xdr.UInt, TypeKind]

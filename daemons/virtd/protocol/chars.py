@@ -14,6 +14,8 @@ from aiovirt.rpc.wire.codegen import Scope, read_count
 class Chars(xdr.VarOpaque):
     """Bytes, at most `maximum` of them, each as an int. Of a received int the lower eight bits count."""
 
+    widened = True
+
     def encode_lines(self, value: str, scope: Scope) -> list[str]:
         message = f"at most {self.maximum} bytes can be sent here"
         return [
@@ -33,6 +35,8 @@ class Chars(xdr.VarOpaque):
 
 class CharArray(xdr.Opaque):
     """Exactly `size` bytes, each as an int."""
+
+    widened = True
 
     @property
     def minimum(self) -> int:  # type: ignore[override]  # a plain attribute in the base, derived here
