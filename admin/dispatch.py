@@ -8,8 +8,8 @@ Source: libvirt's src/admin/admin_server.c and admin_server_dispatch.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from aiovirt.admin import protocol
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
@@ -38,21 +38,29 @@ _POOL_SETTABLE = {
 _LIMITS_SETTABLE = {"nclients_max": ParamType.UINT, "nclients_unauth_max": ParamType.UINT}
 
 
-def handlers(daemon: Daemon, version: int = LIBVIRT_VERSION) -> Handlers:
+#: Logs the settings that change in a block. Its argument: the administrator, as fields of log lines.
+NoteChanges = Callable[[Mapping[str, object]], AbstractContextManager[None]]
+
+
+def handlers(
+    daemon: Daemon, version: int = LIBVIRT_VERSION, noted: NoteChanges | None = None
+) -> Handlers:
     """Return the admin program of a daemon, for its server `admin`.
 
     Args:
         daemon: what it administers.
         version: the version of libvirt that the daemon claims.
+        noted: logs the settings that change in a block.
     """
-    return Handlers.of(AdminDispatch(daemon, version))
+    return Handlers.of(AdminDispatch(daemon, version, noted))
 
 
 class AdminDispatch:
     """The handlers, one method a procedure, in the order of their numbers."""
 
-    def __init__(self, daemon: Daemon, version: int) -> None:
+    def __init__(self, daemon: Daemon, version: int, noted: NoteChanges | None) -> None:
         self._daemon = daemon
+        self._note = noted
         self._version = protocol.LibVersion(version)
 
     @serves(protocol.CONNECT_OPEN)
@@ -106,11 +114,12 @@ class AdminDispatch:
         check_names(args.params)
         check_flags(protocol.SERVER_SET_THREADPOOL_PARAMETERS, args.flags)
         values = validate(args.params, _POOL_SETTABLE)
-        server.workers.set(
-            minimum=values.get("minWorkers"),
-            maximum=values.get("maxWorkers"),
-            priority=values.get("prioWorkers"),
-        )
+        with self._noted(client):
+            server.workers.set(
+                minimum=values.get("minWorkers"),
+                maximum=values.get("maxWorkers"),
+                priority=values.get("prioWorkers"),
+            )
 
     @serves(protocol.SERVER_LIST_CLIENTS, checks_flags=True)
     def list_clients(self, client: Client, args: protocol.ListClientsArgs) -> protocol.ClientList:
@@ -184,10 +193,11 @@ class AdminDispatch:
         check_names(args.params)
         check_flags(protocol.SERVER_SET_CLIENT_LIMITS, args.flags)
         values = validate(args.params, _LIMITS_SETTABLE)
-        server.registry.set(
-            max_clients=values.get("nclients_max"),
-            max_anonymous_clients=values.get("nclients_unauth_max"),
-        )
+        with self._noted(client):
+            server.registry.set(
+                max_clients=values.get("nclients_max"),
+                max_anonymous_clients=values.get("nclients_unauth_max"),
+            )
 
     @serves(protocol.CONNECT_GET_LOGGING_OUTPUTS)
     def get_logging_outputs(
@@ -206,12 +216,12 @@ class AdminDispatch:
     @serves(protocol.CONNECT_SET_LOGGING_OUTPUTS)
     async def set_logging_outputs(self, client: Client, args: protocol.SetLoggingArgs) -> None:
         # Opening a file can block, on a dead file system for ever: not on the loop.
-        with _log_setting_errors():
+        with _log_setting_errors(), self._noted(client):
             await run_blocking(self._logs().set_outputs, args.text or "")
 
     @serves(protocol.CONNECT_SET_LOGGING_FILTERS)
     def set_logging_filters(self, client: Client, args: protocol.SetLoggingArgs) -> None:
-        with _log_setting_errors():
+        with _log_setting_errors(), self._noted(client):
             self._logs().set_filters(args.text or "")
 
     @serves(protocol.SERVER_UPDATE_TLS_FILES, checks_flags=True)
@@ -241,6 +251,16 @@ class AdminDispatch:
     @serves(protocol.CONNECT_DAEMON_SHUTDOWN)
     def daemon_shutdown(self, client: Client, args: protocol.FlagsArgs) -> None:
         self._daemon.shutdown(preserve=bool(args.flags & protocol.ShutdownFlags.PRESERVE))
+
+    def _noted(self, client: Client) -> AbstractContextManager[None]:
+        """Log the settings that change in the block."""
+        if self._note is None:
+            return nullcontext()
+        who: dict[str, object] = {"client": client.id}
+        if client.is_local:
+            peer = client.identity()
+            who |= {"user": peer.uid, "process": peer.pid, "address": "local"}
+        return self._note(who)
 
     def _server_for_admin(self, name: str) -> Server:
         """Some of libvirt's handlers report an unknown server themselves: the domain differs."""

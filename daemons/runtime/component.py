@@ -74,6 +74,13 @@ class Component:
         """Return a value of the settings as `in_force` tells it once it is in force."""
         return value
 
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Raise ValueError for values, of all knobs, with which the daemon would not start."""
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """Return when these changes are made: -1 before those of others, 0, or 1 after them."""
+        return 0
+
     async def pause(self) -> None:
         """Stop, so that everything can be written down. Raises TimeoutError; `resume` follows."""
 

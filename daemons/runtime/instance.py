@@ -58,7 +58,6 @@ class Instance:
             tls.begin()
         self._admin = self.daemon.add_server(server_options(kind.name, "admin", start.settings))
         self._admin.admit = root_or_self
-        self._admin.add_program(admin_program.handlers(self.daemon, start.libvirt_version))
         self._components = list(kind.build(self.daemon, self._main, self._admin, start))
         sockets = SocketSettings(
             kind.sockets, start.settings, start.paths.socket, self._main, self._admin, tls
@@ -77,6 +76,8 @@ class Instance:
             raise ValueError(f"{kind.name} has two components of one name")
         running.check(start.settings.settings)
         self.administration = start.administration((kind.name, kind.counterpart), running)
+        noted = self.administration.noted
+        self._admin.add_program(admin_program.handlers(self.daemon, start.libvirt_version, noted))
         self._admin.add_program(extension_program.handlers(self.daemon, self.administration))
         self._states = self._read_states()
         #: Moved into a document whose program has not begun.

@@ -257,6 +257,13 @@ class LogSettings:
                 return str(parse_formats(str(value)))
         return value
 
+    def check(self, values: Mapping[str, Value]) -> None:
+        """See `Receiver`. Files are opened when the daemon starts."""
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """See `Receiver`."""
+        return 0
+
     def _filters(self) -> str:
         """Return the filters as they were asked for."""
         return _filters_text(self.control.filters())

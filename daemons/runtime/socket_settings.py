@@ -162,3 +162,16 @@ class SocketSettings:
     def as_in_force(self, knob: str, value: Value) -> Value:
         """See `Receiver`."""
         return value
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """See `Receiver`."""
+        for one in self._sockets:
+            access_of(one, values)
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """See `Receiver`. A socket for TLS needs certificates, and without it they need not be good."""
+        closed = any(
+            isinstance(one, TcpSocket) and one.tls and not changes.get(one.enabled, True)
+            for one in self._sockets
+        )
+        return -1 if closed else 1

@@ -78,6 +78,13 @@ class TlsSettings:
         """See `Receiver`."""
         return value
 
+    def check(self, values: Mapping[str, Value]) -> None:
+        """See `Receiver`."""
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """See `Receiver`."""
+        return 0
+
     def _made(self, knobs: Mapping[str, Value]) -> ServerTls:
         from aiovirt.rpc.security.tls import ServerTls
 

@@ -109,7 +109,7 @@ async def test_sighup_changes_its_setting_while_it_runs(
         assert refusal.value.code == ErrorCode.OPERATION_DENIED
         noted.daemon.conf.write_text("max_notes = 3\nlog_level = 2\n")
         os.kill(noted.pid, signal.SIGHUP)
-        await noted.wait_for(lambda: "setting changed setting=max_notes value=3" in noted.said)
+        await noted.wait_for(lambda: "setting changed setting=max_notes old=2 new=3" in noted.said)
         assert (await connection.call(protocol.ADD, protocol.Note("butter"))).number == 3
         noted.daemon.conf.write_text("max_notes = 4000\n")
         os.kill(noted.pid, signal.SIGHUP)

@@ -5,7 +5,7 @@ Both read the `Live` declarations of the settings and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -48,6 +48,12 @@ class Receiver(Protocol):
 
     def as_in_force(self, knob: str, value: Value) -> Value:
         """Return a value of the settings as `in_force` tells it once it is in force."""
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Raise ValueError for values, of all knobs, with which the daemon would not start."""
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """Return when these changes are made: -1 before those of others, 0, or 1 after them."""
 
 
 class ServerReceiver:
@@ -95,6 +101,24 @@ class ServerReceiver:
         """See `Receiver`."""
         return value
 
+    def check(self, values: Mapping[str, Value]) -> None:
+        """See `Receiver`."""
+
+    def rank(self, changes: Mapping[str, Value]) -> int:
+        """See `Receiver`."""
+        return 0
+
+
+class Step(NamedTuple):
+    """Settings that are changed together, all or none.
+
+    where: their receiver; names: of the settings; knobs: their new values by knob.
+    """
+
+    where: str
+    names: list[str]
+    knobs: dict[str, Value]
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -111,30 +135,30 @@ class Running:
                     f" not have; it has {', '.join(sorted(self.receivers))}"
                 )
 
+    def check_start(self, loaded: Loaded) -> None:
+        """Raise ValueError for settings with which the daemon would not start."""
+        for where, receiver in self.receivers.items():
+            receiver.check(knobs_of(where, loaded))
+
+    def steps(self, settings: Settings, wanted: Mapping[str, Value]) -> list[Step]:
+        """Divide changes by the objects that take them, in the order in which that is done.
+
+        Args:
+            settings: the declarations.
+            wanted: the new values by name.
+        """
+        found: dict[tuple[str, str], Step] = {}
+        for name, setting in settings.items():
+            if name in wanted and isinstance(setting.change, Live):
+                where, part = setting.change.where, setting.change.knob.rpartition(".")[0]
+                step = found.setdefault((where, part), Step(where, [], {}))
+                step.names.append(name)
+                step.knobs[setting.change.knob] = wanted[name]
+        return sorted(found.values(), key=lambda one: self.receivers[one.where].rank(one.knobs))
+
     def in_force(self, change: Live, last: Value) -> Value:
         """Return the value in force of a setting; see `Receiver.in_force`."""
         return self.receivers[change.where].in_force(change.knob, last)
-
-
-class Step(NamedTuple):
-    """Settings that are changed together, all or none. where: their receiver."""
-
-    where: str
-    names: list[str]
-
-
-def steps(settings: Settings, names: Collection[str]) -> list[Step]:
-    """Divide changed settings by the objects that take them, in the order in which that is done.
-
-    What others build upon comes first: a socket for TLS needs certificates.
-    """
-    found: dict[tuple[str, str], list[str]] = {}
-    for name, setting in settings.items():
-        if name in names and isinstance(setting.change, Live):
-            part = setting.change.knob.rpartition(".")[0]
-            found.setdefault((setting.change.where, part), []).append(name)
-    divided = [Step(where, members) for (where, _), members in found.items()]
-    return sorted(divided, key=lambda step: step.where == "sockets")
 
 
 def server_options(name: str, where: Literal["main", "admin"], loaded: Loaded) -> ServerOptions:
