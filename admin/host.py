@@ -71,16 +71,30 @@ class Sighting:
     reason: str | None = None
 
 
-def admin_sockets(where: Directories | None = None) -> list[AdminSocket]:
+def admin_sockets(where: Directories | None = None, *, others: bool = False) -> list[AdminSocket]:
     """Return the admin sockets of this host: the system's, then the caller's session's.
 
     Blocks as reading a folder does. A folder that may not be read counts as empty.
+
+    Args:
+        where: the caller's directories.
+        others: also the sessions of other users, if the caller is root. These sockets are the users'
+            own, so root should look at them only.
     """
     where = where or Directories.of_caller()
-    found = []
-    for folder, path in ((_SYSTEM, "/system"), (where.runtime, "/session")):
-        for scheme, socket_path in sorted((*_of_libvirt(folder), *_of_ours(folder))):
-            found.append(AdminSocket(f"{scheme}://{path}", socket_path))
+    found = [
+        AdminSocket(f"{scheme}://{path}", socket_path)
+        for folder, path in ((_SYSTEM, "/system"), (where.runtime, "/session"))
+        for scheme, socket_path in _in_place(folder)
+    ]
+    if others and where.root:
+        places = (f"{_SYSTEM}/user/{user}" for user in _entries(f"{_SYSTEM}/user"))
+        found += [
+            AdminSocket(f"{scheme}:///session?socket={socket_path}", socket_path)
+            for folder in places
+            if folder != where.runtime
+            for scheme, socket_path in _in_place(folder)
+        ]
     return found
 
 
@@ -112,12 +126,12 @@ async def look(at: AdminSocket, timeout: float = PATIENCE) -> Sighting:
 
 
 async def look_at_all(timeout: float = PATIENCE) -> list[Sighting]:
-    """Ask the daemons of this host, all at the same time.
+    """Ask the daemons of this host, all at the same time; for root, also those of other users.
 
     Args:
         timeout: seconds for each of them.
     """
-    sockets = await asyncio.to_thread(admin_sockets)
+    sockets = await asyncio.to_thread(admin_sockets, others=True)
     return await asyncio.gather(*(look(each, timeout) for each in sockets))
 
 
@@ -136,6 +150,11 @@ def _listener(path: str) -> PeerIdentity | None:
     return None
 
 
+def _in_place(folder: str) -> list[tuple[str, str]]:
+    """Return the schemes and paths of the admin sockets below a runtime directory."""
+    return sorted((*_of_libvirt(folder), *_of_ours(folder)))
+
+
 def _of_libvirt(folder: str) -> Iterator[tuple[str, str]]:
     for name, path in _sockets_in(f"{folder}/libvirt"):
         if name == "libvirt":
@@ -150,10 +169,13 @@ def _of_ours(folder: str) -> Iterator[tuple[str, str]]:
 
 def _sockets_in(folder: str) -> Iterator[tuple[str, str]]:
     """Yield the names and paths of the admin sockets in a folder."""
-    try:
-        entries = os.listdir(folder)
-    except OSError:
-        return
-    for entry in entries:
+    for entry in _entries(folder):
         if entry.endswith(_ENDING):
             yield entry.removesuffix(_ENDING), f"{folder}/{entry}"
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []

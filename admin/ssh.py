@@ -17,9 +17,6 @@ Reasons for the options that are given, all of which take precedence over the us
    otherwise BatchMode=yes, so that ssh fails at once, and a session of its own.
 
 The messages of ssh are kept, and are part of the error if it fails.
-
-Source of the parameters: libvirt's docs/uri.rst ("ssh transport", "libssh and libssh2 transport") and
-src/rpc/virnetsocket.c (virNetSocketNewConnectSSH).
 """
 
 from __future__ import annotations
@@ -32,9 +29,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, Self
+from typing import Final
 
-from aiovirt.admin.uri import AdminUri, Directories, UriError
+from aiovirt.admin.ssh_route import Route, far_uri
+from aiovirt.admin.uri import AdminUri, Directories
 from aiovirt.rpc.client import Connection as RpcConnection
 from aiovirt.rpc.client import connect_unix
 
@@ -44,10 +42,10 @@ _MESSAGES_MAX: Final = 8192
 _POLL: Final = 0.02
 #: Seconds that ssh has to end after SIGTERM.
 _ENDING: Final = 1.0
+#: Seconds that the last messages of ssh have after its end.
+_LAST_WORDS: Final = 0.2
 #: Bytes of a socket's path: sun_path of sockaddr_un, with its NUL.
 _SUN_PATH: Final = 108
-#: Characters that have a meaning for a shell: ssh gives names to ProxyCommand and Match exec.
-_UNSAFE: Final = re.compile(r"[\s\x00-\x1f\x7f'\"`$\\;&<>|(){}*?!#~/@]")
 #: The status of ssh for its own errors; others are those of the command on the far side.
 _SSH_ERROR: Final = 255
 #: Bytes of the far side's answer that are read.
@@ -61,12 +59,6 @@ _ASK: Final = (
 )
 #: Keeps Ctrl-C, which belongs to the program at the terminal, from ending ssh as well.
 _WITHOUT_INTERRUPT: Final = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
-_METHODS: Final = {
-    "agent": "publickey",
-    "privkey": "publickey",
-    "password": "password",
-    "keyboard-interactive": "keyboard-interactive",
-}
 
 
 class SshFailed(ConnectionError):
@@ -88,120 +80,101 @@ class SshFailed(ConnectionError):
         self.messages = tuple(messages)
 
 
-class Route(NamedTuple):
-    """The way to a daemon of another host, as a URI describes it.
+class _Messages:
+    """The messages of a process, as they come through a pipe; the last 8192 bytes are kept.
 
-    program: the ssh program. options: its options, without the forwarding. host: the destination, a name
-    of ssh's configuration or a host. socket: the path on the far side, None if the far side has to be
-    asked. no_tty: never ask the user.
+    A pipe of asyncio's is not used: it cannot be given up while a program that ssh has started, and
+    that outlives it (ProxyCommand), has the other end.
     """
 
-    program: str
-    options: tuple[str, ...]
-    host: str
-    socket: str | None
-    no_tty: bool
-    uri: AdminUri
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._reading, self._receive)
+        self._kept = bytearray()
+        self._ended = asyncio.Event()
 
-    @classmethod
-    def of(cls, uri: AdminUri) -> Self:
-        """Read a URI. Raises UriError for a missing host, or a parameter that cannot be used."""
-        if not uri.server:
-            raise _wrong(f"the URI {uri} names no host; it looks like libvirtd+ssh://host/system")
-        host = _safe("host", uri.server.removeprefix("[").removesuffix("]"))
-        options = ["-p", str(_port(uri.port))] if uri.port else []
-        if uri.user:
-            options += ["-l", _safe("user", uri.user)]
-        socket, program, no_tty = None, "ssh", False
-        for name, value in uri.parameters():
-            match name:
-                case "socket":
-                    socket = _path(name, value)
-                case "command":
-                    program = _program(value)
-                case "no_tty":
-                    no_tty = _switch(name, value)
-                case _:
-                    options += _parameter(name, value)
-        if socket is None:
-            # A wrong scheme or path is found before a host is asked.
-            usual = _far_uri(uri).socket_path(Directories.of_caller())
-            socket = usual if uri.path == "/system" else None
-        return cls(program, tuple(options), host, socket, no_tty, uri)
+    @property
+    def descriptor(self) -> int:
+        """The end for the process."""
+        return self._writing
 
-    def command(
-        self, *, prompts: bool, more: Sequence[str], words: Sequence[str] = ()
-    ) -> list[str]:
-        """Return the command line.
+    def started(self) -> None:
+        """Leave the end for the process to it."""
+        os.close(self._writing)
 
-        Args:
-            prompts: the user may be asked at the terminal.
-            more: further options.
-            words: the command for the far side; none with `-N`.
-        """
-        fixed = ["ControlMaster=no", "ControlPath=none", "ExitOnForwardFailure=no"]
-        if not prompts:
-            fixed.append("BatchMode=yes")
-        command = [self.program, "-T", "-x", "-a"]
-        for setting in (*fixed, "RemoteCommand=none"):
-            command += ["-o", setting]
-        return [*command, *self.options, *more, "--", self.host, *words]
+    async def close(self) -> None:
+        """Wait shortly for the last words, and read no more."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _LAST_WORDS)
+        self.stop()
 
-    def __str__(self) -> str:
-        return f"{self.uri.user}@{self.host}" if self.uri.user else self.host
+    def lines(self) -> list[str]:
+        """Return the lines, without blank ones."""
+        text = self._kept.decode("utf-8", "surrogateescape")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def _receive(self) -> None:
+        try:
+            data = os.read(self._reading, 4096)
+        except BlockingIOError:
+            return
+        self._kept += data
+        del self._kept[:-_MESSAGES_MAX]
+        if not data:
+            self._ended.set()
+            self.stop()
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self._reading >= 0:
+            self._loop.remove_reader(self._reading)
+            os.close(self._reading)
+            self._reading = -1
 
 
 class Tunnel:
     """One ssh process that carries one connection; made by `open_tunnel`."""
 
-    def __init__(self, route: Route, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, route: Route, process: asyncio.subprocess.Process, messages: _Messages
+    ) -> None:
         self.route = route
-        self._process = process
-        self._messages = bytearray()
-        self._reading = asyncio.create_task(self._read_messages())
+        self.process = process
+        self._messages = messages
 
     async def failure(self, headline: str) -> SshFailed:
         """End ssh and return the error, with everything that ssh had to say."""
         await self.close()
-        text = self._messages.decode("utf-8", "surrogateescape")
-        return SshFailed(headline, [line.strip() for line in text.splitlines() if line.strip()])
+        return SshFailed(headline, self._messages.lines())
 
     async def connect(self, local: str) -> RpcConnection:
         """Wait until ssh has logged in and made its socket, and connect. Raises SshFailed."""
-        while self._process.returncode is None:
+        while self.process.returncode is None:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return await connect_unix(local)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), _POLL)
-        raise await self.failure(_ended(self.route, self._process.returncode))
+                await asyncio.wait_for(self.process.wait(), _POLL)
+        raise await self.failure(_ended(self.route, self.process.returncode))
 
     def abort(self) -> None:
         """Ask ssh to end, without waiting for it."""
-        if self._process.returncode is None:
+        if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+                self.process.terminate()
 
     async def close(self) -> None:
         """End ssh, by force if it does not end within a second."""
         self.abort()
         try:
-            async with asyncio.timeout(_ENDING):
-                await self._process.wait()
-                # A program that ssh has started (ProxyCommand) may keep the pipe open.
-                await self._reading
-        except TimeoutError:
-            pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), _ENDING)
+            await self._messages.close()
         finally:
-            self._reading.cancel()
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()  # does nothing if it has ended
-        await self._process.wait()
-
-    async def _read_messages(self) -> None:
-        stream = self._process.stderr
-        while stream is not None and (data := await stream.read(4096)):
-            self._messages += data
-            del self._messages[:-_MESSAGES_MAX]
+                self.process.kill()  # does nothing if it has ended
+        await self.process.wait()
 
 
 async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnection, Tunnel]:
@@ -226,8 +199,8 @@ async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnec
     with _socket_folder() as folder:
         local = f"{folder}/s"
         more = ("-N", "-L", f"{_forwarded(local)}:{_forwarded(remote)}")
-        process = await _start(route, route.command(prompts=prompts, more=more), prompts)
-        tunnel = Tunnel(route._replace(socket=remote), process)
+        command = route.command(prompts=prompts, more=more)
+        tunnel = await _start(route._replace(socket=remote), command, prompts)
         try:
             return await tunnel.connect(local), tunnel
         except BaseException:
@@ -238,8 +211,8 @@ async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnec
 async def _ask_for_socket(route: Route, prompts: bool) -> str:
     """Ask the far side for its user's runtime directory, and return the socket's path."""
     command = route.command(prompts=prompts, more=(), words=(_ASK,))
-    process = await _start(route, command, prompts, output=asyncio.subprocess.PIPE)
-    tunnel = Tunnel(route, process)
+    tunnel = await _start(route, command, prompts, output=asyncio.subprocess.PIPE)
+    process = tunnel.process
     try:
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         answer = await process.stdout.read(_ANSWER_MAX)
@@ -255,7 +228,7 @@ async def _ask_for_socket(route: Route, prompts: bool) -> str:
             " the URI parameter socket can name the path"
         )
     far = Directories(found[1] == "0", home="", runtime=found[2], config="", cache="")
-    return _far_uri(route.uri).socket_path(far)
+    return far_uri(route.uri).socket_path(far)
 
 
 def _ended(route: Route, status: int) -> str:
@@ -264,7 +237,7 @@ def _ended(route: Route, status: int) -> str:
 
 async def _start(
     route: Route, command: Sequence[str], prompts: bool, output: int = asyncio.subprocess.DEVNULL
-) -> asyncio.subprocess.Process:
+) -> Tunnel:
     """Start ssh so that it ends with this process, and Ctrl-C is this process's matter."""
     if not shutil.which(route.program):
         raise SshFailed(
@@ -272,21 +245,29 @@ async def _start(
         )
     # A kill -9 of this process leaves no ssh; util-linux has this program, and others may lack it.
     guard = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
-    return await asyncio.create_subprocess_exec(
-        *(_WITHOUT_INTERRUPT if prompts else ()),
-        *guard,
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=output,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=not prompts,
-    )
+    messages = _Messages()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(_WITHOUT_INTERRUPT if prompts else ()),
+            *guard,
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=messages.descriptor,
+            start_new_session=not prompts,
+        )
+    except BaseException:
+        messages.stop()
+        raise
+    finally:
+        messages.started()
+    return Tunnel(route, process, messages)
 
 
 @contextlib.contextmanager
 def _socket_folder() -> Iterator[str]:
     """Make a folder for a socket, for its user alone, and remove it with the block."""
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), None, "/tmp"):  # noqa: S108 - mkdtemp's
+    for parent in (os.environ.get("XDG_RUNTIME_DIR") or None, None, "/tmp"):  # noqa: S108 - mkdtemp's
         try:
             folder = tempfile.mkdtemp(prefix="virtadm-ssh-", dir=parent)
         except OSError:
@@ -305,94 +286,6 @@ def _at_terminal() -> bool:
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
-def _far_uri(uri: AdminUri) -> AdminUri:
-    """Return the URI as it is on the far side: without a way and a host."""
-    return AdminUri(uri.daemon, None, None, 0, uri.path, None, None)
-
-
-def _parameter(name: str, value: str) -> list[str]:
-    """Return the options of ssh for a parameter of the URI."""
-    match name:
-        case "keyfile":
-            setting = f"IdentityFile={_quoted(name, value)}"
-        case "known_hosts":
-            setting = f"UserKnownHostsFile={_quoted(name, value)}"
-        case "no_verify":
-            if not _switch(name, value):
-                return []
-            setting = "StrictHostKeyChecking=accept-new"
-        case "known_hosts_verify":
-            strict = {"normal": "ask", "auto": "accept-new", "ignore": "no"}
-            if value not in strict:
-                raise _wrong(f"URI parameter '{name}' is normal, auto or ignore, not '{value}'")
-            setting = f"StrictHostKeyChecking={strict[value]}"
-        case "sshauth":
-            return _authentication(value)
-        case _:
-            raise _wrong(
-                f"Unknown URI parameter '{name}' for ssh, known are socket, command, keyfile,"
-                " known_hosts, known_hosts_verify, no_verify, no_tty, sshauth"
-            )
-    return ["-o", setting]
-
-
-def _authentication(value: str) -> list[str]:
-    methods = value.split(",")
-    if unknown := [method for method in methods if method not in _METHODS]:
-        raise _wrong(
-            f"URI parameter 'sshauth' lists {', '.join(_METHODS)}; '{unknown[0]}' is unknown"
-        )
-    preferred = ",".join(dict.fromkeys(_METHODS[method] for method in methods))
-    without_agent = [] if "agent" in methods else ["-o", "IdentityAgent=none"]
-    return ["-o", f"PreferredAuthentications={preferred}", *without_agent]
-
-
-def _safe(what: str, name: str) -> str:
-    """Refuse what ssh would take for an option, or what its configuration could give to a shell."""
-    if name.startswith("-") or _UNSAFE.search(name):
-        raise _wrong(
-            f"the {what} '{name}' of a URI must not begin with '-' or have characters of a shell"
-        )
-    return name
-
-
-def _port(port: int) -> int:
-    if port > 65535:
-        raise _wrong(f"the port {port} of a URI is not within 1-65535")
-    return port
-
-
-def _switch(name: str, value: str) -> bool:
-    if not re.fullmatch("[0-9]{1,9}", value):
-        raise _wrong(f"URI parameter '{name}' is 0 or 1, not '{value}'")
-    return int(value) != 0
-
-
-def _program(value: str) -> str:
-    if not value or value.startswith("-") or "\0" in value:
-        raise _wrong(f"URI parameter 'command' is the path of an ssh program, not '{value}'")
-    return value
-
-
-def _path(name: str, value: str) -> str:
-    if not value.startswith("/") or re.search(r"[\x00-\x1f]|\$\{", value):
-        raise _wrong(f"URI parameter '{name}' is an absolute path without '${{', not '{value}'")
-    return value
-
-
-def _quoted(name: str, value: str) -> str:
-    """Return a path as a value of ssh's configuration."""
-    if not value or re.search(r'[\x00-\x1f"\\]|\$\{', value):
-        raise _wrong(
-            f"URI parameter '{name}' is a path without '\"', '\\' and '${{', not '{value}'"
-        )
-    return '"' + value.replace("%", "%%") + '"'
-
-
 def _forwarded(path: str) -> str:
     """Return a path as a part of -L: colons separate parts, percent signs begin tokens."""
     return re.sub(r"([\\:])", r"\\\1", path).replace("%", "%%")
-
-
-def _wrong(text: str) -> UriError:
-    return UriError(f"unsupported configuration: {text}")

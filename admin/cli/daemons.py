@@ -22,7 +22,7 @@ async def _daemon_list(session: AdminSession, command: Invocation) -> None:
     from aiovirt.admin import host
 
     if command.given("sockets"):
-        _answer_sockets(session, host.admin_sockets())
+        _answer_sockets(session, host.admin_sockets(others=True))
         return
     sightings = await host.look_at_all(session.timeout or host.PATIENCE)
     session.terminal.answer(

@@ -122,7 +122,8 @@ def _flaw(command: Command) -> str:
             return f"has data '{option.name}' that is not required"
         if option.required and seen_optional:
             return f"requires '{option.name}' after an optional parameter"
-        seen_optional = seen_optional or option.kind in (OptionKind.FLAG, OptionKind.STRING)
+        optional = option.kind in (OptionKind.FLAG, OptionKind.STRING) and not option.named_only
+        seen_optional = seen_optional or optional
     return ""
 
 

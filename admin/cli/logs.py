@@ -124,7 +124,8 @@ class _Reader:
 
         wanted = self._wanted
         try:
-            async with connect(uri, timeout=self._timeout) as connection:
+            alone = len(self._labels) == 1
+            async with connect(uri, timeout=self._timeout, prompts=alone) as connection:
                 connection.rpc.start_keepalive(*_ALIVE)
                 followed = connection.logs.follow(
                     level=wanted.level,

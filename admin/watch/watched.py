@@ -102,7 +102,7 @@ class Watched:
 def _check(uri: AdminUri) -> None:
     """Raise UriError if a URI leads to no daemon, before anything is connected."""
     if uri.transport == "ssh":
-        from aiovirt.admin.ssh import Route
+        from aiovirt.admin.ssh_route import Route
 
         Route.of(uri)
     else:

@@ -380,7 +380,7 @@ def test_usage_lists_all_that_is_not_hidden() -> None:
 async def test_the_declarations_of_all_commands_are_sound() -> None:
     assert await run("self-test") == Said(True, "\n", "")
     listed = (await run("self-test --completers-missing")).out
-    assert "daemon-log-filters: filters\n" in listed
+    assert "daemon-log-outputs: outputs\n" in listed
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,19 @@ def test_each_socket_has_the_uri_that_leads_to_it(place: Path) -> None:
     }
 
 
+def test_root_sees_the_sessions_of_others_but_all_does_not_mean_them(place: Path) -> None:
+    (place / "system/user/7/libvirt").mkdir(parents=True)
+    touch(place, "system/user/7/libvirt/libvirt-admin-sock")
+    path = f"{place}/system/user/7/libvirt/libvirt-admin-sock"
+    caller = Directories.of_caller()
+    seen = {
+        root: host.admin_sockets(caller._replace(root=root), others=True) for root in (True, False)
+    }
+    assert seen[True] == [AdminSocket(f"libvirtd:///session?socket={path}", path)]
+    assert seen[False] == []
+    assert host.admin_sockets(caller._replace(root=True)) == []
+
+
 def test_without_folders_there_are_no_daemons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

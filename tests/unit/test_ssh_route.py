@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiovirt.admin.ssh import Route
+from aiovirt.admin.ssh_route import Route
 from aiovirt.admin.uri import AdminUri, UriError
 
 
