@@ -139,23 +139,6 @@ async def test_a_log_level_on_a_daemon_of_libvirt_names_what_it_lacks() -> None:
         await view.shows("this daemon has no admin extension")
 
 
-async def test_a_log_level_is_set_through_the_settings_of_ours(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[int] = []
-
-    class Settings:
-        async def set_log_level(self, level: int) -> None:
-            asked.append(level)
-
-    monkeypatch.setattr(Connection, "settings", Settings(), raising=False)
-    async with scripted_daemon() as daemon, viewing(daemon.uri) as view:
-        await view.shows("seven")
-        await view.press("l", "down", "down", "enter")
-        await view.shows("log level set to info")
-    assert asked == [2]
-
-
 async def test_a_daemon_that_hangs_or_is_gone_leaves_the_others_in_view(tmp_path: Path) -> None:
     gone = f"logd:///session?socket={tmp_path}/gone"
     async with scripted_daemon() as daemon, viewing(gone, daemon.uri, timeout=0.2) as view:
