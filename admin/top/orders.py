@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from aiovirt.admin.client import Connection, MissingProgram
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.watch.clients import ClientState
 from aiovirt.admin.watch.watched import Watched
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.xdr import XdrError
 
 #: Levels by the number that the program has for them.
@@ -80,10 +80,7 @@ async def set_log_level(watched: Watched, level: int) -> str:
     """
 
     async def order(connection: Connection) -> None:
-        settings: Any = getattr(connection, "settings", None)
-        if settings is None:
-            raise MissingProgram(ErrorCode.OPERATION_UNSUPPORTED, "no settings")
-        await settings.set_log_level(level)
+        await connection.settings.set_log_level(level)
 
     try:
         await _carry_out(watched, order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -14,17 +15,19 @@ import pytest
 from textual.pilot import Pilot
 
 from aiovirt.admin import protocol
+from aiovirt.admin.client import Connection
+from aiovirt.admin.logs import LogGap, LogRecord
 from aiovirt.admin.top import orders, rows
 from aiovirt.admin.top.app import TopApp
 from aiovirt.admin.top.feed import Detail, Feed, Rates
-from aiovirt.admin.top.log import LogLine
+from aiovirt.admin.top.log import LogLine, LogTail
 from aiovirt.admin.top.panes import log_text
 from aiovirt.admin.watch.clients import ClientState
 from aiovirt.admin.watch.statistics import CallInFlight, Histogram, ProcedureCounts, ServerCounts
 from aiovirt.admin.watch.watched import Watched
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import to_dict
-from tests.unit.house import PATIENCE
+from tests.unit.house import PATIENCE, eventually
 from tests.unit.scripted_daemon import HangUp, raising, scripted_daemon
 
 INTERVAL = 0.3
@@ -264,6 +267,44 @@ async def read_feed(uri: str) -> Feed:
     await feed.watched.close()
     assert feed.state is not None
     return feed
+
+
+async def test_lines_of_the_log_come_once_though_a_new_connection_begins_with_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = [LogRecord(float(at), "info", "a", 1, f"line {at}") for at in (1, 2)]
+    begun = []
+
+    class Logs:
+        def follow(self, *, last: int) -> Any:
+            begun.append(last)
+            return self.records()
+
+        @contextlib.asynccontextmanager
+        async def records(self) -> AsyncIterator[AsyncIterator[LogRecord | LogGap]]:
+            async def each() -> AsyncIterator[LogRecord | LogGap]:
+                for record in [*kept, LogGap(7)]:
+                    yield record
+
+            yield each()
+
+    monkeypatch.setattr(Connection, "logs", Logs())
+    lines: list[LogLine] = []
+    async with scripted_daemon() as daemon:
+        watched = Watched(daemon.uri)
+        tail = LogTail(watched, lines.append)
+        tail.follow()
+        await eventually(lambda: len(lines) == 3, "three lines")
+        kept.append(LogRecord(3.0, "error", "a", 1, "line 3", {"x": 1}))
+        while len(begun) < 2:
+            tail.follow()
+            await asyncio.sleep(0)
+        await eventually(lambda: len(lines) == 5, "two lines more")
+        await tail.close()
+        await watched.close()
+    assert [one.message for one in lines] == [
+        "line 1", "line 2", "(7 lines lost)", "line 3 x=1", "(7 lines lost)",
+    ]  # fmt: skip
 
 
 async def test_procedures_are_shown_by_their_mean_and_calls_by_their_age() -> None:

@@ -58,3 +58,12 @@ async def test_a_client_of_ours_is_disconnected(start_daemon: StartDaemon) -> No
         await view.press("d", "y")
         await view.shows("of server logd disconnected")
         await victim.wait_closed()
+
+
+async def test_the_log_level_of_ours_is_changed(start_daemon: StartDaemon) -> None:
+    logd = start_daemon("logd")
+    async with connect(logd.uri) as conn, viewing(logd.uri) as view:
+        await view.shows("admin")
+        await view.press("l", "down", "down", "enter")
+        await view.shows("log level set to info")
+        assert await conn.settings.get_log_level() == 2
