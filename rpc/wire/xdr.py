@@ -37,6 +37,7 @@ from aiovirt.rpc.wire.codegen import (
     compile_struct,
     compile_value,
     indent,
+    read_body,
     read_count,
     read_counted,
 )
@@ -104,9 +105,17 @@ class String(Codec):
 
     def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [
-            *read_counted(target, self.maximum, "string"),
-            f"{target} = str({target}, 'utf-8', 'surrogateescape')",
-            f"if '\\0' in {target}: raise XdrError('a string on the wire cannot contain a NUL')",
+            *read_count("size", self.maximum, "string"),
+            "if size:",
+            *indent(
+                [
+                    *read_body(target, "string"),
+                    f"{target} = str({target}, 'utf-8', 'surrogateescape')",
+                    f"if '\\0' in {target}:"
+                    " raise XdrError('a string on the wire cannot contain a NUL')",
+                ]
+            ),
+            f"else: {target} = ''",
         ]
 
 
