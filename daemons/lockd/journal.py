@@ -5,9 +5,9 @@ of it. (The machine's end does, which is the end of every holder, too.) It is wr
 the file system cannot take is then an error to be answered, and not a signal that ends lockd. Its room
 is reserved in advance all the same, so that locks can be given for a while when the disk is full.
 
-A holding is written down before its owner hears of it. One that was given back is struck out some
-milliseconds later, with `defer`: by then its slot has often got a new record, which saves a write. If
-lockd is killed in that moment, the next one holds a lock too long and not too short.
+A holding is written down before its owner hears of it. One that was given back is struck out a moment
+later, with `defer`: by then its slot has often got a new record, which saves a write. If lockd is killed
+in that moment, the next one holds a lock too long and not too short.
 
 It is an array of slots. The first one is the head: the name of the format, the boot in which the journal
 was made, and the number of slots. A record lies in one slot, or in several in a row when its names are

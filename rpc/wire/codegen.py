@@ -109,11 +109,16 @@ def read_count(count: str, maximum: int, what: str) -> list[str]:
 
 
 def read_counted(target: str, maximum: int, what: str) -> list[str]:
+    return [*read_count("size", maximum, what), *read_body(target, what)]
+
+
+def read_body(target: str, what: str) -> list[str]:
+    """Read `size` bytes and their padding."""
     return [
-        *read_count("size", maximum, what),
-        f"if pos + size + (-size & 3) > end: raise XdrError('data ends inside this {what}')",
-        f"{target} = data[pos:pos + size]",
-        "pos += size + (-size & 3)",
+        "after = pos + size",
+        f"if after + (-size & 3) > end: raise XdrError('data ends inside this {what}')",
+        f"{target} = data[pos:after]",
+        "pos = after + (-size & 3)",
     ]
 
 

@@ -46,6 +46,7 @@ from aiovirt.rpc.wire.codegen import (
     compile_struct,
     compile_value,
     indent,
+    read_body,
     read_count,
     read_counted,
 )
@@ -113,9 +114,17 @@ class String(Codec):
 
     def decode_lines(self, target: str, scope: Scope) -> list[str]:
         return [
-            *read_counted(target, self.maximum, "string"),
-            f"{target} = str({target}, 'utf-8', 'surrogateescape')",
-            f"if '\\0' in {target}: raise XdrError('a string on the wire cannot contain a NUL')",
+            *read_count("size", self.maximum, "string"),
+            "if size:",
+            *indent(
+                [
+                    *read_body(target, "string"),
+                    f"{target} = str({target}, 'utf-8', 'surrogateescape')",
+                    f"if '\\0' in {target}:"
+                    " raise XdrError('a string on the wire cannot contain a NUL')",
+                ]
+            ),
+            f"else: {target} = ''",
         ]
 
 

@@ -173,10 +173,13 @@ async def test_signals_that_come_meanwhile_are_not_lost_and_harm_nobody(
 ) -> None:
     daemon = any_daemon.daemon
     any_daemon.signal()
-    for _ in range(200):
-        os.kill(daemon.pid, signal.SIGUSR1)
-        os.kill(daemon.pid, signal.SIGHUP)
-        await asyncio.sleep(0.005)
+    sent = 0
+    async with asyncio.timeout(harness.PATIENCE):
+        while sent < 200 or "took over" not in any_daemon.said:
+            os.kill(daemon.pid, signal.SIGUSR1)
+            os.kill(daemon.pid, signal.SIGHUP)
+            sent += 1
+            await asyncio.sleep(0.005)
     os.kill(daemon.pid, signal.SIGTERM)
     assert await asyncio.to_thread(daemon.wait) == 0
     assert "took over" in any_daemon.said
