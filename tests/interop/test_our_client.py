@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.virtd import protocol as remote
-from aiovirt.daemons.virtd.client import authenticate, open_driver
+from aiovirt.daemons.virtd.client import authenticate, connect, open_driver
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_tls, connect_unix
 from aiovirt.rpc.security.tls import TlsFiles, client_context
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -43,14 +43,14 @@ def files(site: Site, made: Made) -> TlsFiles:
     )
 
 
-async def connect(site: Site, made: Made) -> Connection:
+async def connect_site(site: Site, made: Made) -> Connection:
     context = client_context(files(site, made), sanity=False)
     return await connect_tls("localhost", site.port, context, timeout=harness.PATIENCE)
 
 
 async def test_we_are_let_in_over_tls(site: Site) -> None:
     made = make(replace(GOOD, name="client ours"), site.ca)
-    async with await connect(site, made) as connection:
+    async with await connect_site(site, made) as connection:
         assert await authenticate(connection) is None
         await open_driver(connection, "test:///default")
         found = await connection.call(remote.CONNECT_GET_HOSTNAME, None)
@@ -68,7 +68,7 @@ async def test_we_are_refused(site: Site, why: str) -> None:
         "another CA": lambda: make(good),
     }[why]()
     with pytest.raises(ConnectionLost):
-        await connect(site, shown)
+        await connect_site(site, shown)
 
 
 # SASL: what libvirtd uses for it is read from /etc/sasl2, which has to be ours --------------------
@@ -109,3 +109,12 @@ async def test_sasl(guarded: harness.RunningDaemon, password: str, comes_in: boo
             with pytest.raises(RpcError) as refusal:
                 await authenticate(connection, name="joe", password=password)
             assert refusal.value.code == ErrorCode.AUTH_FAILED
+
+
+async def test_sasl_by_a_uri(guarded: harness.RunningDaemon) -> None:
+    uri = f"test+unix:///default?socket={guarded.socket}"
+    async with connect(uri, name="joe", password="secret") as host:
+        assert host.mechanism == "SCRAM-SHA-256"
+    with pytest.raises(RpcError) as refusal:
+        await connect(uri, name="joe", password="wrong")
+    assert refusal.value.code == ErrorCode.AUTH_FAILED

@@ -11,12 +11,11 @@ class Checkpoint(RemoteObject[protocol.NonnullDomainCheckpoint]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virDomainCheckpointGetXMLDesc). flags: DomainCheckpointXMLFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_CHECKPOINT_GET_XML_DESC,
-                protocol.CheckpointFlagsArgs(self.ref, flags),
-            )
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_CHECKPOINT_GET_XML_DESC,
+            protocol.CheckpointFlagsArgs(self.ref, flags),
+        )
+        return found.xml
 
     async def list_children(self, flags: int = 0) -> list[Checkpoint]:
         """Return the checkpoints below (virDomainCheckpointListAllChildren). flags:

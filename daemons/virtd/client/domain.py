@@ -30,9 +30,10 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virDomainGetXMLDesc). flags: DomainXMLFlags."""
-        return (
-            await self.call(protocol.DOMAIN_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags))
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def create(self, flags: int = 0) -> None:
         """Start the domain (virDomainCreateWithFlags). flags: DomainCreateFlags."""
@@ -77,11 +78,10 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
             new_name: the new name.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_RENAME, protocol.DomainRenameArgs(self.ref, new_name, flags)
-            )
-        ).retcode
+        found = await self.call(
+            protocol.DOMAIN_RENAME, protocol.DomainRenameArgs(self.ref, new_name, flags)
+        )
+        return found.retcode
 
     async def is_active(self) -> bool:
         """Return whether the domain runs (virDomainIsActive)."""
@@ -91,11 +91,8 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def is_persistent(self) -> bool:
         """Return whether the domain has a stored configuration (virDomainIsPersistent)."""
-        return bool(
-            (
-                await self.call(protocol.DOMAIN_IS_PERSISTENT, protocol.DomainArgs(self.ref))
-            ).persistent
-        )
+        found = await self.call(protocol.DOMAIN_IS_PERSISTENT, protocol.DomainArgs(self.ref))
+        return bool(found.persistent)
 
     async def is_updated(self) -> bool:
         """Return whether the running domain differs from its configuration (virDomainIsUpdated)."""
@@ -105,11 +102,8 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def autostart(self) -> bool:
         """Return whether the domain starts with the daemon (virDomainGetAutostart)."""
-        return bool(
-            (
-                await self.call(protocol.DOMAIN_GET_AUTOSTART, protocol.DomainArgs(self.ref))
-            ).autostart
-        )
+        found = await self.call(protocol.DOMAIN_GET_AUTOSTART, protocol.DomainArgs(self.ref))
+        return bool(found.autostart)
 
     async def set_autostart(self, autostart: bool) -> None:
         """Have the domain start with the daemon or not (virDomainSetAutostart). autostart: whether
@@ -120,7 +114,8 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def os_type(self) -> str:
         """Return the type of the guest's operating system (virDomainGetOSType)."""
-        return (await self.call(protocol.DOMAIN_GET_OS_TYPE, protocol.DomainArgs(self.ref))).type
+        found = await self.call(protocol.DOMAIN_GET_OS_TYPE, protocol.DomainArgs(self.ref))
+        return found.type
 
     async def metadata(self, type: int, uri: str | None = None, flags: int = 0) -> str:
         """Return a text or an element of the metadata (virDomainGetMetadata).
@@ -130,12 +125,11 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
             uri: the namespace of an element, None otherwise.
             flags: DomainModificationImpact.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_GET_METADATA,
-                protocol.DomainGetMetadataArgs(self.ref, type, uri, flags),
-            )
-        ).metadata
+        found = await self.call(
+            protocol.DOMAIN_GET_METADATA,
+            protocol.DomainGetMetadataArgs(self.ref, type, uri, flags),
+        )
+        return found.metadata
 
     async def set_metadata(
         self,
@@ -165,9 +159,10 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def security_labels(self) -> list[protocol.DomainGetSecurityLabelRet]:
         """Return all security labels (virDomainGetSecurityLabelList)."""
-        return (
-            await self.call(protocol.DOMAIN_GET_SECURITY_LABEL_LIST, protocol.DomainArgs(self.ref))
-        ).labels
+        found = await self.call(
+            protocol.DOMAIN_GET_SECURITY_LABEL_LIST, protocol.DomainArgs(self.ref)
+        )
+        return found.labels
 
     async def interface_stats(self, device: str) -> protocol.DomainInterfaceStatsRet:
         """Return the counters of a network interface (virDomainInterfaceStats). device: the target
@@ -176,21 +171,11 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
             protocol.DOMAIN_INTERFACE_STATS, protocol.DomainInterfaceStatsArgs(self.ref, device)
         )
 
-    async def memory_stats(
-        self, max_stats: int = DOMAIN_MEMORY_STATS_MAX, flags: int = 0
-    ) -> list[protocol.DomainMemoryStat]:
-        """Return the statistics of the memory (virDomainMemoryStats).
-
-        Args:
-            max_stats: the maximum number.
-            flags: none are defined.
-        """
-        return (
-            await self.call(
-                protocol.DOMAIN_MEMORY_STATS,
-                protocol.DomainMemoryStatsArgs(self.ref, max_stats, flags),
-            )
-        ).stats
+    async def memory_stats(self) -> dict[int, int]:
+        """Return the statistics of the memory by DomainMemoryStatTags (virDomainMemoryStats)."""
+        args = protocol.DomainMemoryStatsArgs(self.ref, DOMAIN_MEMORY_STATS_MAX, 0)
+        found = await self.call(protocol.DOMAIN_MEMORY_STATS, args)
+        return {one.tag: one.val for one in found.stats}
 
     async def attach_device(self, xml: str, flags: int = 0) -> None:
         """Attach a device (virDomainAttachDeviceFlags).
@@ -272,19 +257,17 @@ class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
 
     async def snapshot_num(self, flags: int = 0) -> int:
         """Return the number of snapshots (virDomainSnapshotNum). flags: DomainSnapshotListFlags."""
-        return (
-            await self.call(protocol.DOMAIN_SNAPSHOT_NUM, protocol.DomainFlagsArgs(self.ref, flags))
-        ).num
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_NUM, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.num
 
     async def has_current_snapshot(self, flags: int = 0) -> bool:
         """Return whether a snapshot is current (virDomainHasCurrentSnapshot)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.DOMAIN_HAS_CURRENT_SNAPSHOT, protocol.DomainFlagsArgs(self.ref, flags)
-                )
-            ).result
+        found = await self.call(
+            protocol.DOMAIN_HAS_CURRENT_SNAPSHOT, protocol.DomainFlagsArgs(self.ref, flags)
         )
+        return bool(found.result)
 
     async def current_snapshot(self, flags: int = 0) -> Snapshot:
         """Return the current snapshot (virDomainSnapshotCurrent)."""

@@ -68,12 +68,11 @@ class DomainDisks(UuidObject[protocol.NonnullDomain]):
             size: bytes.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_BLOCK_PEEK,
-                protocol.DomainBlockPeekArgs(self.ref, disk, offset, size, flags),
-            )
-        ).buffer
+        found = await self.call(
+            protocol.DOMAIN_BLOCK_PEEK,
+            protocol.DomainBlockPeekArgs(self.ref, disk, offset, size, flags),
+        )
+        return found.buffer
 
     async def block_io_tune(self, disk: str | None = None, flags: int = 0) -> Values:
         """Return the limits of a disk (virDomainGetBlockIoTune).
@@ -207,19 +206,11 @@ class DomainDisks(UuidObject[protocol.NonnullDomain]):
             protocol.DomainBlockCommitArgs(self.ref, disk, base, top, bandwidth, flags),
         )
 
-    async def disk_errors(
-        self, maxerrors: int = DOMAIN_DISK_ERRORS_MAX, flags: int = 0
-    ) -> protocol.DomainGetDiskErrorsRet:
-        """Return the disks with errors (virDomainGetDiskErrors).
-
-        Args:
-            maxerrors: the maximum number.
-            flags: none are defined.
-        """
-        return await self.call(
-            protocol.DOMAIN_GET_DISK_ERRORS,
-            protocol.DomainGetDiskErrorsArgs(self.ref, maxerrors, flags),
-        )
+    async def disk_errors(self) -> dict[str, int]:
+        """Return the disks with errors: DomainDiskErrorCode by target (virDomainGetDiskErrors)."""
+        args = protocol.DomainGetDiskErrorsArgs(self.ref, DOMAIN_DISK_ERRORS_MAX, 0)
+        found = await self.call(protocol.DOMAIN_GET_DISK_ERRORS, args)
+        return {one.disk: one.error for one in found.errors}
 
     async def set_block_threshold(self, dev: str, threshold: int, flags: int = 0) -> None:
         """Ask for an event when a disk has grown to a size (virDomainSetBlockThreshold).

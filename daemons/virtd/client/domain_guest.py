@@ -15,9 +15,10 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
 
     async def hostname(self, flags: int = 0) -> str:
         """Return the guest's host name (virDomainGetHostname). flags: DomainGetHostnameFlags."""
-        return (
-            await self.call(protocol.DOMAIN_GET_HOSTNAME, protocol.DomainFlagsArgs(self.ref, flags))
-        ).hostname
+        found = await self.call(
+            protocol.DOMAIN_GET_HOSTNAME, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.hostname
 
     async def interface_addresses(
         self, source: int, flags: int = 0
@@ -28,12 +29,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             source: DomainInterfaceAddressesSource.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_INTERFACE_ADDRESSES,
-                protocol.DomainInterfaceAddressesArgs(self.ref, source, flags),
-            )
-        ).ifaces
+        found = await self.call(
+            protocol.DOMAIN_INTERFACE_ADDRESSES,
+            protocol.DomainInterfaceAddressesArgs(self.ref, source, flags),
+        )
+        return found.ifaces
 
     async def guest_info(self, types: int, flags: int = 0) -> Values:
         """Return facts from the guest agent (virDomainGetGuestInfo).
@@ -74,12 +74,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             mountpoints: the file systems, empty for all.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_FSFREEZE,
-                protocol.DomainMountpointsArgs(self.ref, list(mountpoints), flags),
-            )
-        ).filesystems
+        found = await self.call(
+            protocol.DOMAIN_FSFREEZE,
+            protocol.DomainMountpointsArgs(self.ref, list(mountpoints), flags),
+        )
+        return found.filesystems
 
     async def fs_thaw(self, mountpoints: Sequence[str], flags: int = 0) -> int:
         """Thaw file systems and return their number (virDomainFSThaw).
@@ -88,12 +87,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             mountpoints: the file systems, empty for all.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_FSTHAW,
-                protocol.DomainMountpointsArgs(self.ref, list(mountpoints), flags),
-            )
-        ).filesystems
+        found = await self.call(
+            protocol.DOMAIN_FSTHAW,
+            protocol.DomainMountpointsArgs(self.ref, list(mountpoints), flags),
+        )
+        return found.filesystems
 
     async def fs_trim(self, minimum: int, mount_point: str | None = None, flags: int = 0) -> None:
         """Give unused blocks of a file system back (virDomainFSTrim).
@@ -109,9 +107,10 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
 
     async def fs_info(self, flags: int = 0) -> list[protocol.DomainFsinfo]:
         """Return the mounted file systems (virDomainGetFSInfo)."""
-        return (
-            await self.call(protocol.DOMAIN_GET_FSINFO, protocol.DomainFlagsArgs(self.ref, flags))
-        ).info
+        found = await self.call(
+            protocol.DOMAIN_GET_FSINFO, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.info
 
     async def set_user_password(
         self, user: str | None = None, password: str | None = None, flags: int = 0
@@ -135,12 +134,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             user: the name of the user.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_AUTHORIZED_SSH_KEYS_GET,
-                protocol.DomainAuthorizedSshKeysGetArgs(self.ref, user, flags),
-            )
-        ).keys
+        found = await self.call(
+            protocol.DOMAIN_AUTHORIZED_SSH_KEYS_GET,
+            protocol.DomainAuthorizedSshKeysGetArgs(self.ref, user, flags),
+        )
+        return found.keys
 
     async def set_authorized_ssh_keys(self, user: str, keys: Sequence[str], flags: int = 0) -> None:
         """Set the SSH keys of a user (virDomainAuthorizedSSHKeysSet).
@@ -162,12 +160,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             timeout: in seconds, or DomainAgentResponseTimeoutValues.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_AGENT_SET_RESPONSE_TIMEOUT,
-                protocol.DomainAgentSetResponseTimeoutArgs(self.ref, timeout, flags),
-            )
-        ).result
+        found = await self.call(
+            protocol.DOMAIN_AGENT_SET_RESPONSE_TIMEOUT,
+            protocol.DomainAgentSetResponseTimeoutArgs(self.ref, timeout, flags),
+        )
+        return found.result
 
     async def agent_command(self, cmd: str, timeout: int, flags: int = 0) -> str | None:
         """Send a command to the guest agent and return its answer (virDomainQemuAgentCommand).
@@ -177,12 +174,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             timeout: in seconds, or DomainQemuAgentCommandTimeoutValues.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_AGENT_COMMAND,
-                protocol.DomainAgentCommandArgs(self.ref, cmd, timeout, flags),
-            )
-        ).result
+        found = await self.call(
+            protocol.DOMAIN_AGENT_COMMAND,
+            protocol.DomainAgentCommandArgs(self.ref, cmd, timeout, flags),
+        )
+        return found.result
 
     async def monitor_command(self, cmd: str, flags: int = 0) -> str:
         """Send a command to QEMU's monitor and return its answer (virDomainQemuMonitorCommand).
@@ -191,12 +187,11 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             cmd: the command, in JSON unless a flag says otherwise.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_MONITOR_COMMAND,
-                protocol.DomainMonitorCommandArgs(self.ref, cmd, flags),
-            )
-        ).result
+        found = await self.call(
+            protocol.DOMAIN_MONITOR_COMMAND,
+            protocol.DomainMonitorCommandArgs(self.ref, cmd, flags),
+        )
+        return found.result
 
     async def send_key(
         self, codeset: int, holdtime: int, keycodes: Sequence[int], flags: int = 0
@@ -256,18 +251,18 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
             size: bytes.
             flags: DomainMemoryFlags.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_MEMORY_PEEK,
-                protocol.DomainMemoryPeekArgs(self.ref, offset, size, flags),
-            )
-        ).buffer
+        found = await self.call(
+            protocol.DOMAIN_MEMORY_PEEK,
+            protocol.DomainMemoryPeekArgs(self.ref, offset, size, flags),
+        )
+        return found.buffer
 
     async def messages(self, flags: int = 0) -> list[str]:
         """Return messages about the domain (virDomainGetMessages). flags: DomainMessageType."""
-        return (
-            await self.call(protocol.DOMAIN_GET_MESSAGES, protocol.DomainFlagsArgs(self.ref, flags))
-        ).msgs
+        found = await self.call(
+            protocol.DOMAIN_GET_MESSAGES, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.msgs
 
     async def launch_security_info(self, flags: int = 0) -> Values:
         """Return facts about the protection of the memory (virDomainGetLaunchSecurityInfo)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.client.objects import UuidObject
-from aiovirt.daemons.virtd.client.parameters import Params, typed
+from aiovirt.daemons.virtd.client.parameters import Params, Values, to_dict, typed
 
 
 class DomainJobs(UuidObject[protocol.NonnullDomain]):
@@ -14,12 +14,14 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
         """Return the progress of the job (virDomainGetJobInfo)."""
         return await self.call(protocol.DOMAIN_GET_JOB_INFO, protocol.DomainArgs(self.ref))
 
-    async def job_stats(self, flags: int = 0) -> protocol.DomainGetJobStatsRet:
-        """Return the type of the job and its progress as typed parameters (virDomainGetJobStats).
-        flags: DomainGetJobStatsFlags."""
-        return await self.call(
-            protocol.DOMAIN_GET_JOB_STATS, protocol.DomainFlagsArgs(self.ref, flags)
-        )
+    async def job_stats(self, flags: int = 0) -> tuple[int, Values]:
+        """Return the type of the job, DomainJobType, and its progress (virDomainGetJobStats).
+
+        flags: DomainGetJobStatsFlags.
+        """
+        args = protocol.DomainFlagsArgs(self.ref, flags)
+        found = await self.call(protocol.DOMAIN_GET_JOB_STATS, args)
+        return found.type, to_dict(found.params)
 
     async def abort_job(self, flags: int = 0) -> None:
         """End the job (virDomainAbortJobFlags). flags: DomainAbortJobFlagsValues."""
@@ -75,14 +77,11 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
 
     async def has_managed_save(self, flags: int = 0) -> bool:
         """Return whether the daemon has a file with the memory (virDomainHasManagedSaveImage)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.DOMAIN_HAS_MANAGED_SAVE_IMAGE,
-                    protocol.DomainFlagsArgs(self.ref, flags),
-                )
-            ).result
+        found = await self.call(
+            protocol.DOMAIN_HAS_MANAGED_SAVE_IMAGE,
+            protocol.DomainFlagsArgs(self.ref, flags),
         )
+        return bool(found.result)
 
     async def managed_save_remove(self, flags: int = 0) -> None:
         """Remove the daemon's file with the memory (virDomainManagedSaveRemove)."""
@@ -93,11 +92,10 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
     async def managed_save_xml(self, flags: int = 0) -> str:
         """Return the document in the daemon's file (virDomainManagedSaveGetXMLDesc). flags:
         DomainSaveImageXMLFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_MANAGED_SAVE_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_MANAGED_SAVE_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def managed_save_define_xml(self, dxml: str | None = None, flags: int = 0) -> None:
         """Change the document in the daemon's file (virDomainManagedSaveDefineXML).
@@ -137,11 +135,10 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
 
     async def migrate_max_downtime(self, flags: int = 0) -> int:
         """Return the longest pause of a migration in milliseconds (virDomainMigrateGetMaxDowntime)."""
-        return (
-            await self.call(
-                protocol.DOMAIN_MIGRATE_GET_MAX_DOWNTIME, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).downtime
+        found = await self.call(
+            protocol.DOMAIN_MIGRATE_GET_MAX_DOWNTIME, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.downtime
 
     async def migrate_set_max_speed(self, bandwidth: int, flags: int = 0) -> None:
         """Set the bandwidth of a migration (virDomainMigrateSetMaxSpeed).
@@ -158,11 +155,10 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
     async def migrate_max_speed(self, flags: int = 0) -> int:
         """Return the bandwidth of a migration in MiB/s (virDomainMigrateGetMaxSpeed). flags:
         DomainMigrateMaxSpeedFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_MIGRATE_GET_MAX_SPEED, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).bandwidth
+        found = await self.call(
+            protocol.DOMAIN_MIGRATE_GET_MAX_SPEED, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.bandwidth
 
     async def backup_begin(
         self, backup_xml: str, checkpoint_xml: str | None = None, flags: int = 0
@@ -181,8 +177,7 @@ class DomainJobs(UuidObject[protocol.NonnullDomain]):
 
     async def backup_xml(self, flags: int = 0) -> str:
         """Return the document of the backup under way (virDomainBackupGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.DOMAIN_BACKUP_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_BACKUP_GET_XML_DESC, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.xml

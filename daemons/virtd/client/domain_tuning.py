@@ -12,9 +12,8 @@ class DomainTuning(UuidObject[protocol.NonnullDomain]):
 
     async def max_memory(self) -> int:
         """Return the maximum of memory in KiB (virDomainGetMaxMemory)."""
-        return (
-            await self.call(protocol.DOMAIN_GET_MAX_MEMORY, protocol.DomainArgs(self.ref))
-        ).memory
+        found = await self.call(protocol.DOMAIN_GET_MAX_MEMORY, protocol.DomainArgs(self.ref))
+        return found.memory
 
     async def set_max_memory(self, memory: int) -> None:
         """Set the maximum of memory (virDomainSetMaxMemory). memory: in KiB."""
@@ -47,15 +46,15 @@ class DomainTuning(UuidObject[protocol.NonnullDomain]):
 
     async def max_vcpus(self) -> int:
         """Return the maximum number of virtual processors (virDomainGetMaxVcpus)."""
-        return (await self.call(protocol.DOMAIN_GET_MAX_VCPUS, protocol.DomainArgs(self.ref))).num
+        found = await self.call(protocol.DOMAIN_GET_MAX_VCPUS, protocol.DomainArgs(self.ref))
+        return found.num
 
     async def vcpus(self, flags: int = 0) -> int:
         """Return the number of virtual processors (virDomainGetVcpusFlags). flags: DomainVcpuFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_GET_VCPUS_FLAGS, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).num
+        found = await self.call(
+            protocol.DOMAIN_GET_VCPUS_FLAGS, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.num
 
     async def set_vcpus(self, count: int, flags: int = 0) -> None:
         """Set the number of virtual processors (virDomainSetVcpusFlags).
@@ -121,11 +120,10 @@ class DomainTuning(UuidObject[protocol.NonnullDomain]):
     async def iothreads(self, flags: int = 0) -> list[protocol.DomainIothreadInfo]:
         """Return the threads for input and output (virDomainGetIOThreadInfo). flags:
         DomainModificationImpact."""
-        return (
-            await self.call(
-                protocol.DOMAIN_GET_IOTHREAD_INFO, protocol.DomainFlagsArgs(self.ref, flags)
-            )
-        ).info
+        found = await self.call(
+            protocol.DOMAIN_GET_IOTHREAD_INFO, protocol.DomainFlagsArgs(self.ref, flags)
+        )
+        return found.info
 
     async def add_iothread(self, thread: int, flags: int = 0) -> None:
         """Add a thread for input and output (virDomainAddIOThread).

@@ -14,17 +14,20 @@ Source: libvirt's src/remote/remote_driver.c (remoteConnectDomainEventRegisterAn
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
-from aiovirt.daemons.virtd.client import subscriptions
 from aiovirt.daemons.virtd.client.objects import Calling, RemoteObject
-from aiovirt.daemons.virtd.client.subscriptions import EventKind, Source
+from aiovirt.daemons.virtd.client.subscriptions import (
+    DEFAULT,
+    EventKind,
+    Source,
+    Subscription,
+    Subscriptions,
+)
 from aiovirt.rpc.client import Connection, ConnectionLost
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.records import as_dict, names_of
@@ -73,6 +76,7 @@ class Events:
     def __init__(
         self,
         host: Calling,
+        subscriptions: Subscriptions,
         kinds: Sequence[EventKind],
         *,
         of: RemoteObject[Any] | None,
@@ -80,16 +84,15 @@ class Events:
         maximum: int,
     ) -> None:
         self._host = host
-        self._sources = [Source.of(kind) for kind in kinds or (subscriptions.DEFAULT,)]
+        self._subscriptions = subscriptions
+        self._sources = [Source.of(kind) for kind in kinds or (DEFAULT,)]
         self._of = of
         self._reconnect = reconnect
         self._maximum = maximum
         self._queue: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._rpc: Connection | None = None
-        self._ids: dict[tuple[bytes, int], Source] = {}
-        self._early: list[tuple[Source, Any]] = []
-        self._take_back: list[Callable[[], None]] = []
+        self._held: list[Subscription] = []
         self._watch: asyncio.Task[None] | None = None
         self._overflow = False
 
@@ -129,46 +132,38 @@ class Events:
 
     async def aclose(self) -> None:
         """End the subscriptions. Does nothing if they have ended."""
-        rpc, self._rpc = self._rpc, None
-        self._forget()
-        ids, self._ids = self._ids, {}
-        if rpc is None or rpc.closed:
-            return
-        with contextlib.suppress(RpcError, OSError):
-            for (_, number), source in ids.items():
-                procedure, args = source.deregister(number)
-                await rpc.call(procedure, args, timeout=self._host.timeout)
+        self._rpc = None
+        self._arrived.set()
+        await self._leave()
 
     async def _subscribe(self) -> None:
         rpc = self._rpc = self._host.rpc
         self._watch = asyncio.create_task(self._watch_end(rpc))
         try:
             for source in self._sources:
-                self._take_back.append(rpc.on_event(source.event, partial(self._take, source)))
-                procedure, args = source.register(self._of)
-                answer = await rpc.call(procedure, args, timeout=self._host.timeout)
-                self._ids[source.event.key, answer.callbackID] = source
+                self._held.append(await self._subscriptions.add(source, self._of, self._take))
         except BaseException:
-            await self.aclose()
+            await self._leave()
             raise
-        early, self._early = self._early, []
-        for source, args in early:
-            self._take(source, args)
+
+    async def _leave(self) -> None:
+        """Stop listening."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        held, self._held = self._held, []
+        for one in held:
+            await self._subscriptions.remove(one, self._take)
 
     async def _watch_end(self, rpc: Connection) -> None:
         await rpc.wait_closed()
         self._arrived.set()
 
     def _take(self, source: Source, args: Any) -> None:
-        if (source.event.key, args.callbackID) not in self._ids:
-            # Of another iterator, or before the answer to the subscription was looked at.
-            if len(self._ids) < len(self._sources):
-                self._early.append((source, args))
-            return
         if len(self._queue) >= self._maximum:
             self._overflow = True
-            return
-        self._queue.append(self._event(source, args))
+        else:
+            self._queue.append(self._event(source, args))
         self._arrived.set()
 
     def _event(self, source: Source, args: Any) -> Event:
@@ -180,20 +175,9 @@ class Events:
         }
         return Event(source.kind, source.make(self._host, getattr(body, source.field)), data)
 
-    def _forget(self) -> None:
-        """Stop listening to the present connection."""
-        for take_back in self._take_back:
-            take_back()
-        self._take_back.clear()
-        self._early.clear()
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
     async def _begin_again(self) -> None:
         """Connect and subscribe again, for as long as it takes."""
-        self._forget()
-        self._ids.clear()
+        await self._leave()
         pause, longest = _BACKOFF
         while True:
             try:

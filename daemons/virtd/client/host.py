@@ -25,6 +25,7 @@ from aiovirt.daemons.virtd.client.events import EventKind, Events
 from aiovirt.daemons.virtd.client.host_facts import HostFacts
 from aiovirt.daemons.virtd.client.host_objects import HostObjects
 from aiovirt.daemons.virtd.client.objects import RemoteObject
+from aiovirt.daemons.virtd.client.subscriptions import Subscriptions
 from aiovirt.daemons.virtd.client.uri import RemoteUri
 from aiovirt.rpc.client import Connection, connect_tcp, connect_tls, connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -65,6 +66,7 @@ class Host(HostObjects, HostFacts):
         self._tunnel = tunnel
         self._again: asyncio.Task[None] | None = None
         self._closed = False
+        self._subscriptions = Subscriptions(self)
 
     def __repr__(self) -> str:
         return f"<Host {self.credentials.uri.text}{'' if self.alive else ' ended'}>"
@@ -95,7 +97,7 @@ class Host(HostObjects, HostFacts):
             reconnect: after the loss of the connection, connect and subscribe again.
             maximum: events that wait to be taken.
         """
-        return Events(self, kinds, of=of, reconnect=reconnect, maximum=maximum)
+        return Events(self, self._subscriptions, kinds, of=of, reconnect=reconnect, maximum=maximum)
 
     async def reconnect(self) -> None:
         """Connect again after a loss, with the same credentials. Does nothing while connected.

@@ -15,48 +15,53 @@ class HostFacts(Calling):
 
     async def type(self) -> str:
         """Return the name of the driver (virConnectGetType)."""
-        return (await self.call(protocol.CONNECT_GET_TYPE, None)).type
+        found = await self.call(protocol.CONNECT_GET_TYPE, None)
+        return found.type
 
     async def version(self) -> int:
         """Return the version of the hypervisor: major * 1000000 + minor * 1000 + release
         (virConnectGetVersion)."""
-        return (await self.call(protocol.CONNECT_GET_VERSION, None)).hv_ver
+        found = await self.call(protocol.CONNECT_GET_VERSION, None)
+        return found.hv_ver
 
     async def lib_version(self) -> int:
         """Return the version of libvirt: major * 1000000 + minor * 1000 + release
         (virConnectGetLibVersion)."""
-        return (await self.call(protocol.CONNECT_GET_LIB_VERSION, None)).lib_ver
+        found = await self.call(protocol.CONNECT_GET_LIB_VERSION, None)
+        return found.lib_ver
 
     async def hostname(self) -> str:
         """Return the host's name (virConnectGetHostname)."""
-        return (await self.call(protocol.CONNECT_GET_HOSTNAME, None)).hostname
+        found = await self.call(protocol.CONNECT_GET_HOSTNAME, None)
+        return found.hostname
 
     async def remote_uri(self) -> str:
         """Return the URI of the driver on its own host (virConnectGetURI)."""
-        return (await self.call(protocol.CONNECT_GET_URI, None)).uri
+        found = await self.call(protocol.CONNECT_GET_URI, None)
+        return found.uri
 
     async def sysinfo(self, flags: int = 0) -> str:
         """Return a document about the hardware (virConnectGetSysinfo)."""
-        return (await self.call(protocol.CONNECT_GET_SYSINFO, protocol.FlagsArgs(flags))).sysinfo
+        found = await self.call(protocol.CONNECT_GET_SYSINFO, protocol.FlagsArgs(flags))
+        return found.sysinfo
 
     async def is_secure(self) -> bool:
         """Return whether the daemon reaches the hypervisor privately (virConnectIsSecure)."""
-        return bool((await self.call(protocol.CONNECT_IS_SECURE, None)).secure)
+        found = await self.call(protocol.CONNECT_IS_SECURE, None)
+        return bool(found.secure)
 
     async def supports_feature(self, feature: int) -> bool:
         """Return whether driver and daemon have a feature (virConnectSupportsFeature). feature:
         Feature."""
-        return bool(
-            (
-                await self.call(
-                    protocol.CONNECT_SUPPORTS_FEATURE, protocol.ConnectSupportsFeatureArgs(feature)
-                )
-            ).supported
+        found = await self.call(
+            protocol.CONNECT_SUPPORTS_FEATURE, protocol.ConnectSupportsFeatureArgs(feature)
         )
+        return bool(found.supported)
 
     async def capabilities(self) -> str:
         """Return the document of the host's capabilities (virConnectGetCapabilities)."""
-        return (await self.call(protocol.CONNECT_GET_CAPABILITIES, None)).capabilities
+        found = await self.call(protocol.CONNECT_GET_CAPABILITIES, None)
+        return found.capabilities
 
     async def domain_capabilities(
         self,
@@ -75,30 +80,27 @@ class HostFacts(Calling):
             virttype: a domain type, None for the default.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_GET_DOMAIN_CAPABILITIES,
-                protocol.ConnectGetDomainCapabilitiesArgs(
-                    emulatorbin, arch, machine, virttype, flags
-                ),
-            )
-        ).capabilities
+        found = await self.call(
+            protocol.CONNECT_GET_DOMAIN_CAPABILITIES,
+            protocol.ConnectGetDomainCapabilitiesArgs(emulatorbin, arch, machine, virttype, flags),
+        )
+        return found.capabilities
 
     async def storage_pool_capabilities(self, flags: int = 0) -> str:
         """Return the document of the capabilities of storage pools
         (virConnectGetStoragePoolCapabilities)."""
-        return (
-            await self.call(
-                protocol.CONNECT_GET_STORAGE_POOL_CAPABILITIES, protocol.FlagsArgs(flags)
-            )
-        ).capabilities
+        found = await self.call(
+            protocol.CONNECT_GET_STORAGE_POOL_CAPABILITIES, protocol.FlagsArgs(flags)
+        )
+        return found.capabilities
 
     async def max_vcpus(self, type: str | None = None) -> int:
         """Return the maximum number of virtual processors of a domain (virConnectGetMaxVcpus).
         type: a domain type, None for the default."""
-        return (
-            await self.call(protocol.CONNECT_GET_MAX_VCPUS, protocol.ConnectGetMaxVcpusArgs(type))
-        ).max_vcpus
+        found = await self.call(
+            protocol.CONNECT_GET_MAX_VCPUS, protocol.ConnectGetMaxVcpusArgs(type)
+        )
+        return found.max_vcpus
 
     async def cpu_models(self, arch: str, flags: int = 0) -> list[str]:
         """Return the known models of processors (virConnectGetCPUModelNames).
@@ -107,12 +109,11 @@ class HostFacts(Calling):
             arch: an architecture, None for the host's.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_GET_CPU_MODEL_NAMES,
-                protocol.ConnectGetCpuModelNamesArgs(arch, 1, flags),
-            )
-        ).models
+        found = await self.call(
+            protocol.CONNECT_GET_CPU_MODEL_NAMES,
+            protocol.ConnectGetCpuModelNamesArgs(arch, 1, flags),
+        )
+        return found.models
 
     async def compare_cpu(self, xml: str, flags: int = 0) -> int:
         """Compare a processor with the host's: CPUCompareResult (virConnectCompareCPU).
@@ -121,9 +122,8 @@ class HostFacts(Calling):
             xml: the document.
             flags: ConnectCompareCPUFlags.
         """
-        return (
-            await self.call(protocol.CONNECT_COMPARE_CPU, protocol.XmlFlagsArgs(xml, flags))
-        ).result
+        found = await self.call(protocol.CONNECT_COMPARE_CPU, protocol.XmlFlagsArgs(xml, flags))
+        return found.result
 
     async def compare_hypervisor_cpu(
         self,
@@ -145,14 +145,11 @@ class HostFacts(Calling):
             virttype: a domain type, None for the default.
             flags: ConnectCompareCPUFlags.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_COMPARE_HYPERVISOR_CPU,
-                protocol.ConnectCompareHypervisorCpuArgs(
-                    emulator, arch, machine, virttype, xml, flags
-                ),
-            )
-        ).result
+        found = await self.call(
+            protocol.CONNECT_COMPARE_HYPERVISOR_CPU,
+            protocol.ConnectCompareHypervisorCpuArgs(emulator, arch, machine, virttype, xml, flags),
+        )
+        return found.result
 
     async def baseline_cpu(self, xml_cpus: Sequence[str], flags: int = 0) -> str:
         """Return a processor that all given ones can be (virConnectBaselineCPU).
@@ -161,12 +158,11 @@ class HostFacts(Calling):
             xml_cpus: the documents.
             flags: ConnectBaselineCPUFlags.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_BASELINE_CPU,
-                protocol.ConnectBaselineCpuArgs(list(xml_cpus), flags),
-            )
-        ).cpu
+        found = await self.call(
+            protocol.CONNECT_BASELINE_CPU,
+            protocol.ConnectBaselineCpuArgs(list(xml_cpus), flags),
+        )
+        return found.cpu
 
     async def baseline_hypervisor_cpu(
         self,
@@ -188,14 +184,13 @@ class HostFacts(Calling):
             virttype: a domain type, None for the default.
             flags: ConnectBaselineCPUFlags.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_BASELINE_HYPERVISOR_CPU,
-                protocol.ConnectBaselineHypervisorCpuArgs(
-                    emulator, arch, machine, virttype, list(xml_cpus), flags
-                ),
-            )
-        ).cpu
+        found = await self.call(
+            protocol.CONNECT_BASELINE_HYPERVISOR_CPU,
+            protocol.ConnectBaselineHypervisorCpuArgs(
+                emulator, arch, machine, virttype, list(xml_cpus), flags
+            ),
+        )
+        return found.cpu
 
     async def domain_xml_from_native(
         self, native_format: str, native_config: str, flags: int = 0
@@ -207,12 +202,11 @@ class HostFacts(Calling):
             native_config: the configuration.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_DOMAIN_XML_FROM_NATIVE,
-                protocol.ConnectDomainXmlFromNativeArgs(native_format, native_config, flags),
-            )
-        ).domainXml
+        found = await self.call(
+            protocol.CONNECT_DOMAIN_XML_FROM_NATIVE,
+            protocol.ConnectDomainXmlFromNativeArgs(native_format, native_config, flags),
+        )
+        return found.domainXml
 
     async def domain_xml_to_native(
         self, native_format: str, domain_xml: str, flags: int = 0
@@ -224,12 +218,11 @@ class HostFacts(Calling):
             domain_xml: the document.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_DOMAIN_XML_TO_NATIVE,
-                protocol.ConnectDomainXmlToNativeArgs(native_format, domain_xml, flags),
-            )
-        ).nativeConfig
+        found = await self.call(
+            protocol.CONNECT_DOMAIN_XML_TO_NATIVE,
+            protocol.ConnectDomainXmlToNativeArgs(native_format, domain_xml, flags),
+        )
+        return found.nativeConfig
 
     async def find_storage_pool_sources(
         self, type: str, src_spec: str | None = None, flags: int = 0
@@ -242,12 +235,11 @@ class HostFacts(Calling):
             src_spec: the document of the source, None for the host itself.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.CONNECT_FIND_STORAGE_POOL_SOURCES,
-                protocol.ConnectFindStoragePoolSourcesArgs(type, src_spec, flags),
-            )
-        ).xml
+        found = await self.call(
+            protocol.CONNECT_FIND_STORAGE_POOL_SOURCES,
+            protocol.ConnectFindStoragePoolSourcesArgs(type, src_spec, flags),
+        )
+        return found.xml
 
     async def node_info(self) -> protocol.NodeGetInfoRet:
         """Return model, memory and processors (virNodeGetInfo)."""
@@ -285,7 +277,8 @@ class HostFacts(Calling):
 
     async def node_free_memory(self) -> int:
         """Return the free memory in bytes (virNodeGetFreeMemory)."""
-        return (await self.call(protocol.NODE_GET_FREE_MEMORY, None)).freeMem
+        found = await self.call(protocol.NODE_GET_FREE_MEMORY, None)
+        return found.freeMem
 
     async def node_cells_free_memory(
         self, start_cell: int = 0, maxcells: int = NODE_MAX_CELLS
@@ -296,12 +289,11 @@ class HostFacts(Calling):
             start_cell: the first cell.
             maxcells: the maximum number.
         """
-        return (
-            await self.call(
-                protocol.NODE_GET_CELLS_FREE_MEMORY,
-                protocol.NodeGetCellsFreeMemoryArgs(start_cell, maxcells),
-            )
-        ).cells
+        found = await self.call(
+            protocol.NODE_GET_CELLS_FREE_MEMORY,
+            protocol.NodeGetCellsFreeMemoryArgs(start_cell, maxcells),
+        )
+        return found.cells
 
     async def node_memory_parameters(self, flags: int = 0) -> Values:
         """Return the parameters of shared memory (virNodeGetMemoryParameters)."""

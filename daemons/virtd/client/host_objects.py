@@ -79,12 +79,11 @@ class HostObjects(Calling):
             file: the path of the file.
             flags: DomainSaveImageXMLFlags.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_SAVE_IMAGE_GET_XML_DESC,
-                protocol.DomainSaveImageGetXmlDescArgs(file, flags),
-            )
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_SAVE_IMAGE_GET_XML_DESC,
+            protocol.DomainSaveImageGetXmlDescArgs(file, flags),
+        )
+        return found.xml
 
     async def save_image_define_xml(self, file: str, dxml: str, flags: int = 0) -> None:
         """Change the document in a file with memory (virDomainSaveImageDefineXML).

@@ -16,11 +16,10 @@ class Interface(RemoteObject[protocol.NonnullInterface]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virInterfaceGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.INTERFACE_GET_XML_DESC, protocol.InterfaceFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.INTERFACE_GET_XML_DESC, protocol.InterfaceFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def create(self, flags: int = 0) -> None:
         """Start the interface (virInterfaceCreate)."""

@@ -19,11 +19,10 @@ class NetworkPort(RemoteObject[protocol.NonnullNetworkPort]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virNetworkPortGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.NETWORK_PORT_GET_XML_DESC, protocol.NetworkPortFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.NETWORK_PORT_GET_XML_DESC, protocol.NetworkPortFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def parameters(self, flags: int = 0) -> Values:
         """Return the limits (virNetworkPortGetParameters)."""
@@ -61,11 +60,10 @@ class Network(UuidObject[protocol.NonnullNetwork]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virNetworkGetXMLDesc). flags: NetworkXMLFlags."""
-        return (
-            await self.call(
-                protocol.NETWORK_GET_XML_DESC, protocol.NetworkGetXmlDescArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.NETWORK_GET_XML_DESC, protocol.NetworkGetXmlDescArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def create(self) -> None:
         """Start the network (virNetworkCreate)."""
@@ -104,19 +102,13 @@ class Network(UuidObject[protocol.NonnullNetwork]):
 
     async def is_persistent(self) -> bool:
         """Return whether the network has a stored configuration (virNetworkIsPersistent)."""
-        return bool(
-            (
-                await self.call(protocol.NETWORK_IS_PERSISTENT, protocol.NetworkArgs(self.ref))
-            ).persistent
-        )
+        found = await self.call(protocol.NETWORK_IS_PERSISTENT, protocol.NetworkArgs(self.ref))
+        return bool(found.persistent)
 
     async def autostart(self) -> bool:
         """Return whether the network starts with the daemon (virNetworkGetAutostart)."""
-        return bool(
-            (
-                await self.call(protocol.NETWORK_GET_AUTOSTART, protocol.NetworkArgs(self.ref))
-            ).autostart
-        )
+        found = await self.call(protocol.NETWORK_GET_AUTOSTART, protocol.NetworkArgs(self.ref))
+        return bool(found.autostart)
 
     async def set_autostart(self, autostart: bool) -> None:
         """Have the network start with the daemon or not (virNetworkSetAutostart). autostart:
@@ -128,9 +120,8 @@ class Network(UuidObject[protocol.NonnullNetwork]):
 
     async def bridge_name(self) -> str:
         """Return the name of the bridge (virNetworkGetBridgeName)."""
-        return (
-            await self.call(protocol.NETWORK_GET_BRIDGE_NAME, protocol.NetworkArgs(self.ref))
-        ).name
+        found = await self.call(protocol.NETWORK_GET_BRIDGE_NAME, protocol.NetworkArgs(self.ref))
+        return found.name
 
     async def dhcp_leases(
         self, mac: str | None = None, flags: int = 0
@@ -141,12 +132,11 @@ class Network(UuidObject[protocol.NonnullNetwork]):
             mac: the address, None for all.
             flags: none are defined.
         """
-        return (
-            await self.call(
-                protocol.NETWORK_GET_DHCP_LEASES,
-                protocol.NetworkGetDhcpLeasesArgs(self.ref, mac, 1, flags),
-            )
-        ).leases
+        found = await self.call(
+            protocol.NETWORK_GET_DHCP_LEASES,
+            protocol.NetworkGetDhcpLeasesArgs(self.ref, mac, 1, flags),
+        )
+        return found.leases
 
     async def list_ports(self, flags: int = 0) -> list[NetworkPort]:
         """Return the ports (virNetworkListAllPorts)."""

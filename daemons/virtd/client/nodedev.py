@@ -12,25 +12,22 @@ class NodeDevice(RemoteObject[protocol.NonnullNodeDevice]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virNodeDeviceGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.NODE_DEVICE_GET_XML_DESC, protocol.NameFlagsArgs(self.name, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.NODE_DEVICE_GET_XML_DESC, protocol.NameFlagsArgs(self.name, flags)
+        )
+        return found.xml
 
     async def parent(self) -> str | None:
         """Return the name of the parent (virNodeDeviceGetParent)."""
-        return (
-            await self.call(protocol.NODE_DEVICE_GET_PARENT, protocol.NameArgs(self.name))
-        ).parentName
+        found = await self.call(protocol.NODE_DEVICE_GET_PARENT, protocol.NameArgs(self.name))
+        return found.parentName
 
     async def list_caps(self, maxnames: int = NODE_DEVICE_CAPS_LIST_MAX) -> list[str]:
         """Return the kinds of capability (virNodeDeviceListCaps). maxnames: the maximum number."""
-        return (
-            await self.call(
-                protocol.NODE_DEVICE_LIST_CAPS, protocol.NodeDeviceListCapsArgs(self.name, maxnames)
-            )
-        ).names
+        found = await self.call(
+            protocol.NODE_DEVICE_LIST_CAPS, protocol.NodeDeviceListCapsArgs(self.name, maxnames)
+        )
+        return found.names
 
     async def create(self, flags: int = 0) -> None:
         """Start the device (virNodeDeviceCreate)."""
@@ -72,19 +69,13 @@ class NodeDevice(RemoteObject[protocol.NonnullNodeDevice]):
 
     async def is_persistent(self) -> bool:
         """Return whether the device has a stored configuration (virNodeDeviceIsPersistent)."""
-        return bool(
-            (
-                await self.call(protocol.NODE_DEVICE_IS_PERSISTENT, protocol.NameArgs(self.name))
-            ).persistent
-        )
+        found = await self.call(protocol.NODE_DEVICE_IS_PERSISTENT, protocol.NameArgs(self.name))
+        return bool(found.persistent)
 
     async def autostart(self) -> bool:
         """Return whether the device starts with the daemon (virNodeDeviceGetAutostart)."""
-        return bool(
-            (
-                await self.call(protocol.NODE_DEVICE_GET_AUTOSTART, protocol.NameArgs(self.name))
-            ).autostart
-        )
+        found = await self.call(protocol.NODE_DEVICE_GET_AUTOSTART, protocol.NameArgs(self.name))
+        return bool(found.autostart)
 
     async def set_autostart(self, autostart: bool) -> None:
         """Have the device start with the daemon or not (virNodeDeviceSetAutostart). autostart:

@@ -11,11 +11,10 @@ class NwFilter(UuidObject[protocol.NonnullNwfilter]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virNWFilterGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.NWFILTER_GET_XML_DESC, protocol.NwfilterGetXmlDescArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.NWFILTER_GET_XML_DESC, protocol.NwfilterGetXmlDescArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def undefine(self) -> None:
         """Remove the filter (virNWFilterUndefine)."""
@@ -37,12 +36,11 @@ class NwFilterBinding(RemoteObject[protocol.NonnullNwfilterBinding]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virNWFilterBindingGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.NWFILTER_BINDING_GET_XML_DESC,
-                protocol.NwfilterBindingGetXmlDescArgs(self.ref, flags),
-            )
-        ).xml
+        found = await self.call(
+            protocol.NWFILTER_BINDING_GET_XML_DESC,
+            protocol.NwfilterBindingGetXmlDescArgs(self.ref, flags),
+        )
+        return found.xml
 
     async def delete(self) -> None:
         """Remove the binding (virNWFilterBindingDelete)."""

@@ -33,15 +33,17 @@ class Secret(RemoteObject[protocol.NonnullSecret]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virSecretGetXMLDesc)."""
-        return (
-            await self.call(protocol.SECRET_GET_XML_DESC, protocol.SecretFlagsArgs(self.ref, flags))
-        ).xml
+        found = await self.call(
+            protocol.SECRET_GET_XML_DESC, protocol.SecretFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def value(self, flags: int = 0) -> bytes:
         """Return the value (virSecretGetValue)."""
-        return (
-            await self.call(protocol.SECRET_GET_VALUE, protocol.SecretFlagsArgs(self.ref, flags))
-        ).value
+        found = await self.call(
+            protocol.SECRET_GET_VALUE, protocol.SecretFlagsArgs(self.ref, flags)
+        )
+        return found.value
 
     async def set_value(self, value: bytes, flags: int = 0) -> None:
         """Set the value (virSecretSetValue).

@@ -12,20 +12,18 @@ class Snapshot(RemoteObject[protocol.NonnullDomainSnapshot]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virDomainSnapshotGetXMLDesc). flags: DomainSnapshotXMLFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_SNAPSHOT_GET_XML_DESC, protocol.SnapshotFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_GET_XML_DESC, protocol.SnapshotFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def num_children(self, flags: int = 0) -> int:
         """Return the number of snapshots below (virDomainSnapshotNumChildren). flags:
         DomainSnapshotListFlags."""
-        return (
-            await self.call(
-                protocol.DOMAIN_SNAPSHOT_NUM_CHILDREN, protocol.SnapshotFlagsArgs(self.ref, flags)
-            )
-        ).num
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_NUM_CHILDREN, protocol.SnapshotFlagsArgs(self.ref, flags)
+        )
+        return found.num
 
     async def list_children_names(
         self, maxnames: int = DOMAIN_SNAPSHOT_LIST_MAX, flags: int = 0
@@ -36,12 +34,11 @@ class Snapshot(RemoteObject[protocol.NonnullDomainSnapshot]):
             maxnames: the maximum number.
             flags: DomainSnapshotListFlags.
         """
-        return (
-            await self.call(
-                protocol.DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES,
-                protocol.DomainSnapshotListChildrenNamesArgs(self.ref, maxnames, flags),
-            )
-        ).names
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES,
+            protocol.DomainSnapshotListChildrenNamesArgs(self.ref, maxnames, flags),
+        )
+        return found.names
 
     async def list_children(self, flags: int = 0) -> list[Snapshot]:
         """Return the snapshots below (virDomainSnapshotListAllChildren). flags:
@@ -61,24 +58,18 @@ class Snapshot(RemoteObject[protocol.NonnullDomainSnapshot]):
 
     async def is_current(self, flags: int = 0) -> bool:
         """Return whether it is the current snapshot (virDomainSnapshotIsCurrent)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.DOMAIN_SNAPSHOT_IS_CURRENT, protocol.SnapshotFlagsArgs(self.ref, flags)
-                )
-            ).current
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_IS_CURRENT, protocol.SnapshotFlagsArgs(self.ref, flags)
         )
+        return bool(found.current)
 
     async def has_metadata(self, flags: int = 0) -> bool:
         """Return whether libvirt keeps its document (virDomainSnapshotHasMetadata)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.DOMAIN_SNAPSHOT_HAS_METADATA,
-                    protocol.SnapshotFlagsArgs(self.ref, flags),
-                )
-            ).metadata
+        found = await self.call(
+            protocol.DOMAIN_SNAPSHOT_HAS_METADATA,
+            protocol.SnapshotFlagsArgs(self.ref, flags),
         )
+        return bool(found.metadata)
 
     async def revert(self, flags: int = 0) -> None:
         """Take the domain back to this snapshot (virDomainRevertToSnapshot). flags:

@@ -28,24 +28,27 @@ class StorageVol(RemoteObject[protocol.NonnullStorageVol]):
         return self.ref.key
 
     async def info(self, flags: int = 0) -> protocol.StorageVolInfoRet:
-        """Return type and sizes (virStorageVolGetInfoFlags). flags: StorageVolInfoFlags."""
+        """Return type and sizes (virStorageVolGetInfoFlags). flags: StorageVolInfoFlags.
+
+        Without flags the older virStorageVolGetInfo is called, which all drivers have.
+        """
+        if not flags:
+            return await self.call(protocol.STORAGE_VOL_GET_INFO, protocol.StorageVolArgs(self.ref))
         return await self.call(
             protocol.STORAGE_VOL_GET_INFO_FLAGS, protocol.StorageVolFlagsArgs(self.ref, flags)
         )
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virStorageVolGetXMLDesc)."""
-        return (
-            await self.call(
-                protocol.STORAGE_VOL_GET_XML_DESC, protocol.StorageVolFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.STORAGE_VOL_GET_XML_DESC, protocol.StorageVolFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def path(self) -> str:
         """Return the path (virStorageVolGetPath)."""
-        return (
-            await self.call(protocol.STORAGE_VOL_GET_PATH, protocol.StorageVolArgs(self.ref))
-        ).name
+        found = await self.call(protocol.STORAGE_VOL_GET_PATH, protocol.StorageVolArgs(self.ref))
+        return found.name
 
     async def pool(self) -> StoragePool:
         """Return the pool (virStoragePoolLookupByVolume)."""
@@ -131,11 +134,10 @@ class StoragePool(UuidObject[protocol.NonnullStoragePool]):
 
     async def xml(self, flags: int = 0) -> str:
         """Return the document (virStoragePoolGetXMLDesc). flags: StorageXMLFlags."""
-        return (
-            await self.call(
-                protocol.STORAGE_POOL_GET_XML_DESC, protocol.StoragePoolFlagsArgs(self.ref, flags)
-            )
-        ).xml
+        found = await self.call(
+            protocol.STORAGE_POOL_GET_XML_DESC, protocol.StoragePoolFlagsArgs(self.ref, flags)
+        )
+        return found.xml
 
     async def create(self, flags: int = 0) -> None:
         """Start the pool (virStoragePoolCreate). flags: StoragePoolCreateFlags."""
@@ -169,31 +171,22 @@ class StoragePool(UuidObject[protocol.NonnullStoragePool]):
 
     async def is_active(self) -> bool:
         """Return whether the pool runs (virStoragePoolIsActive)."""
-        return bool(
-            (
-                await self.call(protocol.STORAGE_POOL_IS_ACTIVE, protocol.StoragePoolArgs(self.ref))
-            ).active
-        )
+        found = await self.call(protocol.STORAGE_POOL_IS_ACTIVE, protocol.StoragePoolArgs(self.ref))
+        return bool(found.active)
 
     async def is_persistent(self) -> bool:
         """Return whether the pool has a stored configuration (virStoragePoolIsPersistent)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.STORAGE_POOL_IS_PERSISTENT, protocol.StoragePoolArgs(self.ref)
-                )
-            ).persistent
+        found = await self.call(
+            protocol.STORAGE_POOL_IS_PERSISTENT, protocol.StoragePoolArgs(self.ref)
         )
+        return bool(found.persistent)
 
     async def autostart(self) -> bool:
         """Return whether the pool starts with the daemon (virStoragePoolGetAutostart)."""
-        return bool(
-            (
-                await self.call(
-                    protocol.STORAGE_POOL_GET_AUTOSTART, protocol.StoragePoolArgs(self.ref)
-                )
-            ).autostart
+        found = await self.call(
+            protocol.STORAGE_POOL_GET_AUTOSTART, protocol.StoragePoolArgs(self.ref)
         )
+        return bool(found.autostart)
 
     async def set_autostart(self, autostart: bool) -> None:
         """Have the pool start with the daemon or not (virStoragePoolSetAutostart). autostart:
@@ -205,11 +198,10 @@ class StoragePool(UuidObject[protocol.NonnullStoragePool]):
 
     async def num_volumes(self) -> int:
         """Return the number of volumes (virStoragePoolNumOfVolumes)."""
-        return (
-            await self.call(
-                protocol.STORAGE_POOL_NUM_OF_VOLUMES, protocol.StoragePoolArgs(self.ref)
-            )
-        ).num
+        found = await self.call(
+            protocol.STORAGE_POOL_NUM_OF_VOLUMES, protocol.StoragePoolArgs(self.ref)
+        )
+        return found.num
 
     async def list_volumes(self, flags: int = 0) -> list[StorageVol]:
         """Return the volumes (virStoragePoolListAllVolumes)."""

@@ -1,7 +1,12 @@
-"""Kinds of event, and how each is subscribed to."""
+"""Kinds of event, how each is subscribed to, and the subscriptions of one host.
+
+A daemon refuses a second subscription of a connection to the same events, so iterators share one.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Self
 
@@ -17,6 +22,8 @@ from aiovirt.daemons.virtd.constants.network import NetworkEventID
 from aiovirt.daemons.virtd.constants.nodedev import NodeDeviceEventID
 from aiovirt.daemons.virtd.constants.secret import SecretEventID
 from aiovirt.daemons.virtd.constants.storage import StoragePoolEventID
+from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.program import Procedure
 
 #: The kinds of event that a host has.
@@ -117,3 +124,101 @@ class Source(NamedTuple):
     def deregister(self, number: int) -> tuple[Procedure[Any, None], Any]:
         """Return the call that ends a subscription. number: of the subscription."""
         return self.family.deregister, protocol.CallbackArgs(number)
+
+
+#: Called with each event of a subscription.
+Listener = Callable[[Source, Any], None]
+
+
+class Subscription:
+    """One subscription at the daemon, and those who listen. key: what it is to."""
+
+    def __init__(self, key: object, source: Source, rpc: Connection) -> None:
+        self.key = key
+        self.source = source
+        self.rpc = rpc
+        self.listeners: list[Listener] = []
+        self.number: int | None = None
+        self._early: list[Any] = []
+        self._take_back = rpc.on_event(source.event, self._take)
+
+    async def begin(self, of: RemoteObject[Any] | None, timeout: float | None) -> None:
+        """Subscribe at the daemon.
+
+        Args:
+            of: the object whose events are wanted, None for all.
+            timeout: seconds for the answer, None for no limit.
+        """
+        procedure, args = self.source.register(of)
+        try:
+            self.number = (await self.rpc.call(procedure, args, timeout=timeout)).callbackID
+        except BaseException:
+            self._take_back()
+            raise
+
+    def replay(self) -> None:
+        """Pass on the events that came before the number of the subscription was known."""
+        early, self._early = self._early, []
+        for args in early:
+            self._take(args)
+
+    async def end(self, timeout: float | None) -> None:
+        """End the subscription at the daemon. timeout: seconds for the answer, None for no limit."""
+        self._take_back()
+        if self.number is not None and not self.rpc.closed:
+            procedure, args = self.source.deregister(self.number)
+            with contextlib.suppress(
+                RpcError, OSError
+            ):  # the connection ends, or the daemon forgot
+                await self.rpc.call(procedure, args, timeout=timeout)
+
+    def _take(self, args: Any) -> None:
+        if self.number is None:
+            self._early.append(args)
+        elif args.callbackID == self.number:
+            for listener in tuple(self.listeners):
+                listener(self.source, args)
+
+
+class Subscriptions:
+    """The subscriptions of a host."""
+
+    def __init__(self, host: Calling) -> None:
+        self._host = host
+        self._held: dict[object, Subscription] = {}
+        self._lock = asyncio.Lock()
+
+    async def add(
+        self, source: Source, of: RemoteObject[Any] | None, listener: Listener
+    ) -> Subscription:
+        """Subscribe, or join those who have subscribed to the same. Errors are those of a call.
+
+        Args:
+            source: the kind of event.
+            of: the object whose events are wanted, None for all.
+            listener: called with each event.
+        """
+        rpc = self._host.rpc
+        key = (rpc, source.kind, type(source.kind), of)
+        async with self._lock:
+            held = self._held.get(key)
+            if held is None:
+                held = Subscription(key, source, rpc)
+                await held.begin(of, self._host.timeout)
+                self._held[key] = held
+            held.listeners.append(listener)
+            held.replay()
+            return held
+
+    async def remove(self, held: Subscription, listener: Listener) -> None:
+        """Stop listening; the last one to go ends the subscription.
+
+        Args:
+            held: the subscription.
+            listener: as it was given to `add`.
+        """
+        async with self._lock:
+            held.listeners.remove(listener)
+            if not held.listeners:
+                self._held.pop(held.key, None)
+                await held.end(self._host.timeout)
