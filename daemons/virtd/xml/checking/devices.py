@@ -224,7 +224,7 @@ COMPLETED: Final = (
     (
         "redirdev",
         "unsupported",
-        f"{_NO_USB} and devices/redirdev",
+        "devices/redirdev and not(devices/controller[@type='usb'][not(@model='none')])",
         "cannot add redirected USB device: USB is disabled for this domain",
     ),
     (

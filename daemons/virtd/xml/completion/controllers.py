@@ -6,12 +6,13 @@ virDomainDefAddImplicitControllers) and domain_postparse.c (virDomainAssignContr
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Final
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
-from aiovirt.daemons.virtd.xml.placing import add, assign, place
+from aiovirt.daemons.virtd.xml.placing import add, assign, holder, place
 
 #: The controller that the disks of each bus need, in the order in which libvirt adds them.
 OF_BUS: Final = {"scsi": "scsi", "fdc": "fdc", "ide": "ide", "sata": "sata"}
@@ -82,18 +83,21 @@ def _free_index(found: list[etree._Element], number: int) -> int:
     return next(index for index in range(len(found) + 1) if str(index) not in used)
 
 
-def ensure(devices: etree._Element, kind: str, index: int) -> None:
+def ensure(devices: etree._Element, kind: str, index: int, model: str | None = None) -> None:
     """Add a controller unless it exists.
 
     Args:
         devices: the devices of a guest.
         kind: its type.
         index: its index.
+        model: its model; None for the driver's choice.
     """
     found = devices.findall("controller")
     if any(c.get("type") == kind and c.get("index") == str(index) for c in found):
         return
     new = etree.Element("controller", type=kind, index=str(index))
+    if model is not None:
+        new.set("model", model)
     if not found:
         place(devices, new, domain_rules()["%devices"])
         return
@@ -122,11 +126,55 @@ def implied(devices: etree._Element) -> None:
                 int(address.get("controller") or 0) if serial and address is not None else 0,
             )
     _smart_cards(devices)
-    for host in devices.findall("hostdev"):
-        address = host.find("address")
-        if host.get("type") == "scsi" and address is not None and address.get("type") == "drive":
-            for index in range(int(address.get("controller") or 0) + 1):
-                ensure(devices, "scsi", index)
+    _host_devices(devices)
+
+
+def host_addresses(devices: etree._Element, units: int) -> None:
+    """Give each SCSI device of the host the lowest place that is free.
+
+    Args:
+        devices: the devices of a guest.
+        units: how many places a controller has.
+    """
+    rules = domain_rules()["%hostdev"].children[0]
+    waiting = [
+        host for host in devices.findall("hostdev[@type='scsi']") if host.find("address") is None
+    ]
+    if not waiting:
+        return
+    parts = ("controller", "bus", "target", "unit")
+    drives = [
+        address
+        for address in devices.iterfind("*/address[@type='drive']")
+        if holder(address).tag == "hostdev" or devices_bus(holder(address)) == "scsi"
+    ]
+    used = {tuple(address.get(part) or "0" for part in parts) for address in drives}
+    places = (
+        (str(controller), "0", "0", str(unit)) for controller in count() for unit in range(units)
+    )
+    for host in waiting:
+        chosen = next(place for place in places if place not in used)
+        attributes = dict(zip(parts, chosen, strict=True))
+        add(host, rules, "address", None, type="drive", **attributes)
+
+
+def devices_bus(device: etree._Element) -> str | None:
+    """The bus of a device's target."""
+    target = device.find("target")
+    return None if target is None else target.get("bus")
+
+
+def _host_devices(devices: etree._Element) -> None:
+    """The controllers of the host's SCSI devices are all of one model."""
+    highest, model = -1, None
+    for address in devices.findall("hostdev[@type='scsi']/address[@type='drive']"):
+        index = int(address.get("controller") or 0)
+        if index > highest:
+            highest = index
+            found = devices.find(f"controller[@type='scsi'][@index='{index}']")
+            model = model if found is None else found.get("model", model)
+    for index in range(highest + 1):
+        ensure(devices, "scsi", index, model)
 
 
 def _smart_cards(devices: etree._Element) -> None:

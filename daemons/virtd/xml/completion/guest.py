@@ -10,7 +10,7 @@ import secrets
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
-from aiovirt.daemons.virtd.xml.completion import consoles, controllers, disks, screens
+from aiovirt.daemons.virtd.xml.completion import consoles, controllers, disks, machine, screens
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add, assign, holder, need
@@ -30,6 +30,8 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     """
     identity(root)
     operating_system(root, flavour)
+    if flavour.emulators:
+        machine.complete(root, flavour)
     memory(root, flavour)
     processors(root)
     lifecycle(root)
@@ -42,8 +44,11 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     inputs(root, devices)
     interfaces(devices, flavour)
     disks.complete(devices, flavour)
+    controllers.host_addresses(devices, flavour.scsi_units)
     consoles.complete(root, devices)
     controllers.implied(devices)
+    if flavour.emulators:
+        machine.finish(root, devices)
 
 
 def identity(root: etree._Element) -> None:
@@ -276,4 +281,8 @@ def complete_device(root: etree._Element, device: etree._Element, flavour: Flavo
         inputs(root, devices)
     elif device.tag == "controller":
         controllers.order(devices)
+    elif device.tag == "hostdev":
+        controllers.host_addresses(devices, flavour.scsi_units)
     controllers.implied(devices)
+    if flavour.emulators:
+        machine.complete_device(root, devices, device)

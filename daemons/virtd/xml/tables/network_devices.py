@@ -113,6 +113,7 @@ HOST_DEVICES: Final = """
     %rominfo
 %redirdev
   redirdev*!! bus:usb|=usb %chardevice
+    source+ [../type=dbus] channel=org.qemu.usbredir
     %charsource
     %bootinfo
 %redirfilter
