@@ -214,6 +214,7 @@ def load() -> None:
         sys.modules["rich"] = None  # type: ignore[assignment]  # so that importing it fails
     try:
         importlib.import_module(f"{__package__}.record")
+        importlib.import_module(f"{__package__}.capture")
     finally:
         if hidden:
             del sys.modules["rich"]
