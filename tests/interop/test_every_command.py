@@ -24,6 +24,9 @@ WORDS = {
     "call": ["admin/CONNECT_GET_LIB_VERSION"],
     "client-disconnect": ["admin", "{client}"],
     "client-info": ["admin", "{client}"],
+    "daemon-config-get": ["max_clients"],
+    "daemon-config-reset": ["max_clients"],
+    "daemon-config-set": ["max_clients=10"],
     "daemon-timeout": ["1000"],
     "lock-break": ["resource", "owner"],
     "log-follow": ["/nosuch"],
@@ -45,7 +48,14 @@ REFUSED = {
 
 _LACKING = re.compile(r"error: .* has no .* \(program 0x[0-9a-f]{8}\)")
 
-COMMANDS = [command for command in own_table().listed() if command.connected]
+#: Commands that go on until they are told to end; they have tests of their own.
+_VIEWS = ("exporter", "top")
+
+COMMANDS = [
+    command
+    for command in own_table().listed()
+    if command.connected or (command.together and command.name not in _VIEWS)
+]
 
 
 def virtadm(uri: str, *words: str) -> subprocess.CompletedProcess[str]:
