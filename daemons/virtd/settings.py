@@ -113,7 +113,7 @@ TLS = (
         kind=_PEMS,
         default=None,
         instead_of="key_file",
-        change=Live("main", "tls.keys"),
+        change=Live("tls", "keys", ADMITTED),
         example='["/etc/pki/libvirt/private/serverkey.pem", "/etc/pki/libvirt/private/eckey.pem"]',
         doc="Files with keys, one for each certificate of cert_files and in the same order. They"
         " replace key_file, which cannot be set, too.",
@@ -124,7 +124,7 @@ TLS = (
         kind=_PEMS,
         default=None,
         instead_of="cert_file",
-        change=Live("main", "tls.certs"),
+        change=Live("tls", "certs", ADMITTED),
         example='["/etc/pki/libvirt/servercert.pem", "/etc/pki/libvirt/eccert.pem"]',
         doc="Files with several certificates of the server, each with a key of another kind. Each"
         " client is shown the one that it can verify. They replace cert_file, which cannot be set, too.",

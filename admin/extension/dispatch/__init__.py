@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiovirt.admin.extension.dispatch.introspection import IntrospectionDispatch
 from aiovirt.admin.extension.dispatch.logs import LogsDispatch
-from aiovirt.admin.extension.dispatch.statistics import StatisticsDispatch
 from aiovirt.admin.extension.dispatch.settings import SettingsAdministration, SettingsDispatch
+from aiovirt.admin.extension.dispatch.statistics import StatisticsDispatch
 from aiovirt.admin.extension.dispatch.tls import TlsDispatch
 from aiovirt.rpc.server import Daemon, Handlers
 
