@@ -202,6 +202,12 @@ class Administration:
                 wanted[name] = to_value(self._now.loaded.settings[name], text)
             except ValueError as error:
                 raise RpcError.of(ErrorCode.INVALID_ARG, str(error)) from None
+        for name in wanted:
+            other = self._now.loaded.settings[name].instead_of
+            if other in wanted:
+                raise RpcError.of(
+                    ErrorCode.INVALID_ARG, f"{name} and {other} cannot be set together"
+                )
         if live:
             self._require_live(wanted)
         await self._alone(lambda: self._set(wanted, who, live=live, config=config))
