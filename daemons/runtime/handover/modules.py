@@ -8,6 +8,7 @@ broken module is found by it wherever it is.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -95,7 +96,12 @@ def _package(kind: type) -> str:
 
 
 def _below(package: str) -> Iterator[str]:
-    path = importlib.import_module(package).__path__
-    for module in pkgutil.walk_packages(path, f"{package}."):
-        if module.name.rpartition(".")[2] not in _FOR_OTHERS:
-            yield module.name
+    """The modules of a package and of those in it, but for what others use; no module is loaded for it."""
+    found = importlib.util.find_spec(package)
+    for module in pkgutil.iter_modules(found.submodule_search_locations if found else ()):
+        if module.name in _FOR_OTHERS:
+            continue
+        name = f"{package}.{module.name}"
+        yield name
+        if module.ispkg:
+            yield from _below(name)
