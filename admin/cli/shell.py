@@ -136,9 +136,19 @@ class _LoopThread:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.run(_cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_all() -> None:
+    """Wait for the end of what was given up, for a moment: a loop that stops earlier complains of it."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=1)
 
 
 class _Lines:

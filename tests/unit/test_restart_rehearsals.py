@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -41,9 +41,7 @@ class Instance:
     def rehearsed(self) -> None:
         self.rehearsals += 1
 
-    def document(
-        self, settings: Mapping[str, object], keep: Keep, *, signals: int, rehearsal: bool
-    ) -> bytes:
+    def document(self, keep: Keep, *, signals: int, rehearsal: bool) -> bytes:
         self.documents += 1
         descriptor = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 500)  # a number that nothing else takes
         gone = self.documents <= self.closed
@@ -66,7 +64,7 @@ class _Signals:
 def restart(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Restart]:
     def make(instance: Instance, program: str = "pass") -> Restart:
         monkeypatch.setattr(reexec, "_command", lambda: [sys.executable, "-c", program])
-        return Restart(instance, dict, Notifier(None), Origin("/", False), _Signals)  # type: ignore[arg-type]  # what is used of it
+        return Restart(instance, Notifier(None), Origin("/", False), _Signals)  # type: ignore[arg-type]  # what is used of it
 
     return make
 
