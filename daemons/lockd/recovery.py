@@ -12,6 +12,7 @@ import os
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
 from aiovirt.daemons.lockd.holder import NO_PROCESS
 from aiovirt.daemons.lockd.journal import Entry, Journal, find, take_over
+from aiovirt.daemons.lockd.protocol import AcquireFlags
 from aiovirt.daemons.lockd.upkeep import Upkeep
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.wire.errors import RpcError
@@ -29,12 +30,35 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
     journal, entries = (None, []) if found is None else found
     upkeep = service.upkeep = Upkeep(service.table, path)
     service.holders.reserve.fill()
+    superseded = _superseded(entries)
     for entry in entries:
-        if not _take_again(service, entry) and journal is not None:
+        if (entry.slot in superseded or not _take_again(service, entry)) and journal is not None:
             journal.remove(entry.slot)
     upkeep.begin(journal)
     _watch_recovered(service)
     service.holders.reserve.drain()  # however many locks there are, sockets can be opened
+
+
+def _superseded(entries: list[Entry]) -> set[int]:
+    """Slots of records that a later one contradicts: a lock was given back and given again.
+
+    A record is struck out a moment after its lock was given back (see `journal`), so a killed lockd may
+    leave two of one resource that was not shared. The later one is true.
+    """
+    latest: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        record = entry.record
+        known = latest.setdefault((record.directory, record.name), entry)
+        if record.since > known.record.since:
+            latest[record.directory, record.name] = entry
+    found: set[int] = set()
+    for entry in entries:
+        record = entry.record
+        last = latest[record.directory, record.name]
+        both_share = record.flags & last.record.flags & AcquireFlags.SHARED
+        if last is not entry and not both_share:
+            found.add(entry.slot)
+    return found
 
 
 def go_on(service: LockSpaceDispatch, path: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aiovirt.daemons.lockd.journal import Journal, read
+from aiovirt.daemons.lockd.journal import Journal, find, pack_owner, read
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.recovery import go_on, recover
 from aiovirt.daemons.lockd.state import LocksState, restore, save
@@ -227,6 +227,32 @@ async def test_a_holder_that_cannot_be_looked_at_keeps_its_lock(
         second.upkeep.check()
         process.kill()
         await eventually(lambda: not second.service.default.resources)
+
+
+@pytest.mark.parametrize(("flags", "holders"), [(0, ["later"]), (1, ["early", "later"])])
+async def test_of_two_records_of_a_lock_that_is_not_shared_the_later_one_is_true(
+    house: Kept,
+    tmp_path: Path,
+    process: subprocess.Popen[bytes],
+    flags: int,
+    holders: list[str],
+) -> None:
+    disk = house.disk()
+    await _killed(house, house.disk("other"))
+    start = next(iter(house.service.holders)).start
+    found = find(house.journal)
+    assert found is not None
+    journal, _ = found
+    for name, since in (("later", 20.0), ("early", 10.0)):
+        owner = pack_owner(Owner(bytes(16), name, 1, process.pid), start)
+        journal.add("", disk, flags, owner, since)
+    journal.leave()
+    async with _kept(tmp_path, process, "second") as second:
+        recover(second.service, house.journal)
+        held = [
+            one.owner.name for one in second.service.table.holdings() if one.resource.name == disk
+        ]
+        assert sorted(held) == holders
 
 
 # Restarts ----------------------------------------------------------------------------------------
