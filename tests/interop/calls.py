@@ -78,7 +78,14 @@ HOST: Final[list[tuple[str, Call]]] = [
         *("capabilities", "domain_capabilities", "storage_pool_capabilities", "max_vcpus"),
         *("sysinfo", "node_info", "node_cpu_stats", "node_memory_stats", "node_free_memory"),
         *("node_cells_free_memory", "node_memory_parameters", "node_security_model"),
-        *("node_sev_info", "list_domains", "list_networks", "list_pools", "list_secrets"),
+        *(
+            "node_sev_info",
+            "node_cpu_map",
+            "list_domains",
+            "list_networks",
+            "list_pools",
+            "list_secrets",
+        ),
         *("list_interfaces", "list_node_devices", "list_nwfilters", "list_nwfilter_bindings"),
     )
 ] + [
@@ -102,6 +109,7 @@ _DOMAIN_READS: Final = (
     *("info", "state", "xml", "is_active", "is_persistent", "is_updated", "autostart", "os_type"),
     *("max_memory", "max_vcpus", "vcpus", "scheduler_type", "scheduler_parameters"),
     *("memory_parameters", "numa_parameters", "blkio_parameters", "perf_events", "iothreads"),
+    *("vcpu_info", "vcpu_pin_info", "emulator_pin_info"),
     *("memory_stats", "security_label", "security_labels", "job_info", "job_stats"),
     *("control_info", "has_managed_save", "list_snapshots", "snapshot_num", "current_snapshot"),
     *("has_current_snapshot", "list_checkpoints", "disk_errors", "hostname", "time", "fs_info"),

@@ -76,6 +76,9 @@ class TestHosts:
         assert "<capabilities>" in await host.capabilities()
         assert await host.max_vcpus() == 32
         assert (await host.node_free_memory()) > 0
+        number, cpumap, online = await host.node_cpu_map()
+        assert 0 < online == int.from_bytes(cpumap, "little").bit_count() <= number
+        assert await host.node_free_pages([4], 0, 1) != []
         assert len(await host.node_cells_free_memory(maxcells=2)) == 2
 
     async def test_its_objects_are_found(self, host: Host) -> None:
@@ -157,6 +160,17 @@ class TestDomains:
         assert (await guest.memory_parameters())["hard_limit"] == 8000
         numa = await guest.numa_parameters(DomainModificationImpact.CONFIG)
         assert numa["numa_nodeset"] == ""
+
+    async def test_processors_are_pinned_and_timed(self, guest: Domain) -> None:
+        infos = await guest.vcpu_info()
+        assert [info.number for info, _ in infos] == [0, 1]
+        assert {cpumap for _, cpumap in infos} == {b"\xff\xff"}
+        await guest.pin_vcpu(1, b"\x03\x00")
+        assert await guest.vcpu_pin_info() == [b"\xff\xff", b"\x03\x00"]
+        await guest.pin_emulator(b"\x01\x00")
+        assert await guest.emulator_pin_info() == b"\x01\x00"
+        assert "cpu_time" in await guest.cpu_stats()
+        assert len(await guest.cpu_stats_each()) == 2
 
     async def test_metadata_is_kept(self, guest: Domain) -> None:
         await guest.set_metadata(DomainMetadataType.TITLE, "A title")
