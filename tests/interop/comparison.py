@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiovirt.daemons.virtd.client import Domain, Host, connect
+from aiovirt.daemons.virtd.client import ConnectionLost, Domain, Host, connect
 from aiovirt.daemons.virtd.client.objects import RemoteObject
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.records import names_of
@@ -26,7 +26,7 @@ Call = Callable[[Host], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to. value: plain values; refusal: code, domain and text, or None."""
+    """The outcome of a call. value: plain; refusal: code (-1: no answer), domain, text, or None."""
 
     value: Any = None
     refusal: tuple[int, int, str] | None = None
@@ -50,6 +50,8 @@ async def outcome(call: Call, host: Host, ignoring: Collection[str] = ()) -> Out
         return Outcome(plain(await call(host), ignoring))
     except RpcError as error:
         return Outcome(refusal=(int(error.code), int(error.domain), error.message))
+    except (TimeoutError, ConnectionLost) as error:
+        return Outcome(refusal=(-1, -1, f"{type(error).__name__}: {error}"))
 
 
 def plain(value: Any, ignoring: Collection[str] = ()) -> Any:
@@ -117,13 +119,23 @@ def of_domain(name: str, method: Callable[..., Awaitable[Any]], *args: Any) -> C
 
 @asynccontextmanager
 async def hosts(
-    libvirtd: harness.RunningDaemon, virtd: harness.RunningDaemon, uri: str = "test:///default"
+    libvirtd: harness.RunningDaemon,
+    virtd: harness.RunningDaemon,
+    uri: str = "test:///default",
+    timeout: float = harness.PATIENCE,
 ) -> AsyncIterator[Both]:
-    """Connect to both daemons by a URI without a transport."""
+    """Connect to both daemons.
+
+    Args:
+        libvirtd: libvirt's.
+        virtd: ours.
+        uri: a URI without a transport.
+        timeout: seconds for each answer.
+    """
     scheme, _, path = uri.partition(":")
     theirs, ours = (f"{scheme}+unix:{path}?socket={daemon.socket}" for daemon in (libvirtd, virtd))
     async with (
-        connect(theirs, timeout=harness.PATIENCE) as first,
-        connect(ours, timeout=harness.PATIENCE) as second,
+        connect(theirs, timeout=timeout) as first,
+        connect(ours, timeout=timeout) as second,
     ):
         yield Both(first, second)

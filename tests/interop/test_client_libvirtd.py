@@ -76,6 +76,8 @@ class TestHosts:
         assert "<capabilities>" in await host.capabilities()
         assert await host.max_vcpus() == 32
         assert (await host.node_free_memory()) > 0
+        number, cpumap, online = await host.node_cpu_map()
+        assert 0 < online == int.from_bytes(cpumap, "little").bit_count() <= number
         assert len(await host.node_cells_free_memory(maxcells=2)) == 2
 
     async def test_its_objects_are_found(self, host: Host) -> None:
@@ -157,6 +159,17 @@ class TestDomains:
         assert (await guest.memory_parameters())["hard_limit"] == 8000
         numa = await guest.numa_parameters(DomainModificationImpact.CONFIG)
         assert numa["numa_nodeset"] == ""
+
+    async def test_processors_are_pinned_and_timed(self, guest: Domain) -> None:
+        infos = await guest.vcpu_info()
+        assert [info.number for info, _ in infos] == [0, 1]
+        assert {cpumap for _, cpumap in infos} == {b"\xff\xff"}
+        await guest.pin_vcpu(1, b"\x03\x00")
+        assert await guest.vcpu_pin_info() == [b"\xff\xff", b"\x03\x00"]
+        await guest.pin_emulator(b"\x01\x00")
+        assert await guest.emulator_pin_info() == b"\x01\x00"
+        assert "cpu_time" in await guest.cpu_stats()
+        assert len(await guest.cpu_stats_each()) == 2
 
     async def test_metadata_is_kept(self, guest: Domain) -> None:
         await guest.set_metadata(DomainMetadataType.TITLE, "A title")
@@ -323,6 +336,9 @@ class TestStorageOfQemu:
         assert await host.secret_by_uuid(secret.uuid) == secret
         await secret.undefine()
         assert await host.list_secrets() == []
+
+    async def test_pages_are_counted(self, host: Host) -> None:
+        assert len(await host.node_free_pages([4])) == 1
 
     async def test_filters_are_listed(self, host: Host) -> None:
         found = await host.nwfilter_define("<filter name='mine' chain='root'/>")

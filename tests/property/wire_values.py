@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any
 
 from hypothesis import strategies as st
@@ -59,10 +60,11 @@ class Everything:
 
 
 def types() -> list[type]:
-    """Every declared struct that a program carries, alone or inside another: one of each layout.
+    """Declared structs that programs carry, so many that all kinds of fields have all their neighbours.
 
-    A program of hundreds of procedures has many types that differ by name only; their codecs are the
-    same, and one of them is enough.
+    A program of hundreds of procedures has many types that differ by names, by bounds, or in which the
+    same kinds of field stand beside each other; a codec is made of such joints, and of each one type is
+    enough.
     """
     ours = [Everything, Pair, RemoteError, TypedParam, HolePayload]
     found = set[type]()
@@ -71,10 +73,30 @@ def types() -> list[type]:
         for procedure in program:
             found |= {procedure.args, procedure.result}
     inside = {one for root in (*ours, *found) for one in _inside(root)}
-    chosen: dict[object, type] = {}
-    for one in (*ours, *sorted(inside, key=lambda one: (one.__name__, one.__module__))):
-        chosen.setdefault(_layout_of(one), one)
-    return list(chosen.values())
+    chosen: dict[type, None] = dict.fromkeys(ours)
+    seen = {joint for one in ours for joint in _joints(one)}
+    for one in sorted(inside, key=lambda one: (one.__name__, one.__module__)):
+        new = _joints(one) - seen
+        if new:
+            chosen[one] = None
+            seen |= new
+    return list(chosen)
+
+
+def _joints(cls: type) -> set[tuple[object, object]]:
+    """The kinds of fields that stand beside each other in a struct, its begin and end among them."""
+    kinds = ["begin", *(_kind(codec) for _, codec in xdr.fields_of(cls)), "end"]
+    return set(pairwise(kinds))
+
+
+def _kind(codec: xdr.Codec) -> str:
+    """What a codec does, without its bound."""
+    match codec:
+        case xdr.Scalar():
+            return f"{codec.format}{codec.convert}"
+        case xdr.Array() | xdr.Optional():
+            return f"{type(codec).__name__} of {_kind(xdr.codec_of(codec.item))}"
+    return type(codec).__name__
 
 
 def _inside(cls: type) -> Iterator[type]:
@@ -91,25 +113,6 @@ def _structs(codec: xdr.Codec) -> Iterator[type]:
     elif isinstance(codec, xdr.Union):
         for arm in codec.arms.values():
             yield from _structs(xdr.codec_of(arm))
-
-
-def _layout_of(cls: type) -> object:
-    """What a struct's codec depends on: the types of its fields, in order."""
-    return tuple(_layout(codec) for _, codec in xdr.fields_of(cls))
-
-
-def _layout(codec: xdr.Codec) -> object:
-    match codec:
-        case xdr.Array():
-            return "array", codec.maximum, _layout(xdr.codec_of(codec.item))
-        case xdr.Optional():
-            return "optional", _layout(xdr.codec_of(codec.item))
-        case xdr.Struct():
-            return "struct", _layout_of(codec.cls)
-        case xdr.Union():
-            arms = ((kind, _layout(xdr.codec_of(arm))) for kind, arm in codec.arms.items())
-            return "union", codec.make, tuple(arms)
-    return codec  # the others are equal if they are the same
 
 
 def values(cls: type) -> st.SearchStrategy[Any]:

@@ -7,13 +7,14 @@ from aiovirt.daemons.virtd.client.checkpoint import Checkpoint
 from aiovirt.daemons.virtd.client.domain_disks import DomainDisks
 from aiovirt.daemons.virtd.client.domain_guest import DomainGuest
 from aiovirt.daemons.virtd.client.domain_jobs import DomainJobs
+from aiovirt.daemons.virtd.client.domain_processors import DomainProcessors
 from aiovirt.daemons.virtd.client.domain_tuning import DomainTuning
 from aiovirt.daemons.virtd.client.snapshot import Snapshot
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_MEMORY_STATS_MAX
 
 
-class Domain(DomainTuning, DomainDisks, DomainJobs, DomainGuest):
-    """A domain; the base classes have the calls about its tuning, disks, jobs and guest."""
+class Domain(DomainTuning, DomainProcessors, DomainDisks, DomainJobs, DomainGuest):
+    """A domain; the base classes have the calls about its tuning, processors, disks, jobs and guest."""
 
     @property
     def id(self) -> int:

@@ -35,7 +35,7 @@ class DomainGuest(UuidObject[protocol.NonnullDomain]):
         )
         return found.ifaces
 
-    async def guest_info(self, types: int, flags: int = 0) -> Values:
+    async def guest_info(self, types: int = 0, flags: int = 0) -> Values:
         """Return facts from the guest agent (virDomainGetGuestInfo).
 
         Args:

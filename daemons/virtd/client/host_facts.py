@@ -275,6 +275,25 @@ class HostFacts(Calling):
         found = await self.call(protocol.NODE_GET_MEMORY_STATS, args(size))
         return {one.field: one.value for one in found.params}
 
+    async def node_cpu_map(self) -> tuple[int, bytes, int]:
+        """Return the number of processors, the map of those online, and its count (virNodeGetCPUMap)."""
+        args = protocol.NodeGetCpuMapArgs(1, 1, 0)
+        found = await self.call(protocol.NODE_GET_CPU_MAP, args)
+        return found.ret, found.cpumap, found.online
+
+    async def node_free_pages(
+        self, pages: Sequence[int], start_cell: int = -1, cells: int = 1
+    ) -> list[int]:
+        """Return the number of free pages of each size, cell by cell (virNodeGetFreePages).
+
+        Args:
+            pages: sizes in KiB.
+            start_cell: the first NUMA cell, -1 for the whole host.
+            cells: the number of cells.
+        """
+        args = protocol.NodeGetFreePagesArgs(list(pages), start_cell, cells, 0)
+        return (await self.call(protocol.NODE_GET_FREE_PAGES, args)).counts
+
     async def node_free_memory(self) -> int:
         """Return the free memory in bytes (virNodeGetFreeMemory)."""
         found = await self.call(protocol.NODE_GET_FREE_MEMORY, None)
