@@ -1,0 +1,130 @@
+"""Documents from anywhere are read within bounds: a clear error, and no memory spent on a bad one."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from aiovirt.daemons.virtd import xml
+from aiovirt.daemons.virtd.xml import reading
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from tests.fuzz.document_targets import documents_target
+
+GUEST = (
+    "<domain type='test'><name>g</name><memory>65536</memory><os><type>hvm</type></os>{}</domain>"
+)
+
+
+def refusal(text: str, kind: str = "domain") -> RpcError:
+    """The error of a document that is refused."""
+    with pytest.raises(RpcError) as caught:
+        xml.read(kind, text).complete()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "<domain", "<domain></x>", "<a/><b/>", "<domain>&#0;</domain>"]
+)
+def test_text_that_is_not_well_formed_is_error_35(text: str) -> None:
+    error = refusal(text)
+    assert error.code == ErrorCode.XML_DETAIL == 35
+    assert error.message.startswith("(domain_definition):")
+
+
+@pytest.mark.parametrize("kind", xml.KINDS)
+def test_another_root_is_error_27(kind: str) -> None:
+    error = refusal("<x/>", kind)
+    assert error.code == ErrorCode.XML_ERROR == 27
+    assert error.message.startswith(
+        f"XML error: expecting root element of '{xml.KINDS[kind].root}'"
+    )
+
+
+def test_entities_are_refused_before_the_parser_sees_them() -> None:
+    bomb = "<!DOCTYPE domain [<!ENTITY a 'aaaa'>" + "".join(
+        f"<!ENTITY {chr(98 + n)} '&{chr(97 + n)};&{chr(97 + n)};&{chr(97 + n)};'>"
+        for n in range(20)
+    )
+    error = refusal(bomb + "]><domain>&u;</domain>")
+    assert error.code == ErrorCode.XML_DETAIL
+    assert "document types and entities are not allowed" in error.message
+
+
+def test_a_file_of_the_host_cannot_be_read_through_a_document() -> None:
+    text = "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><domain><name>&x;</name></domain>"
+    assert refusal(text).code == ErrorCode.XML_DETAIL
+
+
+def test_a_document_of_100_megabytes_costs_nothing() -> None:
+    text = GUEST.format("<description>" + "a" * 100_000_000 + "</description>").encode()
+    tracemalloc.start()
+    with pytest.raises(RpcError, match="too large"):
+        reading.parse(text, "domain", name="domain_definition")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_million_devices_are_too_many() -> None:
+    assert (
+        "too many elements"
+        in refusal(GUEST.format("<devices>" + "<a/>" * 500_000 + "</devices>")).message
+    )
+
+
+def test_a_million_attributes_are_too_many() -> None:
+    attributes = "".join(f" a{n}=''" for n in range(420_000))
+    assert "document" in refusal(f"<domain{attributes}/>"[:10_000_000]).message
+
+
+def test_an_element_with_very_many_attributes_is_refused() -> None:
+    attributes = "".join(f" {chr(97 + n % 26)}{n:x}=''" for n in range(401_000))
+    assert refusal(f"<domain{attributes[:4_000_000]}/>").code == ErrorCode.XML_DETAIL
+
+
+def test_nesting_is_bounded() -> None:
+    deep = "<backingStore type='file'><format type='raw'/><source file='/a'/>" * 20_000
+    text = GUEST.format(f"<devices><disk type='file'>{deep}")
+    assert refusal(text).code == ErrorCode.XML_DETAIL
+
+
+def test_the_deepest_nesting_that_is_read_is_also_put_in_shape() -> None:
+    depth = 240
+    chain = "<backingStore type='file'><format type='raw'/><source file='/a'/>" * depth
+    end = "</backingStore>" * depth
+    text = GUEST.format(
+        f"<devices><disk type='file'>{chain}{end}<target dev='vda'/></disk></devices>"
+    )
+    document = xml.read("domain", text)
+    document.complete()
+    assert document.text().count("<backingStore") == depth
+
+
+def test_surrogates_and_other_encodings_are_refused() -> None:
+    assert refusal("<domain>\udcff</domain>").code == ErrorCode.XML_DETAIL
+    for encoding in ("utf-16", "utf-32"):
+        with pytest.raises(RpcError, match="not in UTF-8"):
+            reading.parse("<domain/>".encode(encoding), "domain", name="domain_definition")
+
+
+def test_every_flipped_byte_is_read_or_refused() -> None:
+    target = documents_target()
+    for seed in target.seeds():
+        for place in range(len(seed)):
+            for bit in (0x01, 0x80):
+                broken = bytearray(seed)
+                broken[place] ^= bit
+                target.check(bytes(broken))
+
+
+def test_every_shortened_document_is_read_or_refused() -> None:
+    target = documents_target()
+    for seed in target.seeds():
+        for length in range(len(seed)):
+            target.check(seed[:length])
+
+
+def test_an_error_repeats_at_most_a_part_of_a_long_value() -> None:
+    error = refusal(GUEST.format("").replace("65536", "9" * 100_000))
+    assert len(error.message) < 400
