@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +86,22 @@ def test_an_element_with_very_many_attributes_is_refused() -> None:
     assert refusal(f"<domain{attributes[:4_000_000]}/>").code == ErrorCode.XML_DETAIL
 
 
+def test_names_of_bad_documents_do_not_stay_in_memory() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def attack(number: int) -> None:
+        names = "".join(f"<n{number}x{each}/>" for each in range(20_000))
+        xml.read("domain", GUEST.format(names)).complete()
+
+    for number in range(3):
+        attack(number)
+    before = resident()
+    for number in range(3, 40):
+        attack(number)
+    assert resident() - before < 8 << 20
+
+
 def test_nesting_is_bounded() -> None:
     deep = "<backingStore type='file'><format type='raw'/><source file='/a'/>" * 20_000
     text = GUEST.format(f"<devices><disk type='file'>{deep}")
@@ -94,7 +113,8 @@ def test_the_deepest_nesting_that_is_read_is_also_put_in_shape() -> None:
     chain = "<backingStore type='file'><format type='raw'/><source file='/a'/>" * depth
     end = "</backingStore>" * depth
     text = GUEST.format(
-        f"<devices><disk type='file'>{chain}{end}<target dev='vda'/></disk></devices>"
+        f"<devices><disk type='file'><source file='/a'/>{chain}{end}"
+        "<target dev='vda'/></disk></devices>"
     )
     document = xml.read("domain", text)
     document.complete()
@@ -128,3 +148,44 @@ def test_every_shortened_document_is_read_or_refused() -> None:
 def test_an_error_repeats_at_most_a_part_of_a_long_value() -> None:
     error = refusal(GUEST.format("").replace("65536", "9" * 100_000))
     assert len(error.message) < 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<devices>" + "<disk><target dev='vda'/></disk>" * 30_000 + "</devices>",
+        "<devices>"
+        + "<channel type='pty'><target type='virtio'/></channel>" * 20_000
+        + "</devices>",
+        "<cpu><numa>" + "<cell memory='1'/>" * 90_000 + "</numa></cpu>",
+        "<vcpu>4294967295</vcpu><cputune><vcpusched scheduler='idle'/></cputune>",
+        "<iothreads>4294967295</iothreads><iothreadids><iothread id='1'/></iothreadids>",
+        "<devices><disk><source file='/a'/><target dev='sda'/>"
+        "<address type='drive' controller='4294967295'/>"
+        "</disk></devices>",
+    ],
+    ids=["disks", "channels", "cells", "processors", "threads", "controllers"],
+)
+def test_numbers_that_would_make_endless_work_are_refused(body: str) -> None:
+    assert refusal(GUEST.format(body)).code == ErrorCode.XML_DETAIL
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<vcpu cpuset='" + ",".join(["0-16383"] * 400_000) + "'>1</vcpu>",
+        "<memtune><hard_limit>1" + " " * 3_000_000 + "x</hard_limit></memtune>",
+        "<memtune><hard_limit>" + " " * 3_000_000 + "</hard_limit></memtune>",
+        "<title>" + "a" * 3_000_000 + "</title>",
+        "<title>" + "a =" * 1_000_000 + "</title>",
+        "<title>" + "&lt;" * 700_000 + "</title>",
+        "<metadata><a:a xmlns:a='b'>" + "<a:a/>" * 50_000 + "</a:a></metadata>",
+        "<metadata>" + "".join(f"<a:a xmlns:a='{n}'/>" for n in range(50_000)) + "</metadata>",
+    ],
+    ids=["set", "unit", "blank", "long", "equals", "escaped", "metadata", "namespaces"],
+)
+def test_long_texts_take_a_time_that_is_proportional(body: str) -> None:
+    with contextlib.suppress(RpcError):
+        document = xml.read("domain", GUEST.format(body))
+        document.complete()
+        document.text()

@@ -49,9 +49,9 @@ _NUMBER: Final = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
 
 def _whole(value: str, low: int, high: int, base: int) -> int:
-    match = _NUMBER.match(value)
+    match = _NUMBER.match(value) if len(value) <= 40 else None
     wanted = f"a number from {low} to {high}"
-    if match is None or len(value) > 40:
+    if match is None:
         raise Unfit(wanted)
     sign, digits = match.groups()
     hexadecimal = digits[:2] in ("0x", "0X")
@@ -138,22 +138,22 @@ def members_of(value: str, highest: int = 16384) -> frozenset[int]:
     Raises:
         Unfit: for anything else.
     """
-    found: set[int] = set()
+    mask = 0
     for part in value.replace(" ", "").split(","):
         excluded = part.startswith("^")
         low, dash, high = part.removeprefix("^").partition("-")
-        if not low.isascii() or not low.isdigit() or (dash and not high.isdigit()):
-            raise Unfit("a set of numbers, like 0-3,^2")
         if (
-            len(low) > 6
-            or len(high) > 6
-            or int(high or low) >= highest
-            or int(high or low) < int(low)
+            not low.isascii()
+            or not low.isdigit()
+            or (dash and not (high.isascii() and high.isdigit()))
         ):
+            raise Unfit("a set of numbers, like 0-3,^2")
+        first, last = int(low[:7]), int((high or low)[:7])
+        if last >= highest or last < first or len(low) > 6 or len(high) > 6:
             raise Unfit(f"a set of numbers below {highest}")
-        span = range(int(low), int(high or low) + 1)
-        found = found.difference(span) if excluded else found.union(span)
-    return frozenset(found)
+        span = ((1 << (last - first + 1)) - 1) << first
+        mask = mask & ~span if excluded else mask | span
+    return frozenset(number for number in range(mask.bit_length()) if mask >> number & 1)
 
 
 def number_set(value: str) -> str:
@@ -214,7 +214,7 @@ def size_in_bytes(value: str, unit: str | None, default: str) -> int:
     Raises:
         Unfit: for anything else.
     """
-    match = re.match(r"\s*\+?([0-9]{1,20})\s*([A-Za-z]*)\s*\Z", value)
+    match = re.match(r"\+?([0-9]{1,20})\s*([A-Za-z]{0,8})\Z", value.strip())
     if match is None:
         raise Unfit("a whole number with a unit like KiB")
     scale = UNITS.get((match[2] or unit or default).lower())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, unique
+from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, limits, unique
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 
 
@@ -198,7 +198,7 @@ def given() -> list[Rule]:
     other = f"features/*[not({known})]"
     words = "unexpected feature '{}'"
     features = ("features", "unsupported", other, words, f"name({other})")
-    return conditions((*_GIVEN, *devices.GIVEN, features))
+    return conditions((*limits.LIMITS, *_GIVEN, *devices.GIVEN, features))
 
 
 @cache
