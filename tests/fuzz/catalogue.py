@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fuzz import (
     certificate_targets,
     client_target,
+    document_targets,
     saved_targets,
     server_target,
     text_targets,
@@ -33,5 +34,6 @@ def targets() -> dict[str, Target]:
         text_targets.uri_target(),
         text_targets.command_target(),
         text_targets.settings_target(),
+        document_targets.documents_target(),
     ]
     return {target.name: target for target in made}

@@ -6,6 +6,7 @@ qemuDomainUpdateDeviceConfig).
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Final
 
 from lxml import etree
@@ -115,7 +116,7 @@ def update(
     for name in ("address", "alias"):
         kept = old.find(name)
         if kept is not None and device.find(name) is None:
-            place(device, kept, devices.rule_of(tag))
+            place(device, deepcopy(kept), devices.rule_of(tag))
     holder(old).replace(old, device)
     devices.complete_device(trial, device, _flavour(flavour))
     trial.check()

@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import reading, refusals
+from aiovirt.daemons.virtd.xml import isolation, reading, refusals
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.documents import SHAPER, Document
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
@@ -101,8 +101,12 @@ def read_device(text: str) -> etree._Element:
         RpcError: XML_DETAIL for text that is not well-formed, XML_ERROR for a device or a value that
             is not allowed.
     """
-    raw = reading.parse_any(text, name="device_definition")
-    return SHAPER.shape(rule_of(str(raw.tag)), raw, live=True)
+
+    def shaped() -> etree._Element:
+        raw = reading.parse_any(text, name="device_definition")
+        return SHAPER.shape(rule_of(str(raw.tag)), raw, live=True)
+
+    return isolation.read(text, shaped)
 
 
 def complete_device(document: Document, device: etree._Element, flavour: Flavour) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import checking, kinds, reading, writing
+from aiovirt.daemons.virtd.xml import checking, isolation, kinds, reading, writing
 from aiovirt.daemons.virtd.xml.checking import guests as guest_checks
 from aiovirt.daemons.virtd.xml.checking import networks as network_checks
 from aiovirt.daemons.virtd.xml.completion import FLAVOURS, Flavour, guest, networks, pools, volumes
@@ -169,8 +169,12 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
             another root or a value that is not allowed, or another code of libvirt's.
     """
     what = kinds.KINDS[kind]
-    raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
-    rules = _GIVEN.get(kind)
-    if rules is not None and not live:
-        checking.check(raw, rules(), what.domain)
-    return Document(kind, SHAPER.shape(what.rules, raw, live=live))
+
+    def shaped() -> etree._Element:
+        raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
+        rules = _GIVEN.get(kind)
+        if rules is not None and not live:
+            checking.check(raw, rules(), what.domain)
+        return SHAPER.shape(what.rules, raw, live=live)
+
+    return Document(kind, isolation.read(text, shaped))

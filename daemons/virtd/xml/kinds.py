@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 from aiovirt.daemons.virtd.xml.rules import Rule, compile_table
@@ -51,7 +51,7 @@ class Kind:
     domain: ErrorDomain
     tables: tuple[str, ...]
 
-    @property
+    @cached_property
     def rules(self) -> Rule:
         """The rule of the root."""
         return _compiled(self.tables)[self.root]
@@ -62,6 +62,7 @@ def _compiled(tables: tuple[str, ...]) -> dict[str, Rule]:
     return compile_table((*_SHARED, *tables))
 
 
+@cache
 def domain_rules() -> dict[str, Rule]:
     """The rules of guests and their devices, by name."""
     return _compiled(_DOMAIN)

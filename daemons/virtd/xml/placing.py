@@ -23,6 +23,19 @@ def need(parent: etree._Element, path: str) -> etree._Element:
     return found
 
 
+def duplicate(element: etree._Element, tag: str | None = None) -> etree._Element:
+    """Copy a small element; for these it takes a fraction of the time of `deepcopy`.
+
+    Args:
+        element: what is copied.
+        tag: the name of the copy; None for the same.
+    """
+    copy = etree.Element(tag or str(element.tag), dict(element.items()))
+    copy.text = element.text
+    copy.extend([duplicate(child) for child in element])
+    return copy
+
+
 def holder(element: etree._Element) -> etree._Element:
     """The parent of an element that is part of a document.
 

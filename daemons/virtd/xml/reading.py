@@ -54,7 +54,6 @@ def _tree(text: str | bytes, name: str, domain: ErrorDomain) -> etree._Element:
     """Parse a text whose cost is bounded."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     _bound(data, name, domain)
-    # A parser keeps the dictionary of all names that it has read, so each text has its own.
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

@@ -11,7 +11,7 @@ from copy import deepcopy
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import refusals, values
+from aiovirt.daemons.virtd.xml import refusals, values, wordings
 from aiovirt.daemons.virtd.xml.rules import Attribute, Rule, Scope
 from aiovirt.daemons.virtd.xml.texts import TEXTS
 
@@ -89,13 +89,15 @@ class Shaper:
             return
         if value is None:
             if attribute.default is None:
-                raise refusals.missing_attribute(scope.tag, name)
+                worded = wordings.worded(scope, f"/@{name}!", "")
+                raise worded or refusals.missing_attribute(scope.tag, name)
             scope.out.set(name, attribute.default)
             return
         try:
             read = attribute.read(value)
         except values.Unfit as error:
-            raise refusals.bad_attribute(scope.tag, name, value, str(error)) from None
+            worded = wordings.worded(scope, f"/@{name}", value)
+            raise worded or refusals.bad_attribute(scope.tag, name, value, str(error)) from None
         if read is not None:
             scope.out.set(name, read)
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from aiovirt.daemons.virtd.xml import refusals, values
+from aiovirt.daemons.virtd.xml import refusals, values, wordings
 from aiovirt.daemons.virtd.xml.rules import Scope
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
 def _given(scope: Scope) -> str | None:
     return None if scope.raw is None else scope.raw.text
+
+
+def _refusal(scope: Scope, value: str, error: values.Unfit) -> RpcError:
+    """The refusal of a text: libvirt's own words, or its general ones."""
+    if isinstance(error, values.UnknownUnit):
+        unit = (scope.given("unit") or "").strip() or value.strip().lstrip("0123456789")
+        detail = f"unknown suffix '{refusals.shown(unit)}'"
+        return refusals.refused(ErrorCode.INVALID_ARG, detail, ErrorDomain.NONE)
+    worded = wordings.worded(scope, "", value)
+    return worded or refusals.bad_text(scope.tag, value, str(error))
 
 
 def _words(scope: Scope) -> None:
@@ -28,7 +39,7 @@ def _size(scale: int, unit: str, default: str, *, zero: bool = True) -> Callable
         try:
             size = values.size_in_bytes(value, scope.raw.get("unit"), default)
         except values.Unfit as error:
-            raise refusals.bad_text(scope.tag, value, str(error)) from None
+            raise _refusal(scope, value, error) from None
         if size or zero:
             scope.out.set("unit", unit)
             scope.out.text = str(-(-size // scale))
@@ -47,7 +58,7 @@ def _typed(name: str) -> Callable[[Scope], None]:
         try:
             scope.out.text = read_value(value)
         except values.Unfit as error:
-            raise refusals.bad_text(scope.tag, value, str(error)) from None
+            raise _refusal(scope, value, error) from None
 
     return read
 
@@ -60,7 +71,7 @@ def _mebibytes(scope: Scope) -> None:
     try:
         size = values.size_in_bytes(value, scope.raw.get("unit"), "M")
     except values.Unfit as error:
-        raise refusals.bad_text(scope.tag, value, str(error)) from None
+        raise _refusal(scope, value, error) from None
     if size:
         scope.out.set("unit", "M")
         scope.out.text = str(size >> 20)
@@ -77,7 +88,7 @@ def _octal(scope: Scope) -> None:
     try:
         scope.out.text = f"0{int(values.permissions(value), 8):o}" if value else None
     except values.Unfit as error:
-        raise refusals.bad_text(scope.tag, value, str(error)) from None
+        raise _refusal(scope, value, error) from None
 
 
 def _owner(scope: Scope) -> None:
@@ -86,7 +97,7 @@ def _owner(scope: Scope) -> None:
     try:
         found = values.TYPES["long"](value)
     except values.Unfit as error:
-        raise refusals.bad_text(scope.tag, value, str(error)) from None
+        raise _refusal(scope, value, error) from None
     scope.out.text = None if found == "-1" else found
 
 
@@ -109,6 +120,7 @@ TEXTS: Final[dict[str, Callable[[Scope], None]]] = {
     "bytescount": _size(1, "bytes", "bytes", zero=False),
     "MiB": _mebibytes,
     "lifecycle": _typed(_LIFECYCLE),
+    "ostype": _typed("hvm|xen|linux|exe|uml|xenpvh"),
     "lockfailure": _typed("poweroff|restart|pause|ignore"),
     **{
         name: _typed(name)

@@ -20,6 +20,10 @@ class Unfit(ValueError):
     """A value that the table does not allow; the text names what would be right."""
 
 
+class UnknownUnit(Unfit):
+    """A unit of size that does not exist."""
+
+
 def enumeration(members: str) -> ValueType:
     """Make the type of one of a few words.
 
@@ -45,9 +49,9 @@ _NUMBER: Final = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
 
 def _whole(value: str, low: int, high: int, base: int) -> int:
-    match = _NUMBER.match(value)
+    match = _NUMBER.match(value) if len(value) <= 40 else None
     wanted = f"a number from {low} to {high}"
-    if match is None or len(value) > 40:
+    if match is None:
         raise Unfit(wanted)
     sign, digits = match.groups()
     hexadecimal = digits[:2] in ("0x", "0X")
@@ -117,6 +121,12 @@ def mac(value: str) -> str:
     return ":".join(part.zfill(2).lower() for part in match.groups())
 
 
+def hardware(value: str) -> str:
+    """Check a hardware address and keep it as it is."""
+    mac(value)
+    return value
+
+
 @lru_cache(maxsize=1024)
 def members_of(value: str, highest: int = 16384) -> frozenset[int]:
     """The numbers of a set written like "0-3,^2,8" (virBitmapParse).
@@ -128,22 +138,22 @@ def members_of(value: str, highest: int = 16384) -> frozenset[int]:
     Raises:
         Unfit: for anything else.
     """
-    found: set[int] = set()
+    mask = 0
     for part in value.replace(" ", "").split(","):
         excluded = part.startswith("^")
         low, dash, high = part.removeprefix("^").partition("-")
-        if not low.isascii() or not low.isdigit() or (dash and not high.isdigit()):
-            raise Unfit("a set of numbers, like 0-3,^2")
         if (
-            len(low) > 6
-            or len(high) > 6
-            or int(high or low) >= highest
-            or int(high or low) < int(low)
+            not low.isascii()
+            or not low.isdigit()
+            or (dash and not (high.isascii() and high.isdigit()))
         ):
+            raise Unfit("a set of numbers, like 0-3,^2")
+        first, last = int(low[:7]), int((high or low)[:7])
+        if last >= highest or last < first or len(low) > 6 or len(high) > 6:
             raise Unfit(f"a set of numbers below {highest}")
-        span = range(int(low), int(high or low) + 1)
-        found = found.difference(span) if excluded else found.union(span)
-    return frozenset(found)
+        span = ((1 << (last - first + 1)) - 1) << first
+        mask = mask & ~span if excluded else mask | span
+    return frozenset(number for number in range(mask.bit_length()) if mask >> number & 1)
 
 
 def number_set(value: str) -> str:
@@ -173,6 +183,14 @@ def address(value: str) -> str:
         return value
 
 
+def ip_address(value: str) -> str:
+    """Read an address of IPv4 or IPv6."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise Unfit("an address of IPv4 or IPv6") from None
+
+
 #: Bytes of each unit of a size (virScaleInteger).
 UNITS: Final[dict[str, int]] = {"b": 1, "byte": 1, "bytes": 1} | {
     name: size
@@ -196,12 +214,12 @@ def size_in_bytes(value: str, unit: str | None, default: str) -> int:
     Raises:
         Unfit: for anything else.
     """
-    match = re.match(r"\s*\+?([0-9]{1,20})\s*([A-Za-z]*)\s*\Z", value)
+    match = re.match(r"\+?([0-9]{1,20})\s*([A-Za-z]{0,8})\Z", value.strip())
     if match is None:
         raise Unfit("a whole number with a unit like KiB")
     scale = UNITS.get((match[2] or unit or default).lower())
     if scale is None:
-        raise Unfit("a unit like bytes, KiB, MB or G")
+        raise UnknownUnit("a unit like bytes, KiB, MB or G")
     found = int(match[1]) * scale
     if found >= 1 << 64:
         raise Unfit("a size below 16 EiB")
@@ -281,6 +299,7 @@ TYPES: Final[dict[str, ValueType]] = {
     "long": number(-(1 << 63), I63),
     "uint": number(0, U32),
     "ulong": number(0, U64),
+    "positive": number(1, U32),
     "count": number(0, U32, zero=False),
     "longcount": number(0, U64, zero=False),
     "hex": number(0, U64, form="0x{:x}", base=0),
@@ -303,8 +322,10 @@ TYPES: Final[dict[str, ValueType]] = {
     "loadparm": load_parameter,
     "uuid": uuid,
     "mac": mac,
+    "hardware": hardware,
     "set": number_set,
     "address": address,
+    "ipaddress": ip_address,
     "path": path,
     "netmodel": net_model,
 }

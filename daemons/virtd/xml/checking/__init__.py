@@ -22,6 +22,7 @@ CODES: Final = {
     "unsupported": ErrorCode.CONFIG_UNSUPPORTED,
     "internal": ErrorCode.INTERNAL_ERROR,
     "argument": ErrorCode.INVALID_ARG,
+    "target": ErrorCode.NO_TARGET,
 }
 
 

@@ -113,6 +113,63 @@ GIVEN: Final = (
 
 #: Looked at after libvirt's additions.
 COMPLETED: Final = (
+    *(
+        (
+            "interface",
+            "xml",
+            f"devices/interface[@type='{kind}'][not(source)]",
+            f"interface type='{kind}' requires a 'source' element",
+        )
+        for kind in (
+            "network",
+            "bridge",
+            "direct",
+            "vhostuser",
+            "server",
+            "client",
+            "mcast",
+            "udp",
+            "hostdev",
+            "vdpa",
+        )
+    ),
+    (
+        "interface",
+        "xml",
+        "devices/interface/mac[contains('13579bdf', substring(@address, 2, 1))]",
+        "expected unicast mac address, found multicast '{}'",
+        "string(devices/interface/mac[contains('13579bdf', substring(@address, 2, 1))]/@address)",
+    ),
+    (
+        "hostdev",
+        "xml",
+        "devices/hostdev[not(source)]",
+        "Missing <source> element in hostdev device",
+    ),
+    (
+        "channel",
+        "xml",
+        "devices/channel[not(target)]",
+        "target type must be specified for channel device",
+    ),
+    ("rng", "xml", "devices/rng[count(backend) != 1]", "only one RNG backend is supported"),
+    (
+        "filesystem",
+        "target",
+        "devices/filesystem[not(target)]",
+        "{}",
+        "string(devices/filesystem[not(target)]/source/@*)",
+    ),
+    *(
+        (
+            "iotune",
+            "xml",
+            f"devices/disk/iotune[total_{unit}{end}][read_{unit}{end} or write_{unit}{end}]",
+            f"total and read/write {unit}{end} cannot be set at the same time",
+        )
+        for unit in ("bytes", "iops")
+        for end in ("_sec", "_sec_max")
+    ),
     (
         "address",
         "unsupported",

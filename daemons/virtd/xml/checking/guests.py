@@ -8,7 +8,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, unique
+from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, limits, unique
+from aiovirt.daemons.virtd.xml.kinds import domain_rules
+
+
+def domain_features() -> list[str]:
+    """The names of features, from the table of guests."""
+    return [line.tag for line in domain_rules()["%features"].children[0].children]
+
 
 #: Looked at as the document was given, before libvirt's additions.
 _GIVEN: Final = (
@@ -55,7 +62,7 @@ _COMPLETED: Final = (
     ),
     (
         "vcpu",
-        "internal",
+        "unsupported",
         "vcpu/@current > number(vcpu)",
         "maxvcpus must not be less than current vcpus ({} < {})",
         "string(vcpu)",
@@ -187,7 +194,11 @@ _COMPLETED: Final = (
 @cache
 def given() -> list[Rule]:
     """The rules about a guest as it was given."""
-    return conditions((*_GIVEN, *devices.GIVEN))
+    known = " or ".join(f"self::{name}" for name in domain_features())
+    other = f"features/*[not({known})]"
+    words = "unexpected feature '{}'"
+    features = ("features", "unsupported", other, words, f"name({other})")
+    return conditions((*limits.LIMITS, *_GIVEN, *devices.GIVEN, features))
 
 
 @cache

@@ -53,7 +53,6 @@ _CONDITIONS: Final = (
         "but not both (network '{}')",
         "string(name)",
     ),
-    ("name", "xml", "contains(name, '/')", "invalid char in name: /"),
     (
         "dns",
         "xml",

@@ -6,14 +6,13 @@ domain_postparse.c (virDomainChrDefPostParse).
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Final
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
-from aiovirt.daemons.virtd.xml.placing import assign, place
+from aiovirt.daemons.virtd.xml.placing import assign, duplicate, place
 from aiovirt.rpc.wire.errors import ErrorCode
 
 #: Serial ports of these kinds have no console.
@@ -68,8 +67,7 @@ def _pair(devices: etree._Element) -> None:
     serial = devices.find("serial")
     rules = domain_rules()["%devices"]
     if first is not None and serial is None:
-        made = deepcopy(first)
-        made.tag = "serial"
+        made = duplicate(first, "serial")
         target = made.find("target")
         if target is not None:
             target.attrib.clear()
@@ -93,8 +91,7 @@ def _mirror(devices: etree._Element) -> None:
         return
     at = devices.index(console)
     devices.remove(console)
-    copy = deepcopy(serial)
-    copy.tag = "console"
+    copy = duplicate(serial, "console")
     target = copy.find("target")
     if target is not None:
         port = target.get("port") or "0"

@@ -84,12 +84,14 @@ def complete_disk(disk: etree._Element, flavour: Flavour) -> None:
     """
     rules = domain_rules()["%disk"].children[0]
     target = disk.find("target")
+    source = disk.find("source")
     if target is None:
-        source = disk.find("source")
         detail = "" if source is None else source.get("file") or source.get("dev") or ""
         raise refusals.refused(ErrorCode.NO_TARGET, detail)
-    source = disk.find("source")
-    if disk.get("device") in ("cdrom", "floppy") and (
+    removable = disk.get("device") in ("cdrom", "floppy")
+    if not removable and (source is None or source.get("file") == "" or source.get("dev") == ""):
+        raise refusals.refused(ErrorCode.NO_SOURCE, target.get("dev") or "")
+    if removable and (
         source is None or (disk.get("type") in ("network", "volume") and not _has_path(source))
     ):
         disk.set("type", "file")
@@ -107,6 +109,17 @@ def complete_disk(disk: etree._Element, flavour: Flavour) -> None:
         address = _address(name, target.get("bus") or "", flavour.scsi_units)
         if address is not None:
             add(disk, rules, "address", None, type="drive", **address)
+    _check_name(disk, name)
+
+
+def _check_name(disk: etree._Element, name: str) -> None:
+    """A floppy disk is called fd, all others something else."""
+    floppy = disk.get("device") == "floppy"
+    heads = ("fd",) if floppy else tuple(BUS_BY_TARGET)
+    if not name.startswith(heads):
+        kind = "floppy" if floppy else "harddisk"
+        detail = f"Invalid {kind} device name: {refusals.shown(name)}"
+        raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
 
 
 def _has_path(source: etree._Element) -> bool:

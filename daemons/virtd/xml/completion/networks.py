@@ -6,6 +6,7 @@ virNetworkSetBridgeMacAddr) and src/test/test_driver.c (testNetworkDefineXML).
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 
 from lxml import etree
@@ -34,6 +35,10 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     rules = KINDS["network"].rules
     if not root.findtext("name"):
         raise refusals.refused(ErrorCode.NO_NAME, "", ErrorDomain.NETWORK)
+    if "/" in (root.findtext("name") or ""):
+        raise refusals.refused(ErrorCode.XML_DETAIL, "invalid char in name: /", ErrorDomain.XML)
+    for address in root.findall("ip"):
+        _check_ranges(address)
     forward = root.find("forward")
     mode = None if forward is None else forward.get("mode")
     bridge = root.find("bridge")
@@ -47,3 +52,22 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
             bridge.attrib.pop(name, None)
         if not bridge.attrib:
             root.remove(bridge)
+
+
+def _check_ranges(address: etree._Element) -> None:
+    """Ranges of leases lie in the network of their address."""
+    mask = address.get("netmask") or address.get("prefix") or ""
+    try:
+        net = ipaddress.ip_network(
+            f"{address.get('address')}/{mask}" if mask else "::/0", strict=False
+        )
+    except ValueError:
+        raise refusals.refused(
+            ErrorCode.XML_ERROR, f"Invalid netmask '{mask}' in network", ErrorDomain.NETWORK
+        ) from None
+    for part in address.findall("dhcp/range") if mask else ():
+        first, last = part.get("start") or "", part.get("end") or ""
+        ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
+        if any(end not in net for end in ends) or int(ends[0]) > int(ends[1]):
+            detail = f"range {first} - {last} is not entirely within network {net}"
+            raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail, ErrorDomain.NONE)

@@ -18,7 +18,7 @@ _TYPES: Final = "null|vc|pty|dev|file|pipe|stdio|udp|tcp|unix|spicevmc|spiceport
 
 CHARACTERS: Final = f"""
 %chardevice \
-        type:{_TYPES}|qemu-vdagent|dbus!
+        type:{_TYPES}|qemu-vdagent|dbus=pty
 %charsource
   source [../type=pty] path{{live}}
     %label

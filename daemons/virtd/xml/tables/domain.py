@@ -160,13 +160,19 @@ CPU: Final = """
                 unit {kib}
 """
 
-BOOT: Final = """
+_ARCHITECTURES: Final = (
+    "alpha|armv6l|armv7l|armv7b|aarch64|cris|i686|ia64|lm32|loongarch64|m68k|microblaze|"
+    "microblazeel|mips|mipsel|mips64|mips64el|openrisc|parisc|parisc64|ppc|ppc64|ppc64le|"
+    "ppcemb|riscv32|riscv64|s390|s390x|sh4|sh4eb|sparc|sparc64|unicore32|x86_64|xtensa|xtensaeb"
+)
+
+BOOT: Final = f"""
 %os
   bootloader #text
   bootloader_args [../<bootloader>] #text
   os! firmware:(none)|bios|efi
-    type arch machine #text
-    firmware [../firmware=efi|bios] {firmware}
+    type arch:{_ARCHITECTURES} machine #ostype
+    firmware [../firmware=efi|bios] {{firmware}}
       feature*^name enabled:bool! name:enrolled-keys|secure-boot!
     init #text
     initarg* #text
@@ -174,7 +180,7 @@ BOOT: Final = """
     initdir #text
     inituser #text
     initgroup #text
-    loader readonly:bool secure:bool type:(none)|rom|pflash stateless:bool #text {loader}
+    loader readonly:bool secure:bool type:(none)|rom|pflash stateless:bool #text {{loader}}
     nvram template type:file|block|network|volume[<source>] #text
       %source
     kernel #text

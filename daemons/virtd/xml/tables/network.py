@@ -10,7 +10,7 @@ from typing import Final
 NETWORK: Final = """
 network connections:uint{live} ipv6:yes trustGuestRxFilters:bool
   name #text
-  uuid+ #text {uuid}
+  uuid+ #text {netuuid}
   metadata {whole,metadata}
   forward! dev mode:none|nat|route|open|bridge|private|vepa|passthrough|hostdev=nat \
           managed:bool=no[mode=hostdev] {forward}
@@ -34,12 +34,12 @@ network connections:uint{live} ipv6:yes trustGuestRxFilters:bool
   %vlan
   %bandwidth
   port isolated:bool
-  ip*!! family:ipv4|ipv6 address:address netmask:address prefix:count localPtr:bool
+  ip*!! family:ipv4|ipv6 address:ipaddress netmask:ipaddress prefix:count localPtr:bool
     tftp root
     dhcp
-      range* start:address! end:address!
+      range* start:ipaddress! end:ipaddress!
         lease expiry:ulong! unit:seconds|minutes|hours=minutes[expiry!=0]
-      host* mac:mac id name ip:address
+      host* mac:hardware id name ip:address
         lease expiry:ulong! unit:seconds|minutes|hours=minutes[expiry!=0]
       bootp file! server:address
   %route

@@ -16,7 +16,7 @@ _TYPES: Final = (
 INTERFACES: Final = f"""
 %interface
   interface* \
-          type:{_TYPES}! \
+          type:{_TYPES}=user \
           managed:yes[type=hostdev] trustGuestRxFilters:bool {{interface}}
     mac address:mac type:generated|static check:bool
     driver [../type=hostdev] name:kvm|vfio|xen
@@ -77,9 +77,15 @@ INTERFACES: Final = f"""
     %rominfo
 """
 
-HOST_DEVICES: Final = """
+_CHARACTERS: Final = (
+    "null|vc|pty|dev|file|pipe|stdio|udp|tcp|unix|spicevmc|spiceport|nmdm|qemu-vdagent|dbus"
+)
+
+HOST_DEVICES: Final = f"""
 %hostdev
-  hostdev*!! mode:subsystem|capabilities=subsystem type! managed:bool=no[mode=subsystem] \
+  hostdev*!! mode:subsystem|capabilities=subsystem \
+          type:usb|pci|scsi|scsi_host|mdev![mode=subsystem] \
+                  type:storage|misc|net![mode=capabilities] managed:bool=no[mode=subsystem] \
           sgio:(default)|filtered|unfiltered[type=scsi] rawio:bool[type=scsi] \
           model[type=scsi_host|mdev] display:switch[type=mdev] ramfb:switch[type=mdev]
     driver [../type=pci] name:(default)|kvm|vfio|xen
@@ -87,24 +93,24 @@ HOST_DEVICES: Final = """
       block [../../type=storage] #text
       char [../../type=misc] #text
       interface [../../type=net] #text
-    source [../type=usb] startupPolicy:(default)|mandatory|requisite|optional missing{live} \
+    source [../type=usb] startupPolicy:(default)|mandatory|requisite|optional missing{{live}} \
             guestReset:(default)|off|uninitialized|on
       vendor id:hex4
       product id:hex4
       address bus:uint device:uint
     source [../type=pci] writeFiltering:bool
       address %pciaddress
-    source [../type=scsi] protocol:(adapter)|iscsi name[protocol=iscsi] {netsource}
+    source [../type=scsi] protocol:(adapter)|iscsi name[protocol=iscsi] {{netsource}}
       adapter [../protocol!=iscsi] name!
       address [../protocol!=iscsi] bus:uint target:uint unit:ulong
-      host* [../protocol=iscsi] name! port:count {storagehost}
+      host* [../protocol=iscsi] name! port:count {{storagehost}}
       %auth
       initiator
         iqn name
     source [../type=scsi_host] protocol:vhost|! wwpn!
     source [../type=mdev]
       address uuid:uuid!
-    ip* [../mode=capabilities] address:address family:ipv4|ipv6 prefix:count peer:address {ip}
+    ip* [../mode=capabilities] address:address family:ipv4|ipv6 prefix:count peer:address {{ip}}
     route* [../mode=capabilities] family:ipv4|ipv6 address:address netmask:address prefix:uint \
             gateway:address metric:count
     teaming type:persistent|transient! persistent
@@ -112,7 +118,7 @@ HOST_DEVICES: Final = """
     shareable!
     %rominfo
 %redirdev
-  redirdev*!! bus:usb|=usb %chardevice
+  redirdev*!! bus:usb|=usb type:{_CHARACTERS}!
     source+ [../type=dbus] channel=org.qemu.usbredir
     %charsource
     %bootinfo

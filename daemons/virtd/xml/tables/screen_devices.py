@@ -43,6 +43,7 @@ GRAPHICS: Final = f"""
     driver %virtio vgaconf:(io)|on|off name:(default)|qemu|vhostuser
     model+ \
             type:default|vga|cirrus|vmvga|xen|vbox|qxl|parallels|virtio|gop|none|bochs|ramfb=default \
+                    \
             ram:count[type=qxl] vram:count vram64:count[type=qxl] vgamem:count[type=qxl] \
             heads:count primary:yes
       acceleration! accel3d:bool accel2d:bool rendernode
@@ -57,6 +58,7 @@ DESK: Final = """
     %virtiodriver
     source [../type=evdev] dev! grab:(default)|all \
             grabToggle:(default)|ctrl-ctrl|alt-alt|shift-shift|meta-meta|scrolllock|ctrl-scrolllock \
+                    \
             repeat:switch
     source [../type=passthrough] evdev!
     %info

@@ -40,12 +40,12 @@ ADDRESSES: Final = f"""
   acpi index:count
   %address
 %bootinfo
-  boot order:count loadparm:loadparm
+  boot order:positive loadparm:loadparm
   alias name {{user}}
   acpi index:count
   %address
 %rominfo
-  boot order:count loadparm:loadparm
+  boot order:positive loadparm:loadparm
   alias name {{user}}
   rom enabled:bool bar:switch file
   acpi index:count

@@ -68,16 +68,33 @@ DISKS: Final = f"""
     %bootinfo
 """
 
-CONTROLLERS: Final = """
+_SCSI: Final = (
+    "auto|buslogic|lsilogic|lsisas1068|vmpvscsi|ibmvscsi|virtio-scsi|lsisas1078|"
+    "virtio-transitional|virtio-non-transitional|ncr53c90|dc390|am53c974"
+)
+_USB: Final = (
+    "piix3-uhci|piix4-uhci|ehci|ich9-ehci1|ich9-uhci1|ich9-uhci2|ich9-uhci3|vt82c686b-uhci|"
+    "pci-ohci|nec-xhci|qusb1|qusb2|qemu-xhci|none"
+)
+_PCI: Final = (
+    "pci-root|pcie-root|pci-bridge|dmi-to-pci-bridge|pcie-to-pci-bridge|pcie-root-port|"
+    "pcie-switch-upstream-port|pcie-switch-downstream-port|pci-expander-bus|pcie-expander-bus"
+)
+
+CONTROLLERS: Final = f"""
 %controller
-  controller* type:ide|fdc|scsi|sata|virtio-serial|ccid|usb|pci|xenbus|isa! index:uint model \
+  controller* type:ide|fdc|scsi|sata|virtio-serial|ccid|usb|pci|xenbus|isa=ide index:uint \
+          model:{_SCSI}[type=scsi] model:{_USB}[type=usb] model:{_PCI}[type=pci] \
+                  model:piix3|piix4|ich6[type=ide] \
+          model:virtio|virtio-transitional|virtio-non-transitional[type=virtio-serial] \
+                  model[type!=scsi|usb|pci|ide|virtio-serial] \
           ports:uint[type=virtio-serial|usb] vectors:uint[type=virtio-serial] \
           maxGrantFrames:uint[type=xenbus] maxEventChannels:uint[type=xenbus]
     model [../type=pci] name
     target [../type=pci] chassisNr:id chassis:id port:hex busNr:id index:id hotplug:switch
       node #uint
     driver queues:count cmd_per_lun:count max_sectors:count ioeventfd:switch iothread:count %virtio
-    alias name {user}
+    alias name {{user}}
     master [../type=usb] startport:uint
     acpi index:count
     %address
