@@ -9,6 +9,9 @@ from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
+from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
+from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
 
 PARTS = (
     DomainLists,
@@ -18,6 +21,12 @@ PARTS = (
     DomainResources,
     DomainSaving,
     DomainSubscriptions,
+    NetworkLists,
+    NetworkFacts,
+    NetworkLife,
+    NetworkGuests,
+    NetworkPorts,
+    ObjectSubscriptions,
 )
 """The classes whose methods serve procedures."""
 

@@ -11,6 +11,7 @@ from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
 from aiovirt.daemons.virtd.host.flavour import Flavour
+from aiovirt.daemons.virtd.host.network import Network
 from aiovirt.daemons.virtd.host.saving import Image
 from aiovirt.daemons.virtd.host.store import Store
 from aiovirt.daemons.virtd.host.timers import Timers
@@ -42,6 +43,7 @@ class Host:
         self.timers = Timers()
         self.pace = Pace()
         self.domains = Domains(self)
+        self.networks: Collection[Network] = Collection(self, Network)
         self.images: Collection[Image] = Collection(self, Image)
 
     def load(self, store: Store) -> bool:
@@ -59,7 +61,7 @@ class Host:
         return any(True for _ in self.store.load(self.name, "host"))
 
     def _kinds(self) -> tuple[Collection[Any], ...]:
-        return self.domains, self.images
+        return self.domains, self.images, self.networks
 
     def mark_known(self) -> None:
         """Note in the store that this host has its world. Raises RpcError."""
