@@ -12,6 +12,17 @@ from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscripti
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
+from aiovirt.daemons.virtd.dispatch.storage_pools import (
+    StoragePoolFacts,
+    StoragePoolLife,
+    StoragePoolLists,
+)
+from aiovirt.daemons.virtd.dispatch.storage_transfers import StorageTransfers
+from aiovirt.daemons.virtd.dispatch.storage_volumes import (
+    StorageVolFacts,
+    StorageVolLife,
+    StorageVolLists,
+)
 
 PARTS = (
     DomainLists,
@@ -27,6 +38,13 @@ PARTS = (
     NetworkGuests,
     NetworkPorts,
     ObjectSubscriptions,
+    StoragePoolLists,
+    StoragePoolFacts,
+    StoragePoolLife,
+    StorageVolLists,
+    StorageVolFacts,
+    StorageVolLife,
+    StorageTransfers,
 )
 """The classes whose methods serve procedures."""
 

@@ -43,7 +43,7 @@ class Documents:
     def __init__(self, flavour: Flavour) -> None:
         self._driver = flavour.name
         # A driver without defaults of its own has those of the test driver.
-        self._defaults = flavour.name if flavour.name in FLAVOURS else "test"
+        self.defaults = flavour.name if flavour.name in FLAVOURS else "test"
 
     def define(
         self, kind: str, text: str, equip: Callable[[etree._Element], None] | None = None
@@ -59,7 +59,7 @@ class Documents:
             RpcError: see `xml.documents.read`.
         """
         document = read(kind, text)
-        document.complete(self._defaults)
+        document.complete(self.defaults)
         root = document.root
         if equip is not None:
             equip(root)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import lifecycle, network
+from aiovirt.daemons.virtd.host import lifecycle, network, pool_life
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:
@@ -53,4 +53,9 @@ def _network(host: Host, text: str) -> None:
         network.set_autostart(found, wanted=True)
 
 
-_BUILDERS: Final = {"domain": _domain, "network": _network}
+def _pool(host: Host, text: str) -> None:
+    found = pool_life.define(host, text)
+    pool_life.start(found)
+
+
+_BUILDERS: Final = {"domain": _domain, "network": _network, "pool": _pool}
