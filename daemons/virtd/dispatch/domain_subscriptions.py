@@ -14,7 +14,8 @@ from aiovirt.daemons.virtd.host.events import Family
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 
-def _of(session: Session) -> Subscriptions:
+def of_session(session: Session) -> Subscriptions:
+    """Return the subscriptions of a client, which are made with the first."""
     if session.subscriptions is None:
         session.subscriptions = Subscriptions()
     return session.subscriptions
@@ -29,28 +30,28 @@ class DomainSubscriptions:
     ) -> protocol.CallbackRet:
         subject = b"" if args.dom is None else find_domain(session, args.dom).uuid
         wish = Wish(Family.DOMAIN, args.eventID, subject)
-        return protocol.CallbackRet(_of(session).add(wish))
+        return protocol.CallbackRet(of_session(session).add(wish))
 
     @answers(protocol.CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY)
     def deregister(self, session: Session, args: protocol.CallbackArgs) -> None:
-        _of(session).remove(args.callbackID)
+        of_session(session).remove(args.callbackID)
 
     @answers(protocol.CONNECT_DOMAIN_EVENT_REGISTER_ANY)
     def register_plain(self, session: Session, args: protocol.EventArgs) -> None:
-        _of(session).add(Wish(Family.DOMAIN, args.eventID, plain=True))
+        of_session(session).add(Wish(Family.DOMAIN, args.eventID, plain=True))
 
     @answers(protocol.CONNECT_DOMAIN_EVENT_DEREGISTER_ANY)
     def deregister_plain(self, session: Session, args: protocol.EventArgs) -> None:
-        if not _of(session).remove_plain(args.eventID):
+        if not of_session(session).remove_plain(args.eventID):
             raise RpcError.of(
                 ErrorCode.INTERNAL_ERROR, f"domain event {args.eventID} not registered"
             )
 
     @answers(protocol.CONNECT_DOMAIN_EVENT_REGISTER)
     def register_lifecycle(self, session: Session, args: None) -> protocol.CallbacksRet:
-        _of(session).add(Wish(Family.DOMAIN, DomainEventID.LIFECYCLE, plain=True))
+        of_session(session).add(Wish(Family.DOMAIN, DomainEventID.LIFECYCLE, plain=True))
         return protocol.CallbacksRet(1)
 
     @answers(protocol.CONNECT_DOMAIN_EVENT_DEREGISTER)
     def deregister_lifecycle(self, session: Session, args: None) -> protocol.CallbacksRet:
-        return protocol.CallbacksRet(int(_of(session).remove_plain(DomainEventID.LIFECYCLE)))
+        return protocol.CallbacksRet(int(of_session(session).remove_plain(DomainEventID.LIFECYCLE)))

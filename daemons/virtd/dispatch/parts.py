@@ -9,6 +9,20 @@ from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
+from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
+from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
+from aiovirt.daemons.virtd.dispatch.storage_pools import (
+    StoragePoolFacts,
+    StoragePoolLife,
+    StoragePoolLists,
+)
+from aiovirt.daemons.virtd.dispatch.storage_transfers import StorageTransfers
+from aiovirt.daemons.virtd.dispatch.storage_volumes import (
+    StorageVolFacts,
+    StorageVolLife,
+    StorageVolLists,
+)
 
 PARTS = (
     DomainLists,
@@ -18,6 +32,19 @@ PARTS = (
     DomainResources,
     DomainSaving,
     DomainSubscriptions,
+    NetworkLists,
+    NetworkFacts,
+    NetworkLife,
+    NetworkGuests,
+    NetworkPorts,
+    ObjectSubscriptions,
+    StoragePoolLists,
+    StoragePoolFacts,
+    StoragePoolLife,
+    StorageVolLists,
+    StorageVolFacts,
+    StorageVolLife,
+    StorageTransfers,
 )
 """The classes whose methods serve procedures."""
 

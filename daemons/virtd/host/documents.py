@@ -6,6 +6,7 @@ gives one that is shared, and not to be changed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,6 +15,8 @@ from aiovirt.daemons.virtd.xml.completion import FLAVOURS
 from aiovirt.daemons.virtd.xml.documents import Document, read
 
 if TYPE_CHECKING:
+    from lxml import etree
+
     from aiovirt.daemons.virtd.host.flavour import Flavour
 
 #: Documents that are kept read.
@@ -40,13 +43,27 @@ class Documents:
     def __init__(self, flavour: Flavour) -> None:
         self._driver = flavour.name
         # A driver without defaults of its own has those of the test driver.
-        self._defaults = flavour.name if flavour.name in FLAVOURS else "test"
+        self.defaults = flavour.name if flavour.name in FLAVOURS else "test"
 
-    def define(self, kind: str, text: str) -> Definition:
-        """Read a client's document and complete it. Raises RpcError, see `xml.documents.read`."""
+    def define(
+        self, kind: str, text: str, equip: Callable[[etree._Element], None] | None = None
+    ) -> Definition:
+        """Read a client's document and complete it.
+
+        Args:
+            kind: its kind.
+            text: the document.
+            equip: adds what depends on other objects of the host.
+
+        Raises:
+            RpcError: see `xml.documents.read`.
+        """
         document = read(kind, text)
-        document.complete(self._defaults)
+        document.complete(self.defaults)
         root = document.root
+        if equip is not None:
+            equip(root)
+            document.changed()
         return Definition(
             document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
         )

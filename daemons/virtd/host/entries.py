@@ -67,7 +67,7 @@ class Collection(Generic[EntryT]):
     """The objects of one kind on one host, by UUID and by name; in the order in which they were made."""
 
     def __init__(self, host: Host, entry_type: type[EntryT]) -> None:
-        self._host = host
+        self.host = host
         self._type = entry_type
         self._by_uuid: dict[bytes, EntryT] = {}
         self._by_name: dict[str, EntryT] = {}
@@ -94,7 +94,7 @@ class Collection(Generic[EntryT]):
 
     def remove(self, entry: EntryT) -> None:
         """Remove an object, from the store first. Raises RpcError when that cannot be written."""
-        self._host.store.delete(self._host.name, entry.kind, entry.record.uuid)
+        self.host.store.delete(self.host.name, entry.kind, entry.record.uuid)
         self._by_uuid.pop(entry.uuid, None)
         self._by_name.pop(entry.name, None)
 
@@ -105,8 +105,8 @@ class Collection(Generic[EntryT]):
 
     def load(self) -> None:
         """List what the store has. Raises msgspec.MsgspecError or StoreError for a damaged store."""
-        for _, data in self._host.store.load(self._host.name, self._type.kind):
-            entry = self._type.loaded(self._host, data)
+        for _, data in self.host.store.load(self.host.name, self._type.kind):
+            entry = self._type.loaded(self.host, data)
             self._by_uuid[entry.uuid] = entry
             self._by_name[entry.name] = entry
 

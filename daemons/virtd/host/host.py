@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiovirt.daemons.virtd.host.clock import Clock
+from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.documents import Documents
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
 from aiovirt.daemons.virtd.host.flavour import Flavour
+from aiovirt.daemons.virtd.host.network import Network
+from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.saving import Image
 from aiovirt.daemons.virtd.host.store import Store
 from aiovirt.daemons.virtd.host.timers import Timers
+from aiovirt.daemons.virtd.host.volume import Volumes
 
 
 @dataclass
@@ -42,6 +46,10 @@ class Host:
         self.timers = Timers()
         self.pace = Pace()
         self.domains = Domains(self)
+        self.networks: Collection[Network] = Collection(self, Network)
+        self.pools: Collection[Pool] = Collection(self, Pool)
+        self.volumes = Volumes(self)
+        self.contents = Contents(None)
         self.images: Collection[Image] = Collection(self, Image)
 
     def load(self, store: Store) -> bool:
@@ -53,13 +61,14 @@ class Host:
         Raises StoreError or msgspec.MsgspecError for a damaged store.
         """
         self.store = store
+        self.contents = Contents(store.path)
         for kind in self._kinds():
             kind.clear()
             kind.load()
         return any(True for _ in self.store.load(self.name, "host"))
 
     def _kinds(self) -> tuple[Collection[Any], ...]:
-        return self.domains, self.images
+        return self.domains, self.images, self.networks, self.pools, self.volumes
 
     def mark_known(self) -> None:
         """Note in the store that this host has its world. Raises RpcError."""

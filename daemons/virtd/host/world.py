@@ -8,11 +8,11 @@ Source: libvirt's src/test/test_driver.c (testOpenParse).
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host import lifecycle, network, pool_life
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 def fill(host: Host) -> None:
     """Give a host what its driver begins with. Raises RpcError when the store cannot be written."""
-    if host.name == "test":
-        text = resources.files("aiovirt.daemons.virtd").joinpath("worlds/test.xml").read_text()
-        build(host, text)
+    text = resources.files("aiovirt.daemons.virtd").joinpath(f"worlds/{host.name}.xml").read_text()
+    build(host, text)
 
 
 def build(host: Host, text: str) -> None:
@@ -37,7 +36,26 @@ def build(host: Host, text: str) -> None:
         RpcError: it is not such a document.
     """
     root = reading.parse(text, "node", name="node_description")
-    for element in root:
-        if element.tag == "domain":
-            domain = lifecycle.define(host, etree.tostring(element, encoding="unicode"))
-            lifecycle.start(domain)
+    for element in sorted(root, key=lambda one: one.tag == "domain"):  # guests need the rest
+        builder = _BUILDERS.get(str(element.tag))
+        if builder is not None:
+            builder(host, etree.tostring(element, encoding="unicode"))
+
+
+def _domain(host: Host, text: str) -> None:
+    lifecycle.start(lifecycle.define(host, text))
+
+
+def _network(host: Host, text: str) -> None:
+    found = network.define(host, text)
+    network.start(found)
+    if host.name == "qemu":
+        network.set_autostart(found, wanted=True)
+
+
+def _pool(host: Host, text: str) -> None:
+    found = pool_life.define(host, text)
+    pool_life.start(found)
+
+
+_BUILDERS: Final = {"domain": _domain, "network": _network, "pool": _pool}

@@ -36,7 +36,7 @@ def parse(
 
     Args:
         text: the document.
-        root: the name of its root element, or several that are allowed.
+        root: the name of its root element, or several that are allowed; none for any.
         name: what errors call the document, as libvirt does: "domain_definition".
         domain: the part of libvirt that owns this kind of document.
 
@@ -45,7 +45,7 @@ def parse(
     """
     element = _tree(text, name, domain)
     names = (root,) if isinstance(root, str) else root
-    if element.tag not in names:
+    if names and element.tag not in names:
         raise refusals.wrong_root(names[0], str(element.tag))
     return element
 

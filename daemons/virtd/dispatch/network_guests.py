@@ -1,0 +1,187 @@
+"""Guests on networks: their leases, their ports, and the addresses of a guest.
+
+Source: libvirt's src/network/bridge_driver.c, src/qemu/qemu_driver.c (qemuDomainInterfaceAddresses) and
+src/test/test_driver.c (testDomainInterfaceAddresses).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid as uuids
+from typing import TYPE_CHECKING
+
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.domain import DomainInterfaceAddressesSource as Source
+from aiovirt.daemons.virtd.constants.network import IPAddrType, NetworkPortCreateFlags
+from aiovirt.daemons.virtd.dispatch.finding import find_domain
+from aiovirt.daemons.virtd.dispatch.listing import check_flags
+from aiovirt.daemons.virtd.dispatch.networks import find_network, network_ref
+from aiovirt.daemons.virtd.dispatch.serving import Session, answers
+from aiovirt.daemons.virtd.host import leases, network_ports
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+
+
+def _check(session: Session, flags: int, supported: int, function: str) -> None:
+    check_flags(session, session.host.flavour.network, flags, supported, function)
+
+
+def _family(address: leases.Address) -> IPAddrType:
+    return IPAddrType.IPV4 if address.version == 4 else IPAddrType.IPV6
+
+
+def _wire(lease: leases.Lease) -> protocol.NetworkDhcpLease:
+    v6 = lease.address.version == 6
+    client = f"00:03:00:01:{lease.mac}" if v6 else f"01:{lease.mac}"
+    iaid = str(int(lease.mac.replace(":", "")[-6:] or "0", 16)) if v6 else None
+    return protocol.NetworkDhcpLease(
+        lease.bridge,
+        lease.expiry,
+        _family(lease.address),
+        lease.mac,
+        iaid,
+        str(lease.address),
+        lease.prefix,
+        lease.hostname,
+        client,
+    )
+
+
+class NetworkGuests:
+    """Serves leases and addresses of guests."""
+
+    @answers(protocol.NETWORK_GET_DHCP_LEASES)
+    def leases(
+        self, session: Session, args: protocol.NetworkGetDhcpLeasesArgs
+    ) -> protocol.NetworkGetDhcpLeasesRet:
+        _check(session, args.flags, 0, "NetworkGetDHCPLeases")
+        found = [_wire(one) for one in leases.leases(find_network(session, args.net), args.mac)]
+        return protocol.NetworkGetDhcpLeasesRet(found if args.need_results else [], len(found))
+
+    @answers(protocol.DOMAIN_INTERFACE_ADDRESSES)
+    def addresses(
+        self, session: Session, args: protocol.DomainInterfaceAddressesArgs
+    ) -> protocol.DomainInterfaceAddressesRet:
+        flavour = session.host.flavour
+        flavour.check_flags(args.flags, 0, "DomainInterfaceAddresses")
+        domain = find_domain(session, args.dom)
+        if session.host.name != "test":
+            _need_active(domain)
+        if args.source not in set(Source):
+            detail = f"Unknown IP address data source {args.source}"
+            raise RpcError.of(ErrorCode.ARGUMENT_UNSUPPORTED, detail, domain=flavour.domain)
+        if session.host.name == "test":
+            _need_active(domain)
+            return protocol.DomainInterfaceAddressesRet(_of_test(domain))
+        if args.source == Source.AGENT:
+            _need_agent(domain)
+        return protocol.DomainInterfaceAddressesRet(_of_qemu(domain, Source(args.source)))
+
+
+def _need_active(domain: Domain) -> None:
+    if not domain.is_active:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
+        )
+
+
+def _need_agent(domain: Domain) -> None:
+    if domain.record.has_agent:
+        return
+    channel = domain.record.facts.root.find(
+        "devices/channel/target[@name='org.qemu.guest_agent.0']"
+    )
+    code, detail = ErrorCode.AGENT_UNRESPONSIVE, "QEMU guest agent is not connected"
+    if channel is None:
+        code, detail = ErrorCode.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured"
+    raise RpcError.of(code, detail, domain=ErrorDomain.QEMU)
+
+
+def _address(address: leases.Address, prefix: int) -> protocol.DomainIpAddr:
+    return protocol.DomainIpAddr(_family(address), str(address), prefix)
+
+
+def _of_qemu(domain: Domain, source: Source) -> list[protocol.DomainInterface]:
+    """The interfaces that have an address, as the source has them: the agent tells of all that
+    the guest has, and of ARP no prefix is known."""
+    found = []
+    if source == Source.AGENT:
+        own = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
+        addresses = [_address(own[0], 8), _address(own[1], 128)]
+        found.append(protocol.DomainInterface("lo", "00:00:00:00:00:00", addresses))
+    for number, interface in enumerate(leases.interfaces(domain.record)):
+        network = domain.host.networks.by_name(interface.network)
+        given = [] if network is None else leases.leases(network, interface.mac)
+        addresses = [
+            _address(one.address, 0 if source == Source.ARP else one.prefix) for one in given
+        ]
+        if source == Source.AGENT:
+            found.append(protocol.DomainInterface(f"eth{number}", interface.mac, addresses))
+        elif addresses:
+            found.append(protocol.DomainInterface(interface.target, interface.mac, addresses))
+    return found
+
+
+def _of_test(domain: Domain) -> list[protocol.DomainInterface]:
+    """The test driver's addresses, which depend on the order of interfaces and the guest's id."""
+    found = []
+    for number, interface in enumerate(leases.interfaces(domain.record)):
+        address: leases.Address = ipaddress.ip_address(f"192.168.0.{(1 + number) % 256}")
+        prefix = 24
+        if interface.kind == "network":
+            network = domain.host.networks.by_name(interface.network)
+            if network is None:
+                detail = f"no network with matching name '{interface.network}'"
+                raise RpcError.of(ErrorCode.NO_NETWORK, detail, domain=ErrorDomain.TEST)
+            first, prefix = leases.first(network)
+            address = first + (20 * (domain.record.number - 1) + number + 1)
+        target = interface.target
+        found.append(protocol.DomainInterface(target, interface.mac, [_address(address, prefix)]))
+    return found
+
+
+class NetworkPorts:
+    """Serves the ports of networks."""
+
+    @answers(protocol.NETWORK_LIST_ALL_PORTS)
+    def list_all(
+        self, session: Session, args: protocol.NetworkListAllPortsArgs
+    ) -> protocol.NetworkListAllPortsRet:
+        _check(session, args.flags, 0, "NetworkListAllPorts")
+        network = network_ports.active(find_network(session, args.network))
+        ref = network_ref(network)
+        refs = [
+            protocol.NonnullNetworkPort(ref, uuids.UUID(one).bytes) for one in network.record.ports
+        ]
+        return protocol.NetworkListAllPortsRet(refs if args.need_results else [], len(refs))
+
+    @answers(protocol.NETWORK_PORT_LOOKUP_BY_UUID)
+    def lookup(
+        self, session: Session, args: protocol.NetworkPortLookupByUuidArgs
+    ) -> protocol.NetworkPortRet:
+        network = find_network(session, args.network)
+        network_ports.text(network, args.uuid)
+        return protocol.NetworkPortRet(protocol.NonnullNetworkPort(network_ref(network), args.uuid))
+
+    @answers(protocol.NETWORK_PORT_CREATE_XML)
+    def create(
+        self, session: Session, args: protocol.NetworkPortCreateXmlArgs
+    ) -> protocol.NetworkPortRet:
+        _check(session, args.flags, int(sum(NetworkPortCreateFlags)), "NetworkPortCreateXML")
+        network = find_network(session, args.network)
+        reclaim = bool(args.flags & NetworkPortCreateFlags.RECLAIM)
+        uuid = network_ports.create(network, args.xml, reclaim=reclaim)
+        return protocol.NetworkPortRet(protocol.NonnullNetworkPort(network_ref(network), uuid))
+
+    @answers(protocol.NETWORK_PORT_GET_XML_DESC)
+    def xml(self, session: Session, args: protocol.NetworkPortFlagsArgs) -> protocol.XmlRet:
+        _check(session, args.flags, 0, "NetworkPortGetXMLDesc")
+        network = find_network(session, args.port.net)
+        return protocol.XmlRet(network_ports.text(network, args.port.uuid))
+
+    @answers(protocol.NETWORK_PORT_DELETE)
+    def delete(self, session: Session, args: protocol.NetworkPortFlagsArgs) -> None:
+        _check(session, args.flags, 0, "NetworkPortDelete")
+        network_ports.delete(find_network(session, args.port.net), args.port.uuid)

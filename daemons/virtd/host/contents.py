@@ -1,0 +1,138 @@
+"""Contents of volumes: what clients have uploaded, one file for each volume.
+
+The files are in a folder beside the store, or in a temporary one if the store is in memory. All
+functions block, so they run on threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from typing import Final, NamedTuple
+
+#: Bytes that are read at once.
+CHUNK: Final = 256 * 1024
+
+
+class Piece(NamedTuple):
+    """A part of a content: data, or a hole. length: in bytes."""
+
+    data: bytes
+    length: int
+    is_hole: bool
+
+
+class Contents:
+    """The contents of the volumes of a daemon. store: the file of its store, None for one in memory."""
+
+    def __init__(self, store: str | None) -> None:
+        self._folder = None if store is None else os.path.splitext(store)[0] + "-volumes"
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    def _path(self, name: str, *, make: bool = False) -> str:
+        """The file of a volume."""
+        if self._folder is None:
+            if self._temporary is None:
+                self._temporary = tempfile.TemporaryDirectory(prefix="aiovirt-volumes-")
+            self._folder = self._temporary.name
+        if make:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        return os.path.join(self._folder, name)
+
+    def write(self, name: str, offset: int, data: bytes) -> None:
+        """Write a part of a content, which is made if it is missing.
+
+        Args:
+            name: of the volume, its UUID.
+            offset: where, in bytes.
+            data: what.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        descriptor = os.open(
+            self._path(name, make=True), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            view = memoryview(data)
+            while view:
+                done = os.pwrite(descriptor, view, offset)
+                view, offset = view[done:], offset + done
+        finally:
+            os.close(descriptor)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Return the bytes of a content, and those that it takes on the disk. Raises OSError."""
+        try:
+            found = os.stat(self._path(name))
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_size, found.st_blocks * 512
+
+    def truncate(self, name: str, size: int) -> None:
+        """Give a content a size; a content that does not exist stays so.
+
+        Args:
+            name: of the volume.
+            size: in bytes.
+
+        Raises:
+            OSError: it cannot be changed.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self._path(name), size)
+
+    def read(self, name: str, offset: int, end: int) -> Piece:
+        """Read a piece of a content: data up to CHUNK, or a hole up to the next data.
+
+        Args:
+            name: of the volume.
+            offset: where, in bytes.
+            end: the end of the volume; after the end of the file everything is a hole.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        hole = Piece(b"", end - offset, is_hole=True)
+        try:
+            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return hole
+        try:
+            try:
+                begin = os.lseek(descriptor, offset, os.SEEK_DATA)
+            except OSError:  # nothing but a hole follows
+                return hole
+            if begin > offset:
+                return Piece(b"", min(begin, end) - offset, is_hole=True)
+            stop = min(os.lseek(descriptor, offset, os.SEEK_HOLE), end, offset + CHUNK)
+            data = os.pread(descriptor, stop - offset, offset)
+            return Piece(data, len(data), is_hole=False) if data else hole
+        finally:
+            os.close(descriptor)
+
+    def copy(self, source: str, name: str) -> bool:
+        """Copy a content.
+
+        Args:
+            source: the volume that has it.
+            name: the volume that gets it.
+
+        Returns:
+            Whether the source has one.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            shutil.copyfile(self._path(source), self._path(name, make=True))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove a content; does nothing if there is none. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(name))

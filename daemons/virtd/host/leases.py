@@ -1,0 +1,258 @@
+"""Addresses of running guests on a host's networks, as its DHCP servers gave them.
+
+A guest has an address as soon as it runs: no operating system is booted that would ask for one. Each
+hardware address keeps its address as long as its network runs.
+
+Source: the form of a lease is that of libvirt's src/network/bridge_driver.c (networkGetDHCPLeases).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.xml.placing import assign
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
+    from aiovirt.daemons.virtd.host.network import Network
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: Seconds for which a lease is given; a guest renews it after half of them.
+EXPIRY: Final = 3600
+_UNITS: Final = {"seconds": 1, "minutes": 60, "hours": 3600}
+_SECOND: Final = 1_000_000_000
+#: Addresses of a range that are tried for one guest.
+_TRIED: Final = 65536
+
+
+class Interface(NamedTuple):
+    """An interface of a guest. kind: its type; mac: its hardware address; network: the name of its
+    network, empty for none; target: its name on the host."""
+
+    kind: str
+    mac: str
+    network: str
+    target: str
+
+
+class Lease(NamedTuple):
+    """An address that a guest has.
+
+    mac: of its interface; address, prefix: with the bits of its network; bridge: of its network;
+    hostname: what it calls itself; expiry: in seconds since 1970.
+    """
+
+    mac: str
+    address: Address
+    prefix: int
+    bridge: str
+    hostname: str | None
+    expiry: int
+
+
+def interfaces(record: DomainRecord) -> tuple[Interface, ...]:
+    """Return the interfaces of a domain's document in force, in order; read once for a record."""
+    found: tuple[Interface, ...] | None = record.__dict__.get("interfaces")
+    if found is None:
+        found = tuple(
+            _interface(element, number)
+            for number, element in enumerate(record.facts.root.findall("devices/interface"))
+        )
+        record.__dict__["interfaces"] = found
+    return found
+
+
+def _interface(element: etree._Element, number: int) -> Interface:
+    mac, source, target = (element.find(tag) for tag in ("mac", "source", "target"))
+    kind = element.get("type") or ""
+    return Interface(
+        kind,
+        "" if mac is None else (mac.get("address") or "").lower(),
+        (source.get("network") or "") if kind == "network" and source is not None else "",
+        (target.get("dev") if target is not None else None) or f"vnet{number}",
+    )
+
+
+def attached(network: Network) -> Iterator[tuple[Domain, Interface]]:
+    """Give the interfaces of running guests on a network, in the order of the guests' ids."""
+    for domain in network.host.domains.active():
+        for interface in interfaces(domain.record):
+            if interface.network == network.name:
+                yield domain, interface
+
+
+def shown(network: Network, *, inactive: bool = False) -> str:
+    """Return the document of a network as a client wants it; an active one of qemu says how many
+    guests use it.
+
+    Args:
+        network: the network.
+        inactive: the definition; the test driver has the document in force, whatever is wanted.
+    """
+    record = network.record
+    if network.host.name == "test" or not network.is_active:
+        return cached("network", record.text).text()
+    if inactive and record.config is not None:
+        return cached("network", record.config).text()
+    count = 0 if inactive else sum(1 for _ in attached(network))
+    document = cached("network", record.text)
+    if count:
+        document = document.copy()
+        assign(document.root, document.rules, "connections", str(count))
+    return document.text()
+
+
+class _Server:
+    """The DHCP server of one `<ip>` of a network."""
+
+    def __init__(self, element: etree._Element) -> None:
+        self.own = ipaddress.ip_address(element.get("address") or "0.0.0.0")  # noqa: S104  no address
+        self.prefix = _prefix(element, self.own)
+        self.hosts = element.findall("dhcp/host")
+        self.ranges = [
+            (
+                ipaddress.ip_address(one.get("start") or ""),
+                int(ipaddress.ip_address(one.get("end") or "")),
+                _expiry(one),
+            )
+            for one in element.findall("dhcp/range")
+        ]
+
+    def host(self, mac: str, name: str) -> etree._Element | None:
+        """The entry for a guest, by its hardware address or its name."""
+        for one in self.hosts:
+            given = one.get("mac")
+            if given.lower() == mac if given is not None else one.get("name") == name:
+                return one
+        return None
+
+    def expiry(self, address: Address) -> int:
+        """Seconds for which an address is given."""
+        for start, end, seconds in self.ranges:
+            if int(start) <= int(address) <= end:
+                return seconds
+        return EXPIRY
+
+    def holds(self, address: Address) -> bool:
+        """Whether an address is in a range."""
+        return any(int(start) <= int(address) <= end for start, end, _ in self.ranges)
+
+    def free(self, mac: str, taken: set[str]) -> Address | None:
+        """An address that nobody has, the same one for a hardware address as far as possible."""
+        seed = int.from_bytes(hashlib.sha256(mac.encode()).digest()[:8], "big")
+        for start, end, _ in self.ranges:
+            size = end - int(start) + 1
+            for step in range(min(size, _TRIED)):
+                address = start + (seed + step) % size
+                if str(address) not in taken:
+                    return address
+        return None
+
+
+def _prefix(element: etree._Element, own: Address) -> int:
+    if element.get("prefix") is not None:
+        return int(element.get("prefix") or 0)
+    if element.get("netmask") is not None:
+        return ipaddress.ip_network(f"0.0.0.0/{element.get('netmask')}").prefixlen
+    if isinstance(own, ipaddress.IPv6Address):
+        return 64
+    first = int(own) >> 24
+    return 8 if first < 128 else 16 if first < 192 else 24
+
+
+def _expiry(element: etree._Element) -> int:
+    lease = element.find("lease")
+    if lease is None:
+        return EXPIRY
+    return int(lease.get("expiry") or 0) * _UNITS[lease.get("unit") or "minutes"]
+
+
+def leases(network: Network, mac: str | None = None) -> list[Lease]:
+    """Return the addresses of the running guests on a network; new ones are stored.
+
+    Args:
+        network: the network; an inactive one has none.
+        mac: only the ones of this hardware address.
+
+    Raises:
+        RpcError: the store cannot be written.
+    """
+    if not network.is_active:
+        return []
+    servers = [_Server(one) for one in network.root.findall("ip") if one.find("dhcp") is not None]
+    guests = {interface.mac: domain for domain, interface in attached(network)}
+    if not servers or not guests:
+        return []
+    found = list(_given(network, servers, guests))
+    return [one for one in found if mac is None or one.mac == mac.lower()]
+
+
+def _given(
+    network: Network, servers: list[_Server], guests: Mapping[str, Domain]
+) -> Iterator[Lease]:
+    known = dict(network.record.leases)
+    for server in servers:
+        key = "" if server.own.version == 4 else "/6"
+        fixed = {one.get("ip") or "" for one in server.hosts}
+        for mac, domain in guests.items():
+            entry = server.host(mac, domain.name)
+            address = _address(server, entry, known.get(mac + key), fixed)
+            if address is None:
+                taken = {*known.values(), *fixed, str(server.own)}
+                address = server.free(mac, taken)
+                if address is None:  # the addresses of guests that do not run are free again
+                    known = {
+                        one: ip for one, ip in known.items() if one.removesuffix("/6") in guests
+                    }
+                    address = server.free(mac, {*known.values(), *fixed, str(server.own)})
+                if address is None:
+                    continue
+                known[mac + key] = str(address)
+            yield _lease(network, server, domain, mac, address, entry)
+    if known != network.record.leases:
+        network.change(leases=known)
+
+
+def _address(
+    server: _Server, entry: etree._Element | None, known: str | None, fixed: set[str]
+) -> Address | None:
+    """The address that a guest has already, or by its entry."""
+    if entry is not None and entry.get("ip") is not None:
+        return ipaddress.ip_address(entry.get("ip") or "")
+    if known is None or known in fixed:
+        return None
+    address = ipaddress.ip_address(known)
+    return address if server.holds(address) else None
+
+
+def _lease(
+    network: Network,
+    server: _Server,
+    domain: Domain,
+    mac: str,
+    address: Address,
+    entry: etree._Element | None,
+) -> Lease:
+    seconds = server.expiry(address)
+    begun, now = domain.record.booted // _SECOND, network.host.clock.now() // _SECOND
+    half = max(1, seconds // 2)
+    expiry = begun + max(0, now - begun) // half * half + seconds if seconds else 0
+    named = entry.get("name") if entry is not None else None
+    return Lease(mac, address, server.prefix, network.bridge or "", named or domain.name, expiry)
+
+
+def first(network: Network) -> tuple[Address, int]:
+    """Return the first address that a network gives, and the bits of the network; the test driver
+    counts from there."""
+    element = network.root.find("ip")
+    if element is None:
+        return ipaddress.ip_address("0.0.0.0"), 0  # noqa: S104  no address
+    server = _Server(element)
+    return server.ranges[0][0] if server.ranges else server.own, server.prefix

@@ -1,0 +1,189 @@
+"""Storage volumes: the record of one, and finding one.
+
+A volume is a document. Contents that a client has uploaded are in a file of the run directory, see
+`contents`; no other file of the machine is touched.
+
+Source: libvirt's src/conf/storage_conf.h (virStorageVolDef).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.host import Host
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+
+class VolumeRecord(Record, frozen=True, kw_only=True, dict=True):
+    """A volume. pool: the UUID of its pool; text: its document, complete; made: in nanoseconds of the
+    host's clock; has_content: whether a file holds what was uploaded."""
+
+    pool: str
+    text: str
+    made: int = 0
+    has_content: bool = False
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """Capacity and allocation, in bytes."""
+        root = cached("volume", self.text).root
+        return int(root.findtext("capacity") or 0), int(root.findtext("allocation") or 0)
+
+    @cached_property
+    def path(self) -> str:
+        """Where it is on the host, as the document says."""
+        return cached("volume", self.text).root.findtext("target/path") or ""
+
+
+class Volume(Entry[VolumeRecord]):
+    """A volume of a host. busy: how many transfers are under way."""
+
+    kind: ClassVar[str] = "volume"
+    record_type = VolumeRecord
+
+    def __init__(self, host: Host, record: VolumeRecord) -> None:
+        super().__init__(host, record)
+        self.busy = 0
+
+    @property
+    def document(self) -> Document:
+        """The document, shared: whoever changes it makes a copy first."""
+        return cached("volume", self.record.text)
+
+    @property
+    def root(self) -> etree._Element:
+        """The document, which is not to be changed."""
+        return cached("volume", self.record.text).root
+
+    @property
+    def key(self) -> str:
+        """Its key, unique on its host."""
+        return self.root.findtext("key") or self.record.path
+
+    @property
+    def capacity(self) -> int:
+        """The bytes that a guest sees."""
+        return self.record.sizes[0]
+
+    @property
+    def allocation(self) -> int:
+        """The bytes that it takes."""
+        return self.record.sizes[1]
+
+    @property
+    def format(self) -> str:
+        """Its format: "raw", "qcow2"."""
+        found = self.root.find("target/format")
+        return (found.get("type") if found is not None else None) or "raw"
+
+    def need_idle(self) -> None:
+        """Refuse if a transfer is under way: RpcError OPERATION_INVALID."""
+        if self.busy:
+            detail = f"volume '{self.name}' is still in use."
+            raise RpcError.of(ErrorCode.OPERATION_INVALID, detail, domain=ErrorDomain.STORAGE)
+
+    def resize(
+        self, *, capacity: int | None = None, allocation: int | None = None, form: str | None = None
+    ) -> str:
+        """Return the document with other sizes, or another format.
+
+        Args:
+            capacity: in bytes, None for the present one.
+            allocation: likewise.
+            form: the new format.
+        """
+        document = cached("volume", self.record.text).copy()
+        for tag, size in (
+            ("capacity", capacity),
+            ("allocation", allocation),
+            ("physical", allocation),
+        ):
+            element = document.root.find(tag)
+            if element is not None and size is not None:
+                element.text = str(size)
+        found = document.root.find("target/format")
+        if found is not None and form is not None:
+            found.set("type", form)
+        document.changed()
+        return document.text(secure=True)
+
+
+class Volumes(Collection[Volume]):
+    """The volumes of a host, by pool and name, by path, and by key."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host, Volume)
+        self._pools: dict[str, dict[str, Volume]] = {}
+        self._paths: dict[str, Volume] = {}
+
+    def of_pool(self, pool: str) -> list[Volume]:
+        """Return the volumes of the pool with this UUID."""
+        return list(self._pools.get(pool, {}).values())
+
+    def in_pool(self, pool: str, name: str) -> Volume | None:
+        """Return a volume of a pool, or None.
+
+        Args:
+            pool: the UUID of the pool.
+            name: the volume's name.
+        """
+        return self._pools.get(pool, {}).get(name)
+
+    def by_path(self, path: str) -> Volume | None:
+        """Return the volume with this path, or None."""
+        return self._paths.get(path)
+
+    def add(self, entry: Volume) -> None:
+        """See `Collection`."""
+        super().add(entry)
+        self._list(entry)
+
+    def remove(self, entry: Volume) -> None:
+        """See `Collection`; the content is removed by the caller, see `Contents.remove`."""
+        super().remove(entry)
+        self._pools.get(entry.record.pool, {}).pop(_name(entry.record.pool, entry), None)
+        if self._paths.get(entry.record.path) is entry:
+            del self._paths[entry.record.path]
+
+    def load(self) -> None:
+        """See `Collection`."""
+        super().load()
+        for volume in sorted(self, key=lambda one: one.record.made):
+            self._list(volume)
+
+    def clear(self) -> None:
+        """See `Collection`."""
+        super().clear()
+        self._pools.clear()
+        self._paths.clear()
+
+    def move(self, volume: Volume, pool: str) -> None:
+        """Give a volume to another pool; to none, "", when its pool is forgotten: what is in a folder
+        stays there, and a pool that is made for that folder later finds it.
+
+        Args:
+            volume: the volume.
+            pool: the UUID of the pool.
+        """
+        old = volume.record.pool
+        volume.change(pool=pool)
+        self._pools.get(old, {}).pop(_name(old, volume), None)
+        self._list(volume)
+
+    def _list(self, volume: Volume) -> None:
+        pool = volume.record.pool
+        self._pools.setdefault(pool, {})[_name(pool, volume)] = volume
+        self._paths[volume.record.path] = volume
+
+
+def _name(pool: str, volume: Volume) -> str:
+    """The name of a volume in its pool; of those that have none, the path."""
+    return volume.name if pool else volume.record.path

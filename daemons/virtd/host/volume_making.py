@@ -1,0 +1,217 @@
+"""Making and changing storage volumes.
+
+Source: libvirt's src/storage/storage_driver.c, storage_util.c, and src/test/test_driver.c.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from typing import Final
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.constants.storage import StorageVolType
+from aiovirt.daemons.virtd.host.pool import Pool
+from aiovirt.daemons.virtd.host.volume import Volume, VolumeRecord
+from aiovirt.daemons.virtd.xml.documents import Document, read
+from aiovirt.daemons.virtd.xml.kinds import KINDS
+from aiovirt.daemons.virtd.xml.placing import add
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+#: The kinds of pool whose volumes are files, and those whose volumes are on the network.
+_FILES: Final = ("dir", "fs", "netfs", "vstorage")
+_NETWORK: Final = ("sheepdog", "iscsi-direct", "gluster", "rbd")
+#: The kinds of pool that have units which nobody makes, and the size of such a unit.
+_UNITS: Final = {"iscsi": "unit:0:0:1", "iscsi-direct": "unit:0:0:1", "scsi": "unit:0:0:0"}
+_UNIT_SIZE: Final = 10 << 30
+_FIXED: Final = (*_UNITS, "mpath", "gluster")
+#: Bytes that an empty image of qcow2 takes.
+_QCOW2_EMPTY: Final = 196_640
+
+
+def kind_of(pool: Pool) -> StorageVolType:
+    """Return the kind of the volumes of a pool."""
+    if pool.type in _FILES:
+        return StorageVolType.FILE
+    return StorageVolType.NETWORK if pool.type in _NETWORK else StorageVolType.BLOCK
+
+
+def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
+    """Make a volume in an active pool.
+
+    Args:
+        pool: the pool.
+        text: the document.
+        source: a volume to begin as; its content is copied by the caller.
+
+    Raises:
+        RpcError: as the pool's driver refuses: a second volume of a name, too little space, a kind of
+            pool that makes no volumes.
+    """
+    pool.need_active()
+    host, test = pool.host, pool.host.name == "test"
+    document = read("volume", text)
+    document.complete(host.documents.defaults)
+    name = document.root.findtext("name") or ""
+    if host.volumes.in_pool(pool.record.uuid, name) is not None:
+        raise _second(pool, name, cloned=source is not None)
+    if not test and pool.type in _FIXED:
+        detail = "storage pool does not support volume creation"
+        raise RpcError.of(ErrorCode.NO_SUPPORT, detail, domain=ErrorDomain.STORAGE)
+    if "/" in name:
+        detail = f"volume name '{name}' cannot contain '/'"
+        raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=host.flavour.storage)
+    _sizes(document.root, source, test=test)
+    allocation = int(document.root.findtext("allocation") or 0)
+    if test and allocation > pool.sizes[2]:
+        detail = f"Not enough free space in pool for volume '{name}'"
+        raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.TEST)
+    return _add(pool, document, name)
+
+
+def _second(pool: Pool, name: str, *, cloned: bool) -> RpcError:
+    if pool.host.name == "test":
+        detail = "storage vol already exists"
+        return RpcError.of(ErrorCode.OPERATION_FAILED, detail, domain=ErrorDomain.TEST)
+    if cloned:
+        detail = f"storage volume name '{name}' already in use."
+        return RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.STORAGE)
+    text = f"storage volume '{name}' exists already"
+    return RpcError(ErrorCode.STORAGE_VOL_EXIST, text, domain=ErrorDomain.STORAGE)
+
+
+def _sizes(root: etree._Element, source: Volume | None, *, test: bool) -> None:
+    """Complete the sizes: a clone is at least as large as its source; an image of qcow2 is small."""
+    capacity, allocation = root.find("capacity"), root.find("allocation")
+    if capacity is None or allocation is None:
+        return
+    if source is not None and not test and int(capacity.text or 0) < source.capacity:
+        capacity.text = str(source.capacity)
+    form = root.find("target/format")
+    if not test and form is not None and form.get("type") == "qcow2":
+        allocation.text = str(source.allocation if source is not None else _QCOW2_EMPTY)
+
+
+def _add(pool: Pool, document: Document, name: str) -> Volume:
+    host, root = pool.host, document.root
+    rules = KINDS["volume"].rules
+    # The document of test's volumes says nothing else, whatever the kind of pool.
+    root.set("type", "file" if host.name == "test" else kind_of(pool).name.lower())
+    path = f"{pool.folder}/{name}"
+    target = root.find("target")
+    if target is None:
+        target = add(root, rules, "target")
+    found = target.find("path")
+    if found is None:
+        found = add(target, rules.below("target"), "path")
+    found.text = path
+    key = root.find("key")
+    if key is None:
+        key = add(root, rules, "key")
+    key.text = path
+    if pool.type in _FILES and target.find("format") is None:
+        add(target, rules.below("target"), "format", type="raw")
+    if host.name == "qemu":
+        _equip(pool, root, target)
+    document.changed()
+    record = VolumeRecord(
+        uuid=str(uuids.uuid4()),
+        name=name,
+        pool=pool.record.uuid,
+        text=document.text(secure=True),
+        made=host.clock.now(),
+    )
+    volume = Volume(host, record)
+    host.volumes.add(volume)
+    return volume
+
+
+def _equip(pool: Pool, root: etree._Element, target: etree._Element) -> None:
+    """Add what qemu's storage driver reads of a volume that exists."""
+    rules = KINDS["volume"].rules
+    below = rules.below("target")
+    allocation = root.findtext("allocation") or "0"
+    if root.find("physical") is None:
+        add(root, rules, "physical", allocation, unit="bytes")
+    if target.find("permissions") is None:
+        permissions = add(target, below, "permissions")
+        for tag, text in (("mode", "0600"), ("owner", "0"), ("group", "0")):
+            etree.SubElement(permissions, tag).text = text
+    seconds, nanoseconds = divmod(pool.host.clock.now(), 1_000_000_000)
+    if target.find("timestamps") is None:
+        times = add(target, below, "timestamps")
+        for tag in ("atime", "mtime", "ctime", "btime"):
+            etree.SubElement(times, tag).text = f"{seconds}.{nanoseconds:09d}"
+    form = target.find("format")
+    if form is not None and form.get("type") == "qcow2":
+        if target.find("compat") is None:
+            add(target, below, "compat", "1.1")
+        if target.find("clusterSize") is None:
+            add(target, below, "clusterSize", "65536", unit="B")
+
+
+def discover(pool: Pool) -> None:
+    """Find what a pool that starts has already: the volumes of an earlier pool in its place, and the
+    unit of a kind of pool that makes no volumes."""
+    if pool.host.name == "test":
+        return
+    for volume in pool.host.volumes.of_pool(""):
+        if volume.record.path.rpartition("/")[0] == pool.folder:
+            pool.host.volumes.move(volume, pool.record.uuid)
+    name = _UNITS.get(pool.type)
+    if name is None or pool.volumes:
+        return
+    text = (
+        f"<volume><name>{name}</name><capacity>{_UNIT_SIZE}</capacity>"
+        f"<allocation>{_UNIT_SIZE}</allocation></volume>"
+    )
+    document = read("volume", text)
+    document.complete(pool.host.documents.defaults)
+    _add(pool, document, name)
+
+
+def resize(volume: Volume, pool: Pool, capacity: int, *, shrink: bool, allocate: bool) -> None:
+    """Change the capacity of a volume.
+
+    Args:
+        volume: the volume.
+        pool: its pool.
+        capacity: the new one, in bytes.
+        shrink: it may become smaller.
+        allocate: the space is taken now.
+
+    Raises:
+        RpcError: INVALID_ARG for a smaller one, OPERATION_FAILED for too little space.
+    """
+    detail, code = "", ErrorCode.INVALID_ARG
+    if capacity < volume.allocation:
+        detail = "can't shrink capacity below existing allocation"
+    elif capacity < volume.capacity and not shrink:
+        detail = (
+            "Can't shrink capacity below current capacity unless shrink flag explicitly specified"
+        )
+    elif allocate and capacity - volume.allocation > pool.sizes[2]:
+        detail, code = "Not enough space left in storage pool", ErrorCode.OPERATION_FAILED
+    if detail:
+        raise RpcError.of(code, detail, domain=ErrorDomain.STORAGE)
+    allocation = capacity if allocate else None
+    volume.change(text=volume.resize(capacity=capacity, allocation=allocation))
+
+
+def written(volume: Volume, *, end: int, taken: int, head: bytes) -> None:
+    """Note that a content was uploaded: an image of qcow2 says itself how large its disk is.
+
+    Args:
+        volume: the volume.
+        end: bytes of the content.
+        taken: bytes of it that are not holes.
+        head: its first bytes.
+    """
+    if head[:4] == b"QFI\xfb" and len(head) >= 32:
+        capacity = int.from_bytes(head[24:32], "big")
+        text = volume.resize(capacity=capacity, allocation=taken, form="qcow2")
+    else:
+        text = volume.resize(
+            capacity=max(volume.capacity, end), allocation=max(volume.allocation, taken)
+        )
+    volume.change(text=text, has_content=True)
