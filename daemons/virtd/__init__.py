@@ -27,7 +27,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     hosts = Hosts(f"{start.paths.rundir}/{FILE}")
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
-    return [HostsComponent(hosts), RemoteComponent(dispatch), SaslComponent(sasl)]
+    return [HostsComponent(hosts, daemon), RemoteComponent(dispatch), SaslComponent(sasl)]
 
 
 def _settings() -> Settings:

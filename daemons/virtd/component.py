@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.hosts import Hosts
     from aiovirt.daemons.virtd.sasl import SaslDispatch
     from aiovirt.daemons.virtd.state import RemoteState
+    from aiovirt.rpc.server import Daemon
 
 
 class HostsComponent(Component):
@@ -20,8 +21,13 @@ class HostsComponent(Component):
 
     name = "hosts"
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, daemon: Daemon) -> None:
         self._hosts = hosts
+        daemon.on_ending.append(self._end)
+
+    async def _end(self) -> None:
+        """Close the store at the daemon's end, so that one file is left, without a log beside it."""
+        self._hosts.close()
 
     @property
     def state_type(self) -> type[bool]:

@@ -46,7 +46,7 @@ def test_a_second_start_leaves_what_runs_alone_and_starts_the_rest(playground: P
 def test_after_a_stop_there_is_no_process_no_socket_and_no_pid_file(playground: Playground) -> None:
     playground.start()
     playground.stop()
-    assert {path.suffix for path in playground.folder.iterdir()} == {".conf", ".log"}
+    assert {path.suffix for path in playground.folder.iterdir()} == {".conf", ".log", ".sqlite"}
 
 
 def test_a_pid_file_that_nobody_holds_names_nobody(playground: Playground) -> None:

@@ -200,6 +200,7 @@ async def test_everything_answered_is_there_after_the_process(
     client = await second.connect("qemu:///system")
     assert await client.state(domain) == (DomainState.PAUSED, DomainPausedReason.USER)
     assert await client.xml(domain, DomainXMLFlags.SECURE) == text
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
 async def test_a_saved_guest_is_restored(virtd: Virtd) -> None:

@@ -96,7 +96,7 @@ def _package(kind: type) -> str:
 
 
 def _below(package: str) -> Iterator[str]:
-    """The modules of a package and of those in it, but for what others use; no module is loaded for it."""
+    """The modules of a package and of those in it, but for what others use. None is loaded for it."""
     found = importlib.util.find_spec(package)
     for module in pkgutil.iter_modules(found.submodule_search_locations if found else ()):
         if module.name in _FOR_OTHERS:

@@ -23,6 +23,7 @@ class Hosts:
     def __init__(self, path: str | None) -> None:
         self.path = path
         self.is_open = False
+        self._store: Store | None = None
         self.all: Mapping[str, Host] = {name: Host(flavour) for name, flavour in FLAVOURS.items()}
 
     def open(self) -> None:
@@ -36,7 +37,14 @@ class Hosts:
                 with store.batch():
                     world.fill(host)
                     host.mark_known()
+        self._store = store
         self.is_open = True
+
+    def close(self) -> None:
+        """Close the store; nothing can be changed after that. Does nothing if it is closed."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def rehearse(self) -> None:
         """Read everything and write nothing. Raises StoreError for a store that cannot be used."""

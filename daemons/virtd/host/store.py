@@ -10,6 +10,7 @@ A rehearsal of a restart opens the file for reading only.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +49,17 @@ class Store:
             if path is None:
                 self._base = sqlite3.connect(":memory:", isolation_level=None)
             else:
-                mode = "ro" if read_only else "rwc"
+                mode = "ro" if read_only else "rw"
+                if not read_only:
+                    # Documents have passwords: SQLite gives its other files the mode of this one.
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
                 self._base = sqlite3.connect(
                     f"file:{name}?mode={mode}", uri=True, isolation_level=None
                 )
             self._prepare(read_only)
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}") from error
         except sqlite3.Error as error:
             raise StoreError(f"{path or 'the store in memory'}: {error}") from error
         self._depth = 0
