@@ -11,7 +11,18 @@ it is ready, and the other daemons never do.
 
 from __future__ import annotations
 
+from aiovirt.daemons.virtd.xml import isolation
+from aiovirt.daemons.virtd.xml.checking import guests as _guest_checks
+from aiovirt.daemons.virtd.xml.checking import networks as _network_checks
 from aiovirt.daemons.virtd.xml.documents import Document, read
 from aiovirt.daemons.virtd.xml.kinds import KINDS
 
-__all__ = ["KINDS", "Document", "read"]
+__all__ = ["KINDS", "Document", "prepare", "read"]
+
+
+def prepare() -> None:
+    """Compile all tables and rules, so that no call pays for it; does nothing a second time."""
+    isolation.vocabulary()
+    _guest_checks.given()
+    _guest_checks.completed()
+    _network_checks.rules()
