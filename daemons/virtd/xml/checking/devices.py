@@ -12,6 +12,25 @@ _NO_USB: Final = "devices/controller[@type='usb'][@model='none']"
 #: Looked at as the document was given, before libvirt's additions.
 GIVEN: Final = (
     (
+        "auth",
+        "unsupported",
+        "devices/disk[source/@protocol='iscsi']/auth/secret[@type!='iscsi']",
+        "invalid secret type '{}'",
+        "string(devices/disk[source/@protocol='iscsi']/auth/secret/@type)",
+    ),
+    (
+        "video",
+        "unsupported",
+        "count(devices/video/model[@primary='yes']) > 1",
+        "Only one primary video device is supported",
+    ),
+    (
+        "seclabel",
+        "xml",
+        "devices/*/source[count(seclabel) > 1][seclabel[not(@model)]]",
+        "missing security model when using multiple labels",
+    ),
+    (
         "watchdog",
         "internal",
         "count(devices/watchdog) > 1",
@@ -341,18 +360,6 @@ COMPLETED: Final = (
         "configured",
         "string(devices/memory/target[node >= count(../../../cpu/numa/cell)]/node)",
         "string(count(cpu/numa/cell))",
-    ),
-    (
-        "video",
-        "unsupported",
-        "count(devices/video/model[@primary='yes']) > 1",
-        "Only one primary video device is supported",
-    ),
-    (
-        "seclabel",
-        "xml",
-        "devices/*/source[count(seclabel) > 1][seclabel[not(@model)]]",
-        "missing security model when using multiple labels",
     ),
     (
         "devices",
