@@ -186,6 +186,10 @@ async def test_events_come_in_order_and_after_the_reply(virtd: Virtd) -> None:
     assert len(seen) == 4
 
 
+def _modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_everything_answered_is_there_after_the_process(
     make_virtd: MakeVirtd, tmp_path: Path
 ) -> None:
@@ -200,7 +204,7 @@ async def test_everything_answered_is_there_after_the_process(
     client = await second.connect("qemu:///system")
     assert await client.state(domain) == (DomainState.PAUSED, DomainPausedReason.USER)
     assert await client.xml(domain, DomainXMLFlags.SECURE) == text
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert _modes(tmp_path) == {0o600}
 
 
 async def test_a_saved_guest_is_restored(virtd: Virtd) -> None:
