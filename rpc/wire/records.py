@@ -46,7 +46,7 @@ def record(cls: type[T], **attributes: Any) -> type[T]:
         __record_defaults__=defaults,
         __init__=_first_init,
         __eq__=_equal,
-        __repr__=_shown,
+        __repr__=namespace.get("__repr__", _shown),  # a secret hides its value
         __hash__=None,
         **attributes,
     )

@@ -9,9 +9,13 @@ from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+from aiovirt.daemons.virtd.dispatch.interfaces import Interfaces
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
+from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
+from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
+from aiovirt.daemons.virtd.dispatch.secrets import Secrets
 from aiovirt.daemons.virtd.dispatch.storage_pools import (
     StoragePoolFacts,
     StoragePoolLife,
@@ -45,6 +49,11 @@ PARTS = (
     StorageVolFacts,
     StorageVolLife,
     StorageTransfers,
+    Secrets,
+    NodeDevices,
+    Interfaces,
+    NwFilters,
+    NwFilterBindings,
 )
 """The classes whose methods serve procedures."""
 

@@ -7,14 +7,18 @@ from typing import Any
 
 from aiovirt.daemons.virtd.host.clock import Clock
 from aiovirt.daemons.virtd.host.contents import Contents
+from aiovirt.daemons.virtd.host.device import Device
 from aiovirt.daemons.virtd.host.documents import Documents
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
 from aiovirt.daemons.virtd.host.flavour import Flavour
+from aiovirt.daemons.virtd.host.interface import Interfaces
 from aiovirt.daemons.virtd.host.network import Network
+from aiovirt.daemons.virtd.host.nwfilter import Filter
 from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.saving import Image
+from aiovirt.daemons.virtd.host.secret import Secret
 from aiovirt.daemons.virtd.host.store import Store
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
@@ -50,6 +54,10 @@ class Host:
         self.pools: Collection[Pool] = Collection(self, Pool)
         self.volumes = Volumes(self)
         self.contents = Contents(None)
+        self.secrets: Collection[Secret] = Collection(self, Secret)
+        self.devices: Collection[Device] = Collection(self, Device)
+        self.interfaces = Interfaces(self)
+        self.filters: Collection[Filter] = Collection(self, Filter)
         self.images: Collection[Image] = Collection(self, Image)
 
     def load(self, store: Store) -> bool:
@@ -68,7 +76,17 @@ class Host:
         return any(True for _ in self.store.load(self.name, "host"))
 
     def _kinds(self) -> tuple[Collection[Any], ...]:
-        return self.domains, self.images, self.networks, self.pools, self.volumes
+        return (
+            self.domains,
+            self.images,
+            self.networks,
+            self.pools,
+            self.volumes,
+            self.secrets,
+            self.devices,
+            self.interfaces,
+            self.filters,
+        )
 
     def mark_known(self) -> None:
         """Note in the store that this host has its world. Raises RpcError."""

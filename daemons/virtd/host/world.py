@@ -7,12 +7,13 @@ Source: libvirt's src/test/test_driver.c (testOpenParse).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import lifecycle, network, pool_life
+from aiovirt.daemons.virtd.host import device, interface, lifecycle, network, pool_life
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:
@@ -58,4 +59,14 @@ def _pool(host: Host, text: str) -> None:
     pool_life.start(found)
 
 
-_BUILDERS: Final = {"domain": _domain, "network": _network, "pool": _pool}
+def _interface(host: Host, text: str) -> None:
+    interface.define(host, text, active=True)
+
+
+_BUILDERS: Final[dict[str, Callable[[Host, str], object]]] = {
+    "domain": _domain,
+    "network": _network,
+    "pool": _pool,
+    "interface": _interface,
+    "device": device.add,
+}

@@ -50,18 +50,24 @@ class SecretFlagsArgs:
 
 @xdr.struct
 class SecretSetValueArgs:
-    """Arguments of SECRET_SET_VALUE."""
+    """Arguments of SECRET_SET_VALUE. The value is not part of its printed form."""
 
     secret: NonnullSecret
     value: Annotated[bytes, xdr.VarOpaque(SECRET_VALUE_MAX)]
     flags: xdr.UInt
 
+    def __repr__(self) -> str:
+        return f"SecretSetValueArgs({self.secret!r}, value=<hidden>, flags={self.flags})"
+
 
 @xdr.struct
 class SecretGetValueRet:
-    """Result of SECRET_GET_VALUE."""
+    """Result of SECRET_GET_VALUE. The value is not part of its printed form."""
 
     value: Annotated[bytes, xdr.VarOpaque(SECRET_VALUE_MAX)]
+
+    def __repr__(self) -> str:
+        return "SecretGetValueRet(value=<hidden>)"
 
 
 @xdr.struct

@@ -23,15 +23,15 @@ _PROTOCOL: Final = """
     dhcp! peerdns:bool
     ip* address:address! prefix:uint
     route* gateway:address! address:address prefix:uint
-  link speed:uint state
+  link [../type!=bridge] speed:uint state
 """
 
 INTERFACE: Final = f"""
 %hostinterface
   start mode:none|onboot|hotplug
   mtu size:count
-  mac address:mac
 {_PROTOCOL}\
+  mac [../type=ethernet] address:mac
   bridge!! stp:on|off delay
     %hostinterface_slaves
   bond!! mode:balance-rr|active-backup|balance-xor|broadcast|802.3ad|balance-tlb|balance-alb

@@ -1,0 +1,127 @@
+"""Network filters of a host, and the interfaces of running guests that have one.
+
+Source: libvirt's src/conf/virnwfilterobj.c and src/nwfilter/nwfilter_driver.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.entries import Entry, Record
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.host import Host
+
+
+class FilterRecord(Record, frozen=True, kw_only=True, dict=True):
+    """A filter. text: its document."""
+
+    text: str
+
+
+class Filter(Entry[FilterRecord]):
+    """A filter of a host."""
+
+    kind: ClassVar[str] = "nwfilter"
+    record_type = FilterRecord
+
+    @property
+    def uses(self) -> set[str]:
+        """The names of the filters that it refers to."""
+        return _uses(cached("nwfilter", self.record.text).root)
+
+
+class Binding(NamedTuple):
+    """A filter in use. port: the interface on the host; name: of the filter; owner, uuid: of the
+    guest; mac: of its interface."""
+
+    port: str
+    name: str
+    owner: str
+    uuid: str
+    mac: str
+
+
+def _uses(root: etree._Element) -> set[str]:
+    return {one.get("filter") or "" for one in root.findall("filterref")}
+
+
+def _refused(detail: str, code: ErrorCode = ErrorCode.OPERATION_FAILED) -> RpcError:
+    return RpcError.of(code, detail, domain=ErrorDomain.NWFILTER)
+
+
+def define(host: Host, text: str) -> Filter:
+    """Define a filter, or change the definition of one.
+
+    Args:
+        host: where.
+        text: the document.
+
+    Raises:
+        RpcError: OPERATION_FAILED for the name or the UUID of another filter, or for filters that would
+            refer to each other.
+    """
+    made = host.documents.define("nwfilter", text)
+    root = cached("nwfilter", made.text).root
+    name = root.get("name") or ""
+    uuid = root.findtext("uuid") or ""
+    by_uuid = host.filters.by_uuid(bytes.fromhex(uuid.replace("-", "")))
+    by_name = host.filters.by_name(name)
+    if by_uuid is not None and by_uuid.name != name:
+        detail = f"filter with same UUID but different name ('{by_uuid.name}') already exists"
+        raise _refused(detail)
+    if by_uuid is None and by_name is not None:
+        raise _refused(f"filter '{name}' already exists with uuid {by_name.record.uuid}")
+    if _loops(host, name, _uses(root)):
+        raise _refused("filter would introduce a loop")
+    if by_uuid is not None:
+        by_uuid.change(text=made.text)
+        return by_uuid
+    found = Filter(host, FilterRecord(uuid=uuid, name=name, text=made.text))
+    host.filters.add(found)
+    return found
+
+
+def _loops(host: Host, name: str, uses: set[str]) -> bool:
+    """Whether a filter would refer to itself, by whatever way."""
+    seen: set[str] = set()
+    waiting = set(uses)
+    while waiting:
+        one = waiting.pop()
+        if one == name:
+            return True
+        found = host.filters.by_name(one)
+        if one not in seen and found is not None:
+            waiting |= found.uses
+        seen.add(one)
+    return False
+
+
+def undefine(found: Filter) -> None:
+    """Remove a filter. Raises RpcError OPERATION_INVALID for one that is in use."""
+    host = found.host
+    used = any(found.name in one.uses for one in host.filters)
+    if used or any(one.name == found.name for one in bindings(host)):
+        raise _refused("nwfilter is in use", ErrorCode.OPERATION_INVALID)
+    host.filters.remove(found)
+
+
+def bindings(host: Host) -> Iterator[Binding]:
+    """Give the filters of the interfaces of running guests."""
+    for domain in host.domains.active():
+        for number, element in enumerate(domain.record.facts.root.findall("devices/interface")):
+            reference, target, mac = (element.find(tag) for tag in ("filterref", "target", "mac"))
+            if reference is None:
+                continue
+            yield Binding(
+                (target.get("dev") if target is not None else None) or f"vnet{number}",
+                reference.get("filter") or "",
+                domain.name,
+                domain.record.uuid,
+                "" if mac is None else mac.get("address") or "",
+            )
