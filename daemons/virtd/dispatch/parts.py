@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
 from aiovirt.daemons.virtd.dispatch.domain_life import DomainLife
 from aiovirt.daemons.virtd.dispatch.domain_lists import DomainLists
+from aiovirt.daemons.virtd.dispatch.domain_pinning import DomainPinning
 from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
+from aiovirt.daemons.virtd.dispatch.domain_statistics import DomainStatistics
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
 
 PARTS = (
@@ -18,6 +21,9 @@ PARTS = (
     DomainResources,
     DomainSaving,
     DomainSubscriptions,
+    DomainDevices,
+    DomainStatistics,
+    DomainPinning,
 )
 """The classes whose methods serve procedures."""
 

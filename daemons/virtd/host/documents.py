@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.xml import live
 from aiovirt.daemons.virtd.xml.completion import FLAVOURS
 from aiovirt.daemons.virtd.xml.documents import Document, read
 
@@ -38,7 +37,6 @@ class Documents:
     """Reads, completes and writes the documents of one driver."""
 
     def __init__(self, flavour: Flavour) -> None:
-        self._driver = flavour.name
         # A driver without defaults of its own has those of the test driver.
         self._defaults = flavour.name if flavour.name in FLAVOURS else "test"
 
@@ -50,13 +48,3 @@ class Documents:
         return Definition(
             document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
         )
-
-    def live(self, config: str, number: int) -> str:
-        """Make the document of a guest that starts.
-
-        Args:
-            config: the definition, complete.
-            number: the id of the guest.
-        """
-        document = cached("domain", config)
-        return live.start(document, number, aliases=self._driver == "qemu").text(secure=True)

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMemoryModFlags, DomainVcpuFlags
-from aiovirt.daemons.virtd.host.editing import edit, impact
+from aiovirt.daemons.virtd.host import cpumaps
+from aiovirt.daemons.virtd.host.editing import Impact, edit, impact
 from aiovirt.daemons.virtd.xml import guests
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.daemons.virtd.xml.placing import add
+from aiovirt.daemons.virtd.xml.settings import reach
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.xml.documents import Document
 
 
 def set_memory(domain: Domain, kib: int, flags: int) -> None:
@@ -100,3 +104,57 @@ def set_vcpus(domain: Domain, count: int, flags: int) -> None:
             raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=speaker)
 
     edit(domain, meant, lambda document: guests.set_vcpus(document, count, maximum=maximum))
+
+
+def set_single_vcpus(domain: Domain, text: str, state: int, meant: Impact) -> None:
+    """Switch single processors of a guest on or off.
+
+    Args:
+        domain: the domain.
+        text: which: "1-2,4".
+        state: 1 for on, 0 for off.
+        meant: the documents that change.
+
+    Raises:
+        RpcError: INVALID_ARG for processors that the guest cannot have, and for the first one.
+    """
+    try:
+        numbers = cpumaps.parse(text)
+    except ValueError:
+        numbers = set()
+    known = domain.record.facts if meant.live else domain.record.config_facts
+    if not numbers or max(numbers) >= known.vcpus_maximum or state not in (0, 1):
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            f"failed to parse vcpumap '{text}' of {known.vcpus_maximum} vcpus",
+            domain=domain.host.flavour.domain,
+        )
+    edit(domain, meant, lambda document: _enable(document, numbers, bool(state)))
+
+
+def _enable(document: Document, numbers: set[int], on: bool) -> None:
+    """Switch single processors of a guest on or off."""
+    maximum, current = guests.max_vcpus(document), guests.vcpus(document)
+    states = {
+        int(one.get("id") or 0): one.get("enabled") == "yes"
+        for one in document.root.iterfind("vcpus/vcpu")
+    }
+    enabled = {number for number in range(maximum) if states.get(number, number < current)}
+    enabled = enabled | numbers if on else enabled - numbers
+    if not enabled or 0 not in enabled:
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG, "vcpu '0' must be always enabled", domain=ErrorDomain.QEMU
+        )
+    guests.set_vcpus(document, len(enabled))
+    holder = reach(document, "vcpus")
+    for child in list(holder):
+        holder.remove(child)
+    for number in range(maximum):
+        add(
+            holder,
+            document.rules.below("vcpus"),
+            "vcpu",
+            id=str(number),
+            enabled="yes" if number in enabled else "no",
+            hotpluggable="no" if number == 0 else "yes",
+        )

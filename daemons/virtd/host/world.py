@@ -41,3 +41,4 @@ def build(host: Host, text: str) -> None:
         if element.tag == "domain":
             domain = lifecycle.define(host, etree.tostring(element, encoding="unicode"))
             lifecycle.start(domain)
+            domain.change(reason=0)  # as a world that has always been
