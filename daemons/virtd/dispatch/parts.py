@@ -12,6 +12,7 @@ from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
 from aiovirt.daemons.virtd.dispatch.domain_statistics import DomainStatistics
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+from aiovirt.daemons.virtd.dispatch.domain_tuning import DomainTuning
 
 PARTS = (
     DomainLists,
@@ -24,6 +25,7 @@ PARTS = (
     DomainDevices,
     DomainStatistics,
     DomainPinning,
+    DomainTuning,
 )
 """The classes whose methods serve procedures."""
 

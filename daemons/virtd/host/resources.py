@@ -6,15 +6,15 @@ qemuDomainSetVcpusFlags).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMemoryModFlags, DomainVcpuFlags
 from aiovirt.daemons.virtd.host import cpumaps
 from aiovirt.daemons.virtd.host.editing import Impact, edit, impact
-from aiovirt.daemons.virtd.xml import guests
+from aiovirt.daemons.virtd.xml import devices, guests
 from aiovirt.daemons.virtd.xml.placing import add
-from aiovirt.daemons.virtd.xml.settings import reach
+from aiovirt.daemons.virtd.xml.settings import put, reach
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -158,3 +158,78 @@ def _enable(document: Document, numbers: set[int], on: bool) -> None:
             enabled="yes" if number in enabled else "no",
             hotpluggable="no" if number == 0 else "yes",
         )
+
+
+def set_memory_period(domain: Domain, seconds: int, meant: Impact) -> None:
+    """Set how often the statistics of a guest's memory are collected.
+
+    Args:
+        domain: the domain.
+        seconds: between two collections; 0 for none.
+        meant: the documents that change.
+
+    Raises:
+        RpcError: for a guest without a balloon, INTERNAL_ERROR of the test driver, INVALID_ARG of
+            qemu's.
+    """
+    is_test = domain.host.name == "test"
+
+    def change(document: Document) -> None:
+        balloon = document.root.find("devices/memballoon")
+        if balloon is None or balloon.get("model") == "none":
+            where = "live" if document.root.get("id") else "persistent"
+            text = (
+                "No memory balloon device configured, can not set the collection period"
+                if is_test
+                else "Memory balloon model must be virtio to set the collection period"
+                if where == "live"
+                else "No memory balloon device configured, can not set the collection period"
+            )
+            code = ErrorCode.INTERNAL_ERROR if is_test else ErrorCode.INVALID_ARG
+            raise RpcError.of(code, text, domain=domain.host.flavour.domain)
+        text_of = str(seconds) if seconds else None
+        stats = reach(document, "stats", balloon, devices.rule_of("memballoon"))
+        if text_of is None:
+            balloon.remove(stats)
+        else:
+            stats.set("period", text_of)
+
+    edit(domain, meant, change)
+
+
+#: The elements of what becomes of a guest, by DomainLifecycle, and their words, by
+#: DomainLifecycleAction.
+_ENDS: Final = ("on_poweroff", "on_reboot", "on_crash")
+_ACTIONS: Final = (
+    "destroy",
+    "restart",
+    "rename-restart",
+    "preserve",
+    "coredump-destroy",
+    "coredump-restart",
+)
+
+
+def set_lifecycle_action(domain: Domain, end: int, action: int, meant: Impact) -> None:
+    """Set what becomes of a guest after an end.
+
+    Args:
+        domain: the domain.
+        end: a DomainLifecycle.
+        action: a DomainLifecycleAction.
+        meant: the documents that change.
+
+    Raises:
+        RpcError: INVALID_ARG for an end or an action that does not exist, or do not go together.
+    """
+    if not 0 <= end < len(_ENDS) or not 0 <= action < len(_ACTIONS):
+        text = f"unknown lifecycle {end} or action {action}"
+        raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.DOMAIN)
+    if _ENDS[end] != "on_crash" and _ACTIONS[action].startswith("coredump"):
+        name = _ENDS[end].removeprefix("on_")
+        raise RpcError.of(
+            ErrorCode.CONFIG_UNSUPPORTED,
+            f"Lifecycle event '{name}' doesn't support '{_ACTIONS[action]}' action",
+            domain=ErrorDomain.DOMAIN,
+        )
+    edit(domain, meant, lambda document: put(document, _ENDS[end], _ACTIONS[action]))
