@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
 from aiovirt.daemons.virtd.dispatch.domain_life import DomainLife
 from aiovirt.daemons.virtd.dispatch.domain_lists import DomainLists
+from aiovirt.daemons.virtd.dispatch.domain_pinning import DomainPinning
 from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
 from aiovirt.daemons.virtd.dispatch.domain_saving import DomainSaving
+from aiovirt.daemons.virtd.dispatch.domain_statistics import DomainStatistics
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
+from aiovirt.daemons.virtd.dispatch.domain_tuning import DomainTuning
 from aiovirt.daemons.virtd.dispatch.interfaces import Interfaces
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
@@ -54,6 +58,10 @@ PARTS = (
     Interfaces,
     NwFilters,
     NwFilterBindings,
+    DomainDevices,
+    DomainStatistics,
+    DomainPinning,
+    DomainTuning,
 )
 """The classes whose methods serve procedures."""
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.xml import live
 from aiovirt.daemons.virtd.xml.completion import FLAVOURS
 from aiovirt.daemons.virtd.xml.documents import Document, read
 
@@ -41,7 +40,6 @@ class Documents:
     """Reads, completes and writes the documents of one driver."""
 
     def __init__(self, flavour: Flavour) -> None:
-        self._driver = flavour.name
         # A driver without defaults of its own has those of the test driver.
         self.defaults = flavour.name if flavour.name in FLAVOURS else "test"
 
@@ -67,13 +65,3 @@ class Documents:
         return Definition(
             document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
         )
-
-    def live(self, config: str, number: int) -> str:
-        """Make the document of a guest that starts.
-
-        Args:
-            config: the definition, complete.
-            number: the id of the guest.
-        """
-        document = cached("domain", config)
-        return live.start(document, number, aliases=self._driver == "qemu").text(secure=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,7 @@ from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainSt
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
-from aiovirt.daemons.virtd.xml import guests
+from aiovirt.daemons.virtd.xml import devices, guests
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -21,13 +21,32 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 
+class Disk(NamedTuple):
+    """A disk of a document. device: its kind, "disk" or "cdrom"; source: a path or a name, "" without a
+    medium; bus, alias: "" if it has none."""
+
+    target: str
+    device: str
+    source: str
+    is_local: bool
+    bus: str
+    alias: str
+
+
+class Nic(NamedTuple):
+    """An interface of a document. name: on the host, "" if it has none."""
+
+    name: str
+    mac: str
+    type: str
+    alias: str
+
+
 class Facts:
     """The values of a document that calls ask for most often, read once.
 
     text: the document; memory, maximum: in KiB; vcpus, vcpus_maximum: how many; os_type: "hvm" for one.
     """
-
-    __slots__ = ("maximum", "memory", "os_type", "text", "vcpus", "vcpus_maximum")
 
     def __init__(self, text: str) -> None:
         document = cached("domain", text)
@@ -38,6 +57,52 @@ class Facts:
         self.vcpus = guests.vcpus(document)
         self.os_type = guests.os_type(document)
 
+    @cached_property
+    def disks(self) -> tuple[Disk, ...]:
+        """The disks, in the order of the document."""
+        return tuple(_disk(element) for element in self.root.iterfind("devices/disk"))
+
+    @cached_property
+    def nics(self) -> tuple[Nic, ...]:
+        """The interfaces, in the order of the document."""
+        return tuple(
+            Nic(
+                devices.value(one, "target/@dev") or "",
+                devices.value(one, "mac/@address") or "",
+                one.get("type") or "",
+                devices.value(one, "alias/@name") or "",
+            )
+            for one in self.root.iterfind("devices/interface")
+        )
+
+    @cached_property
+    def iothreads(self) -> tuple[int, ...]:
+        """The numbers of the threads for input and output."""
+        return guests.iothreads(self.document)
+
+    @cached_property
+    def has_balloon(self) -> bool:
+        """Whether the guest has a balloon, which counts its memory."""
+        found = self.root.find("devices/memballoon")
+        return found is not None and found.get("model") != "none"
+
+    def disk(self, path: str) -> Disk | None:
+        """Return the disk with this target, or else with this source."""
+        for one in self.disks:
+            if path and one.target == path:
+                return one
+        for one in self.disks:
+            if path and one.source == path:
+                return one
+        return None
+
+    def nic(self, device: str) -> Nic | None:
+        """Return the interface with this name on the host, or this hardware address."""
+        for one in self.nics:
+            if device and (one.name == device or one.mac.lower() == device.lower()):
+                return one
+        return None
+
     @property
     def document(self) -> Document:
         """The document, shared: whoever changes it makes a copy first."""
@@ -47,6 +112,20 @@ class Facts:
     def root(self) -> etree._Element:
         """The root of the document, which is not to be changed."""
         return cached("domain", self.text).root
+
+
+def _disk(element: etree._Element) -> Disk:
+    source = element.find("source")
+    places = ("file", "dev", "name", "dir", "volume")
+    found = "" if source is None else next(filter(None, map(source.get, places)), "")
+    return Disk(
+        devices.value(element, "target/@dev") or "",
+        element.get("device") or "disk",
+        found,
+        element.get("type") in ("file", "block", "dir"),
+        devices.value(element, "target/@bus") or "",
+        devices.value(element, "alias/@name") or "",
+    )
 
 
 class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
@@ -134,6 +213,17 @@ class Domain(Entry[DomainRecord]):
     def checkpoints(self) -> tuple[str, ...]:
         """The names of its checkpoints."""
         return ()
+
+    def detail(self, name: str, default: Any = None) -> Any:
+        """Return one of the small things that kinds of call keep, or the default."""
+        return self.record.details.get(name, default)
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a small thing; None forgets it. Raises RpcError when the store cannot be written."""
+        details = {**self.record.details, name: value}
+        if value is None:
+            del details[name]
+        self.change(details=details)
 
     def ran(self) -> int:
         """Return the nanoseconds for which the guest has run; pauses do not count."""

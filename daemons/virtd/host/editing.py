@@ -57,8 +57,8 @@ def impact(domain: Domain, flags: int) -> Impact:
     return Impact(live, config)
 
 
-def facts(domain: Domain, flags: int) -> Facts:
-    """Return what the one document that flags ask for says.
+def one_of(domain: Domain, flags: int) -> Impact:
+    """Return the one document that flags ask for (virDomainObjGetOneDef).
 
     Args:
         domain: whose.
@@ -73,7 +73,20 @@ def facts(domain: Domain, flags: int) -> Facts:
             "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive",
             domain=ErrorDomain.DOMAIN,
         )
-    meant = impact(domain, flags)
+    return impact(domain, flags)
+
+
+def facts(domain: Domain, flags: int) -> Facts:
+    """Return what the one document that flags ask for says.
+
+    Args:
+        domain: whose.
+        flags: of which DomainModificationImpact counts.
+
+    Raises:
+        RpcError: INVALID_ARG for both documents, OPERATION_INVALID for one that does not exist.
+    """
+    meant = one_of(domain, flags)
     return domain.record.facts if meant.live else domain.record.config_facts
 
 

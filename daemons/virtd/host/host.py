@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
+from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.clock import Clock
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
-from aiovirt.daemons.virtd.host.documents import Documents
+from aiovirt.daemons.virtd.host.documents import Documents, cached
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
@@ -22,6 +27,14 @@ from aiovirt.daemons.virtd.host.secret import Secret
 from aiovirt.daemons.virtd.host.store import Store
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
+from aiovirt.daemons.virtd.xml import live
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+#: The name of an interface, and the port of a display, in the document of a running guest.
+_INTERFACE: Final = re.compile("'vnet([0-9]+)'")
+_DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
 
 
 @dataclass
@@ -49,6 +62,7 @@ class Host:
         self.events = Events()
         self.timers = Timers()
         self.pace = Pace()
+        self._interface_names = self._names()
         self.domains = Domains(self)
         self.networks: Collection[Network] = Collection(self, Network)
         self.pools: Collection[Pool] = Collection(self, Pool)
@@ -92,15 +106,49 @@ class Host:
         """Note in the store that this host has its world. Raises RpcError."""
         self.store.put(self.name, "host", "", b"")
 
+    def live_document(self, config: str, number: int) -> str:
+        """Make the document of a guest that starts: its id, and what it has of this host.
+
+        Args:
+            config: the definition, complete.
+            number: the id of the guest.
+        """
+        is_qemu = self.flavour.name == "qemu"
+        document = live.start(cached("domain", config), number, aliases=is_qemu)
+        if is_qemu:
+            self.name_interfaces(document)
+            live.open_terminals(document, number)
+            live.open_displays(document, self._free_ports())
+        return document.text(secure=True)
+
+    def name_interfaces(self, document: Document) -> None:
+        """Give the interfaces of a running guest the names that they have on this host."""
+        if self.flavour.name == "qemu":
+            live.name_interfaces(document, self._interface_names)
+
+    def _names(self) -> Iterator[str]:
+        """Names that no interface of a guest has had here."""
+        texts = (one.record.live or "" for one in self.domains.active())
+        used = (int(found) for text in texts for found in _INTERFACE.findall(text))
+        for number in count(max(used, default=-1) + 1):
+            yield f"vnet{number}"
+
+    def _free_ports(self) -> Iterator[int]:
+        """Ports for displays that no guest has."""
+        texts = (one.record.live or "" for one in self.domains.active())
+        used = {int(found) for text in texts for found in _DISPLAY.findall(text)}
+        return (port for port in range(5900, 65536) if port not in used)
+
     @property
     def max_vcpus(self) -> int:
         """Processors that a guest may have."""
         return 32 if self.flavour.name == "test" else 255
 
+    @property
+    def cpus(self) -> int:
+        """Processors of the host that guests may be pinned to."""
+        return 16 if self.flavour.name == "test" else os.cpu_count() or 1
+
     def cpu_time(self, domain: Domain) -> int:
         """Return the nanoseconds of CPU that a guest has had; the test driver's is the time of day."""
-        if not domain.is_active:
-            return 0
-        if self.flavour.name == "test":
-            return self.clock.now() // 1000 * 1000
-        return domain.ran() // 20 * domain.record.facts.vcpus
+        return machine.times(domain).total

@@ -165,7 +165,7 @@ def start(domain: Domain, *, paused: bool = False) -> None:
         domain,
         record.saved or record.config or "",
         paused=paused or (record.saved is not None and record.saved_paused),
-        restored=record.saved is not None,
+        restored=record.saved is not None and domain.host.name != "test",
     )
 
 
@@ -179,7 +179,7 @@ def _run(domain: Domain, config: str, *, paused: bool, restored: bool) -> None:
         state = DomainState.RUNNING
         reason = DomainRunningReason.RESTORED if restored else DomainRunningReason.BOOTED
     domain.change(
-        live=host.documents.live(config, number),
+        live=host.live_document(config, number),
         number=number,
         state=state,
         reason=reason,

@@ -44,7 +44,9 @@ def build(host: Host, text: str) -> None:
 
 
 def _domain(host: Host, text: str) -> None:
-    lifecycle.start(lifecycle.define(host, text))
+    found = lifecycle.define(host, text)
+    lifecycle.start(found)
+    found.change(reason=0)  # as a world that has always been
 
 
 def _network(host: Host, text: str) -> None:

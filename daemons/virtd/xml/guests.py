@@ -69,6 +69,18 @@ def vcpus(document: Document) -> int:
     return int((None if vcpu is None else vcpu.get("current")) or max_vcpus(document))
 
 
+def iothreads(document: Document) -> tuple[int, ...]:
+    """The numbers of a guest's threads for input and output: those named, and the free ones below."""
+    named = [int(one.get("id") or 0) for one in document.root.iterfind("iothreadids/iothread")]
+    count = int(document.root.findtext("iothreads") or len(named))
+    number = 0
+    while len(named) < count:
+        number += 1
+        if number not in named:
+            named.append(number)
+    return tuple(named)
+
+
 def _set_text(document: Document, tag: str, text: str | None) -> None:
     """Set, make or remove an element of the root."""
     element = document.root.find(tag)

@@ -6,6 +6,7 @@ assigns no aliases.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from lxml import etree
@@ -39,6 +40,11 @@ ALIASES: Final = {
     "vsock": "vsock",
 }
 
+#: Interfaces that have a device on the host.
+_TAPS: Final = ("network", "bridge", "ethernet", "internal", "direct")
+#: Terminals that one guest has at most, for their numbers.
+_TERMINALS: Final = 8
+
 #: The bus in the alias of a disk with an address on a controller, and how many parts follow.
 _DRIVES: Final = {"ide": ("bus",), "sata": ("bus",), "fdc": ("bus",), "scsi": ("bus", "target")}
 
@@ -71,6 +77,68 @@ def assign_aliases(document: Document) -> None:
             if alias is not None:
                 taken.add(alias)
                 add(device, devices.rule_of(str(device.tag)), "alias", name=alias)
+    document.changed()
+
+
+def name_interfaces(document: Document, names: Iterator[str]) -> None:
+    """Name the interfaces that have a device on the host.
+
+    Args:
+        document: the running guest.
+        names: names that no other interface has.
+    """
+    for device in document.root.iterfind("devices/interface"):
+        if device.get("type") not in _TAPS:
+            continue
+        target = device.find("target")
+        if target is None:
+            target = add(device, devices.rule_of("interface"), "target")
+        if target.get("dev") is None:
+            assign(target, devices.rule_of("interface").below("target"), "dev", next(names))
+    document.changed()
+
+
+def open_terminals(document: Document, number: int) -> None:
+    """Give every character device of type pty a terminal of its own.
+
+    Args:
+        document: the running guest.
+        number: its id.
+    """
+    made = 0
+    serial: str | None = None
+    for device in document.root.iterfind("devices/*[@type='pty']"):
+        if device.tag not in ("serial", "parallel", "console", "channel", "redirdev"):
+            continue
+        target = device.find("target")
+        mirrors = target is not None and target.get("type") == "serial"
+        if device.tag == "console" and mirrors and serial is not None:
+            path = serial
+        else:
+            path = f"/dev/pts/{number * _TERMINALS + made}"
+            made += 1
+        if device.tag == "serial" and serial is None:
+            serial = path
+        rule = devices.rule_of(str(device.tag))
+        if device.tag == "console":
+            assign(device, rule, "tty", path)
+        source = device.find("source")
+        if source is None:
+            source = add(device, rule, "source")
+        source.set("path", path)
+    document.changed()
+
+
+def open_displays(document: Document, ports: Iterator[int]) -> None:
+    """Give every display that wants one a port.
+
+    Args:
+        document: the running guest.
+        ports: ports that are free.
+    """
+    for device in document.root.iterfind("devices/graphics[@autoport='yes']"):
+        if device.get("type") in ("vnc", "spice") and device.get("port") in (None, "-1", "0"):
+            assign(device, devices.rule_of("graphics"), "port", str(next(ports)))
     document.changed()
 
 

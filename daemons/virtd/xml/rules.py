@@ -44,14 +44,25 @@ from aiovirt.daemons.virtd.xml.values import TYPES, ValueType, enumeration
 
 
 class Scope:
-    """An element being put in shape: as it was given, as it becomes, and its parent."""
+    """An element being put in shape: as it was given, as it becomes, and its parent.
 
-    __slots__ = ("out", "raw", "up")
+    live: whether the document may be of a running guest.
+    """
 
-    def __init__(self, raw: etree._Element | None, out: etree._Element, up: Scope | None) -> None:
+    __slots__ = ("live", "out", "raw", "up")
+
+    def __init__(
+        self,
+        raw: etree._Element | None,
+        out: etree._Element,
+        up: Scope | None,
+        *,
+        live: bool = False,
+    ) -> None:
         self.raw = raw
         self.out = out
         self.up = up
+        self.live: bool = live or (up is not None and up.live)
 
     @property
     def tag(self) -> str:

@@ -37,7 +37,7 @@ class Shaper:
             RpcError: for a value that the table does not allow, or a required one that is absent.
         """
         out = etree.Element(rule.tag)
-        self._fill(rule, Scope(raw, out, None), live)
+        self._fill(rule, Scope(raw, out, None, live=live), live)
         return out
 
     def _fill(self, rule: Rule, scope: Scope, live: bool) -> bool:

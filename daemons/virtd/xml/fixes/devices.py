@@ -86,6 +86,8 @@ def interface(scope: Scope) -> None:
 def ifname(scope: Scope) -> None:
     """The names of tap devices that libvirt makes are not part of a definition."""
     name = scope.out.get("dev") or ""
+    if scope.live:
+        return
     if name.startswith(("vnet", "macvtap", "macvlan")) and scope.out.get("managed") != "no":
         scope.drop("dev")
 

@@ -1,0 +1,233 @@
+"""Devices of a domain attached, detached and updated, in the running guest, its definition, or both.
+
+A device of a running guest has an alias, by which events name it.
+
+Source: libvirt's src/qemu/qemu_driver.c (qemuDomainAttachDeviceLiveAndConfig and its like) and
+src/qemu/qemu_hotplug.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventID,
+    DomainEventTrayChangeReason,
+)
+from aiovirt.daemons.virtd.host.editing import Impact, edit
+from aiovirt.daemons.virtd.xml import changes, devices, live
+from aiovirt.daemons.virtd.xml.placing import holder
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+#: Devices whose medium can be changed while the guest runs.
+_REMOVABLE: Final = ("cdrom", "floppy")
+#: Kinds of device that the qemu driver neither attaches to a running guest nor detaches from it.
+_FIXED: Final = (
+    "sound",
+    "video",
+    "graphics",
+    "hub",
+    "smartcard",
+    "memballoon",
+    "nvram",
+    "tpm",
+    "panic",
+    "iommu",
+    "audio",
+    "parallel",
+    "console",
+)
+
+
+def attach(domain: Domain, text: str, meant: Impact) -> None:
+    """Add a device.
+
+    Args:
+        domain: the domain.
+        text: the device; one of the media of a drive that exists changes that medium.
+        meant: the documents that get it.
+
+    Raises:
+        RpcError: for a device that is broken, exists already, or cannot be attached.
+    """
+    given = devices.read_device(text)
+    if meant.live and meant.config and given.tag == "interface" and given.find("mac") is None:
+        etree.SubElement(given, "mac", address=_new_address(domain, text))
+    aliases: list[str] = []
+    trays: list[str] = []
+
+    def change(document: Document) -> None:
+        device = devices.read_device(etree.tostring(given, encoding="unicode"))
+        if not _is_live(document):
+            changes.attach(document, device, domain.host.name)
+            return
+        if device.get("device") in _REMOVABLE and devices.matches(document, device):
+            trays.append(_change_medium(document, device))
+            return
+        _require_pluggable(device, "attached")
+        made = changes.attach(document, device, domain.host.name)
+        live.assign_aliases(document)
+        domain.host.name_interfaces(document)
+        aliases.append(devices.value(made, "alias/@name") or "")
+
+    edit(domain, meant, change)
+    _moved(domain, trays)
+    for alias in aliases:
+        domain.emit(DomainEventID.DEVICE_ADDED, alias)
+
+
+def _new_address(domain: Domain, text: str) -> str:
+    """The hardware address that a definition would give to an interface."""
+    trial = domain.record.facts.document.copy()
+    made = changes.attach(trial, devices.read_device(text), domain.host.name)
+    return devices.value(made, "mac/@address") or ""
+
+
+def _is_live(document: Document) -> bool:
+    return document.root.get("id") is not None
+
+
+def detach(domain: Domain, text: str, meant: Impact) -> None:
+    """Remove a device.
+
+    Args:
+        domain: the domain.
+        text: the device, or the parts that identify it.
+        meant: the documents that lose it.
+
+    Raises:
+        RpcError: DEVICE_MISSING if it does not exist, OPERATION_UNSUPPORTED if it has to stay.
+    """
+    given = devices.read_device(text)
+    aliases: list[str] = []
+
+    def change(document: Document) -> None:
+        is_live = _is_live(document)
+        if is_live:
+            _require_pluggable(given, "detached")
+        found = devices.find(document, given)
+        if is_live and found.get("device") in _REMOVABLE and found.tag == "disk":
+            raise RpcError.of(
+                ErrorCode.OPERATION_UNSUPPORTED,
+                f"disk device type '{found.get('device')}' cannot be detached",
+                domain=ErrorDomain.QEMU,
+            )
+        changes.detach(document, given)
+        if is_live:
+            aliases.append(devices.value(found, "alias/@name") or "")
+
+    edit(domain, meant, change)
+    for alias in aliases:
+        domain.emit(DomainEventID.DEVICE_REMOVED, alias)
+
+
+def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
+    """Remove the device with an alias; the arguments and errors are otherwise those of `detach`.
+
+    Args:
+        domain: the domain.
+        alias: of the device.
+        meant: the documents that lose it.
+    """
+    removed: list[str] = []
+
+    def change(document: Document) -> None:
+        found = devices.by_alias(document, alias)
+        if _is_live(document):
+            _require_pluggable(found, "detached")
+            removed.append(alias)
+        holder(found).remove(found)
+        document.changed()
+
+    edit(domain, meant, change)
+    for one in removed:
+        domain.emit(DomainEventID.DEVICE_REMOVED, one)
+
+
+def update(domain: Domain, text: str, meant: Impact) -> None:
+    """Change a device; of a drive this changes its medium.
+
+    Args:
+        domain: the domain.
+        text: the device as it is to be.
+        meant: the documents in which it changes.
+
+    Raises:
+        RpcError: DEVICE_MISSING if it does not exist, OPERATION_UNSUPPORTED for a change that it does
+            not allow.
+    """
+    given = devices.read_device(text)
+    trays: list[str] = []
+
+    def change(document: Document) -> None:
+        device = devices.read_device(etree.tostring(given, encoding="unicode"))
+        if not _is_live(document):
+            changes.update(document, device, domain.host.name)
+        elif device.tag == "disk":
+            trays.append(_change_medium(document, device))
+        else:
+            changes.update(document, device, domain.host.name)
+            live.assign_aliases(document)
+            domain.host.name_interfaces(document)
+
+    edit(domain, meant, change)
+    _moved(domain, trays)
+
+
+def _change_medium(document: Document, device: etree._Element) -> str:
+    """Put another medium into a drive; gives the alias of the drive, or "" if the medium stays."""
+    target = devices.value(device, "target/@dev") or ""
+    found = devices.disk(document, target)
+    if found is None:
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG, f"disk '{target}' not found", domain=ErrorDomain.QEMU
+        )
+    kind = found.get("device") or "disk"
+    if found.get("device") != device.get("device"):
+        raise RpcError.of(
+            ErrorCode.OPERATION_UNSUPPORTED,
+            "cannot modify field 'device' of the disk",
+            domain=ErrorDomain.QEMU,
+        )
+    if kind not in _REMOVABLE and not _same_source(found, device):
+        raise RpcError.of(
+            ErrorCode.OPERATION_UNSUPPORTED,
+            f"disk device type '{kind}' cannot be updated",
+            domain=ErrorDomain.QEMU,
+        )
+    changed = not _same_source(found, device)
+    changes.update(document, device, "qemu")
+    return devices.value(found, "alias/@name") or "" if changed else ""
+
+
+def _same_source(one: etree._Element, other: etree._Element) -> bool:
+    def place(disk: etree._Element) -> list[tuple[str, str]]:
+        source = disk.find("source")
+        names = {} if source is None else dict(source.items())
+        return sorted((key, value) for key, value in names.items() if key != "index")
+
+    return place(one) == place(other)
+
+
+def _moved(domain: Domain, aliases: list[str]) -> None:
+    """Tell of trays that went out and in."""
+    for alias in filter(None, aliases):
+        domain.emit(DomainEventID.TRAY_CHANGE, alias, DomainEventTrayChangeReason.OPEN)
+        domain.emit(DomainEventID.TRAY_CHANGE, alias, DomainEventTrayChangeReason.CLOSE)
+
+
+def _require_pluggable(device: etree._Element, done: str) -> None:
+    tag = str(device.tag)
+    if tag in _FIXED:
+        verb = "attach" if done == "attached" else "detach"
+        raise RpcError.of(
+            ErrorCode.OPERATION_UNSUPPORTED,
+            f"live {verb} of device '{tag}' is not supported",
+            domain=ErrorDomain.QEMU,
+        )

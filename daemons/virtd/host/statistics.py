@@ -1,0 +1,233 @@
+"""The statistics of a domain in groups, as typed parameters, in libvirt's order and with its names.
+
+Source: libvirt's src/qemu/qemu_driver.c (qemuDomainGetStatsWorkers) and src/test/test_driver.c, which
+has two of the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.daemons.virtd.constants.domain import DomainMemoryStatTags as Tag
+from aiovirt.daemons.virtd.constants.domain import VcpuState
+from aiovirt.daemons.virtd.constants.domain_flags import DomainStatsTypes as Group
+from aiovirt.daemons.virtd.host import machine
+from aiovirt.rpc.wire.typedparams import ParamType, ParamValue, TypedParam
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+
+#: The names of the statistics of memory among those of the balloon.
+_BALLOON: Final[Mapping[int, str]] = {
+    Tag.SWAP_IN: "swap_in",
+    Tag.SWAP_OUT: "swap_out",
+    Tag.MAJOR_FAULT: "major_fault",
+    Tag.MINOR_FAULT: "minor_fault",
+    Tag.UNUSED: "unused",
+    Tag.AVAILABLE: "available",
+    Tag.RSS: "rss",
+    Tag.USABLE: "usable",
+    Tag.LAST_UPDATE: "last-update",
+    Tag.DISK_CACHES: "disk_caches",
+    Tag.HUGETLB_PGALLOC: "hugetlb_pgalloc",
+    Tag.HUGETLB_PGFAIL: "hugetlb_pgfail",
+}
+
+
+# These make parameters without the checks of `typedparams`: names and values are known to fit.
+
+
+def _int(name: str, value: int) -> TypedParam:
+    return TypedParam(name, ParamValue(ParamType.INT, value))
+
+
+def _uint(name: str, value: int) -> TypedParam:
+    return TypedParam(name, ParamValue(ParamType.UINT, value))
+
+
+def _ulong(name: str, value: int) -> TypedParam:
+    return TypedParam(name, ParamValue(ParamType.ULLONG, value))
+
+
+def _string(name: str, value: str) -> TypedParam:
+    return TypedParam(name, ParamValue(ParamType.STRING, value))
+
+
+def _state(domain: Domain) -> list[TypedParam]:
+    record = domain.record
+    return [_int("state.state", record.state), _int("state.reason", record.reason)]
+
+
+def _cpu(domain: Domain) -> list[TypedParam]:
+    if not domain.is_active:
+        return []
+    times = machine.times(domain)
+    return [
+        _ulong("cpu.time", times.total),
+        _ulong("cpu.user", times.user),
+        _ulong("cpu.system", times.system),
+        _uint("cpu.cache.monitor.count", 0),
+        _ulong("cpu.haltpoll.success.time", 0),
+        _ulong("cpu.haltpoll.fail.time", 0),
+    ]
+
+
+def _balloon(domain: Domain) -> list[TypedParam]:
+    facts = domain.record.facts
+    known = facts.memory if facts.has_balloon else facts.maximum
+    found = [_ulong("balloon.current", known), _ulong("balloon.maximum", facts.maximum)]
+    if domain.is_active:
+        found += [
+            _ulong(f"balloon.{_BALLOON[tag]}", value)
+            for tag, value in machine.memory_counts(domain)
+            if tag in _BALLOON
+        ]
+    return found
+
+
+def _vcpu(domain: Domain) -> list[TypedParam]:
+    facts = domain.record.facts
+    found = [_uint("vcpu.current", facts.vcpus), _uint("vcpu.maximum", facts.vcpus_maximum)]
+    running = domain.is_active
+    for number in range(facts.vcpus):
+        found.append(_int(f"vcpu.{number}.state", VcpuState.RUNNING if running else 0))
+        if running:
+            found += [
+                _ulong(f"vcpu.{number}.time", machine.vcpu_time(domain, number)),
+                _ulong(f"vcpu.{number}.wait", 0),
+                _ulong(f"vcpu.{number}.delay", machine.vcpu_time(domain, number) // 50),
+            ]
+    return found
+
+
+def _interface(domain: Domain) -> list[TypedParam]:
+    if not domain.is_active:
+        return []
+    nics = domain.record.facts.nics
+    found = [_uint("net.count", len(nics))]
+    for at, nic in enumerate(nics):
+        if not nic.name:
+            continue
+        counts, head = machine.net_counts(domain, nic.mac), f"net.{at}"
+        found += [
+            _string(f"{head}.name", nic.name),
+            _ulong(f"{head}.rx.bytes", counts.rx_bytes),
+            _ulong(f"{head}.rx.pkts", counts.rx_packets),
+            _ulong(f"{head}.rx.errs", 0),
+            _ulong(f"{head}.rx.drop", 0),
+            _ulong(f"{head}.tx.bytes", counts.tx_bytes),
+            _ulong(f"{head}.tx.pkts", counts.tx_packets),
+            _ulong(f"{head}.tx.errs", 0),
+            _ulong(f"{head}.tx.drop", 0),
+        ]
+    return found
+
+
+def _block(domain: Domain) -> list[TypedParam]:
+    disks = domain.record.facts.disks
+    found = [_uint("block.count", len(disks))]
+    for at, disk in enumerate(disks):
+        head = f"block.{at}"
+        found.append(_string(f"{head}.name", disk.target))
+        if not disk.source:
+            continue
+        if disk.is_local:
+            found.append(_string(f"{head}.path", disk.source))
+        if domain.is_active:
+            found.append(_uint(f"{head}.backingIndex", at + 1))
+            counts = machine.block_counts(domain, disk)
+            found += [
+                _ulong(f"{head}.rd.reqs", counts.reads),
+                _ulong(f"{head}.rd.bytes", counts.read_bytes),
+                _ulong(f"{head}.rd.times", counts.read_times),
+                _ulong(f"{head}.wr.reqs", counts.writes),
+                _ulong(f"{head}.wr.bytes", counts.written_bytes),
+                _ulong(f"{head}.wr.times", counts.write_times),
+                _ulong(f"{head}.fl.reqs", counts.flushes),
+                _ulong(f"{head}.fl.times", counts.flush_times),
+            ]
+        sizes = machine.sizes(domain, disk)
+        found += [
+            _ulong(f"{head}.allocation", sizes.allocation),
+            _ulong(f"{head}.capacity", sizes.capacity),
+            _ulong(f"{head}.physical", sizes.physical),
+        ]
+    return found
+
+
+def _iothread(domain: Domain) -> list[TypedParam]:
+    threads = domain.record.facts.iothreads
+    if not domain.is_active or not threads:
+        return []
+    polls = domain.detail("iothreads", {})
+    found = [_uint("iothread.count", len(threads))]
+    for number in threads:
+        longest, grow, shrink = polls.get(str(number), (32768, 0, 0))
+        found += [
+            _ulong(f"iothread.{number}.poll-max-ns", longest),
+            _uint(f"iothread.{number}.poll-grow", grow),
+            _uint(f"iothread.{number}.poll-shrink", shrink),
+        ]
+    return found
+
+
+def _dirty_rate(domain: Domain) -> list[TypedParam]:
+    if not domain.is_active:
+        return []
+    begun, seconds = domain.detail("dirty-rate", (0, 0))
+    measured = bool(seconds) and domain.host.clock.now() // 10**9 >= begun + seconds
+    status = 0 if not seconds else 2 if measured else 1
+    found = [
+        _int("dirtyrate.calc_status", status),
+        TypedParam("dirtyrate.calc_start_time", ParamValue(ParamType.LLONG, begun)),
+        _int("dirtyrate.calc_period", seconds),
+        _string("dirtyrate.calc_mode", "page-sampling"),
+    ]
+    if measured:
+        rate = ParamValue(ParamType.LLONG, 3 + domain.uuid[0] % 20)
+        found.append(TypedParam("dirtyrate.megabytes_per_second", rate))
+    return found
+
+
+def _nothing(domain: Domain) -> list[TypedParam]:
+    return []
+
+
+Worker = Callable[["Domain"], list[TypedParam]]
+
+_QEMU: Final[tuple[tuple[int, Worker], ...]] = (
+    (Group.STATE, _state),
+    (Group.CPU_TOTAL, _cpu),
+    (Group.BALLOON, _balloon),
+    (Group.VCPU, _vcpu),
+    (Group.INTERFACE, _interface),
+    (Group.BLOCK, _block),
+    (Group.PERF, _nothing),
+    (Group.IOTHREAD, _iothread),
+    (Group.MEMORY, _nothing),
+    (Group.DIRTYRATE, _dirty_rate),
+    (Group.VM, _nothing),
+)
+_TEST: Final[tuple[tuple[int, Worker], ...]] = (
+    (Group.STATE, _state),
+    (Group.IOTHREAD, _iothread),
+)
+
+
+def groups(driver: str) -> tuple[tuple[int, Worker], ...]:
+    """Return the groups of a driver with what makes each, in libvirt's order."""
+    return _TEST if driver == "test" else _QEMU
+
+
+def collect(domain: Domain, workers: tuple[Worker, ...]) -> list[TypedParam]:
+    """Return the statistics of a domain.
+
+    Args:
+        domain: the domain.
+        workers: of `groups`, those that are wanted.
+    """
+    found: list[TypedParam] = []
+    for worker in workers:
+        found += worker(domain)
+    return found
