@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class Host:
         self.documents = Documents(flavour)
         self.store = Store(None)
         self.clock = clock or Clock()
-        self.events = Events()
+        self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
         self.domains = Domains(self)
@@ -57,6 +58,9 @@ class Host:
             kind.clear()
             kind.load()
         return any(True for _ in self.store.load(self.name, "host"))
+
+    def _after(self, function: Callable[..., object], *args: object) -> None:
+        self.store.after(function, *args)
 
     def _kinds(self) -> tuple[Collection[Any], ...]:
         return self.domains, self.images
