@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -262,12 +262,16 @@ class Domains(Collection[Domain]):
 
     def started(self, domain: Domain) -> None:
         """List a domain that has begun to run."""
-        self._by_number[domain.record.number] = domain
+        number = domain.record.number
+        self.host.store.undo(partial(self._by_number.pop, number, None))
+        self._by_number[number] = domain
         self._last = max(self._last, domain.record.number)
 
     def stopped(self, number: int) -> None:
         """Forget the id of a domain that runs no more."""
-        self._by_number.pop(number, None)
+        domain = self._by_number.pop(number, None)
+        if domain is not None:
+            self.host.store.undo(partial(self._by_number.__setitem__, number, domain))
 
     def remove(self, entry: Domain) -> None:
         """See `Collection`."""

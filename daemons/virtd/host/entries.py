@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
@@ -54,6 +55,7 @@ class Entry(Generic[RecordT]):
         self.host.store.put(
             self.host.name, self.kind, self.record.uuid, msgspec.msgpack.encode(replaced)
         )
+        self.host.store.undo(partial(setattr, self, "record", self.record))
         self.record = replaced
 
     @classmethod
@@ -89,19 +91,33 @@ class Collection(Generic[EntryT]):
     def add(self, entry: EntryT) -> None:
         """Store an object and list it. Raises RpcError when the store cannot be written."""
         entry.change()
+        self.host.store.undo(partial(self._forget, entry, entry.name))
         self._by_uuid[entry.uuid] = entry
         self._by_name[entry.name] = entry
 
     def remove(self, entry: EntryT) -> None:
         """Remove an object, from the store first. Raises RpcError when that cannot be written."""
-        self.host.store.delete(self.host.name, entry.kind, entry.record.uuid)
+        store = self.host.store
+        store.delete(self.host.name, entry.kind, entry.record.uuid)
+        if store.is_batch:  # listed where it was, not as the last one
+            store.undo(partial(self._put_back, self._by_uuid.copy(), self._by_name.copy()))
+        self._forget(entry, entry.name)
+
+    def _forget(self, entry: EntryT, name: str) -> None:
         self._by_uuid.pop(entry.uuid, None)
-        self._by_name.pop(entry.name, None)
+        self._by_name.pop(name, None)
+
+    def _put_back(self, by_uuid: dict[bytes, EntryT], by_name: dict[str, EntryT]) -> None:
+        self._by_uuid, self._by_name = by_uuid, by_name
 
     def renamed(self, entry: EntryT, old: str) -> None:
         """List an object under its new name."""
+        self.host.store.undo(partial(self._rename, entry, entry.name, old))
+        self._rename(entry, old, entry.name)
+
+    def _rename(self, entry: EntryT, old: str, new: str) -> None:
         self._by_name.pop(old, None)
-        self._by_name[entry.name] = entry
+        self._by_name[new] = entry
 
     def load(self) -> None:
         """List what the store has. Raises msgspec.MsgspecError or StoreError for a damaged store."""

@@ -47,10 +47,19 @@ class Event:
     details: tuple[object, ...] = ()
 
 
-class Events:
-    """The events of one host."""
+def _at_once(function: Callable[..., object], *args: object) -> None:
+    function(*args)
 
-    def __init__(self) -> None:
+
+class Events:
+    """The events of one host.
+
+    Args:
+        after: calls a function with its arguments as soon as what it tells of is stored.
+    """
+
+    def __init__(self, after: Callable[..., None] = _at_once) -> None:
+        self._after = after
         self._receivers: list[Callable[[Event], None]] = []
 
     def receive(self, receiver: Callable[[Event], None]) -> None:
@@ -58,6 +67,9 @@ class Events:
         self._receivers.append(receiver)
 
     def emit(self, event: Event) -> None:
-        """Tell all receivers of an event."""
+        """Tell all receivers of an event, when what it tells of is stored."""
+        self._after(self._tell, event)
+
+    def _tell(self, event: Event) -> None:
         for receiver in self._receivers:
             receiver(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +59,7 @@ class Host:
         self.documents = Documents(flavour)
         self.store = Store(None)
         self.clock = clock or Clock()
-        self.events = Events()
+        self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
         self._interface_names = self._names()
@@ -88,6 +88,9 @@ class Host:
             kind.clear()
             kind.load()
         return any(True for _ in self.store.load(self.name, "host"))
+
+    def _after(self, function: Callable[..., object], *args: object) -> None:
+        self.store.after(function, *args)
 
     def _kinds(self) -> tuple[Collection[Any], ...]:
         return (

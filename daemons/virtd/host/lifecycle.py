@@ -111,12 +111,12 @@ def rename(domain: Domain, name: str) -> None:
         detail = f"name {name} cannot contain '/'"
         raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=host.flavour.domain)
     old = domain.name
-    _lifecycle(domain, DomainEventType.UNDEFINED, DomainEventUndefinedDetailType.RENAMED)
-
     config = editing.Impact(live=False, config=True)
-    editing.edit(domain, config, lambda document: guests.set_name(document, name), name=name)
-    host.domains.renamed(domain, old)
-    _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.RENAMED)
+    with host.store.batch():
+        _lifecycle(domain, DomainEventType.UNDEFINED, DomainEventUndefinedDetailType.RENAMED)
+        editing.edit(domain, config, lambda document: guests.set_name(document, name), name=name)
+        host.domains.renamed(domain, old)
+        _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.RENAMED)
 
 
 # Running ---------------------------------------------------------------------------------------------
@@ -141,10 +141,11 @@ def create(host: Host, text: str, *, paused: bool = False, restored: bool = Fals
             f"domain '{made.name}' is already active",
             domain=ErrorDomain.DOMAIN,
         )
-    if found is None:
-        found = Domain(host, DomainRecord(uuid=made.uuid, name=made.name))
-        host.domains.add(found)
-    _run(found, made.text, paused=paused, restored=restored)
+    with host.store.batch():
+        if found is None:
+            found = Domain(host, DomainRecord(uuid=made.uuid, name=made.name))
+            host.domains.add(found)
+        _run(found, made.text, paused=paused, restored=restored)
     return found
 
 

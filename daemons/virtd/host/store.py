@@ -5,6 +5,10 @@ the call returns: the file has a write-ahead log, which a killed process leaves 
 the loop, since a reply must not leave before them; the file lies in the run directory, beside the
 sockets.
 
+Several writes that belong together are a `batch`. Memory follows each write at once, so that the later
+ones see the earlier; whoever changes memory says with `undo` how it was before, and what cannot be taken
+back, such as an event, waits with `after` until everything is on disk.
+
 A rehearsal of a restart opens the file for reading only.
 """
 
@@ -12,9 +16,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -39,6 +43,8 @@ class Store:
         path: the file; None for a store in memory, which ends with the process.
         read_only: nothing is written, nor the file made if it is missing.
 
+    is_batch: whether several writes are being made one.
+
     Raises:
         StoreError: the file cannot be opened, or is not a store of this layout.
     """
@@ -62,7 +68,9 @@ class Store:
             raise StoreError(f"{path}: {error.strerror}") from error
         except sqlite3.Error as error:
             raise StoreError(f"{path or 'the store in memory'}: {error}") from error
-        self._depth = 0
+        self.is_batch = False
+        self._undo: list[Callable[[], object]] = []
+        self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     def _prepare(self, read_only: bool) -> None:
         found = self._base.execute("pragma user_version").fetchone()[0]
@@ -115,22 +123,59 @@ class Store:
     def batch(self) -> Iterator[None]:
         """Make the writes of a block one: all of them are kept, or none when it raises.
 
+        Memory is then as it was before the block, as far as `undo` was told of it.
+
         Raises RpcError as `put` does.
         """
-        if self._depth:  # the outermost block decides
+        if self.is_batch:  # the outermost block decides
             yield
             return
         with self._writing():
             self._base.execute("begin immediate")
-        self._depth = 1
+        self.is_batch = True
         try:
             yield
             with self._writing():
                 self._base.execute("commit")
-        finally:
-            self._depth = 0
-            if self._base.in_transaction:
-                self._base.execute("rollback")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.is_batch = False
+        waiting, self._after = self._after, []
+        self._undo.clear()
+        for function, args in waiting:
+            function(*args)
+
+    def _roll_back(self) -> None:
+        """Leave the batch, with the file and memory as they were before it."""
+        self.is_batch = False
+        self._after.clear()
+        undo, self._undo = self._undo, []
+        for function in reversed(undo):
+            function()
+        with suppress(sqlite3.Error):  # SQLite has done it already if the disk is full
+            self._base.execute("rollback")
+
+    def undo(self, function: Callable[[], object]) -> None:
+        """Have a function called if the batch that is under way fails; outside one, do nothing.
+
+        Args:
+            function: takes a change of memory back. The latest change is taken back first.
+        """
+        if self.is_batch:
+            self._undo.append(function)
+
+    def after(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function when what was written is on disk: at once, or after the batch under way.
+
+        Args:
+            function: what is called; never, if the batch fails.
+            args: its arguments.
+        """
+        if self.is_batch:
+            self._after.append((function, args))
+        else:
+            function(*args)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
