@@ -84,15 +84,21 @@ class Host:
         """
         self.store = store
         self.contents = Contents(store.path)
-        for kind in self._kinds():
+        self.read()
+        return any(True for _ in self.store.load(self.name, "host"))
+
+    def read(self) -> None:
+        """Read all objects from the store. Raises as `load` does."""
+        for kind in self.kinds:
             kind.clear()
             kind.load()
-        return any(True for _ in self.store.load(self.name, "host"))
 
     def _after(self, function: Callable[..., object], *args: object) -> None:
         self.store.after(function, *args)
 
-    def _kinds(self) -> tuple[Collection[Any], ...]:
+    @property
+    def kinds(self) -> tuple[Collection[Any], ...]:
+        """The collections of its objects."""
         return (
             self.domains,
             self.images,

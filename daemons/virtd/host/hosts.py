@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiovirt.daemons.virtd.host import world
+from aiovirt.daemons.virtd.host import prepared
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store
@@ -35,7 +35,7 @@ class Hosts:
         for host in self.all.values():
             if not host.load(store):
                 with store.batch():
-                    world.fill(host)
+                    prepared.fill(host)
                     host.mark_known()
         self._store = store
         self.is_open = True
