@@ -16,6 +16,7 @@ from aiovirt.daemons.virtd.dispatch.domain_tuning import DomainTuning
 from aiovirt.daemons.virtd.dispatch.interfaces import Interfaces
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
+from aiovirt.daemons.virtd.dispatch.node import Capabilities, Node, Processors
 from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
 from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
@@ -62,6 +63,9 @@ PARTS = (
     DomainStatistics,
     DomainPinning,
     DomainTuning,
+    Node,
+    Capabilities,
+    Processors,
 )
 """The classes whose methods serve procedures."""
 

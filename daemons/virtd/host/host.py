@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid as uuids
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -147,6 +148,15 @@ class Host:
         texts = (one.record.live or "" for one in self.domains.active())
         used = {int(found) for text in texts for found in _DISPLAY.findall(text)}
         return (port for port in range(5900, 65536) if port not in used)
+
+    @property
+    def uuid(self) -> str:
+        """The UUID of the machine, which the store keeps."""
+        for _, data in self.store.load(self.name, "machine"):
+            return data.decode()
+        made = str(uuids.uuid4())
+        self.store.put(self.name, "machine", "", made.encode())
+        return made
 
     @property
     def max_vcpus(self) -> int:

@@ -136,7 +136,9 @@ def net_counts(domain: Domain, mac: str) -> NetCounts:
 
 def sizes(domain: Domain, disk: Disk) -> Sizes:
     """Return the sizes of a disk: those of its volume if a pool has it, or else made up."""
-    capacity = int(domain.detail("sizes", {}).get(disk.source, 0)) or _CAPACITY
+    volume = domain.host.volumes.by_path(disk.source)
+    known = 0 if volume is None else volume.capacity
+    capacity = int(domain.detail("sizes", {}).get(disk.source, 0)) or known or _CAPACITY
     counts = block_counts(domain, disk)
     allocation = min(capacity, (1 << 20) * (200 + _seed(domain, disk.source)))
     return Sizes(min(capacity, allocation + counts.written_bytes // 8), capacity, capacity)

@@ -92,17 +92,16 @@ def destroy(pool: Pool) -> None:
 
 
 def _remove(pool: Pool) -> None:
-    """Remove a pool. The volumes of a folder stay in it, for a pool that is made there later.
-
-    A write that fails leaves a pool whose volumes come back when it starts.
-    """
+    """Remove a pool. The volumes of a folder stay in it, for a pool that is made there later."""
     host = pool.host
-    for volume in pool.volumes:
-        if host.name == "qemu" and pool.folder:
-            host.volumes.move(volume, "")
-        else:
-            host.volumes.remove(volume)
-    host.pools.remove(pool)
+    keeps = host.name == "qemu" and pool.folder
+    with host.store.batch():
+        for volume in pool.volumes:
+            if keeps:
+                host.volumes.move(volume, "")
+            else:
+                host.volumes.remove(volume)
+        host.pools.remove(pool)
 
 
 def undefine(pool: Pool) -> None:
@@ -147,8 +146,9 @@ def delete(pool: Pool) -> None:
     if pool.host.name == "qemu" and pool.type not in _DELETED:
         detail = "pool does not support pool deletion"
         raise RpcError.of(ErrorCode.NO_SUPPORT, detail, domain=ErrorDomain.STORAGE)
-    for volume in pool.volumes:
-        pool.host.volumes.remove(volume)
+    with pool.host.store.batch():
+        for volume in pool.volumes:
+            pool.host.volumes.remove(volume)
     pool.lifecycle(StoragePoolEventLifecycleType.DELETED)
 
 

@@ -8,6 +8,7 @@ Source: libvirt's src/secret/secret_driver.c and src/conf/virsecretobj.c.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -68,6 +69,7 @@ class Secret(Entry[SecretRecord]):
         replaced = msgspec.structs.replace(self.record, **fields)
         if cached("secret", replaced.text).root.get("ephemeral") == "yes":
             self.host.store.delete(self.host.name, self.kind, self.record.uuid)
+            self.host.store.undo(partial(setattr, self, "record", self.record))
             self.record = replaced
         else:
             super().change(**fields)

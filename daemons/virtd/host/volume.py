@@ -8,7 +8,7 @@ Source: libvirt's src/conf/storage_conf.h (virStorageVolDef).
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from lxml import etree
@@ -144,14 +144,14 @@ class Volumes(Collection[Volume]):
     def add(self, entry: Volume) -> None:
         """See `Collection`."""
         super().add(entry)
+        self.host.store.undo(partial(self._unlist, entry, entry.record))
         self._list(entry)
 
     def remove(self, entry: Volume) -> None:
         """See `Collection`; the content is removed by the caller, see `Contents.remove`."""
         super().remove(entry)
-        self._pools.get(entry.record.pool, {}).pop(_name(entry.record.pool, entry), None)
-        if self._paths.get(entry.record.path) is entry:
-            del self._paths[entry.record.path]
+        self.host.store.undo(partial(self._list, entry))
+        self._unlist(entry, entry.record)
 
     def load(self) -> None:
         """See `Collection`."""
@@ -173,17 +173,24 @@ class Volumes(Collection[Volume]):
             volume: the volume.
             pool: the UUID of the pool.
         """
-        old = volume.record.pool
+        old = volume.record
+        self.host.store.undo(partial(self._list, volume))  # after the record is the old one again
         volume.change(pool=pool)
-        self._pools.get(old, {}).pop(_name(old, volume), None)
+        self.host.store.undo(partial(self._unlist, volume, volume.record))
+        self._unlist(volume, old)
         self._list(volume)
 
     def _list(self, volume: Volume) -> None:
         pool = volume.record.pool
-        self._pools.setdefault(pool, {})[_name(pool, volume)] = volume
+        self._pools.setdefault(pool, {})[_name(volume.record)] = volume
         self._paths[volume.record.path] = volume
 
+    def _unlist(self, volume: Volume, record: VolumeRecord) -> None:
+        self._pools.get(record.pool, {}).pop(_name(record), None)
+        if self._paths.get(record.path) is volume:
+            del self._paths[record.path]
 
-def _name(pool: str, volume: Volume) -> str:
+
+def _name(record: VolumeRecord) -> str:
     """The name of a volume in its pool; of those that have none, the path."""
-    return volume.name if pool else volume.record.path
+    return record.name if record.pool else record.path
