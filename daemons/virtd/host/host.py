@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.clock import Clock
+from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.documents import Documents, cached
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
@@ -54,6 +55,7 @@ class Host:
         self.events = Events()
         self.timers = Timers()
         self.pace = Pace()
+        self.consoles = Consoles()
         self._interface_names = self._names()
         self.domains = Domains(self)
         self.images: Collection[Image] = Collection(self, Image)
