@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from aiovirt.daemons.virtd.dispatch.domain_console import DomainConsole
 from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
+from aiovirt.daemons.virtd.dispatch.domain_guest import DomainGuest
+from aiovirt.daemons.virtd.dispatch.domain_jobs import DomainJobs
 from aiovirt.daemons.virtd.dispatch.domain_life import DomainLife
 from aiovirt.daemons.virtd.dispatch.domain_lists import DomainLists
 from aiovirt.daemons.virtd.dispatch.domain_pinning import DomainPinning
@@ -66,6 +69,9 @@ PARTS = (
     Node,
     Capabilities,
     Processors,
+    DomainGuest,
+    DomainConsole,
+    DomainJobs,
 )
 """The classes whose methods serve procedures."""
 

@@ -184,9 +184,11 @@ def message(event: Event, number: int, plain: bool) -> bytes:
     if plain:
         return encoded(procedure, content(subject, *event.details))
     names = xdr.names_of(content)
-    if names[1:] == ("msg",):
+    if names[-1] == "msg":  # between them may be a reason, which no driver gives
         inner = content.__annotations__["msg"]
-        return encoded(procedure, content(number, _type(content, inner)(subject, *event.details)))
+        reasons = (0,) * (len(names) - 2)
+        made = _type(content, inner)(subject, *event.details)
+        return encoded(procedure, content(number, *reasons, made))
     return encoded(procedure, content(number, subject, *event.details))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.clock import Clock
+from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
 from aiovirt.daemons.virtd.host.documents import Documents, cached
@@ -63,6 +64,7 @@ class Host:
         self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
+        self.consoles = Consoles()
         self._interface_names = self._names()
         self.domains = Domains(self)
         self.networks: Collection[Network] = Collection(self, Network)

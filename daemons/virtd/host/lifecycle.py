@@ -7,7 +7,7 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
@@ -32,6 +32,10 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
+
+
+#: Small things of a domain that end with its guest.
+_VOLATILE: Final = ("frozen", "offline", "dirty-rate", "clock-offset", "jobs")
 
 
 def _lifecycle(domain: Domain, event: DomainEventType, detail: int) -> None:
@@ -188,6 +192,7 @@ def _run(domain: Domain, config: str, *, paused: bool, restored: bool) -> None:
         began=None if paused else now,
         ran=0,
         booted=now,
+        details={key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE},
     )
     host.domains.started(domain)
     details = DomainEventStartedDetailType
@@ -257,6 +262,7 @@ def stop(domain: Domain, reason: int, detail: int) -> None:
     else:
         domains.remove(domain)
     domains.stopped(number)
+    domain.host.consoles.guest_ended(domain.uuid)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
 
 

@@ -1,0 +1,196 @@
+"""Domains: jobs, the control of a guest, errors of disks, labels, messages, dumps of memory.
+
+Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.domain import (
+    DomainControlErrorReason,
+    DomainControlState,
+    DomainCoreDumpFormat,
+    DomainDiskErrorCode,
+    DomainJobType,
+    DomainShutoffReason,
+)
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.constants.domain_flags import (
+    DomainAbortJobFlagsValues,
+    DomainCoreDumpFlags,
+    DomainGetJobStatsFlags,
+    DomainMessageType,
+)
+from aiovirt.daemons.virtd.dispatch.finding import find_domain
+from aiovirt.daemons.virtd.dispatch.serving import Session, answers
+from aiovirt.daemons.virtd.host import guest, lifecycle
+from aiovirt.daemons.virtd.host.domain import Domain
+from aiovirt.daemons.virtd.host.lifecycle import require_active
+from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+_DUMP: Final = int(sum(DomainCoreDumpFlags))
+_MESSAGES: Final = int(sum(DomainMessageType))
+
+
+class DomainJobs:
+    """Serves jobs and what else is asked about a guest from outside."""
+
+    @answers(protocol.DOMAIN_GET_JOB_INFO)
+    def job_info(self, session: Session, args: protocol.DomainArgs) -> protocol.DomainGetJobInfoRet:
+        require_active(find_domain(session, args.dom))
+        return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
+
+    @answers(protocol.DOMAIN_GET_JOB_STATS)
+    def job_stats(
+        self, session: Session, args: protocol.DomainFlagsArgs
+    ) -> protocol.DomainGetJobStatsRet:
+        supported = int(sum(DomainGetJobStatsFlags))
+        session.host.flavour.check_flags(args.flags, supported, "DomainGetJobStats")
+        domain = find_domain(session, args.dom)
+        if not args.flags & DomainGetJobStatsFlags.COMPLETED:
+            require_active(domain)
+        return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
+
+    @answers(protocol.DOMAIN_ABORT_JOB)
+    def abort_job(self, session: Session, args: protocol.DomainArgs) -> None:
+        self._abort(find_domain(session, args.dom))
+
+    @answers(protocol.DOMAIN_ABORT_JOB_FLAGS)
+    def abort_job_flags(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
+        supported = DomainAbortJobFlagsValues.POSTCOPY
+        session.host.flavour.check_flags(args.flags, supported, "DomainAbortJobFlags")
+        self._abort(find_domain(session, args.dom))
+
+    @staticmethod
+    def _abort(domain: Domain) -> None:
+        require_active(domain)
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID,
+            "no job is active on the domain",
+            domain=domain.host.flavour.domain,
+        )
+
+    @answers(protocol.DOMAIN_GET_CONTROL_INFO)
+    def control_info(
+        self, session: Session, args: protocol.DomainFlagsArgs
+    ) -> protocol.DomainGetControlInfoRet:
+        session.host.flavour.check_flags(args.flags, 0, "DomainGetControlInfo")
+        domain = find_domain(session, args.dom)
+        require_active(domain)
+        if session.host.name == "test":
+            return _test_control(guest.time_set(domain))
+        return protocol.DomainGetControlInfoRet(DomainControlState.OK, 0, 0)
+
+    @answers(protocol.DOMAIN_GET_DISK_ERRORS)
+    def disk_errors(
+        self, session: Session, args: protocol.DomainGetDiskErrorsArgs
+    ) -> protocol.DomainGetDiskErrorsRet:
+        session.host.flavour.check_flags(args.flags, 0, "DomainGetDiskErrors")
+        if args.maxerrors > DOMAIN_DISK_ERRORS_MAX:
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR, "maxerrors too large", domain=ErrorDomain.RPC
+            )
+        domain = find_domain(session, args.dom)
+        require_active(domain)
+        disks = domain.record.facts.disks
+        if not args.maxerrors:
+            return protocol.DomainGetDiskErrorsRet([], len(disks))
+        if session.host.name != "test":
+            return protocol.DomainGetDiskErrorsRet([], 0)
+        kinds = len(DomainDiskErrorCode) - 1
+        found = [
+            protocol.DomainDiskError(disk.target, at % kinds + 1)
+            for at, disk in enumerate(disks[: args.maxerrors])
+        ]
+        return protocol.DomainGetDiskErrorsRet(found, len(found))
+
+    @answers(protocol.DOMAIN_GET_SECURITY_LABEL)
+    def security_label(
+        self, session: Session, args: protocol.DomainArgs
+    ) -> protocol.DomainGetSecurityLabelRet:
+        domain = find_domain(session, args.dom)
+        if session.host.name == "test" and domain.is_active:
+            return protocol.DomainGetSecurityLabelRet(b"libvirt-test\0", 1)
+        return protocol.DomainGetSecurityLabelRet(b"\0", 0)
+
+    @answers(protocol.DOMAIN_GET_SECURITY_LABEL_LIST)
+    def security_labels(
+        self, session: Session, args: protocol.DomainArgs
+    ) -> protocol.DomainGetSecurityLabelListRet:
+        find_domain(session, args.dom)
+        return protocol.DomainGetSecurityLabelListRet([], 0)
+
+    @answers(protocol.DOMAIN_GET_MESSAGES)
+    def messages(
+        self, session: Session, args: protocol.DomainFlagsArgs
+    ) -> protocol.DomainGetMessagesRet:
+        session.host.flavour.check_flags(args.flags, _MESSAGES, "DomainGetMessages")
+        find_domain(session, args.dom)
+        return protocol.DomainGetMessagesRet([])
+
+    @answers(protocol.DOMAIN_GET_LAUNCH_SECURITY_INFO)
+    def launch_security(
+        self, session: Session, args: protocol.DomainFlagsArgs
+    ) -> protocol.DomainGetLaunchSecurityInfoRet:
+        session.host.flavour.check_flags(args.flags, 0, "DomainGetLaunchSecurityInfo")
+        find_domain(session, args.dom)
+        return protocol.DomainGetLaunchSecurityInfoRet([])
+
+    @answers(protocol.DOMAIN_START_DIRTY_RATE_CALC)
+    def start_dirty_rate(
+        self, session: Session, args: protocol.DomainStartDirtyRateCalcArgs
+    ) -> None:
+        session.host.flavour.check_flags(args.flags, 7, "DomainStartDirtyRateCalc")
+        domain = find_domain(session, args.dom)
+        if not 1 <= args.seconds <= 60:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                f"seconds={args.seconds} is invalid, please choose value within [1, 60].",
+                domain=session.host.flavour.domain,
+            )
+        require_active(domain)
+        domain.keep("dirty-rate", (session.host.clock.now() // 10**9, args.seconds))
+
+    @answers(protocol.DOMAIN_CORE_DUMP)
+    def core_dump(self, session: Session, args: protocol.DomainCoreDumpArgs) -> None:
+        self._dump(session, find_domain(session, args.dom), args.flags, 0)
+
+    @answers(protocol.DOMAIN_CORE_DUMP_WITH_FORMAT)
+    def core_dump_format(
+        self, session: Session, args: protocol.DomainCoreDumpWithFormatArgs
+    ) -> None:
+        self._dump(session, find_domain(session, args.dom), args.flags, args.dumpformat)
+
+    @staticmethod
+    def _dump(session: Session, domain: Domain, flags: int, form: int) -> None:
+        """Dump the memory of a guest: no file is written, its state changes as it would."""
+        is_test = session.host.name == "test"
+        supported = int(DomainCoreDumpFlags.CRASH) if is_test else _DUMP
+        session.host.flavour.check_flags(flags, supported, "DomainCoreDumpWithFormat")
+        require_active(domain)
+        if is_test and form != DomainCoreDumpFormat.RAW:
+            raise RpcError.of(
+                ErrorCode.OPERATION_UNSUPPORTED,
+                "kdump-compressed format is not supported here",
+                domain=ErrorDomain.TEST,
+            )
+        if flags & DomainCoreDumpFlags.CRASH:
+            detail = DomainEventStoppedDetailType.CRASHED
+            lifecycle.stop(domain, DomainShutoffReason.CRASHED, detail)
+        elif flags & DomainCoreDumpFlags.RESET:
+            lifecycle.require_active(domain)
+
+
+def _test_control(seconds: int) -> protocol.DomainGetControlInfoRet:
+    """The test driver's state of control follows from the clock that a client has set."""
+    if 0 < seconds < 10_000:
+        return protocol.DomainGetControlInfoRet(DomainControlState.JOB, 0, seconds)
+    if 10_000 <= seconds < 30_000:
+        return protocol.DomainGetControlInfoRet(DomainControlState.OCCUPIED, 0, seconds - 10_000)
+    if 30_000 <= seconds < 60_000:
+        detail = DomainControlErrorReason(seconds % 4)
+        return protocol.DomainGetControlInfoRet(DomainControlState.ERROR, detail, seconds - 30_000)
+    return protocol.DomainGetControlInfoRet(DomainControlState.OK, 0, 0)
