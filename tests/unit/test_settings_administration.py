@@ -87,6 +87,49 @@ async def test_a_live_value_stays_until_its_own_line_changes(setup: Make) -> Non
     assert (await shown(one, "max_workers")).origin == Origin.FILE
 
 
+async def test_a_live_value_stays_when_another_line_changes_its_default(setup: Make) -> None:
+    one = setup("lockd", "max_clients = 100\nmax_workers = 20\n")
+    await change(one, max_anonymous_clients="50", min_workers="1")
+    await one.reload("max_clients = 120\nmax_workers = 2\n")
+    assert (one.main.registry.max_clients, one.main.registry.max_anonymous_clients) == (120, 50)
+    assert (one.main.workers.maximum, one.main.workers.minimum) == (2, 1)
+    assert (await shown(one, "max_anonymous_clients")).origin == Origin.ADMINISTRATOR
+    await reset(one, "max_anonymous_clients", "min_workers")
+    assert (one.main.registry.max_anonymous_clients, one.main.workers.minimum) == (120, 2)
+
+
+async def test_a_default_follows_a_line_that_ends_a_live_value(setup: Make) -> None:
+    one = setup("lockd", "max_clients = 100\n")
+    await change(one, max_workers="3")
+    await one.reload("max_clients = 100\nmax_workers = 10\n")
+    assert (one.main.workers.maximum, one.main.workers.minimum) == (10, 5)
+    assert (await shown(one, "min_workers")).origin == Origin.DEFAULT
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+async def test_a_default_that_comes_back_follows_what_is_in_force(
+    setup: Make, by_file: bool
+) -> None:
+    one = setup("lockd", "max_anonymous_clients = 30\nmin_workers = 2\n")
+    await change(one, max_clients="60", max_workers="3")
+    if by_file:
+        await one.reload("")
+    else:
+        await reset(one, "max_anonymous_clients", "min_workers", config=True)
+    assert (one.main.registry.max_clients, one.main.registry.max_anonymous_clients) == (60, 60)
+    assert (one.main.workers.maximum, one.main.workers.minimum) == (3, 3)
+    assert (await shown(one, "min_workers")).origin == Origin.DEFAULT
+
+
+async def test_a_reload_does_not_take_back_what_is_saved_while_it_waits(setup: Make) -> None:
+    one = setup("virtd", "max_workers = 9\n")
+    saving = asyncio.create_task(change(one, config=True, max_workers="30"))
+    await asyncio.sleep(0)  # the change has begun
+    await asyncio.gather(one.reloader.reload(), saving)
+    found = await shown(one, "max_workers")
+    assert (found.in_force, found.in_file, found.origin) == ("30", "30", Origin.FILE)
+
+
 async def test_a_line_with_the_default_ends_a_live_value_too(setup: Make) -> None:
     one = setup("virtd", "")
     await change(one, prio_workers="3")
@@ -136,7 +179,13 @@ async def test_a_default_that_follows_another_setting_follows_it_live(setup: Mak
 async def test_an_unknown_setting_is_refused_with_similar_names(setup: Make) -> None:
     one = setup("virtd", "")
     await refused(one, ErrorCode.CONFIG_UNSUPPORTED, "similar: max_workers", max_wrokers="1")
-    await refused(one, ErrorCode.CONFIG_UNSUPPORTED, "without effect here", audit_level="1")
+    await refused(one, ErrorCode.CONFIG_UNSUPPORTED, "similar: max_workers", MAX_WORKERS="1")
+    await refused(
+        one,
+        ErrorCode.CONFIG_UNSUPPORTED,
+        "without effect here; similar: admin_max_clients",
+        admin_max_queued_clients="1",
+    )
     await refused(
         one, ErrorCode.CONFIG_UNSUPPORTED, "no file 'x.conf'", **{"x.conf/max_workers": "1"}
     )
@@ -189,6 +238,17 @@ async def test_settings_that_contradict_each_other_are_refused_together(
         one, bad, "max_clients", log_level="1", max_clients="5", max_anonymous_clients="6", **how
     )
     await refused(one, bad, "orkers", min_workers="9", max_workers="8", prio_workers="1", **how)
+
+
+async def test_a_setting_that_another_one_replaces_cannot_be_set_live(setup: Make) -> None:
+    one = setup("virtd", "")
+    await change(one, key_file="/a", log_level="1")
+    await change(one, key_files='["/b"]')
+    bad = ErrorCode.INVALID_ARG
+    await refused(one, bad, "reset key_files first", key_file="/c", log_level="2")
+    await change(one, live=False, config=True, key_file="/c")
+    await reset(one, "key_files")
+    await change(one, key_file="/d")
 
 
 async def test_a_pool_that_would_come_or_go_needs_a_restart(setup: Make) -> None:

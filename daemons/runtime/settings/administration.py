@@ -14,16 +14,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from aiovirt.admin.extension.protocol.settings import Origin, SettingInfo
+from aiovirt.admin.extension.protocol.settings import SettingInfo
 from aiovirt.daemons.runtime.settings.declaration import (
     Fixed,
     Live,
-    Same,
     Setting,
     SettingsError,
     Value,
 )
-from aiovirt.daemons.runtime.settings.file import BOUNDS, Loaded, load
+from aiovirt.daemons.runtime.settings.file import Loaded, load
 from aiovirt.daemons.runtime.settings.in_force import InForce
 from aiovirt.daemons.runtime.settings.live import Override, Running, Step
 from aiovirt.daemons.runtime.settings.saving import Saving
@@ -118,9 +117,14 @@ class Administration:
 
         Raises SettingsError, and changes nothing, for a bad file.
         """
-        fresh = await run_blocking(self._read)
-        await self.follow(fresh)
-        return fresh
+        read: list[Loaded] = []
+
+        async def read_and_follow() -> None:  # in turn: a change saved meanwhile is newer
+            read.append(await run_blocking(self._read))
+            await self._follow(read[0])
+
+        await self._alone(read_and_follow)
+        return read[0]
 
     async def follow(self, fresh: Loaded) -> None:
         """Apply what differs from the reading before this one, as far as that goes. Logs each change."""
@@ -128,13 +132,14 @@ class Administration:
 
     async def _follow(self, fresh: Loaded) -> None:
         old = self._now.loaded
-        moved = fresh.given ^ old.given
         wanted: dict[str, Value] = {}
         kept: set[str] = set()
-        for name, setting in fresh.settings.items():
-            value = fresh.values[name]
-            if value == old.values[name] and name not in moved:
+        moved = self._now.moved(fresh)
+        followers = [name for name in moved if self._now.is_follower(name, fresh)]
+        for name in moved:
+            if name in followers:
                 continue
+            setting, value = fresh.settings[name], fresh.values[name]
             if isinstance(setting.change, Live):
                 if self._is_overridden(name, setting.change, value):
                     continue
@@ -147,7 +152,9 @@ class Administration:
                     setting=name,
                     reason=setting.change.why,
                 )
-        for step in self._running.steps(fresh.settings, wanted):
+        for step in self._running.steps(
+            fresh.settings, self._now.with_followers(wanted, followers)
+        ):
             if not await self._follow_step(step):
                 kept.update(step.names)
         self._now.loaded = replace(
@@ -202,12 +209,6 @@ class Administration:
                 wanted[name] = to_value(self._now.loaded.settings[name], text)
             except ValueError as error:
                 raise RpcError.of(ErrorCode.INVALID_ARG, str(error)) from None
-        for name in wanted:
-            other = self._now.loaded.settings[name].instead_of
-            if other in wanted:
-                raise RpcError.of(
-                    ErrorCode.INVALID_ARG, f"{name} and {other} cannot be set together"
-                )
         if live:
             self._require_live(wanted)
         await self._alone(lambda: self._set(wanted, who, live=live, config=config))
@@ -215,10 +216,11 @@ class Administration:
     async def _set(
         self, wanted: Mapping[str, Value], who: Who, *, live: bool, config: bool
     ) -> None:
+        self._now.require_one_form(wanted, live=live)
         saving = Saving(self._now.loaded, wanted) if config else None
         if saving is not None:
             await self._rehearse(saving)
-        applied = await self._apply(self._with_followers(wanted)) if live else None
+        applied = await self._apply(self._now.with_followers(wanted)) if live else None
         await self._save(saving, applied, who)
         if applied is not None:
             if saving is None:
@@ -251,12 +253,15 @@ class Administration:
         applied = None
         if live:
             wanted: dict[str, Value] = {}
+            followers = [name for name in names if self._now.is_follower(name, target)]
             for name in names:
+                if name in followers:
+                    continue
                 change = self._now.loaded.settings[name].change
                 value = target.values[name]
                 override = self._now.override(change, value) if isinstance(change, Live) else None
                 wanted[name] = value if override is None else override.value
-            applied = await self._apply(self._with_followers(wanted))
+            applied = await self._apply(self._now.with_followers(wanted, followers))
         await self._save(saving, applied, who)
         if applied is not None:
             self._now.chosen.difference_update(names)
@@ -293,21 +298,6 @@ class Administration:
                 file=saving.path,
                 **who,
             )
-
-    def _with_followers(self, wanted: Mapping[str, Value]) -> dict[str, Value]:
-        """Return changes with those of the settings whose defaults depend on them."""
-        found = dict(wanted)
-
-        def value_of(name: str) -> Value:
-            return found[name] if name in found else self._now.value(name)
-
-        bound = dict(BOUNDS)
-        for name, setting in self._now.loaded.settings.items():
-            default = setting.default
-            leader = default.name if isinstance(default, Same) else bound.get(name)
-            if leader in found and name not in found and self._now.origin(name) is Origin.DEFAULT:
-                found[name] = self._now.default(name, value_of)
-        return found
 
     async def _apply(self, wanted: Mapping[str, Value]) -> _Applied:
         """Change the running daemon, all or nothing. Raises RpcError."""

@@ -96,6 +96,77 @@ class InForce:
                 return min(default, bound)
         return default
 
+    def is_follower(self, name: str, read: Loaded) -> bool:
+        """Return whether a setting follows another one, as a reading of the file does not set it."""
+        return name not in read.given and self._leader(name) is not None
+
+    def _leader(self, name: str) -> str | None:
+        """Return the setting that the default of another one depends on."""
+        default = self.loaded.settings[name].default
+        return default.name if isinstance(default, Same) else dict(BOUNDS).get(name)
+
+    def with_followers(
+        self, wanted: Mapping[str, Value], reset: Collection[str] = ()
+    ) -> dict[str, Value]:
+        """Return changes with those of the settings that follow them.
+
+        Args:
+            wanted: the new values by name.
+            reset: followers that get their defaults again, whatever they have now.
+        """
+        found = dict(wanted)
+
+        def value_of(name: str) -> Value:
+            return found[name] if name in found else self.value(name)
+
+        for name in self.loaded.settings:
+            follows = self._leader(name) in found and self.origin(name) is Origin.DEFAULT
+            if name in reset or (follows and name not in found):
+                found[name] = self.default(name, value_of)
+        return found
+
+    def moved(self, fresh: Loaded) -> list[str]:
+        """Return the settings whose own lines differ from the reading before, or their defaults.
+
+        A default that only follows another setting is left out, as is one that an administrator's
+        value has replaced: no line of theirs has changed.
+        """
+        old = self.loaded
+        found = []
+        for name in fresh.settings:
+            if name in fresh.given ^ old.given:
+                found.append(name)
+            elif fresh.values[name] == old.values[name]:
+                continue
+            elif name in fresh.given:
+                lowered = name in fresh.lowered and name in old.lowered
+                if not lowered or self.origin(name) is not Origin.ADMINISTRATOR:
+                    found.append(name)
+            elif self._leader(name) is None and self.origin(name) is not Origin.ADMINISTRATOR:
+                found.append(name)
+        return found
+
+    def require_one_form(self, wanted: Collection[str], *, live: bool) -> None:
+        """Raise RpcError for changes of a setting and of the one that replaces it.
+
+        Args:
+            wanted: the names.
+            live: whether what is in force counts as well: it would make the change one without effect.
+        """
+        for name, setting in self.loaded.settings.items():
+            other = setting.instead_of
+            if other not in wanted:
+                continue
+            if name in wanted:
+                text = f"{name} and {other} cannot be set together"
+            elif live and self.origin(name) is not Origin.DEFAULT:
+                text = (
+                    f"{other} cannot be set: {name} is in force and replaces it; reset {name} first"
+                )
+            else:
+                continue
+            raise RpcError.of(ErrorCode.INVALID_ARG, text)
+
     def settable(self, name: str) -> Value:
         """Return the value that brings back what is in force now: as it was given, if it was."""
         change = self.loaded.settings[name].change
@@ -136,16 +207,13 @@ class InForce:
             )
         if name in self.loaded.settings:
             return name
-        if name in KNOWN_ELSEWHERE:
-            raise RpcError.of(
-                ErrorCode.CONFIG_UNSUPPORTED,
-                f"'{name}' is a setting of libvirt without effect here",
-            )
-        near = get_close_matches(name, self.loaded.settings, n=3)
+        near = get_close_matches(name.lower(), self.loaded.settings, n=3)
         hint = f"; similar: {', '.join(near)}" if near else ""
-        raise RpcError.of(
-            ErrorCode.CONFIG_UNSUPPORTED, f"there is no setting '{name}' in {self._names[0]}{hint}"
-        )
+        if name in KNOWN_ELSEWHERE:
+            text = f"'{name}' is a setting of libvirt without effect here"
+        else:
+            text = f"there is no setting '{name}' in {self._names[0]}"
+        raise RpcError.of(ErrorCode.CONFIG_UNSUPPORTED, f"{text}{hint}")
 
     def read_as(self, values: Mapping[str, Value], given: Iterable[str]) -> None:
         """Note that these values of the file are in force: the file has not changed as to them."""
