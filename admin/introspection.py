@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from aiovirt.admin.arguments import text
 from aiovirt.admin.extension.protocol import introspection as protocol
 from aiovirt.admin.extension.protocol.program import EXTENSION
-from aiovirt.admin.json_scalars import JsonError
+from aiovirt.admin.json_scalars import JsonError, meant
 from aiovirt.admin.json_values import JsonCodec
 from aiovirt.admin.protocol import ADMIN, ServerRef, Transport
 from aiovirt.rpc.client import Connection as RpcConnection
@@ -119,7 +119,11 @@ class Programs:
                 names.append(f"{one.name}: {label(program.name)}")
                 if server in (None, one.name) and _is_called(program, wanted):
                     return one, program
-        raise JsonError(f"no server has a program '{name}'; there are {', '.join(names)}")
+        if server is not None and all(one.name != server for one in servers):
+            near = meant(server, [one.name for one in servers])
+            raise JsonError(f"the daemon has no server '{server}'{near}")
+        where = "no server has a" if server is None else f"server {server} has no"
+        raise JsonError(f"{where} program '{name}'; there are {', '.join(names)}")
 
     async def find(self, name: str, server: str | None = None) -> Found:
         """Return a procedure, described.
@@ -140,9 +144,8 @@ class Programs:
         for one in listed:
             if wanted.upper() == one.name.upper() or wanted == str(one.number):
                 return Found(where, program, await self._describe(where, program, one.number))
-        raise JsonError(
-            f"program {program.name} has no procedure '{wanted}'{_nearest(wanted, listed)}"
-        )
+        near = meant(wanted, [one.name for one in listed])
+        raise JsonError(f"program {label(program.name)} has no procedure '{wanted}'{near}")
 
     def caller(self) -> Caller:
         """Return what makes calls by JSON; use it with `async with`."""
@@ -267,13 +270,6 @@ def _is_called(program: protocol.ProgramInfo, wanted: str) -> bool:
         return int(wanted, 0) == program.number
     except ValueError:
         return False
-
-
-def _nearest(wanted: str, listed: list[protocol.ProcedureInfo]) -> str:
-    from difflib import get_close_matches  # needed for a mistyped name only
-
-    near = get_close_matches(wanted.upper(), [one.name for one in listed], cutoff=0.6)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 #: The admin program, and its server, as this package's own table has them.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiovirt.admin.extension.protocol.introspection import EnumerationInfo
 
 _WORDS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 DIGITS: Final = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+
+#: Names that an error lists, and characters of a wrong name that are compared with these.
+_NAMES_SHOWN: Final = 12
+_NAME_MAX: Final = 100
 
 
 class JsonError(ValueError):
@@ -45,8 +51,8 @@ def _member(enumeration: EnumerationInfo, value: Any, path: str) -> Any:
             return member.value
     if DIGITS.fullmatch(value):
         return int(value)
-    names = ", ".join(member.name for member in enumeration.members)
-    raise JsonError(f"{at(path)}{enumeration.name} has no '{value}'; it has {names}")
+    names = [member.name for member in enumeration.members]
+    raise JsonError(f"{at(path)}{enumeration.name} has no '{value}'{meant(value, names)}")
 
 
 def named(enumeration: EnumerationInfo, number: int) -> Any:
@@ -116,10 +122,29 @@ def too_long(path: str, bound: int, size: int, what: str) -> JsonError:
 
 def misfit(path: str, wanted: str, value: Any) -> JsonError:
     """Make the error for a value of another type than the one that is wanted."""
-    shown = repr(value)
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        shown = repr(value)
     if len(shown) > 60:
         shown = f"{shown[:57]}..."
     return JsonError(f"{at(path)}expected {wanted}, not {shown}")
+
+
+def meant(wrong: str, names: Sequence[str]) -> str:
+    """Return the end of an error about a wrong name: names that are close to it, or the first ones.
+
+    Args:
+        wrong: the wrong name.
+        names: the right ones.
+    """
+    from difflib import get_close_matches  # needed for a mistyped name only
+
+    known = {name.lower(): name for name in names}
+    if near := get_close_matches(wrong.lower()[:_NAME_MAX], known, cutoff=0.6):
+        return f"; did you mean {' or '.join(known[name] for name in near)}?"
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return f"; it has {', '.join(names[:_NAMES_SHOWN]) or 'none'}{more}"
 
 
 def at(path: str) -> str:

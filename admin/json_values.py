@@ -40,6 +40,7 @@ from aiovirt.admin.json_scalars import (
     at,
     double,
     first_of,
+    meant,
     misfit,
     named,
     octets,
@@ -206,7 +207,7 @@ class _Writer(_Walk):
                 self.parts.append(_COUNT.pack(arm.value))
                 self.write(arm.type, content, f"{path}.{chosen}" if path else chosen, depth + 1)
                 return
-        raise JsonError(f"{at(path)}'{chosen}' is none of {', '.join(names)}")
+        raise JsonError(f"{at(path)}the union has no arm '{chosen}'{meant(chosen, names)}")
 
     def _struct(self, one: TypeInfo, value: Any, path: str, depth: int) -> None:
         if value is None and not one.fields:
@@ -216,8 +217,7 @@ class _Writer(_Walk):
         names = [field.name for field in one.fields]
         for name in value:
             if name not in names:
-                fields = ", ".join(names) or "none"
-                raise JsonError(f"{at(path)}{one.name} has no field '{name}'; it has {fields}")
+                raise JsonError(f"{at(path)}{one.name} has no field '{name}'{meant(name, names)}")
         for field in one.fields:
             there = f"{path}.{field.name}" if path else field.name
             if field.name in value:

@@ -25,6 +25,7 @@ from aiovirt.daemons.reference_text import HEAD, SESSION
 from aiovirt.daemons.virtd.protocol.chars import CharArray, Chars
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError
+from aiovirt.rpc.wire.naming import Named
 from aiovirt.rpc.wire.program import Procedure, Program
 from aiovirt.rpc.wire.typedparams import ParamType, TypedParam
 
@@ -102,7 +103,11 @@ def _program(program: Program, types: _Types) -> Iterator[str]:
         yield ""
     yield from _notes(program)
     yield from types.listed(program.name, program.records)
-    flags = [procedure.flag_names for procedure in program if procedure.flag_names is not None]
+    flags = [
+        procedure.flag_names
+        for procedure in program
+        if procedure.flag_names is not None and not isinstance(procedure.flag_names, Named)
+    ]
     for enum in dict.fromkeys((*program.enums, *flags, *_constants(program))):
         yield f"**{enum.__name__}**: {_numbers(enum)}. {_summary(enum)}\n"
     for what, params in program.params.items():
@@ -138,7 +143,9 @@ def _notes(program: Program) -> Iterator[str]:
 
 def _marks(procedure: Procedure[Any, Any]) -> Iterator[str]:
     """Yield the properties of a procedure besides its types, in the words of the document's head."""
-    if procedure.flag_names is not None:
+    if isinstance(procedure.flag_names, Named):
+        yield f"any {procedure.flag_names.name}"
+    elif procedure.flag_names is not None:
         yield procedure.flag_names.__name__
     elif procedure.flags:
         yield f"flags 0x{procedure.flags:x}"

@@ -38,7 +38,8 @@ An event is a MESSAGE that the server sends without being asked; its serial is 1
 
 The last column of a program's table has the flags of the procedure and these properties:
 
-- an enumeration: the accepted flags; `flags 0x3`: the same as a mask; `any flags`: they are not checked.
+- an enumeration: the accepted flags; `flags 0x3`: the same as a mask; `any flags`: they are not
+  checked, and neither are those of `any` with an enumeration, which names them.
   Without any of these, `flags` must be 0. Other flags are rejected with code 8.
 - R: the procedure only reads, so a read-only client may call it.
 - P: it may run on a priority worker when every other worker is busy.

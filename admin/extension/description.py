@@ -4,14 +4,15 @@ A number whose members have names is declared with its enumeration beside its ty
 
     transport: Annotated[xdr.UInt, Transport]
 
-The flags of a procedure take theirs from the table.
+The flags of a procedure take theirs from the table. In both places a reference may stand for the
+enumeration (`rpc.wire.naming`), which is loaded here.
 """
 
 from __future__ import annotations
 
 import inspect
 from enum import IntEnum, IntFlag
-from typing import Any, Final, get_origin, get_type_hints
+from typing import Any, Final, TypeAlias, get_origin, get_type_hints
 
 from aiovirt.admin.extension.protocol.introspection import (
     ArmInfo,
@@ -24,6 +25,7 @@ from aiovirt.admin.extension.protocol.introspection import (
     TypeKind,
 )
 from aiovirt.rpc.wire import xdr
+from aiovirt.rpc.wire.naming import Named
 from aiovirt.rpc.wire.program import Procedure
 
 _SCALARS: Final = {
@@ -33,6 +35,9 @@ _SCALARS: Final = {
     "Q": TypeKind.UHYPER,
     "d": TypeKind.DOUBLE,
 }
+
+#: What a table has beside a number whose values have names.
+_Enumeration: TypeAlias = type[IntEnum | IntFlag] | Named
 
 
 def procedure_info(procedure: Procedure[Any, Any], *, served: bool) -> ProcedureInfo:
@@ -91,7 +96,7 @@ class _Types:
         self.types: list[TypeInfo] = [_type(TypeKind.VOID)]
         self.enumerations: list[EnumerationInfo] = []
         self._known: dict[Any, int] = {xdr.Void: 0}
-        self._known_enumerations: dict[type, int] = {}
+        self._known_enumerations: dict[_Enumeration, int] = {}
 
     def args_of(self, procedure: Procedure[Any, Any]) -> int:
         """Return the position of the type of the arguments, whose flags are the procedure's."""
@@ -145,7 +150,7 @@ class _Types:
         made.fields = [FieldInfo(name, self.of(hints[name])) for name in xdr.names_of(cls)]
         return position
 
-    def _scalar(self, kind: TypeKind, enumeration: type[IntEnum | IntFlag] | None) -> int:
+    def _scalar(self, kind: TypeKind, enumeration: _Enumeration | None) -> int:
         known = 0
         if enumeration is not None:
             known = self._known_enumerations.get(enumeration, 0)
@@ -166,18 +171,23 @@ def _type(kind: TypeKind, **given: Any) -> TypeInfo:
     return TypeInfo(kind=kind, **{**empty, "fields": [], "arms": [], **given})
 
 
-def _enumeration(hint: Any) -> type[IntEnum | IntFlag] | None:
-    """Return the enumeration that an annotation has beside its type."""
+def _enumeration(hint: Any) -> _Enumeration | None:
+    """Return the enumeration, or the reference to one, that an annotation has beside its type."""
     extras = getattr(hint, "__metadata__", ()) if get_origin(hint) is not None else ()
-    return next(
-        (one for one in extras if isinstance(one, type) and issubclass(one, IntEnum | IntFlag)),
-        None,
-    )
+    for one in extras:
+        if isinstance(one, Named) or (isinstance(one, type) and issubclass(one, IntEnum | IntFlag)):
+            return one
+    return None
 
 
-def _members(enumeration: type[IntEnum | IntFlag]) -> EnumerationInfo:
+def _members(enumeration: _Enumeration) -> EnumerationInfo:
+    if isinstance(enumeration, Named):
+        name, classes = enumeration.name, enumeration.load()
+    else:
+        name, classes = enumeration.__name__, [enumeration]
+    members = {key: member for cls in classes for key, member in cls.__members__.items()}
     return EnumerationInfo(
-        enumeration.__name__,
-        issubclass(enumeration, IntFlag),
-        [MemberInfo(name, member.value) for name, member in enumeration.__members__.items()],
+        name,
+        issubclass(classes[0], IntFlag),
+        [MemberInfo(key, member.value) for key, member in members.items()],
     )

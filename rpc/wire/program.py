@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.message import procedure_key
+from aiovirt.rpc.wire.naming import Named
 
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
@@ -42,7 +43,7 @@ class ProcedureOptions(TypedDict, total=False):
     """The options of a declaration, besides number, name and types; see `Procedure`."""
 
     function: str
-    flags: type[IntFlag] | int
+    flags: type[IntFlag] | Named | int
     priority: bool
     needs_auth: bool
     reads: bool
@@ -58,7 +59,8 @@ class Procedure(Generic[ArgsT, ResultT]):
     Attributes:
         function: the public function of libvirt that calls it ("virDomainGetInfo"), for errors.
         flags: the flags that `args.flags` may have, as a mask; None where nothing is checked.
-        flag_names: the enumeration that names those flags, if there is one.
+        flag_names: the enumeration that names the flags, if there is one. A reference to one is
+            declared where flags have names, but are not checked by the table.
         priority: it may run on a priority worker when every ordinary one is busy.
         needs_auth: a client that has not authenticated may not call it.
         reads: it changes nothing, so that a client of a read-only service may call it.
@@ -115,9 +117,11 @@ class Procedure(Generic[ArgsT, ResultT]):
         if "function" in options:
             self.function = options["function"]
         self.flags: int | None
-        self.flag_names: type[IntFlag] | None
+        self.flag_names: type[IntFlag] | Named | None
         if flags is None or isinstance(flags, int):
             self.flags, self.flag_names = flags, None
+        elif isinstance(flags, Named):
+            self.flags, self.flag_names = None, flags
         else:
             self.flags, self.flag_names = _mask(flags), flags
         self.priority = options.get("priority", False)

@@ -121,7 +121,7 @@ def test_absent_flags_and_optional_fields_have_a_default() -> None:
         ({"colors": [1, 2, 3, 4]}, "colors: at most 3 items are allowed, not 4"),
         ({"colors": ["RED", []]}, "colors[1]: expected a whole number"),
         ({"flags": ["QUIET"]}, "flags: Mode has no 'QUIET'"),
-        ({"flag": 1}, "Painted has no field 'flag'; it has name, color"),
+        ({"flag": 1}, "Painted has no field 'flag'; did you mean flags?"),
     ],
 )
 def test_an_error_says_where_and_what_is_right(changed: dict[str, Any], words: str) -> None:

@@ -181,7 +181,7 @@ class TestCommands:
             ("call test/ECHO '{\"text\": 5}'", "error: text: expected a string, not 5"),
             ("call test/ECHO '{\"text\"'", "error: the arguments are not JSON"),
             ("call '{}'", "arguments follow a procedure"),
-            ("call test/ECHO", "expected an object (Text), not None"),
+            ("call test/ECHO", "expected an object (Text), not null"),
             ("describe nothing", "no server has a program 'nothing'"),
             ("describe test/NOTHING", "program test has no procedure 'NOTHING'"),
         ],
@@ -199,3 +199,25 @@ class TestCommands:
         assert "0x06900691" in said
         assert "need_results" in await shown(uri, "describe admin/SERVER_LIST_CLIENTS")
         assert "0x06900691" in await shown(uri, "describe remote")
+
+    async def test_a_wrong_server_is_named(self, uri: str) -> None:
+        said = await shown(uri, "call --server mian test/ECHO '{}'")
+        assert "the daemon has no server 'mian'; did you mean main" in said
+        said = await shown(uri, "call --server admin test/ECHO '{}'")
+        assert "server admin has no program 'test'" in said
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ('test/ECHO \'{"txt": "x"}\'', "Text has no field 'txt'; did you mean text?"),
+            (
+                'admin/CLIENT_CLOSE \'{"client": {"server": {"name": "main"}, "id": 1,'
+                ' "timestamp": 0, "transport": "UNX"}, "flags": 0}\'',
+                "client.transport: Transport has no 'UNX'; did you mean UNIX?",
+            ),
+        ],
+    )
+    async def test_a_mistyped_name_in_arguments_is_told_the_nearest(
+        self, uri: str, line: str, words: str
+    ) -> None:
+        assert words in await shown(uri, f"call {line}")

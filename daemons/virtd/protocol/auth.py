@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.chars import Chars
 from aiovirt.daemons.virtd.protocol.limits import AUTH_SASL_DATA_MAX, AUTH_TYPE_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.rpc.wire import xdr
 
@@ -14,7 +15,9 @@ from aiovirt.rpc.wire import xdr
 class AuthListRet:
     """Result of AUTH_LIST. types: ways to authenticate, AuthType."""
 
-    types: Annotated[list[int], xdr.Array(xdr.Int, AUTH_TYPE_LIST_MAX)]
+    types: Annotated[
+        list[int], xdr.Array(Annotated[xdr.Int, names("connect.AuthType")], AUTH_TYPE_LIST_MAX)
+    ]
 
 
 @xdr.struct

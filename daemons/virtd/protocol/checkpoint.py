@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_CHECKPOINT_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain, NonnullDomainCheckpoint
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -71,19 +72,35 @@ class DomainBackupBeginArgs:
 
 
 DOMAIN_CHECKPOINT_CREATE_XML: Final = REMOTE.procedure(
-    411, "DOMAIN_CHECKPOINT_CREATE_XML", DomainXmlDescFlagsArgs, CheckpointRet
+    411,
+    "DOMAIN_CHECKPOINT_CREATE_XML",
+    DomainXmlDescFlagsArgs,
+    CheckpointRet,
+    flags=names("checkpoint.DomainCheckpointCreateFlags"),
 )
 DOMAIN_CHECKPOINT_GET_XML_DESC: Final = REMOTE.procedure(
-    412, "DOMAIN_CHECKPOINT_GET_XML_DESC", CheckpointFlagsArgs, XmlRet, reads=True
+    412,
+    "DOMAIN_CHECKPOINT_GET_XML_DESC",
+    CheckpointFlagsArgs,
+    XmlRet,
+    flags=names("checkpoint.DomainCheckpointXMLFlags"),
+    reads=True,
 )
 DOMAIN_LIST_ALL_CHECKPOINTS: Final = REMOTE.procedure(
-    413, "DOMAIN_LIST_ALL_CHECKPOINTS", DomainListAllArgs, CheckpointsRet, reads=True, priority=True
+    413,
+    "DOMAIN_LIST_ALL_CHECKPOINTS",
+    DomainListAllArgs,
+    CheckpointsRet,
+    flags=names("checkpoint.DomainCheckpointListFlags"),
+    reads=True,
+    priority=True,
 )
 DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN: Final = REMOTE.procedure(
     414,
     "DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN",
     DomainCheckpointListAllChildrenArgs,
     CheckpointsRet,
+    flags=names("checkpoint.DomainCheckpointListFlags"),
     reads=True,
     priority=True,
 )
@@ -104,10 +121,18 @@ DOMAIN_CHECKPOINT_GET_PARENT: Final = REMOTE.procedure(
     priority=True,
 )
 DOMAIN_CHECKPOINT_DELETE: Final = REMOTE.procedure(
-    417, "DOMAIN_CHECKPOINT_DELETE", CheckpointFlagsArgs, xdr.Void
+    417,
+    "DOMAIN_CHECKPOINT_DELETE",
+    CheckpointFlagsArgs,
+    xdr.Void,
+    flags=names("checkpoint.DomainCheckpointDeleteFlags"),
 )
 DOMAIN_BACKUP_BEGIN: Final = REMOTE.procedure(
-    421, "DOMAIN_BACKUP_BEGIN", DomainBackupBeginArgs, xdr.Void
+    421,
+    "DOMAIN_BACKUP_BEGIN",
+    DomainBackupBeginArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBackupBeginFlags"),
 )
 DOMAIN_BACKUP_GET_XML_DESC: Final = REMOTE.procedure(
     422, "DOMAIN_BACKUP_GET_XML_DESC", DomainFlagsArgs, XmlRet, reads=True, priority=True

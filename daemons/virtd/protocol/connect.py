@@ -9,6 +9,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     CONNECT_IDENTITY_PARAMS_MAX,
     CPU_BASELINE_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
     CapabilitiesRet,
@@ -55,7 +56,7 @@ class ConnectGetMaxVcpusRet:
 class ConnectSupportsFeatureArgs:
     """Arguments of CONNECT_SUPPORTS_FEATURE. feature: a Feature, or any other number."""
 
-    feature: xdr.Int
+    feature: Annotated[xdr.Int, names("connect.Feature")]
 
 
 @xdr.struct
@@ -141,7 +142,7 @@ class ConnectGetDomainCapabilitiesArgs:
 class ConnectEventConnectionClosedMsg:
     """Content of the event CONNECT_EVENT_CONNECTION_CLOSED."""
 
-    reason: xdr.Int
+    reason: Annotated[xdr.Int, names("connect.ConnectCloseReason")]
 
 
 @xdr.struct
@@ -177,7 +178,13 @@ class ConnectSetIdentityArgs:
 
 
 CONNECT_OPEN: Final = REMOTE.procedure(
-    1, "CONNECT_OPEN", ConnectOpenArgs, xdr.Void, reads=True, priority=True
+    1,
+    "CONNECT_OPEN",
+    ConnectOpenArgs,
+    xdr.Void,
+    flags=names("connect.ConnectFlags"),
+    reads=True,
+    priority=True,
 )
 CONNECT_CLOSE: Final = REMOTE.procedure(
     2, "CONNECT_CLOSE", xdr.Void, xdr.Void, reads=True, priority=True
@@ -220,10 +227,21 @@ CONNECT_GET_LIB_VERSION: Final = REMOTE.procedure(
     157, "CONNECT_GET_LIB_VERSION", xdr.Void, ConnectGetLibVersionRet, reads=True, priority=True
 )
 CONNECT_COMPARE_CPU: Final = REMOTE.procedure(
-    158, "CONNECT_COMPARE_CPU", XmlFlagsArgs, ResultRet, reads=True, priority=True
+    158,
+    "CONNECT_COMPARE_CPU",
+    XmlFlagsArgs,
+    ResultRet,
+    flags=names("connect.ConnectCompareCPUFlags"),
+    reads=True,
+    priority=True,
 )
 CONNECT_BASELINE_CPU: Final = REMOTE.procedure(
-    162, "CONNECT_BASELINE_CPU", ConnectBaselineCpuArgs, CpuRet, reads=True
+    162,
+    "CONNECT_BASELINE_CPU",
+    ConnectBaselineCpuArgs,
+    CpuRet,
+    flags=names("connect.ConnectBaselineCPUFlags"),
+    reads=True,
 )
 CONNECT_GET_SYSINFO: Final = REMOTE.procedure(
     203, "CONNECT_GET_SYSINFO", FlagsArgs, ConnectGetSysinfoRet, reads=True, priority=True
@@ -248,10 +266,18 @@ CONNECT_EVENT_CONNECTION_CLOSED: Final = REMOTE.event(
     362, "CONNECT_EVENT_CONNECTION_CLOSED", ConnectEventConnectionClosedMsg
 )
 CONNECT_COMPARE_HYPERVISOR_CPU: Final = REMOTE.procedure(
-    393, "CONNECT_COMPARE_HYPERVISOR_CPU", ConnectCompareHypervisorCpuArgs, ResultRet
+    393,
+    "CONNECT_COMPARE_HYPERVISOR_CPU",
+    ConnectCompareHypervisorCpuArgs,
+    ResultRet,
+    flags=names("connect.ConnectCompareCPUFlags"),
 )
 CONNECT_BASELINE_HYPERVISOR_CPU: Final = REMOTE.procedure(
-    394, "CONNECT_BASELINE_HYPERVISOR_CPU", ConnectBaselineHypervisorCpuArgs, CpuRet
+    394,
+    "CONNECT_BASELINE_HYPERVISOR_CPU",
+    ConnectBaselineHypervisorCpuArgs,
+    CpuRet,
+    flags=names("connect.ConnectBaselineCPUFlags"),
 )
 CONNECT_SET_IDENTITY: Final = REMOTE.procedure(
     419, "CONNECT_SET_IDENTITY", ConnectSetIdentityArgs, xdr.Void, reads=True

@@ -10,6 +10,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     SECURITY_LABEL_LIST_MAX,
     SECURITY_LABEL_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -37,7 +38,7 @@ from aiovirt.rpc.wire import xdr
 class DomainGetInfoRet:
     """Result of DOMAIN_GET_INFO. memory: in KiB."""
 
-    state: xdr.UInt
+    state: Annotated[xdr.UInt, names("domain.DomainState")]
     maxMem: xdr.UHyper
     memory: xdr.UHyper
     nrVirtCpu: xdr.UInt
@@ -131,7 +132,7 @@ class DomainIsUpdatedRet:
 class DomainGetStateRet:
     """Result of DOMAIN_GET_STATE."""
 
-    state: xdr.Int
+    state: Annotated[xdr.Int, names("domain.DomainState")]
     reason: xdr.Int
 
 
@@ -140,7 +141,7 @@ class DomainSetMetadataArgs:
     """Arguments of DOMAIN_SET_METADATA. flags: DomainModificationImpact."""
 
     dom: NonnullDomain
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainMetadataType")]
     metadata: xdr.OptStr
     key: xdr.OptStr
     uri: xdr.OptStr
@@ -152,7 +153,7 @@ class DomainGetMetadataArgs:
     """Arguments of DOMAIN_GET_METADATA. flags: DomainModificationImpact."""
 
     dom: NonnullDomain
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainMetadataType")]
     uri: xdr.OptStr
     flags: xdr.UInt
 
@@ -204,19 +205,30 @@ class DomainSetLifecycleActionArgs:
     """Arguments of DOMAIN_SET_LIFECYCLE_ACTION. flags: DomainModificationImpact."""
 
     dom: NonnullDomain
-    type: xdr.UInt
-    action: xdr.UInt
+    type: Annotated[xdr.UInt, names("domain.DomainLifecycle")]
+    action: Annotated[xdr.UInt, names("domain.DomainLifecycleAction")]
     flags: xdr.UInt
 
 
 DOMAIN_CREATE: Final = REMOTE.procedure(9, "DOMAIN_CREATE", DomainArgs, xdr.Void)
-DOMAIN_CREATE_XML: Final = REMOTE.procedure(10, "DOMAIN_CREATE_XML", XmlDescFlagsArgs, DomainRet)
+DOMAIN_CREATE_XML: Final = REMOTE.procedure(
+    10,
+    "DOMAIN_CREATE_XML",
+    XmlDescFlagsArgs,
+    DomainRet,
+    flags=names("domain_flags.DomainCreateFlags"),
+)
 DOMAIN_DEFINE_XML: Final = REMOTE.procedure(
     11, "DOMAIN_DEFINE_XML", XmlArgs, DomainRet, priority=True
 )
 DOMAIN_DESTROY: Final = REMOTE.procedure(12, "DOMAIN_DESTROY", DomainArgs, xdr.Void, priority=True)
 DOMAIN_GET_XML_DESC: Final = REMOTE.procedure(
-    14, "DOMAIN_GET_XML_DESC", DomainFlagsArgs, XmlRet, reads=True
+    14,
+    "DOMAIN_GET_XML_DESC",
+    DomainFlagsArgs,
+    XmlRet,
+    flags=names("domain_flags.DomainXMLFlags"),
+    reads=True,
 )
 DOMAIN_GET_AUTOSTART: Final = REMOTE.procedure(
     15, "DOMAIN_GET_AUTOSTART", DomainArgs, AutostartRet, reads=True, priority=True
@@ -247,7 +259,13 @@ DOMAIN_LOOKUP_BY_UUID: Final = REMOTE.procedure(
 CONNECT_NUM_OF_DEFINED_DOMAINS: Final = REMOTE.procedure(
     25, "CONNECT_NUM_OF_DEFINED_DOMAINS", xdr.Void, NumRet, reads=True, priority=True
 )
-DOMAIN_REBOOT: Final = REMOTE.procedure(27, "DOMAIN_REBOOT", DomainFlagsArgs, xdr.Void)
+DOMAIN_REBOOT: Final = REMOTE.procedure(
+    27,
+    "DOMAIN_REBOOT",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainRebootFlagValues"),
+)
 DOMAIN_RESUME: Final = REMOTE.procedure(28, "DOMAIN_RESUME", DomainArgs, xdr.Void)
 DOMAIN_SET_AUTOSTART: Final = REMOTE.procedure(
     29, "DOMAIN_SET_AUTOSTART", DomainSetAutostartArgs, xdr.Void, priority=True
@@ -292,7 +310,11 @@ DOMAIN_IS_PERSISTENT: Final = REMOTE.procedure(
     151, "DOMAIN_IS_PERSISTENT", DomainArgs, PersistentRet, reads=True, priority=True
 )
 DOMAIN_CREATE_WITH_FLAGS: Final = REMOTE.procedure(
-    196, "DOMAIN_CREATE_WITH_FLAGS", DomainFlagsArgs, DomainRet
+    196,
+    "DOMAIN_CREATE_WITH_FLAGS",
+    DomainFlagsArgs,
+    DomainRet,
+    flags=names("domain_flags.DomainCreateFlags"),
 )
 DOMAIN_IS_UPDATED: Final = REMOTE.procedure(
     202, "DOMAIN_IS_UPDATED", DomainArgs, DomainIsUpdatedRet, reads=True, priority=True
@@ -301,26 +323,50 @@ DOMAIN_GET_STATE: Final = REMOTE.procedure(
     212, "DOMAIN_GET_STATE", DomainFlagsArgs, DomainGetStateRet, reads=True, priority=True
 )
 DOMAIN_UNDEFINE_FLAGS: Final = REMOTE.procedure(
-    231, "DOMAIN_UNDEFINE_FLAGS", DomainFlagsArgs, xdr.Void, priority=True
+    231,
+    "DOMAIN_UNDEFINE_FLAGS",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainUndefineFlagsValues"),
+    priority=True,
 )
 DOMAIN_DESTROY_FLAGS: Final = REMOTE.procedure(
-    234, "DOMAIN_DESTROY_FLAGS", DomainFlagsArgs, xdr.Void, priority=True
+    234,
+    "DOMAIN_DESTROY_FLAGS",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainDestroyFlagsValues"),
+    priority=True,
 )
 DOMAIN_RESET: Final = REMOTE.procedure(245, "DOMAIN_RESET", DomainFlagsArgs, xdr.Void)
 DOMAIN_SHUTDOWN_FLAGS: Final = REMOTE.procedure(
-    258, "DOMAIN_SHUTDOWN_FLAGS", DomainFlagsArgs, xdr.Void
+    258,
+    "DOMAIN_SHUTDOWN_FLAGS",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainShutdownFlagValues"),
 )
 DOMAIN_SET_METADATA: Final = REMOTE.procedure(
-    264, "DOMAIN_SET_METADATA", DomainSetMetadataArgs, xdr.Void
+    264,
+    "DOMAIN_SET_METADATA",
+    DomainSetMetadataArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_METADATA: Final = REMOTE.procedure(
-    265, "DOMAIN_GET_METADATA", DomainGetMetadataArgs, DomainGetMetadataRet, reads=True
+    265,
+    "DOMAIN_GET_METADATA",
+    DomainGetMetadataArgs,
+    DomainGetMetadataRet,
+    flags=names("domain_flags.DomainModificationImpact"),
+    reads=True,
 )
 CONNECT_LIST_ALL_DOMAINS: Final = REMOTE.procedure(
     273,
     "CONNECT_LIST_ALL_DOMAINS",
     ListAllArgs,
     ConnectListAllDomainsRet,
+    flags=names("domain_flags.ConnectListAllDomainsFlags"),
     reads=True,
     priority=True,
 )
@@ -333,15 +379,34 @@ DOMAIN_GET_SECURITY_LABEL_LIST: Final = REMOTE.procedure(
     priority=True,
 )
 DOMAIN_CREATE_XML_WITH_FILES: Final = REMOTE.procedure(
-    309, "DOMAIN_CREATE_XML_WITH_FILES", XmlDescFlagsArgs, DomainRet, call_fds=True
+    309,
+    "DOMAIN_CREATE_XML_WITH_FILES",
+    XmlDescFlagsArgs,
+    DomainRet,
+    flags=names("domain_flags.DomainCreateFlags"),
+    call_fds=True,
 )
 DOMAIN_CREATE_WITH_FILES: Final = REMOTE.procedure(
-    310, "DOMAIN_CREATE_WITH_FILES", DomainFlagsArgs, DomainRet, call_fds=True
+    310,
+    "DOMAIN_CREATE_WITH_FILES",
+    DomainFlagsArgs,
+    DomainRet,
+    flags=names("domain_flags.DomainCreateFlags"),
+    call_fds=True,
 )
 DOMAIN_DEFINE_XML_FLAGS: Final = REMOTE.procedure(
-    350, "DOMAIN_DEFINE_XML_FLAGS", XmlFlagsArgs, DomainRet, priority=True
+    350,
+    "DOMAIN_DEFINE_XML_FLAGS",
+    XmlFlagsArgs,
+    DomainRet,
+    flags=names("domain_flags.DomainDefineFlags"),
+    priority=True,
 )
 DOMAIN_RENAME: Final = REMOTE.procedure(358, "DOMAIN_RENAME", DomainRenameArgs, DomainRenameRet)
 DOMAIN_SET_LIFECYCLE_ACTION: Final = REMOTE.procedure(
-    390, "DOMAIN_SET_LIFECYCLE_ACTION", DomainSetLifecycleActionArgs, xdr.Void
+    390,
+    "DOMAIN_SET_LIFECYCLE_ACTION",
+    DomainSetLifecycleActionArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )

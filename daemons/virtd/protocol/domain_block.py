@@ -10,6 +10,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     DOMAIN_BLOCK_PEEK_BUFFER_MAX,
     DOMAIN_DISK_ERRORS_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.rpc.wire import xdr
@@ -57,7 +58,7 @@ class DomainGetBlockJobInfoRet:
     """Result of DOMAIN_GET_BLOCK_JOB_INFO."""
 
     found: xdr.Int
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainBlockJobType")]
     bandwidth: xdr.UHyper
     cur: xdr.UHyper
     end: xdr.UHyper
@@ -126,7 +127,7 @@ class DomainDiskError:
     """A disk with an error. error: DomainDiskErrorCode."""
 
     disk: xdr.Str
-    error: xdr.Int
+    error: Annotated[xdr.Int, names("domain.DomainDiskErrorCode")]
 
 
 @xdr.struct
@@ -188,34 +189,80 @@ DOMAIN_GET_BLOCK_INFO: Final = REMOTE.procedure(
     194, "DOMAIN_GET_BLOCK_INFO", DomainPathFlagsArgs, DomainGetBlockInfoRet, reads=True
 )
 DOMAIN_BLOCK_JOB_ABORT: Final = REMOTE.procedure(
-    237, "DOMAIN_BLOCK_JOB_ABORT", DomainPathFlagsArgs, xdr.Void
+    237,
+    "DOMAIN_BLOCK_JOB_ABORT",
+    DomainPathFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockJobAbortFlags"),
 )
 DOMAIN_GET_BLOCK_JOB_INFO: Final = REMOTE.procedure(
-    238, "DOMAIN_GET_BLOCK_JOB_INFO", DomainPathFlagsArgs, DomainGetBlockJobInfoRet, reads=True
+    238,
+    "DOMAIN_GET_BLOCK_JOB_INFO",
+    DomainPathFlagsArgs,
+    DomainGetBlockJobInfoRet,
+    flags=names("domain_flags.DomainBlockJobInfoFlags"),
+    reads=True,
 )
 DOMAIN_BLOCK_JOB_SET_SPEED: Final = REMOTE.procedure(
-    239, "DOMAIN_BLOCK_JOB_SET_SPEED", DomainBandwidthArgs, xdr.Void
+    239,
+    "DOMAIN_BLOCK_JOB_SET_SPEED",
+    DomainBandwidthArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockJobSetSpeedFlags"),
 )
-DOMAIN_BLOCK_PULL: Final = REMOTE.procedure(240, "DOMAIN_BLOCK_PULL", DomainBandwidthArgs, xdr.Void)
+DOMAIN_BLOCK_PULL: Final = REMOTE.procedure(
+    240,
+    "DOMAIN_BLOCK_PULL",
+    DomainBandwidthArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockPullFlags"),
+)
 DOMAIN_BLOCK_RESIZE: Final = REMOTE.procedure(
-    251, "DOMAIN_BLOCK_RESIZE", DomainBlockResizeArgs, xdr.Void
+    251,
+    "DOMAIN_BLOCK_RESIZE",
+    DomainBlockResizeArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockResizeFlags"),
 )
 DOMAIN_SET_BLOCK_IO_TUNE: Final = REMOTE.procedure(
-    252, "DOMAIN_SET_BLOCK_IO_TUNE", DomainSetBlockIoTuneArgs, xdr.Void
+    252,
+    "DOMAIN_SET_BLOCK_IO_TUNE",
+    DomainSetBlockIoTuneArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_BLOCK_IO_TUNE: Final = REMOTE.procedure(
-    253, "DOMAIN_GET_BLOCK_IO_TUNE", DomainGetBlockIoTuneArgs, DomainGetBlockIoTuneRet, reads=True
+    253,
+    "DOMAIN_GET_BLOCK_IO_TUNE",
+    DomainGetBlockIoTuneArgs,
+    DomainGetBlockIoTuneRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_GET_DISK_ERRORS: Final = REMOTE.procedure(
     263, "DOMAIN_GET_DISK_ERRORS", DomainGetDiskErrorsArgs, DomainGetDiskErrorsRet, reads=True
 )
 DOMAIN_BLOCK_REBASE: Final = REMOTE.procedure(
-    266, "DOMAIN_BLOCK_REBASE", DomainBlockRebaseArgs, xdr.Void
+    266,
+    "DOMAIN_BLOCK_REBASE",
+    DomainBlockRebaseArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockRebaseFlags"),
 )
 DOMAIN_BLOCK_COMMIT: Final = REMOTE.procedure(
-    290, "DOMAIN_BLOCK_COMMIT", DomainBlockCommitArgs, xdr.Void
+    290,
+    "DOMAIN_BLOCK_COMMIT",
+    DomainBlockCommitArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockCommitFlags"),
 )
-DOMAIN_BLOCK_COPY: Final = REMOTE.procedure(345, "DOMAIN_BLOCK_COPY", DomainBlockCopyArgs, xdr.Void)
+DOMAIN_BLOCK_COPY: Final = REMOTE.procedure(
+    345,
+    "DOMAIN_BLOCK_COPY",
+    DomainBlockCopyArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainBlockCopyFlags"),
+)
 DOMAIN_SET_BLOCK_THRESHOLD: Final = REMOTE.procedure(
     386, "DOMAIN_SET_BLOCK_THRESHOLD", DomainSetBlockThresholdArgs, xdr.Void
 )

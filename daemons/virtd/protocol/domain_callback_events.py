@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_EVENT_TUNABLE_MAX, DOMAIN_JOB_STATS_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -35,7 +36,7 @@ from aiovirt.rpc.wire.typedparams import TypedParam
 class ConnectDomainEventCallbackRegisterAnyArgs:
     """Arguments of CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("domain_events.DomainEventID")]
     dom: Annotated[NonnullDomain | None, xdr.Optional(NonnullDomain)]
 
 
@@ -177,8 +178,8 @@ class DomainEventBlockJob2Msg:
     callbackID: xdr.Int
     dom: NonnullDomain
     dst: xdr.Str
-    type: xdr.Int
-    status: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainBlockJobType")]
+    status: Annotated[xdr.Int, names("domain_events.ConnectDomainEventBlockJobStatus")]
 
 
 @xdr.struct
@@ -196,8 +197,8 @@ class DomainEventCallbackAgentLifecycleMsg:
 
     callbackID: xdr.Int
     dom: NonnullDomain
-    state: xdr.Int
-    reason: xdr.Int
+    state: Annotated[xdr.Int, names("domain_events.ConnectDomainEventAgentLifecycleState")]
+    reason: Annotated[xdr.Int, names("domain_events.ConnectDomainEventAgentLifecycleReason")]
 
 
 @xdr.struct
@@ -242,7 +243,7 @@ class DomainEventCallbackMetadataChangeMsg:
 
     callbackID: xdr.Int
     dom: NonnullDomain
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainMetadataType")]
     nsuri: xdr.OptStr
 
 
@@ -264,9 +265,9 @@ class DomainEventMemoryFailureMsg:
 
     callbackID: xdr.Int
     dom: NonnullDomain
-    recipient: xdr.Int
-    action: xdr.Int
-    flags: xdr.UInt
+    recipient: Annotated[xdr.Int, names("domain_events.DomainMemoryFailureRecipientType")]
+    action: Annotated[xdr.Int, names("domain_events.DomainMemoryFailureActionType")]
+    flags: Annotated[xdr.UInt, names("domain_events.DomainMemoryFailureFlags")]
 
 
 @xdr.struct

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
     DomainEventBalloonChangeMsg,
@@ -37,7 +38,7 @@ class CallbacksRet:
 class EventArgs:
     """An event. eventID: DomainEventID."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("domain_events.DomainEventID")]
 
 
 CONNECT_DOMAIN_EVENT_REGISTER: Final = REMOTE.procedure(

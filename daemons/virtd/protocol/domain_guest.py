@@ -19,6 +19,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     DOMAIN_MESSAGES_MAX,
     DOMAIN_SEND_KEY_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -79,7 +80,7 @@ class DomainSendKeyArgs:
     release."""
 
     dom: NonnullDomain
-    codeset: xdr.UInt
+    codeset: Annotated[xdr.UInt, names("domain.KeycodeSet")]
     holdtime: xdr.UInt
     keycodes: Annotated[list[int], xdr.Array(xdr.UInt, DOMAIN_SEND_KEY_MAX)]
     flags: xdr.UInt
@@ -99,7 +100,7 @@ class DomainPmSuspendForDurationArgs:
     """Arguments of DOMAIN_PM_SUSPEND_FOR_DURATION. duration: in seconds."""
 
     dom: NonnullDomain
-    target: xdr.UInt
+    target: Annotated[xdr.UInt, names("connect.NodeSuspendTarget")]
     duration: xdr.UHyper
     flags: xdr.UInt
 
@@ -121,7 +122,7 @@ class DomainSendProcessSignalArgs:
 
     dom: NonnullDomain
     pid_value: xdr.Hyper
-    signum: xdr.UInt
+    signum: Annotated[xdr.UInt, names("domain.DomainProcessSignal")]
     flags: xdr.UInt
 
 
@@ -191,7 +192,7 @@ class DomainInterfaceAddressesArgs:
     """Arguments of DOMAIN_INTERFACE_ADDRESSES."""
 
     dom: NonnullDomain
-    source: xdr.UInt
+    source: Annotated[xdr.UInt, names("domain.DomainInterfaceAddressesSource")]
     flags: xdr.UInt
 
 
@@ -199,7 +200,7 @@ class DomainInterfaceAddressesArgs:
 class DomainIpAddr:
     """An address. type: IPAddrType; prefix: bits of the network."""
 
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("network.IPAddrType")]
     addr: xdr.Str
     prefix: xdr.UInt
 
@@ -251,7 +252,7 @@ class DomainGetGuestInfoArgs:
     """Arguments of DOMAIN_GET_GUEST_INFO. types: ways to authenticate, AuthType."""
 
     dom: NonnullDomain
-    types: xdr.UInt
+    types: Annotated[xdr.UInt, names("domain_flags.DomainGuestInfoTypes")]
     flags: xdr.UInt
 
 
@@ -268,7 +269,7 @@ class DomainAgentSetResponseTimeoutArgs:
     default, 0 for no wait."""
 
     dom: NonnullDomain
-    timeout: xdr.Int
+    timeout: Annotated[xdr.Int, names("domain.DomainAgentResponseTimeoutValues")]
     flags: xdr.UInt
 
 
@@ -317,10 +318,19 @@ class DomainSetLaunchSecurityStateArgs:
 
 
 DOMAIN_MEMORY_PEEK: Final = REMOTE.procedure(
-    104, "DOMAIN_MEMORY_PEEK", DomainMemoryPeekArgs, DomainMemoryPeekRet
+    104,
+    "DOMAIN_MEMORY_PEEK",
+    DomainMemoryPeekArgs,
+    DomainMemoryPeekRet,
+    flags=names("domain_flags.DomainMemoryFlags"),
 )
 DOMAIN_OPEN_CONSOLE: Final = REMOTE.procedure(
-    201, "DOMAIN_OPEN_CONSOLE", DomainOpenConsoleArgs, xdr.Void, stream=True
+    201,
+    "DOMAIN_OPEN_CONSOLE",
+    DomainOpenConsoleArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainConsoleFlags"),
+    stream=True,
 )
 DOMAIN_INJECT_NMI: Final = REMOTE.procedure(210, "DOMAIN_INJECT_NMI", DomainFlagsArgs, xdr.Void)
 DOMAIN_SCREENSHOT: Final = REMOTE.procedure(
@@ -328,30 +338,55 @@ DOMAIN_SCREENSHOT: Final = REMOTE.procedure(
 )
 DOMAIN_SEND_KEY: Final = REMOTE.procedure(226, "DOMAIN_SEND_KEY", DomainSendKeyArgs, xdr.Void)
 DOMAIN_OPEN_GRAPHICS: Final = REMOTE.procedure(
-    249, "DOMAIN_OPEN_GRAPHICS", DomainGraphicsArgs, xdr.Void, call_fds=True
+    249,
+    "DOMAIN_OPEN_GRAPHICS",
+    DomainGraphicsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainOpenGraphicsFlags"),
+    call_fds=True,
 )
 DOMAIN_PM_SUSPEND_FOR_DURATION: Final = REMOTE.procedure(
     261, "DOMAIN_PM_SUSPEND_FOR_DURATION", DomainPmSuspendForDurationArgs, xdr.Void
 )
 DOMAIN_PM_WAKEUP: Final = REMOTE.procedure(267, "DOMAIN_PM_WAKEUP", DomainFlagsArgs, xdr.Void)
 DOMAIN_GET_HOSTNAME: Final = REMOTE.procedure(
-    277, "DOMAIN_GET_HOSTNAME", DomainFlagsArgs, HostnameRet
+    277,
+    "DOMAIN_GET_HOSTNAME",
+    DomainFlagsArgs,
+    HostnameRet,
+    flags=names("domain_flags.DomainGetHostnameFlags"),
 )
 DOMAIN_FSTRIM: Final = REMOTE.procedure(294, "DOMAIN_FSTRIM", DomainFstrimArgs, xdr.Void)
 DOMAIN_SEND_PROCESS_SIGNAL: Final = REMOTE.procedure(
     295, "DOMAIN_SEND_PROCESS_SIGNAL", DomainSendProcessSignalArgs, xdr.Void
 )
 DOMAIN_OPEN_CHANNEL: Final = REMOTE.procedure(
-    296, "DOMAIN_OPEN_CHANNEL", DomainOpenChannelArgs, xdr.Void, stream=True
+    296,
+    "DOMAIN_OPEN_CHANNEL",
+    DomainOpenChannelArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainChannelFlags"),
+    stream=True,
 )
 DOMAIN_FSFREEZE: Final = REMOTE.procedure(
     335, "DOMAIN_FSFREEZE", DomainMountpointsArgs, FilesystemsRet
 )
 DOMAIN_FSTHAW: Final = REMOTE.procedure(336, "DOMAIN_FSTHAW", DomainMountpointsArgs, FilesystemsRet)
 DOMAIN_GET_TIME: Final = REMOTE.procedure(337, "DOMAIN_GET_TIME", DomainFlagsArgs, DomainGetTimeRet)
-DOMAIN_SET_TIME: Final = REMOTE.procedure(338, "DOMAIN_SET_TIME", DomainSetTimeArgs, xdr.Void)
+DOMAIN_SET_TIME: Final = REMOTE.procedure(
+    338,
+    "DOMAIN_SET_TIME",
+    DomainSetTimeArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSetTimeFlags"),
+)
 DOMAIN_OPEN_GRAPHICS_FD: Final = REMOTE.procedure(
-    343, "DOMAIN_OPEN_GRAPHICS_FD", DomainGraphicsArgs, xdr.Void, reply_fds=True
+    343,
+    "DOMAIN_OPEN_GRAPHICS_FD",
+    DomainGraphicsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainOpenGraphicsFlags"),
+    reply_fds=True,
 )
 DOMAIN_GET_FSINFO: Final = REMOTE.procedure(
     349, "DOMAIN_GET_FSINFO", DomainFlagsArgs, DomainGetFsinfoRet
@@ -364,7 +399,11 @@ DOMAIN_INTERFACE_ADDRESSES: Final = REMOTE.procedure(
     reads=True,
 )
 DOMAIN_SET_USER_PASSWORD: Final = REMOTE.procedure(
-    357, "DOMAIN_SET_USER_PASSWORD", DomainSetUserPasswordArgs, xdr.Void
+    357,
+    "DOMAIN_SET_USER_PASSWORD",
+    DomainSetUserPasswordArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSetUserPasswordFlags"),
 )
 DOMAIN_GET_GUEST_VCPUS: Final = REMOTE.procedure(
     371, "DOMAIN_GET_GUEST_VCPUS", DomainFlagsArgs, DomainGetGuestVcpusRet
@@ -373,7 +412,11 @@ DOMAIN_SET_GUEST_VCPUS: Final = REMOTE.procedure(
     372, "DOMAIN_SET_GUEST_VCPUS", DomainCpumapStateArgs, xdr.Void
 )
 DOMAIN_GET_LAUNCH_SECURITY_INFO: Final = REMOTE.procedure(
-    396, "DOMAIN_GET_LAUNCH_SECURITY_INFO", DomainFlagsArgs, DomainGetLaunchSecurityInfoRet
+    396,
+    "DOMAIN_GET_LAUNCH_SECURITY_INFO",
+    DomainFlagsArgs,
+    DomainGetLaunchSecurityInfoRet,
+    flags=names("connect.TypedParameterFlags"),
 )
 DOMAIN_GET_GUEST_INFO: Final = REMOTE.procedure(
     418, "DOMAIN_GET_GUEST_INFO", DomainGetGuestInfoArgs, DomainGetGuestInfoRet
@@ -388,10 +431,19 @@ DOMAIN_AUTHORIZED_SSH_KEYS_GET: Final = REMOTE.procedure(
     DomainAuthorizedSshKeysGetRet,
 )
 DOMAIN_AUTHORIZED_SSH_KEYS_SET: Final = REMOTE.procedure(
-    425, "DOMAIN_AUTHORIZED_SSH_KEYS_SET", DomainAuthorizedSshKeysSetArgs, xdr.Void
+    425,
+    "DOMAIN_AUTHORIZED_SSH_KEYS_SET",
+    DomainAuthorizedSshKeysSetArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainAuthorizedSSHKeysSetFlags"),
 )
 DOMAIN_GET_MESSAGES: Final = REMOTE.procedure(
-    426, "DOMAIN_GET_MESSAGES", DomainFlagsArgs, DomainGetMessagesRet, reads=True
+    426,
+    "DOMAIN_GET_MESSAGES",
+    DomainFlagsArgs,
+    DomainGetMessagesRet,
+    flags=names("domain_flags.DomainMessageType"),
+    reads=True,
 )
 DOMAIN_SET_LAUNCH_SECURITY_STATE: Final = REMOTE.procedure(
     439, "DOMAIN_SET_LAUNCH_SECURITY_STATE", DomainSetLaunchSecurityStateArgs, xdr.Void

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_JOB_STATS_MAX, DOMAIN_SAVE_PARAMS_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import DomainArgs, DomainFlagsArgs, ResultRet, XmlRet
@@ -40,7 +41,7 @@ class DomainSaveArgs:
 class DomainGetJobInfoRet:
     """Result of DOMAIN_GET_JOB_INFO."""
 
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainJobType")]
     timeElapsed: xdr.UHyper
     timeRemaining: xdr.UHyper
     dataTotal: xdr.UHyper
@@ -58,7 +59,7 @@ class DomainGetJobInfoRet:
 class DomainGetControlInfoRet:
     """Result of DOMAIN_GET_CONTROL_INFO."""
 
-    state: xdr.UInt
+    state: Annotated[xdr.UInt, names("domain.DomainControlState")]
     details: xdr.UInt
     stateTime: xdr.UHyper
 
@@ -103,7 +104,7 @@ class DomainSaveImageDefineXmlArgs:
 class DomainGetJobStatsRet:
     """Result of DOMAIN_GET_JOB_STATS."""
 
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainJobType")]
     params: Annotated[list[TypedParam], xdr.Array(TypedParam, DOMAIN_JOB_STATS_MAX)]
 
 
@@ -113,7 +114,7 @@ class DomainCoreDumpWithFormatArgs:
 
     dom: NonnullDomain
     to: xdr.Str
-    dumpformat: xdr.UInt
+    dumpformat: Annotated[xdr.UInt, names("domain.DomainCoreDumpFormat")]
     flags: xdr.UInt
 
 
@@ -152,14 +153,26 @@ class DomainRestoreParamsArgs:
     flags: xdr.UInt
 
 
-DOMAIN_CORE_DUMP: Final = REMOTE.procedure(53, "DOMAIN_CORE_DUMP", DomainCoreDumpArgs, xdr.Void)
+DOMAIN_CORE_DUMP: Final = REMOTE.procedure(
+    53,
+    "DOMAIN_CORE_DUMP",
+    DomainCoreDumpArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainCoreDumpFlags"),
+)
 DOMAIN_RESTORE: Final = REMOTE.procedure(54, "DOMAIN_RESTORE", DomainRestoreArgs, xdr.Void)
 DOMAIN_SAVE: Final = REMOTE.procedure(55, "DOMAIN_SAVE", DomainSaveArgs, xdr.Void)
 DOMAIN_GET_JOB_INFO: Final = REMOTE.procedure(
     163, "DOMAIN_GET_JOB_INFO", DomainArgs, DomainGetJobInfoRet, reads=True
 )
 DOMAIN_ABORT_JOB: Final = REMOTE.procedure(164, "DOMAIN_ABORT_JOB", DomainArgs, xdr.Void)
-DOMAIN_MANAGED_SAVE: Final = REMOTE.procedure(182, "DOMAIN_MANAGED_SAVE", DomainFlagsArgs, xdr.Void)
+DOMAIN_MANAGED_SAVE: Final = REMOTE.procedure(
+    182,
+    "DOMAIN_MANAGED_SAVE",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
+)
 DOMAIN_HAS_MANAGED_SAVE_IMAGE: Final = REMOTE.procedure(
     183, "DOMAIN_HAS_MANAGED_SAVE_IMAGE", DomainFlagsArgs, ResultRet, reads=True
 )
@@ -174,37 +187,91 @@ DOMAIN_GET_CONTROL_INFO: Final = REMOTE.procedure(
     reads=True,
     priority=True,
 )
-DOMAIN_SAVE_FLAGS: Final = REMOTE.procedure(232, "DOMAIN_SAVE_FLAGS", DomainSaveFlagsArgs, xdr.Void)
+DOMAIN_SAVE_FLAGS: Final = REMOTE.procedure(
+    232,
+    "DOMAIN_SAVE_FLAGS",
+    DomainSaveFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
+)
 DOMAIN_RESTORE_FLAGS: Final = REMOTE.procedure(
-    233, "DOMAIN_RESTORE_FLAGS", DomainRestoreFlagsArgs, xdr.Void
+    233,
+    "DOMAIN_RESTORE_FLAGS",
+    DomainRestoreFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
 )
 DOMAIN_SAVE_IMAGE_GET_XML_DESC: Final = REMOTE.procedure(
-    235, "DOMAIN_SAVE_IMAGE_GET_XML_DESC", DomainSaveImageGetXmlDescArgs, XmlRet, priority=True
+    235,
+    "DOMAIN_SAVE_IMAGE_GET_XML_DESC",
+    DomainSaveImageGetXmlDescArgs,
+    XmlRet,
+    flags=names("domain_flags.DomainSaveImageXMLFlags"),
+    priority=True,
 )
 DOMAIN_SAVE_IMAGE_DEFINE_XML: Final = REMOTE.procedure(
-    236, "DOMAIN_SAVE_IMAGE_DEFINE_XML", DomainSaveImageDefineXmlArgs, xdr.Void, priority=True
+    236,
+    "DOMAIN_SAVE_IMAGE_DEFINE_XML",
+    DomainSaveImageDefineXmlArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
+    priority=True,
 )
 DOMAIN_GET_JOB_STATS: Final = REMOTE.procedure(
-    298, "DOMAIN_GET_JOB_STATS", DomainFlagsArgs, DomainGetJobStatsRet, reads=True
+    298,
+    "DOMAIN_GET_JOB_STATS",
+    DomainFlagsArgs,
+    DomainGetJobStatsRet,
+    flags=names("domain_flags.DomainGetJobStatsFlags"),
+    reads=True,
 )
 DOMAIN_CORE_DUMP_WITH_FORMAT: Final = REMOTE.procedure(
-    334, "DOMAIN_CORE_DUMP_WITH_FORMAT", DomainCoreDumpWithFormatArgs, xdr.Void
+    334,
+    "DOMAIN_CORE_DUMP_WITH_FORMAT",
+    DomainCoreDumpWithFormatArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainCoreDumpFlags"),
 )
 DOMAIN_MANAGED_SAVE_GET_XML_DESC: Final = REMOTE.procedure(
-    388, "DOMAIN_MANAGED_SAVE_GET_XML_DESC", DomainFlagsArgs, XmlRet, reads=True
+    388,
+    "DOMAIN_MANAGED_SAVE_GET_XML_DESC",
+    DomainFlagsArgs,
+    XmlRet,
+    flags=names("domain_flags.DomainSaveImageXMLFlags"),
+    reads=True,
 )
 DOMAIN_MANAGED_SAVE_DEFINE_XML: Final = REMOTE.procedure(
-    389, "DOMAIN_MANAGED_SAVE_DEFINE_XML", DomainManagedSaveDefineXmlArgs, xdr.Void
+    389,
+    "DOMAIN_MANAGED_SAVE_DEFINE_XML",
+    DomainManagedSaveDefineXmlArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
 )
 DOMAIN_START_DIRTY_RATE_CALC: Final = REMOTE.procedure(
-    427, "DOMAIN_START_DIRTY_RATE_CALC", DomainStartDirtyRateCalcArgs, xdr.Void
+    427,
+    "DOMAIN_START_DIRTY_RATE_CALC",
+    DomainStartDirtyRateCalcArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainDirtyRateCalcFlags"),
 )
 DOMAIN_SAVE_PARAMS: Final = REMOTE.procedure(
-    440, "DOMAIN_SAVE_PARAMS", DomainSaveParamsArgs, xdr.Void
+    440,
+    "DOMAIN_SAVE_PARAMS",
+    DomainSaveParamsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
 )
 DOMAIN_RESTORE_PARAMS: Final = REMOTE.procedure(
-    441, "DOMAIN_RESTORE_PARAMS", DomainRestoreParamsArgs, xdr.Void
+    441,
+    "DOMAIN_RESTORE_PARAMS",
+    DomainRestoreParamsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainSaveRestoreFlags"),
 )
 DOMAIN_ABORT_JOB_FLAGS: Final = REMOTE.procedure(
-    442, "DOMAIN_ABORT_JOB_FLAGS", DomainFlagsArgs, xdr.Void
+    442,
+    "DOMAIN_ABORT_JOB_FLAGS",
+    DomainFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainAbortJobFlagsValues"),
 )

@@ -11,6 +11,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     DOMAIN_LIST_MAX,
     DOMAIN_MEMORY_STATS_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.rpc.wire import xdr
@@ -71,7 +72,7 @@ class DomainMemoryStatsArgs:
 class DomainMemoryStat:
     """A statistic of memory. tag: DomainMemoryStatTags."""
 
-    tag: xdr.Int
+    tag: Annotated[xdr.Int, names("domain.DomainMemoryStatTags")]
     val: xdr.UHyper
 
 
@@ -126,7 +127,7 @@ class ConnectGetAllDomainStatsArgs:
     """Arguments of CONNECT_GET_ALL_DOMAIN_STATS. flags: ConnectGetAllDomainStatsFlags."""
 
     doms: Annotated[list[NonnullDomain], xdr.Array(NonnullDomain, DOMAIN_LIST_MAX)]
-    stats: xdr.UInt
+    stats: Annotated[xdr.UInt, names("domain_flags.DomainStatsTypes")]
     flags: xdr.UInt
 
 
@@ -160,15 +161,26 @@ DOMAIN_MEMORY_STATS: Final = REMOTE.procedure(
     159, "DOMAIN_MEMORY_STATS", DomainMemoryStatsArgs, DomainMemoryStatsRet, reads=True
 )
 DOMAIN_BLOCK_STATS_FLAGS: Final = REMOTE.procedure(
-    243, "DOMAIN_BLOCK_STATS_FLAGS", DomainBlockStatsFlagsArgs, DomainBlockStatsFlagsRet, reads=True
+    243,
+    "DOMAIN_BLOCK_STATS_FLAGS",
+    DomainBlockStatsFlagsArgs,
+    DomainBlockStatsFlagsRet,
+    flags=names("connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_GET_CPU_STATS: Final = REMOTE.procedure(
-    262, "DOMAIN_GET_CPU_STATS", DomainGetCpuStatsArgs, DomainGetCpuStatsRet, reads=True
+    262,
+    "DOMAIN_GET_CPU_STATS",
+    DomainGetCpuStatsArgs,
+    DomainGetCpuStatsRet,
+    flags=names("connect.TypedParameterFlags"),
+    reads=True,
 )
 CONNECT_GET_ALL_DOMAIN_STATS: Final = REMOTE.procedure(
     344,
     "CONNECT_GET_ALL_DOMAIN_STATS",
     ConnectGetAllDomainStatsArgs,
     ConnectGetAllDomainStatsRet,
+    flags=names("domain_flags.ConnectGetAllDomainStatsFlags"),
     reads=True,
 )

@@ -17,6 +17,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     IOTHREAD_INFO_MAX,
     VCPUINFO_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -52,9 +53,9 @@ class VcpuInfo:
     runs on."""
 
     number: xdr.UInt
-    state: xdr.Int
+    state: Annotated[xdr.Int, names("domain.VcpuState")]
     cpu_time: xdr.UHyper
-    cpu: xdr.Int
+    cpu: Annotated[xdr.Int, names("domain.VcpuHostCpuState")]
 
 
 @xdr.struct
@@ -398,90 +399,194 @@ DOMAIN_SET_SCHEDULER_PARAMETERS: Final = REMOTE.procedure(
     58, "DOMAIN_SET_SCHEDULER_PARAMETERS", DomainSetSchedulerParametersArgs, xdr.Void
 )
 DOMAIN_SET_MEMORY_PARAMETERS: Final = REMOTE.procedure(
-    197, "DOMAIN_SET_MEMORY_PARAMETERS", DomainSetMemoryParametersArgs, xdr.Void
+    197,
+    "DOMAIN_SET_MEMORY_PARAMETERS",
+    DomainSetMemoryParametersArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_MEMORY_PARAMETERS: Final = REMOTE.procedure(
-    198, "DOMAIN_GET_MEMORY_PARAMETERS", DomainParamsArgs, DomainGetMemoryParametersRet, reads=True
+    198,
+    "DOMAIN_GET_MEMORY_PARAMETERS",
+    DomainParamsArgs,
+    DomainGetMemoryParametersRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_SET_VCPUS_FLAGS: Final = REMOTE.procedure(
-    199, "DOMAIN_SET_VCPUS_FLAGS", DomainSetVcpusFlagsArgs, xdr.Void
+    199,
+    "DOMAIN_SET_VCPUS_FLAGS",
+    DomainSetVcpusFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainVcpuFlags"),
 )
 DOMAIN_GET_VCPUS_FLAGS: Final = REMOTE.procedure(
-    200, "DOMAIN_GET_VCPUS_FLAGS", DomainFlagsArgs, NumRet, reads=True
+    200,
+    "DOMAIN_GET_VCPUS_FLAGS",
+    DomainFlagsArgs,
+    NumRet,
+    flags=names("domain_flags.DomainVcpuFlags"),
+    reads=True,
 )
 DOMAIN_SET_MEMORY_FLAGS: Final = REMOTE.procedure(
-    204, "DOMAIN_SET_MEMORY_FLAGS", DomainSetMemoryFlagsArgs, xdr.Void
+    204,
+    "DOMAIN_SET_MEMORY_FLAGS",
+    DomainSetMemoryFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMemoryModFlags"),
 )
 DOMAIN_SET_BLKIO_PARAMETERS: Final = REMOTE.procedure(
-    205, "DOMAIN_SET_BLKIO_PARAMETERS", DomainSetBlkioParametersArgs, xdr.Void
+    205,
+    "DOMAIN_SET_BLKIO_PARAMETERS",
+    DomainSetBlkioParametersArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_BLKIO_PARAMETERS: Final = REMOTE.procedure(
-    206, "DOMAIN_GET_BLKIO_PARAMETERS", DomainParamsArgs, DomainGetBlkioParametersRet, reads=True
+    206,
+    "DOMAIN_GET_BLKIO_PARAMETERS",
+    DomainParamsArgs,
+    DomainGetBlkioParametersRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS: Final = REMOTE.procedure(
-    219, "DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS", DomainSetSchedulerParametersFlagsArgs, xdr.Void
+    219,
+    "DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS",
+    DomainSetSchedulerParametersFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS: Final = REMOTE.procedure(
     223,
     "DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS",
     DomainParamsArgs,
     DomainGetSchedulerParametersRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
     reads=True,
 )
 DOMAIN_PIN_VCPU_FLAGS: Final = REMOTE.procedure(
-    225, "DOMAIN_PIN_VCPU_FLAGS", DomainPinVcpuFlagsArgs, xdr.Void
+    225,
+    "DOMAIN_PIN_VCPU_FLAGS",
+    DomainPinVcpuFlagsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_VCPU_PIN_INFO: Final = REMOTE.procedure(
-    230, "DOMAIN_GET_VCPU_PIN_INFO", DomainGetVcpuPinInfoArgs, DomainGetVcpuPinInfoRet, reads=True
+    230,
+    "DOMAIN_GET_VCPU_PIN_INFO",
+    DomainGetVcpuPinInfoArgs,
+    DomainGetVcpuPinInfoRet,
+    flags=names("domain_flags.DomainModificationImpact"),
+    reads=True,
 )
 DOMAIN_SET_NUMA_PARAMETERS: Final = REMOTE.procedure(
-    254, "DOMAIN_SET_NUMA_PARAMETERS", DomainSetNumaParametersArgs, xdr.Void
+    254,
+    "DOMAIN_SET_NUMA_PARAMETERS",
+    DomainSetNumaParametersArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_NUMA_PARAMETERS: Final = REMOTE.procedure(
-    255, "DOMAIN_GET_NUMA_PARAMETERS", DomainParamsArgs, DomainGetNumaParametersRet, reads=True
+    255,
+    "DOMAIN_GET_NUMA_PARAMETERS",
+    DomainParamsArgs,
+    DomainGetNumaParametersRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_SET_INTERFACE_PARAMETERS: Final = REMOTE.procedure(
-    256, "DOMAIN_SET_INTERFACE_PARAMETERS", DomainSetInterfaceParametersArgs, xdr.Void
+    256,
+    "DOMAIN_SET_INTERFACE_PARAMETERS",
+    DomainSetInterfaceParametersArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_INTERFACE_PARAMETERS: Final = REMOTE.procedure(
     257,
     "DOMAIN_GET_INTERFACE_PARAMETERS",
     DomainGetInterfaceParametersArgs,
     DomainGetInterfaceParametersRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
     reads=True,
 )
 DOMAIN_PIN_EMULATOR: Final = REMOTE.procedure(
-    279, "DOMAIN_PIN_EMULATOR", DomainPinEmulatorArgs, xdr.Void
+    279,
+    "DOMAIN_PIN_EMULATOR",
+    DomainPinEmulatorArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_EMULATOR_PIN_INFO: Final = REMOTE.procedure(
     280,
     "DOMAIN_GET_EMULATOR_PIN_INFO",
     DomainGetEmulatorPinInfoArgs,
     DomainGetEmulatorPinInfoRet,
+    flags=names("domain_flags.DomainModificationImpact"),
     reads=True,
 )
 DOMAIN_SET_MEMORY_STATS_PERIOD: Final = REMOTE.procedure(
-    308, "DOMAIN_SET_MEMORY_STATS_PERIOD", DomainSetMemoryStatsPeriodArgs, xdr.Void
+    308,
+    "DOMAIN_SET_MEMORY_STATS_PERIOD",
+    DomainSetMemoryStatsPeriodArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMemoryModFlags"),
 )
 DOMAIN_GET_IOTHREAD_INFO: Final = REMOTE.procedure(
-    351, "DOMAIN_GET_IOTHREAD_INFO", DomainFlagsArgs, DomainGetIothreadInfoRet, reads=True
+    351,
+    "DOMAIN_GET_IOTHREAD_INFO",
+    DomainFlagsArgs,
+    DomainGetIothreadInfoRet,
+    flags=names("domain_flags.DomainModificationImpact"),
+    reads=True,
 )
 DOMAIN_PIN_IOTHREAD: Final = REMOTE.procedure(
-    352, "DOMAIN_PIN_IOTHREAD", DomainPinIothreadArgs, xdr.Void
+    352,
+    "DOMAIN_PIN_IOTHREAD",
+    DomainPinIothreadArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_ADD_IOTHREAD: Final = REMOTE.procedure(
-    355, "DOMAIN_ADD_IOTHREAD", DomainIothreadArgs, xdr.Void
+    355,
+    "DOMAIN_ADD_IOTHREAD",
+    DomainIothreadArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_DEL_IOTHREAD: Final = REMOTE.procedure(
-    356, "DOMAIN_DEL_IOTHREAD", DomainIothreadArgs, xdr.Void
+    356,
+    "DOMAIN_DEL_IOTHREAD",
+    DomainIothreadArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
 DOMAIN_GET_PERF_EVENTS: Final = REMOTE.procedure(
-    365, "DOMAIN_GET_PERF_EVENTS", DomainFlagsArgs, DomainGetPerfEventsRet, reads=True
+    365,
+    "DOMAIN_GET_PERF_EVENTS",
+    DomainFlagsArgs,
+    DomainGetPerfEventsRet,
+    flags=names("domain_flags.DomainModificationImpact | connect.TypedParameterFlags"),
+    reads=True,
 )
 DOMAIN_SET_PERF_EVENTS: Final = REMOTE.procedure(
-    366, "DOMAIN_SET_PERF_EVENTS", DomainSetPerfEventsArgs, xdr.Void
+    366,
+    "DOMAIN_SET_PERF_EVENTS",
+    DomainSetPerfEventsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )
-DOMAIN_SET_VCPU: Final = REMOTE.procedure(384, "DOMAIN_SET_VCPU", DomainCpumapStateArgs, xdr.Void)
+DOMAIN_SET_VCPU: Final = REMOTE.procedure(
+    384,
+    "DOMAIN_SET_VCPU",
+    DomainCpumapStateArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
+)
 DOMAIN_SET_IOTHREAD_PARAMS: Final = REMOTE.procedure(
-    402, "DOMAIN_SET_IOTHREAD_PARAMS", DomainSetIothreadParamsArgs, xdr.Void
+    402,
+    "DOMAIN_SET_IOTHREAD_PARAMS",
+    DomainSetIothreadParamsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainModificationImpact"),
 )

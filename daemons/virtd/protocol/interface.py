@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import INTERFACE_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullInterface
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -87,10 +88,20 @@ INTERFACE_LOOKUP_BY_MAC_STRING: Final = REMOTE.procedure(
     priority=True,
 )
 INTERFACE_GET_XML_DESC: Final = REMOTE.procedure(
-    130, "INTERFACE_GET_XML_DESC", InterfaceFlagsArgs, XmlRet, reads=True
+    130,
+    "INTERFACE_GET_XML_DESC",
+    InterfaceFlagsArgs,
+    XmlRet,
+    flags=names("interface.InterfaceXMLFlags"),
+    reads=True,
 )
 INTERFACE_DEFINE_XML: Final = REMOTE.procedure(
-    131, "INTERFACE_DEFINE_XML", XmlFlagsArgs, InterfaceRet, priority=True
+    131,
+    "INTERFACE_DEFINE_XML",
+    XmlFlagsArgs,
+    InterfaceRet,
+    flags=names("interface.InterfaceDefineFlags"),
+    priority=True,
 )
 INTERFACE_UNDEFINE: Final = REMOTE.procedure(
     132, "INTERFACE_UNDEFINE", InterfaceArgs, xdr.Void, priority=True
@@ -125,6 +136,7 @@ CONNECT_LIST_ALL_INTERFACES: Final = REMOTE.procedure(
     "CONNECT_LIST_ALL_INTERFACES",
     ListAllArgs,
     ConnectListAllInterfacesRet,
+    flags=names("interface.ConnectListAllInterfacesFlags"),
     reads=True,
     priority=True,
 )

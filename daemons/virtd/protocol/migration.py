@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_MIGRATE_PARAM_LIST_MAX, MIGRATE_COOKIE_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import DomainFlagsArgs
@@ -291,53 +292,107 @@ class DomainMigrateGetMaxDowntimeRet:
 
 
 DOMAIN_MIGRATE_PREPARE: Final = REMOTE.procedure(
-    61, "DOMAIN_MIGRATE_PREPARE", DomainMigratePrepareArgs, CookieUriRet
+    61,
+    "DOMAIN_MIGRATE_PREPARE",
+    DomainMigratePrepareArgs,
+    CookieUriRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PERFORM: Final = REMOTE.procedure(
-    62, "DOMAIN_MIGRATE_PERFORM", DomainMigratePerformArgs, xdr.Void
+    62,
+    "DOMAIN_MIGRATE_PERFORM",
+    DomainMigratePerformArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_FINISH: Final = REMOTE.procedure(
-    63, "DOMAIN_MIGRATE_FINISH", DomainMigrateFinishArgs, DomainMigratedRet
+    63,
+    "DOMAIN_MIGRATE_FINISH",
+    DomainMigrateFinishArgs,
+    DomainMigratedRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE2: Final = REMOTE.procedure(
-    108, "DOMAIN_MIGRATE_PREPARE2", DomainMigratePrepare2Args, CookieUriRet
+    108,
+    "DOMAIN_MIGRATE_PREPARE2",
+    DomainMigratePrepare2Args,
+    CookieUriRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_FINISH2: Final = REMOTE.procedure(
-    109, "DOMAIN_MIGRATE_FINISH2", DomainMigrateFinish2Args, DomainMigratedRet
+    109,
+    "DOMAIN_MIGRATE_FINISH2",
+    DomainMigrateFinish2Args,
+    DomainMigratedRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE_TUNNEL: Final = REMOTE.procedure(
-    148, "DOMAIN_MIGRATE_PREPARE_TUNNEL", DomainMigratePrepareTunnelArgs, xdr.Void, stream=True
+    148,
+    "DOMAIN_MIGRATE_PREPARE_TUNNEL",
+    DomainMigratePrepareTunnelArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMigrateFlags"),
+    stream=True,
 )
 DOMAIN_MIGRATE_SET_MAX_DOWNTIME: Final = REMOTE.procedure(
     166, "DOMAIN_MIGRATE_SET_MAX_DOWNTIME", DomainMigrateSetMaxDowntimeArgs, xdr.Void
 )
 DOMAIN_MIGRATE_SET_MAX_SPEED: Final = REMOTE.procedure(
-    207, "DOMAIN_MIGRATE_SET_MAX_SPEED", DomainMigrateSetMaxSpeedArgs, xdr.Void
+    207,
+    "DOMAIN_MIGRATE_SET_MAX_SPEED",
+    DomainMigrateSetMaxSpeedArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMigrateMaxSpeedFlags"),
 )
 DOMAIN_MIGRATE_BEGIN3: Final = REMOTE.procedure(
-    213, "DOMAIN_MIGRATE_BEGIN3", DomainMigrateBegin3Args, CookieOutXmlRet
+    213,
+    "DOMAIN_MIGRATE_BEGIN3",
+    DomainMigrateBegin3Args,
+    CookieOutXmlRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE3: Final = REMOTE.procedure(
-    214, "DOMAIN_MIGRATE_PREPARE3", DomainMigratePrepare3Args, CookieOutUriRet
+    214,
+    "DOMAIN_MIGRATE_PREPARE3",
+    DomainMigratePrepare3Args,
+    CookieOutUriRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE_TUNNEL3: Final = REMOTE.procedure(
     215,
     "DOMAIN_MIGRATE_PREPARE_TUNNEL3",
     DomainMigratePrepareTunnel3Args,
     CookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
     stream=True,
 )
 DOMAIN_MIGRATE_PERFORM3: Final = REMOTE.procedure(
-    216, "DOMAIN_MIGRATE_PERFORM3", DomainMigratePerform3Args, CookieOutRet
+    216,
+    "DOMAIN_MIGRATE_PERFORM3",
+    DomainMigratePerform3Args,
+    CookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_FINISH3: Final = REMOTE.procedure(
-    217, "DOMAIN_MIGRATE_FINISH3", DomainMigrateFinish3Args, DomainCookieOutRet
+    217,
+    "DOMAIN_MIGRATE_FINISH3",
+    DomainMigrateFinish3Args,
+    DomainCookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_CONFIRM3: Final = REMOTE.procedure(
-    218, "DOMAIN_MIGRATE_CONFIRM3", DomainMigrateConfirm3Args, xdr.Void
+    218,
+    "DOMAIN_MIGRATE_CONFIRM3",
+    DomainMigrateConfirm3Args,
+    xdr.Void,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_GET_MAX_SPEED: Final = REMOTE.procedure(
-    242, "DOMAIN_MIGRATE_GET_MAX_SPEED", DomainFlagsArgs, DomainMigrateGetMaxSpeedRet
+    242,
+    "DOMAIN_MIGRATE_GET_MAX_SPEED",
+    DomainFlagsArgs,
+    DomainMigrateGetMaxSpeedRet,
+    flags=names("domain_flags.DomainMigrateMaxSpeedFlags"),
 )
 DOMAIN_MIGRATE_GET_COMPRESSION_CACHE: Final = REMOTE.procedure(
     299,
@@ -350,26 +405,47 @@ DOMAIN_MIGRATE_SET_COMPRESSION_CACHE: Final = REMOTE.procedure(
     300, "DOMAIN_MIGRATE_SET_COMPRESSION_CACHE", DomainMigrateSetCompressionCacheArgs, xdr.Void
 )
 DOMAIN_MIGRATE_BEGIN3_PARAMS: Final = REMOTE.procedure(
-    302, "DOMAIN_MIGRATE_BEGIN3_PARAMS", DomainMigrateBegin3ParamsArgs, CookieOutXmlRet
+    302,
+    "DOMAIN_MIGRATE_BEGIN3_PARAMS",
+    DomainMigrateBegin3ParamsArgs,
+    CookieOutXmlRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE3_PARAMS: Final = REMOTE.procedure(
-    303, "DOMAIN_MIGRATE_PREPARE3_PARAMS", DomainMigratePrepare3ParamsArgs, CookieOutUriRet
+    303,
+    "DOMAIN_MIGRATE_PREPARE3_PARAMS",
+    DomainMigratePrepare3ParamsArgs,
+    CookieOutUriRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS: Final = REMOTE.procedure(
     304,
     "DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS",
     DomainMigratePrepare3ParamsArgs,
     CookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
     stream=True,
 )
 DOMAIN_MIGRATE_PERFORM3_PARAMS: Final = REMOTE.procedure(
-    305, "DOMAIN_MIGRATE_PERFORM3_PARAMS", DomainMigratePerform3ParamsArgs, CookieOutRet
+    305,
+    "DOMAIN_MIGRATE_PERFORM3_PARAMS",
+    DomainMigratePerform3ParamsArgs,
+    CookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_FINISH3_PARAMS: Final = REMOTE.procedure(
-    306, "DOMAIN_MIGRATE_FINISH3_PARAMS", DomainMigrateFinish3ParamsArgs, DomainCookieOutRet
+    306,
+    "DOMAIN_MIGRATE_FINISH3_PARAMS",
+    DomainMigrateFinish3ParamsArgs,
+    DomainCookieOutRet,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_CONFIRM3_PARAMS: Final = REMOTE.procedure(
-    307, "DOMAIN_MIGRATE_CONFIRM3_PARAMS", DomainMigrateConfirm3ParamsArgs, xdr.Void
+    307,
+    "DOMAIN_MIGRATE_CONFIRM3_PARAMS",
+    DomainMigrateConfirm3ParamsArgs,
+    xdr.Void,
+    flags=names("domain_flags.DomainMigrateFlags"),
 )
 DOMAIN_MIGRATE_START_POST_COPY: Final = REMOTE.procedure(
     364, "DOMAIN_MIGRATE_START_POST_COPY", DomainFlagsArgs, xdr.Void

@@ -10,6 +10,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     NETWORK_PORT_LIST_MAX,
     NETWORK_PORT_PARAMETERS_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullNetwork, NonnullNetworkPort, Uuid
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -82,8 +83,8 @@ class NetworkUpdateArgs:
     """Arguments of NETWORK_UPDATE. flags: NetworkUpdateFlags."""
 
     net: NonnullNetwork
-    command: xdr.UInt
-    section: xdr.UInt
+    command: Annotated[xdr.UInt, names("network.NetworkUpdateCommand")]
+    section: Annotated[xdr.UInt, names("network.NetworkUpdateSection")]
     parentIndex: xdr.Int
     xml: xdr.Str
     flags: xdr.UInt
@@ -93,7 +94,7 @@ class NetworkUpdateArgs:
 class ConnectNetworkEventRegisterAnyArgs:
     """Arguments of CONNECT_NETWORK_EVENT_REGISTER_ANY."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("network.NetworkEventID")]
     net: Annotated[NonnullNetwork | None, xdr.Optional(NonnullNetwork)]
 
 
@@ -103,7 +104,7 @@ class NetworkEventLifecycleMsg:
 
     callbackID: xdr.Int
     net: NonnullNetwork
-    event: xdr.Int
+    event: Annotated[xdr.Int, names("network.NetworkEventLifecycleType")]
     detail: xdr.Int
 
 
@@ -123,7 +124,7 @@ class NetworkDhcpLease:
 
     iface: xdr.Str
     expirytime: xdr.Hyper
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("network.IPAddrType")]
     mac: xdr.OptStr
     iaid: xdr.OptStr
     ipaddr: xdr.Str
@@ -236,7 +237,13 @@ NETWORK_DESTROY: Final = REMOTE.procedure(
     42, "NETWORK_DESTROY", NetworkArgs, xdr.Void, priority=True
 )
 NETWORK_GET_XML_DESC: Final = REMOTE.procedure(
-    43, "NETWORK_GET_XML_DESC", NetworkGetXmlDescArgs, XmlRet, reads=True, priority=True
+    43,
+    "NETWORK_GET_XML_DESC",
+    NetworkGetXmlDescArgs,
+    XmlRet,
+    flags=names("network.NetworkXMLFlags"),
+    reads=True,
+    priority=True,
 )
 NETWORK_GET_AUTOSTART: Final = REMOTE.procedure(
     44, "NETWORK_GET_AUTOSTART", NetworkArgs, AutostartRet, reads=True, priority=True
@@ -273,11 +280,17 @@ CONNECT_LIST_ALL_NETWORKS: Final = REMOTE.procedure(
     "CONNECT_LIST_ALL_NETWORKS",
     ListAllArgs,
     ConnectListAllNetworksRet,
+    flags=names("network.ConnectListAllNetworksFlags"),
     reads=True,
     priority=True,
 )
 NETWORK_UPDATE: Final = REMOTE.procedure(
-    291, "NETWORK_UPDATE", NetworkUpdateArgs, xdr.Void, priority=True
+    291,
+    "NETWORK_UPDATE",
+    NetworkUpdateArgs,
+    xdr.Void,
+    flags=names("network.NetworkUpdateFlags"),
+    priority=True,
 )
 CONNECT_NETWORK_EVENT_REGISTER_ANY: Final = REMOTE.procedure(
     313,
@@ -313,13 +326,18 @@ NETWORK_PORT_LOOKUP_BY_UUID: Final = REMOTE.procedure(
     priority=True,
 )
 NETWORK_PORT_CREATE_XML: Final = REMOTE.procedure(
-    406, "NETWORK_PORT_CREATE_XML", NetworkPortCreateXmlArgs, NetworkPortRet
+    406,
+    "NETWORK_PORT_CREATE_XML",
+    NetworkPortCreateXmlArgs,
+    NetworkPortRet,
+    flags=names("network.NetworkPortCreateFlags"),
 )
 NETWORK_PORT_GET_PARAMETERS: Final = REMOTE.procedure(
     407,
     "NETWORK_PORT_GET_PARAMETERS",
     NetworkPortGetParametersArgs,
     NetworkPortGetParametersRet,
+    flags=names("connect.TypedParameterFlags"),
     reads=True,
 )
 NETWORK_PORT_SET_PARAMETERS: Final = REMOTE.procedure(
@@ -332,8 +350,18 @@ NETWORK_PORT_DELETE: Final = REMOTE.procedure(
     410, "NETWORK_PORT_DELETE", NetworkPortFlagsArgs, xdr.Void
 )
 NETWORK_DEFINE_XML_FLAGS: Final = REMOTE.procedure(
-    432, "NETWORK_DEFINE_XML_FLAGS", XmlFlagsArgs, NetworkRet, priority=True
+    432,
+    "NETWORK_DEFINE_XML_FLAGS",
+    XmlFlagsArgs,
+    NetworkRet,
+    flags=names("network.NetworkDefineFlags"),
+    priority=True,
 )
 NETWORK_CREATE_XML_FLAGS: Final = REMOTE.procedure(
-    437, "NETWORK_CREATE_XML_FLAGS", XmlFlagsArgs, NetworkRet, priority=True
+    437,
+    "NETWORK_CREATE_XML_FLAGS",
+    XmlFlagsArgs,
+    NetworkRet,
+    flags=names("network.NetworkCreateFlags"),
+    priority=True,
 )

@@ -15,6 +15,7 @@ from aiovirt.daemons.virtd.protocol.limits import (
     SECURITY_DOI_MAX,
     SECURITY_MODEL_MAX,
 )
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.typedparams import TypedParam
@@ -69,7 +70,7 @@ class NodeGetCpuStatsArgs:
     """Arguments of NODE_GET_CPU_STATS. nparams: the maximum number of parameters; 0 to ask for
     their number."""
 
-    cpuNum: xdr.Int
+    cpuNum: Annotated[xdr.Int, names("connect.NodeGetCPUStatsAllCPUs")]
     nparams: xdr.Int
     flags: xdr.UInt
 
@@ -96,7 +97,7 @@ class NodeGetMemoryStatsArgs:
     their number."""
 
     nparams: xdr.Int
-    cellNum: xdr.Int
+    cellNum: Annotated[xdr.Int, names("connect.NodeGetMemoryStatsAllCells")]
     flags: xdr.UInt
 
 
@@ -122,7 +123,7 @@ class NodeGetMemoryStatsRet:
 class NodeSuspendForDurationArgs:
     """Arguments of NODE_SUSPEND_FOR_DURATION. duration: in seconds."""
 
-    target: xdr.UInt
+    target: Annotated[xdr.UInt, names("connect.NodeSuspendTarget")]
     duration: xdr.UHyper
     flags: xdr.UInt
 
@@ -247,7 +248,12 @@ NODE_SET_MEMORY_PARAMETERS: Final = REMOTE.procedure(
     288, "NODE_SET_MEMORY_PARAMETERS", NodeSetMemoryParametersArgs, xdr.Void
 )
 NODE_GET_MEMORY_PARAMETERS: Final = REMOTE.procedure(
-    289, "NODE_GET_MEMORY_PARAMETERS", ParamsArgs, NodeGetMemoryParametersRet, reads=True
+    289,
+    "NODE_GET_MEMORY_PARAMETERS",
+    ParamsArgs,
+    NodeGetMemoryParametersRet,
+    flags=names("connect.TypedParameterFlags"),
+    reads=True,
 )
 NODE_GET_CPU_MAP: Final = REMOTE.procedure(
     293, "NODE_GET_CPU_MAP", NodeGetCpuMapArgs, NodeGetCpuMapRet, reads=True
@@ -256,6 +262,16 @@ NODE_GET_FREE_PAGES: Final = REMOTE.procedure(
     340, "NODE_GET_FREE_PAGES", NodeGetFreePagesArgs, NodeGetFreePagesRet, reads=True, priority=True
 )
 NODE_ALLOC_PAGES: Final = REMOTE.procedure(
-    347, "NODE_ALLOC_PAGES", NodeAllocPagesArgs, NodeAllocPagesRet
+    347,
+    "NODE_ALLOC_PAGES",
+    NodeAllocPagesArgs,
+    NodeAllocPagesRet,
+    flags=names("connect.NodeAllocPagesFlags"),
 )
-NODE_GET_SEV_INFO: Final = REMOTE.procedure(395, "NODE_GET_SEV_INFO", ParamsArgs, NodeGetSevInfoRet)
+NODE_GET_SEV_INFO: Final = REMOTE.procedure(
+    395,
+    "NODE_GET_SEV_INFO",
+    ParamsArgs,
+    NodeGetSevInfoRet,
+    flags=names("connect.TypedParameterFlags"),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import NODE_DEVICE_CAPS_LIST_MAX, NODE_DEVICE_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullNodeDevice
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -113,7 +114,7 @@ class NodeDeviceDetachFlagsArgs:
 class ConnectNodeDeviceEventRegisterAnyArgs:
     """Arguments of CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("nodedev.NodeDeviceEventID")]
     dev: Annotated[NonnullNodeDevice | None, xdr.Optional(NonnullNodeDevice)]
 
 
@@ -123,7 +124,7 @@ class NodeDeviceEventLifecycleMsg:
 
     callbackID: xdr.Int
     dev: NonnullNodeDevice
-    event: xdr.Int
+    event: Annotated[xdr.Int, names("nodedev.NodeDeviceEventLifecycleType")]
     detail: xdr.Int
 
 
@@ -173,7 +174,11 @@ NODE_DEVICE_DETTACH: Final = REMOTE.procedure(118, "NODE_DEVICE_DETTACH", NameAr
 NODE_DEVICE_RE_ATTACH: Final = REMOTE.procedure(119, "NODE_DEVICE_RE_ATTACH", NameArgs, xdr.Void)
 NODE_DEVICE_RESET: Final = REMOTE.procedure(120, "NODE_DEVICE_RESET", NameArgs, xdr.Void)
 NODE_DEVICE_CREATE_XML: Final = REMOTE.procedure(
-    123, "NODE_DEVICE_CREATE_XML", XmlDescFlagsArgs, NodeDeviceRet
+    123,
+    "NODE_DEVICE_CREATE_XML",
+    XmlDescFlagsArgs,
+    NodeDeviceRet,
+    flags=names("nodedev.NodeDeviceCreateXMLFlags"),
 )
 NODE_DEVICE_DESTROY: Final = REMOTE.procedure(
     124, "NODE_DEVICE_DESTROY", NameArgs, xdr.Void, priority=True
@@ -183,6 +188,7 @@ CONNECT_LIST_ALL_NODE_DEVICES: Final = REMOTE.procedure(
     "CONNECT_LIST_ALL_NODE_DEVICES",
     ListAllArgs,
     ConnectListAllNodeDevicesRet,
+    flags=names("nodedev.ConnectListAllNodeDeviceFlags"),
     reads=True,
     priority=True,
 )
@@ -220,7 +226,11 @@ NODE_DEVICE_EVENT_UPDATE: Final = REMOTE.event(
     377, "NODE_DEVICE_EVENT_UPDATE", NodeDeviceEventUpdateMsg
 )
 NODE_DEVICE_DEFINE_XML: Final = REMOTE.procedure(
-    428, "NODE_DEVICE_DEFINE_XML", XmlDescFlagsArgs, NodeDeviceRet
+    428,
+    "NODE_DEVICE_DEFINE_XML",
+    XmlDescFlagsArgs,
+    NodeDeviceRet,
+    flags=names("nodedev.NodeDeviceDefineXMLFlags"),
 )
 NODE_DEVICE_UNDEFINE: Final = REMOTE.procedure(
     429, "NODE_DEVICE_UNDEFINE", NameFlagsArgs, xdr.Void, priority=True

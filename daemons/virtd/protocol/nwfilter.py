@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import NWFILTER_BINDING_LIST_MAX, NWFILTER_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullNwfilter, NonnullNwfilterBinding
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -135,7 +136,12 @@ NWFILTER_BINDING_GET_XML_DESC: Final = REMOTE.procedure(
     priority=True,
 )
 NWFILTER_BINDING_CREATE_XML: Final = REMOTE.procedure(
-    399, "NWFILTER_BINDING_CREATE_XML", XmlFlagsArgs, NwfilterBindingRet, priority=True
+    399,
+    "NWFILTER_BINDING_CREATE_XML",
+    XmlFlagsArgs,
+    NwfilterBindingRet,
+    flags=names("nwfilter.NWFilterBindingCreateFlags"),
+    priority=True,
 )
 NWFILTER_BINDING_DELETE: Final = REMOTE.procedure(
     400, "NWFILTER_BINDING_DELETE", NwfilterBindingDeleteArgs, xdr.Void, priority=True
@@ -149,5 +155,10 @@ CONNECT_LIST_ALL_NWFILTER_BINDINGS: Final = REMOTE.procedure(
     priority=True,
 )
 NWFILTER_DEFINE_XML_FLAGS: Final = REMOTE.procedure(
-    431, "NWFILTER_DEFINE_XML_FLAGS", XmlFlagsArgs, NwfilterRet, priority=True
+    431,
+    "NWFILTER_DEFINE_XML_FLAGS",
+    XmlFlagsArgs,
+    NwfilterRet,
+    flags=names("nwfilter.NWFilterDefineFlags"),
+    priority=True,
 )

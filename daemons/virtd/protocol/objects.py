@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.rpc.wire import xdr
 
 #: The 16 bytes of a UUID.
@@ -88,7 +89,7 @@ class NonnullSecret:
     """A secret. usageType: SecretUsageType; usageID: the object that uses it."""
 
     uuid: Uuid
-    usageType: xdr.Int
+    usageType: Annotated[xdr.Int, names("secret.SecretUsageType")]
     usageID: xdr.Str
 
 

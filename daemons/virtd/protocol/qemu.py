@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain
 from aiovirt.daemons.virtd.protocol.program import QEMU
 from aiovirt.daemons.virtd.protocol.shapes import CallbackArgs, CallbackRet, DomainRet
@@ -41,7 +42,7 @@ class DomainAgentCommandArgs:
 
     dom: NonnullDomain
     cmd: xdr.Str
-    timeout: xdr.Int
+    timeout: Annotated[xdr.Int, names("qemu.DomainQemuAgentCommandTimeoutValues")]
     flags: xdr.UInt
 
 
@@ -78,6 +79,7 @@ DOMAIN_MONITOR_COMMAND: Final = QEMU.procedure(
     "DOMAIN_MONITOR_COMMAND",
     DomainMonitorCommandArgs,
     DomainMonitorCommandRet,
+    flags=names("qemu.DomainQemuMonitorCommandFlags"),
     function="virDomainQemuMonitorCommand",
 )
 DOMAIN_ATTACH: Final = QEMU.procedure(
@@ -95,6 +97,7 @@ CONNECT_DOMAIN_MONITOR_EVENT_REGISTER: Final = QEMU.procedure(
     "CONNECT_DOMAIN_MONITOR_EVENT_REGISTER",
     ConnectDomainMonitorEventRegisterArgs,
     CallbackRet,
+    flags=names("qemu.ConnectDomainQemuMonitorEventRegisterFlags"),
     function="virConnectDomainQemuMonitorEventRegister",
     priority=True,
 )
@@ -112,6 +115,7 @@ DOMAIN_MONITOR_COMMAND_WITH_FILES: Final = QEMU.procedure(
     "DOMAIN_MONITOR_COMMAND_WITH_FILES",
     DomainMonitorCommandArgs,
     DomainMonitorCommandRet,
+    flags=names("qemu.DomainQemuMonitorCommandFlags"),
     function="virDomainQemuMonitorCommandWithFiles",
     call_fds=True,
     reply_fds=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import SECRET_LIST_MAX, SECRET_VALUE_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullSecret
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -81,7 +82,7 @@ class SecretUndefineArgs:
 class SecretLookupByUsageArgs:
     """Arguments of SECRET_LOOKUP_BY_USAGE."""
 
-    usageType: xdr.Int
+    usageType: Annotated[xdr.Int, names("secret.SecretUsageType")]
     usageID: xdr.Str
 
 
@@ -97,7 +98,7 @@ class ConnectListAllSecretsRet:
 class ConnectSecretEventRegisterAnyArgs:
     """Arguments of CONNECT_SECRET_EVENT_REGISTER_ANY."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("secret.SecretEventID")]
     secret: Annotated[NonnullSecret | None, xdr.Optional(NonnullSecret)]
 
 
@@ -107,7 +108,7 @@ class SecretEventLifecycleMsg:
 
     callbackID: xdr.Int
     secret: NonnullSecret
-    event: xdr.Int
+    event: Annotated[xdr.Int, names("secret.SecretEventLifecycleType")]
     detail: xdr.Int
 
 
@@ -134,7 +135,12 @@ SECRET_LOOKUP_BY_UUID: Final = REMOTE.procedure(
     141, "SECRET_LOOKUP_BY_UUID", UuidArgs, SecretRet, reads=True, priority=True
 )
 SECRET_DEFINE_XML: Final = REMOTE.procedure(
-    142, "SECRET_DEFINE_XML", XmlFlagsArgs, SecretRet, priority=True
+    142,
+    "SECRET_DEFINE_XML",
+    XmlFlagsArgs,
+    SecretRet,
+    flags=names("secret.SecretDefineFlags"),
+    priority=True,
 )
 SECRET_GET_XML_DESC: Final = REMOTE.procedure(
     143, "SECRET_GET_XML_DESC", SecretFlagsArgs, XmlRet, reads=True, priority=True
@@ -156,6 +162,7 @@ CONNECT_LIST_ALL_SECRETS: Final = REMOTE.procedure(
     "CONNECT_LIST_ALL_SECRETS",
     ListAllArgs,
     ConnectListAllSecretsRet,
+    flags=names("secret.ConnectListAllSecretsFlags"),
     reads=True,
     priority=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_EVENT_GRAPHICS_IDENTITY_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import (
     NonnullDomain,
     NonnullStoragePool,
@@ -243,7 +244,7 @@ class DomainEventLifecycleMsg:
     """Content of the event DOMAIN_EVENT_LIFECYCLE."""
 
     dom: NonnullDomain
-    event: xdr.Int
+    event: Annotated[xdr.Int, names("domain_events.DomainEventType")]
     detail: xdr.Int
 
 
@@ -267,7 +268,7 @@ class DomainEventWatchdogMsg:
     """Content of the event DOMAIN_EVENT_WATCHDOG."""
 
     dom: NonnullDomain
-    action: xdr.Int
+    action: Annotated[xdr.Int, names("domain_events.DomainEventWatchdogAction")]
 
 
 @xdr.struct
@@ -277,7 +278,7 @@ class DomainEventIoErrorMsg:
     dom: NonnullDomain
     srcPath: xdr.Str
     devAlias: xdr.Str
-    action: xdr.Int
+    action: Annotated[xdr.Int, names("domain_events.DomainEventIOErrorAction")]
 
 
 @xdr.struct
@@ -287,7 +288,7 @@ class DomainEventIoErrorReasonMsg:
     dom: NonnullDomain
     srcPath: xdr.Str
     devAlias: xdr.Str
-    action: xdr.Int
+    action: Annotated[xdr.Int, names("domain_events.DomainEventIOErrorAction")]
     reason: xdr.Str
 
 
@@ -295,7 +296,7 @@ class DomainEventIoErrorReasonMsg:
 class DomainEventGraphicsAddress:
     """An end of a connection to a display. family: DomainEventGraphicsAddressType."""
 
-    family: xdr.Int
+    family: Annotated[xdr.Int, names("domain_events.DomainEventGraphicsAddressType")]
     node: xdr.Str
     service: xdr.Str
 
@@ -313,7 +314,7 @@ class DomainEventGraphicsMsg:
     """Content of the event DOMAIN_EVENT_GRAPHICS."""
 
     dom: NonnullDomain
-    phase: xdr.Int
+    phase: Annotated[xdr.Int, names("domain_events.DomainEventGraphicsPhase")]
     local: DomainEventGraphicsAddress
     remote: DomainEventGraphicsAddress
     authScheme: xdr.Str
@@ -329,8 +330,8 @@ class DomainEventBlockJobMsg:
 
     dom: NonnullDomain
     path: xdr.Str
-    type: xdr.Int
-    status: xdr.Int
+    type: Annotated[xdr.Int, names("domain.DomainBlockJobType")]
+    status: Annotated[xdr.Int, names("domain_events.ConnectDomainEventBlockJobStatus")]
 
 
 @xdr.struct
@@ -341,7 +342,7 @@ class DomainEventDiskChangeMsg:
     oldSrcPath: xdr.OptStr
     newSrcPath: xdr.OptStr
     devAlias: xdr.Str
-    reason: xdr.Int
+    reason: Annotated[xdr.Int, names("domain_events.ConnectDomainEventDiskChangeReason")]
 
 
 @xdr.struct
@@ -350,7 +351,7 @@ class DomainEventTrayChangeMsg:
 
     dom: NonnullDomain
     devAlias: xdr.Str
-    reason: xdr.Int
+    reason: Annotated[xdr.Int, names("domain_events.DomainEventTrayChangeReason")]
 
 
 @xdr.struct

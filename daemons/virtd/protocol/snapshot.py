@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_SNAPSHOT_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullDomain, NonnullDomainSnapshot
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -94,19 +95,36 @@ class DomainSnapshotListAllChildrenArgs:
 
 
 DOMAIN_SNAPSHOT_CREATE_XML: Final = REMOTE.procedure(
-    185, "DOMAIN_SNAPSHOT_CREATE_XML", DomainXmlDescFlagsArgs, SnapshotRet
+    185,
+    "DOMAIN_SNAPSHOT_CREATE_XML",
+    DomainXmlDescFlagsArgs,
+    SnapshotRet,
+    flags=names("snapshot.DomainSnapshotCreateFlags"),
 )
 DOMAIN_SNAPSHOT_GET_XML_DESC: Final = REMOTE.procedure(
-    186, "DOMAIN_SNAPSHOT_GET_XML_DESC", SnapshotFlagsArgs, XmlRet, reads=True, priority=True
+    186,
+    "DOMAIN_SNAPSHOT_GET_XML_DESC",
+    SnapshotFlagsArgs,
+    XmlRet,
+    flags=names("snapshot.DomainSnapshotXMLFlags"),
+    reads=True,
+    priority=True,
 )
 DOMAIN_SNAPSHOT_NUM: Final = REMOTE.procedure(
-    187, "DOMAIN_SNAPSHOT_NUM", DomainFlagsArgs, NumRet, reads=True, priority=True
+    187,
+    "DOMAIN_SNAPSHOT_NUM",
+    DomainFlagsArgs,
+    NumRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
+    reads=True,
+    priority=True,
 )
 DOMAIN_SNAPSHOT_LIST_NAMES: Final = REMOTE.procedure(
     188,
     "DOMAIN_SNAPSHOT_LIST_NAMES",
     DomainSnapshotListNamesArgs,
     DomainSnapshotListNamesRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
     reads=True,
     priority=True,
 )
@@ -125,22 +143,37 @@ DOMAIN_SNAPSHOT_CURRENT: Final = REMOTE.procedure(
     191, "DOMAIN_SNAPSHOT_CURRENT", DomainFlagsArgs, SnapshotRet, reads=True
 )
 DOMAIN_REVERT_TO_SNAPSHOT: Final = REMOTE.procedure(
-    192, "DOMAIN_REVERT_TO_SNAPSHOT", SnapshotFlagsArgs, xdr.Void
+    192,
+    "DOMAIN_REVERT_TO_SNAPSHOT",
+    SnapshotFlagsArgs,
+    xdr.Void,
+    flags=names("snapshot.DomainSnapshotRevertFlags"),
 )
 DOMAIN_SNAPSHOT_DELETE: Final = REMOTE.procedure(
-    193, "DOMAIN_SNAPSHOT_DELETE", SnapshotFlagsArgs, xdr.Void
+    193,
+    "DOMAIN_SNAPSHOT_DELETE",
+    SnapshotFlagsArgs,
+    xdr.Void,
+    flags=names("snapshot.DomainSnapshotDeleteFlags"),
 )
 DOMAIN_SNAPSHOT_GET_PARENT: Final = REMOTE.procedure(
     244, "DOMAIN_SNAPSHOT_GET_PARENT", SnapshotFlagsArgs, SnapshotRet, reads=True, priority=True
 )
 DOMAIN_SNAPSHOT_NUM_CHILDREN: Final = REMOTE.procedure(
-    246, "DOMAIN_SNAPSHOT_NUM_CHILDREN", SnapshotFlagsArgs, NumRet, reads=True, priority=True
+    246,
+    "DOMAIN_SNAPSHOT_NUM_CHILDREN",
+    SnapshotFlagsArgs,
+    NumRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
+    reads=True,
+    priority=True,
 )
 DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES: Final = REMOTE.procedure(
     247,
     "DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES",
     DomainSnapshotListChildrenNamesArgs,
     DomainSnapshotListNamesRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
     reads=True,
     priority=True,
 )
@@ -151,13 +184,20 @@ DOMAIN_SNAPSHOT_HAS_METADATA: Final = REMOTE.procedure(
     272, "DOMAIN_SNAPSHOT_HAS_METADATA", SnapshotFlagsArgs, DomainSnapshotHasMetadataRet, reads=True
 )
 DOMAIN_LIST_ALL_SNAPSHOTS: Final = REMOTE.procedure(
-    274, "DOMAIN_LIST_ALL_SNAPSHOTS", DomainListAllArgs, SnapshotsRet, reads=True, priority=True
+    274,
+    "DOMAIN_LIST_ALL_SNAPSHOTS",
+    DomainListAllArgs,
+    SnapshotsRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
+    reads=True,
+    priority=True,
 )
 DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN: Final = REMOTE.procedure(
     275,
     "DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN",
     DomainSnapshotListAllChildrenArgs,
     SnapshotsRet,
+    flags=names("snapshot.DomainSnapshotListFlags"),
     reads=True,
     priority=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import STORAGE_POOL_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullStoragePool
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -64,7 +65,7 @@ class StoragePoolFlagsArgs:
 class StoragePoolGetInfoRet:
     """Result of STORAGE_POOL_GET_INFO."""
 
-    state: xdr.UInt
+    state: Annotated[xdr.UInt, names("storage.StoragePoolState")]
     capacity: xdr.UHyper
     allocation: xdr.UHyper
     available: xdr.UHyper
@@ -90,7 +91,7 @@ class ConnectListAllStoragePoolsRet:
 class ConnectStoragePoolEventRegisterAnyArgs:
     """Arguments of CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY."""
 
-    eventID: xdr.Int
+    eventID: Annotated[xdr.Int, names("storage.StoragePoolEventID")]
     pool: Annotated[NonnullStoragePool | None, xdr.Optional(NonnullStoragePool)]
 
 
@@ -100,7 +101,7 @@ class StoragePoolEventLifecycleMsg:
 
     callbackID: xdr.Int
     pool: NonnullStoragePool
-    event: xdr.Int
+    event: Annotated[xdr.Int, names("storage.StoragePoolEventLifecycleType")]
     detail: xdr.Int
 
 
@@ -138,22 +139,43 @@ CONNECT_FIND_STORAGE_POOL_SOURCES: Final = REMOTE.procedure(
     75, "CONNECT_FIND_STORAGE_POOL_SOURCES", ConnectFindStoragePoolSourcesArgs, XmlRet
 )
 STORAGE_POOL_CREATE_XML: Final = REMOTE.procedure(
-    76, "STORAGE_POOL_CREATE_XML", XmlFlagsArgs, StoragePoolRet
+    76,
+    "STORAGE_POOL_CREATE_XML",
+    XmlFlagsArgs,
+    StoragePoolRet,
+    flags=names("storage.StoragePoolCreateFlags"),
 )
 STORAGE_POOL_DEFINE_XML: Final = REMOTE.procedure(
-    77, "STORAGE_POOL_DEFINE_XML", XmlFlagsArgs, StoragePoolRet, priority=True
+    77,
+    "STORAGE_POOL_DEFINE_XML",
+    XmlFlagsArgs,
+    StoragePoolRet,
+    flags=names("storage.StoragePoolDefineFlags"),
+    priority=True,
 )
 STORAGE_POOL_CREATE: Final = REMOTE.procedure(
-    78, "STORAGE_POOL_CREATE", StoragePoolFlagsArgs, xdr.Void
+    78,
+    "STORAGE_POOL_CREATE",
+    StoragePoolFlagsArgs,
+    xdr.Void,
+    flags=names("storage.StoragePoolCreateFlags"),
 )
 STORAGE_POOL_BUILD: Final = REMOTE.procedure(
-    79, "STORAGE_POOL_BUILD", StoragePoolFlagsArgs, xdr.Void
+    79,
+    "STORAGE_POOL_BUILD",
+    StoragePoolFlagsArgs,
+    xdr.Void,
+    flags=names("storage.StoragePoolBuildFlags"),
 )
 STORAGE_POOL_DESTROY: Final = REMOTE.procedure(
     80, "STORAGE_POOL_DESTROY", StoragePoolArgs, xdr.Void, priority=True
 )
 STORAGE_POOL_DELETE: Final = REMOTE.procedure(
-    81, "STORAGE_POOL_DELETE", StoragePoolFlagsArgs, xdr.Void
+    81,
+    "STORAGE_POOL_DELETE",
+    StoragePoolFlagsArgs,
+    xdr.Void,
+    flags=names("storage.StoragePoolDeleteFlags"),
 )
 STORAGE_POOL_UNDEFINE: Final = REMOTE.procedure(
     82, "STORAGE_POOL_UNDEFINE", StoragePoolArgs, xdr.Void, priority=True
@@ -174,7 +196,13 @@ STORAGE_POOL_GET_INFO: Final = REMOTE.procedure(
     87, "STORAGE_POOL_GET_INFO", StoragePoolArgs, StoragePoolGetInfoRet, reads=True, priority=True
 )
 STORAGE_POOL_GET_XML_DESC: Final = REMOTE.procedure(
-    88, "STORAGE_POOL_GET_XML_DESC", StoragePoolFlagsArgs, XmlRet, reads=True, priority=True
+    88,
+    "STORAGE_POOL_GET_XML_DESC",
+    StoragePoolFlagsArgs,
+    XmlRet,
+    flags=names("storage.StorageXMLFlags"),
+    reads=True,
+    priority=True,
 )
 STORAGE_POOL_GET_AUTOSTART: Final = REMOTE.procedure(
     89, "STORAGE_POOL_GET_AUTOSTART", StoragePoolArgs, AutostartRet, reads=True, priority=True
@@ -193,6 +221,7 @@ CONNECT_LIST_ALL_STORAGE_POOLS: Final = REMOTE.procedure(
     "CONNECT_LIST_ALL_STORAGE_POOLS",
     ListAllArgs,
     ConnectListAllStoragePoolsRet,
+    flags=names("storage.ConnectListAllStoragePoolsFlags"),
     reads=True,
     priority=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from aiovirt.daemons.virtd.protocol.limits import STORAGE_VOL_LIST_MAX
+from aiovirt.daemons.virtd.protocol.naming import names
 from aiovirt.daemons.virtd.protocol.objects import NonnullStoragePool, NonnullStorageVol
 from aiovirt.daemons.virtd.protocol.program import REMOTE
 from aiovirt.daemons.virtd.protocol.shapes import (
@@ -76,7 +77,7 @@ class StorageVolLookupByKeyArgs:
 class StorageVolInfoRet:
     """Facts of a volume. type: StorageVolType; capacity, allocation: in bytes."""
 
-    type: xdr.Int
+    type: Annotated[xdr.Int, names("storage.StorageVolType")]
     capacity: xdr.UHyper
     allocation: xdr.UHyper
 
@@ -106,7 +107,7 @@ class StorageVolWipePatternArgs:
     """Arguments of STORAGE_VOL_WIPE_PATTERN."""
 
     vol: NonnullStorageVol
-    algorithm: xdr.UInt
+    algorithm: Annotated[xdr.UInt, names("storage.StorageVolWipeAlgorithm")]
     flags: xdr.UInt
 
 
@@ -148,10 +149,18 @@ STORAGE_POOL_LIST_VOLUMES: Final = REMOTE.procedure(
     priority=True,
 )
 STORAGE_VOL_CREATE_XML: Final = REMOTE.procedure(
-    93, "STORAGE_VOL_CREATE_XML", StorageVolCreateXmlArgs, StorageVolRet
+    93,
+    "STORAGE_VOL_CREATE_XML",
+    StorageVolCreateXmlArgs,
+    StorageVolRet,
+    flags=names("storage.StorageVolCreateFlags"),
 )
 STORAGE_VOL_DELETE: Final = REMOTE.procedure(
-    94, "STORAGE_VOL_DELETE", StorageVolFlagsArgs, xdr.Void
+    94,
+    "STORAGE_VOL_DELETE",
+    StorageVolFlagsArgs,
+    xdr.Void,
+    flags=names("storage.StorageVolDeleteFlags"),
 )
 STORAGE_VOL_LOOKUP_BY_NAME: Final = REMOTE.procedure(
     95,
@@ -182,20 +191,38 @@ STORAGE_VOL_GET_PATH: Final = REMOTE.procedure(
     100, "STORAGE_VOL_GET_PATH", StorageVolArgs, NameRet, reads=True, priority=True
 )
 STORAGE_VOL_CREATE_XML_FROM: Final = REMOTE.procedure(
-    125, "STORAGE_VOL_CREATE_XML_FROM", StorageVolCreateXmlFromArgs, StorageVolRet
+    125,
+    "STORAGE_VOL_CREATE_XML_FROM",
+    StorageVolCreateXmlFromArgs,
+    StorageVolRet,
+    flags=names("storage.StorageVolCreateFlags"),
 )
 STORAGE_VOL_WIPE: Final = REMOTE.procedure(165, "STORAGE_VOL_WIPE", StorageVolFlagsArgs, xdr.Void)
 STORAGE_VOL_UPLOAD: Final = REMOTE.procedure(
-    208, "STORAGE_VOL_UPLOAD", StorageVolRangeArgs, xdr.Void, stream=True
+    208,
+    "STORAGE_VOL_UPLOAD",
+    StorageVolRangeArgs,
+    xdr.Void,
+    flags=names("storage.StorageVolUploadFlags"),
+    stream=True,
 )
 STORAGE_VOL_DOWNLOAD: Final = REMOTE.procedure(
-    209, "STORAGE_VOL_DOWNLOAD", StorageVolRangeArgs, xdr.Void, stream=True
+    209,
+    "STORAGE_VOL_DOWNLOAD",
+    StorageVolRangeArgs,
+    xdr.Void,
+    flags=names("storage.StorageVolDownloadFlags"),
+    stream=True,
 )
 STORAGE_VOL_WIPE_PATTERN: Final = REMOTE.procedure(
     259, "STORAGE_VOL_WIPE_PATTERN", StorageVolWipePatternArgs, xdr.Void
 )
 STORAGE_VOL_RESIZE: Final = REMOTE.procedure(
-    260, "STORAGE_VOL_RESIZE", StorageVolResizeArgs, xdr.Void
+    260,
+    "STORAGE_VOL_RESIZE",
+    StorageVolResizeArgs,
+    xdr.Void,
+    flags=names("storage.StorageVolResizeFlags"),
 )
 STORAGE_POOL_LIST_ALL_VOLUMES: Final = REMOTE.procedure(
     282,
@@ -210,6 +237,7 @@ STORAGE_VOL_GET_INFO_FLAGS: Final = REMOTE.procedure(
     "STORAGE_VOL_GET_INFO_FLAGS",
     StorageVolFlagsArgs,
     StorageVolInfoRet,
+    flags=names("storage.StorageVolInfoFlags"),
     reads=True,
     priority=True,
 )
