@@ -36,6 +36,7 @@ _LEFT_OUT_AT_THE_TOP = shutil.ignore_patterns(".git", ".venv", ".*_cache", "run"
 DATA = {
     "share/aiovirt": "*.conf",
     "share/aiovirt/systemd": "*.s*",
+    "share/aiovirt/grafana": "grafana/*",
     "share/man/man1": "man/*.1",
     "share/man/man5": "man/*.5",
     "share/man/man8": "man/*.8",

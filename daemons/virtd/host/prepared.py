@@ -19,6 +19,8 @@ from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
 
+#: Stands in these files for the UUID that each host makes for itself.
+_HOST_UUID: Final = "HOST-UUID"
 _PLACE: Final = Path("daemons") / "virtd" / "worlds"
 
 
@@ -30,6 +32,7 @@ def fill(host: Host) -> None:
     text = (
         resources.files("aiovirt.daemons.virtd").joinpath(f"worlds/{host.name}.json").read_bytes()
     )
+    text = text.replace(_HOST_UUID.encode(), host.uuid.encode())
     rows: list[tuple[str, str, Any]] = msgspec.json.decode(text, type=list[tuple[str, str, Any]])
     now = host.clock.now()
     for kind, key, record in rows:
@@ -53,7 +56,10 @@ def rows(name: str) -> Iterator[tuple[str, str, Any]]:
     world.fill(host)
     for kind in host.kinds:
         for entry in kind:
-            yield entry.kind, entry.record.uuid, msgspec.to_builtins(entry.record)
+            record = msgspec.to_builtins(entry.record)
+            if "text" in record:
+                record["text"] = record["text"].replace(host.uuid, _HOST_UUID)
+            yield entry.kind, entry.record.uuid, record
 
 
 def _main(arguments: list[str]) -> int:
