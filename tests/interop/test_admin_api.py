@@ -13,7 +13,7 @@ from aiovirt.admin.protocol import Transport
 from aiovirt.daemons.virtd.client import authenticate
 from tests import harness
 from tests.certificates_maker import GOOD, make
-from tests.interop.test_our_client import connect
+from tests.interop.test_our_client import connect_site
 from tests.interop.test_virsh import Site
 
 
@@ -49,7 +49,7 @@ async def test_the_name_in_a_tls_clients_certificate(
 ) -> None:
     site, daemon = tls_daemon
     async with (
-        await connect(site, make(replace(GOOD, name="client one"), site.ca)) as guest,
+        await connect_site(site, make(replace(GOOD, name="client one"), site.ca)) as guest,
         admin.connect(daemon.uri) as conn,
     ):
         await authenticate(guest)  # libvirtd knows a client from its first call on

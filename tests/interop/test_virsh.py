@@ -207,10 +207,9 @@ def test_a_reader_is_one_for_the_administrator(
 
 
 def test_what_is_not_served_is_said(site: tuple[Site, harness.RunningDaemon]) -> None:
-    done = virsh(f"qemu+unix:///system?socket={site[1].socket}", "list")
+    done = virsh(f"test+unix:///default?socket={site[1].socket}", "secret-list")
     assert done.returncode == 1
-    # virsh takes "unknown procedure: 273" as "not supported", and tries the older call.
-    assert "unknown procedure: 51" in done.stderr
+    assert "not supported by the connection driver: virConnectNumOfSecrets" in done.stderr
 
 
 @pytest.mark.parametrize(
