@@ -49,5 +49,8 @@ class Hosts:
     def rehearse(self) -> None:
         """Read everything and write nothing. Raises StoreError for a store that cannot be used."""
         store = Store(self.path, read_only=True)
-        for host in self.all.values():
-            host.load(store)
+        try:
+            for host in self.all.values():
+                host.load(store)
+        finally:
+            store.close()
