@@ -151,6 +151,19 @@ async def test_a_running_guest_has_an_address_and_keeps_it(virtd: Virtd) -> None
     assert [one.ipaddr for one in await leases_of(client)] == [lease.ipaddr]
 
 
+async def test_a_guest_starts_only_on_active_networks(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    guest = await client.define()
+    args = protocol.NetworkArgs(await named(client))
+    await client.call(protocol.NETWORK_DESTROY, args)
+    error = await client.refused(protocol.DOMAIN_CREATE, protocol.DomainArgs(guest))
+    assert (error.code, error.domain) == (ErrorCode.OPERATION_INVALID, ErrorDomain.NETWORK)
+    assert error.message.endswith("network 'default' is not active")
+    await client.call(protocol.NETWORK_UNDEFINE, args)
+    error = await client.refused(protocol.DOMAIN_CREATE, protocol.DomainArgs(guest))
+    assert (error.code, error.domain) == (ErrorCode.NO_NETWORK, ErrorDomain.NETWORK)
+
+
 @pytest.mark.parametrize(("source", "prefix"), [(Source.LEASE, 24), (Source.ARP, 0)])
 async def test_a_guests_addresses_are_its_leases(virtd: Virtd, source: Source, prefix: int) -> None:
     client = await virtd.connect("qemu:///system")

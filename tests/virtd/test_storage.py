@@ -269,6 +269,37 @@ async def test_what_was_uploaded_is_downloaded(virtd: Virtd) -> None:
     assert [one.length for one in await download(client, volume, flags=1)] == [2 * MIB]  # type: ignore[union-attr]  # a hole
 
 
+async def test_a_hole_reads_as_zeros_whatever_was_there(virtd: Virtd) -> None:
+    client = await virtd.connect(QEMU)
+    volume = await made(client, await started(client))
+    await upload(client, volume, b"x" * 3000)
+    args = protocol.StorageVolRangeArgs(volume, 0, 0, 1)
+    stream = await client.rpc.open_stream(protocol.STORAGE_VOL_UPLOAD, args)
+    await stream.send(b"y" * 1000)
+    await stream.send_hole(1000)
+    await stream.finish()
+    assert joined(await download(client, volume))[:3000] == b"y" * 1000 + bytes(1000) + b"x" * 1000
+
+
+async def test_deleting_a_pool_removes_its_contents(make_virtd: MakeVirtd, tmp_path: Path) -> None:
+    client = await (await make_virtd(str(tmp_path / "store"))).connect(QEMU)
+    pool = await started(client)
+    await upload(client, await made(client, pool), b"content")
+    await client.call(protocol.STORAGE_POOL_DESTROY, protocol.StoragePoolArgs(pool))
+    await client.call(protocol.STORAGE_POOL_DELETE, protocol.StoragePoolFlagsArgs(pool, 0))
+    assert list((tmp_path / "store-volumes").iterdir()) == []
+
+
+async def test_no_volume_takes_more_than_its_pool_has(virtd: Virtd) -> None:
+    client = await virtd.connect(QEMU)
+    pool = await started(client)
+    text = volume_text("vol", 1 << 40, 1 << 40)
+    args = protocol.StorageVolCreateXmlArgs(pool, text, 0)
+    error = await client.refused(protocol.STORAGE_VOL_CREATE_XML, args)
+    assert error.code == ErrorCode.SYSTEM_ERROR
+    assert error.message.endswith("No space left on device")
+
+
 async def test_an_upload_takes_no_more_than_there_is_room_for(virtd: Virtd) -> None:
     client = await virtd.connect(QEMU)
     volume = await made(client, await started(client))

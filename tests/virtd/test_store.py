@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.daemons.virtd.host import lifecycle, saving
+from aiovirt.daemons.virtd.host import lifecycle, network, saving
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.host.events import Event
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
@@ -21,9 +21,10 @@ from tests.virtd.conftest import DOMAIN
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """An empty host of the qemu driver, with its store in a file."""
+    """A host of the qemu driver without guests, with its store in a file."""
     made = Host(FLAVOURS["qemu"])
     made.load(Store(str(tmp_path / "store")))
+    network.create(made, "<network><name>default</name></network>")  # that of the guests
     return made
 
 

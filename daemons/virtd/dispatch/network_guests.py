@@ -136,7 +136,8 @@ def _of_test(domain: Domain) -> list[protocol.DomainInterface]:
                 detail = f"no network with matching name '{interface.network}'"
                 raise RpcError.of(ErrorCode.NO_NETWORK, detail, domain=ErrorDomain.TEST)
             first, prefix = leases.first(network)
-            address = first + (20 * (domain.record.number - 1) + number + 1)
+            offset = 20 * (domain.record.number - 1) + number + 1
+            address = type(first)((int(first) + offset) % (1 << first.max_prefixlen))
         target = interface.target
         found.append(protocol.DomainInterface(target, interface.mac, [_address(address, prefix)]))
     return found

@@ -112,7 +112,7 @@ class NodeDevices:
     @answers(protocol.NODE_DEVICE_GET_XML_DESC)
     def xml(self, session: Session, args: protocol.NameFlagsArgs) -> protocol.XmlRet:
         _check(session, args.flags, 0, "NodeDeviceGetXMLDesc")
-        return protocol.XmlRet(_find(session, args.name).record.text)
+        return protocol.XmlRet(device.shown(_find(session, args.name)))
 
     @answers(protocol.NODE_DEVICE_GET_PARENT)
     def parent(self, session: Session, args: protocol.NameArgs) -> protocol.NodeDeviceGetParentRet:

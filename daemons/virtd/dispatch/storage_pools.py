@@ -26,6 +26,7 @@ from aiovirt.daemons.virtd.dispatch.listing import STANDING, Groups, check_flags
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import pool_life
 from aiovirt.daemons.virtd.host.pool import shown
+from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -227,10 +228,13 @@ class StoragePoolLife:
         pool_life.build(find_pool(session, args.pool), args.flags)
 
     @answers(protocol.STORAGE_POOL_DELETE)
-    def delete(self, session: Session, args: protocol.StoragePoolFlagsArgs) -> None:
+    async def delete(self, session: Session, args: protocol.StoragePoolFlagsArgs) -> None:
         supported = 0 if session.host.name == "test" else int(sum(StoragePoolDeleteFlags))
         check_storage_flags(session, args.flags, supported, "StoragePoolDelete")
-        pool_life.delete(find_pool(session, args.pool))
+        pool = find_pool(session, args.pool)
+        names = [one.record.uuid for one in pool.volumes if one.record.has_content]
+        pool_life.delete(pool)
+        await run_blocking(session.host.contents.remove, *names)
 
     @answers(protocol.STORAGE_POOL_REFRESH)
     def refresh(self, session: Session, args: protocol.StoragePoolFlagsArgs) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Bytes of the beginning of a content that tell its format.
 _HEAD: Final = 32
+#: The last offset in a file.
+_OFFSET_MAX: Final = (1 << 63) - 1
 
 
 class StorageTransfers:
@@ -95,14 +97,14 @@ class _Upload:
                     if isinstance(item, bytes):
                         await self._write(item)
                     else:
-                        self._advance(item.length)
+                        await self._skip(item.length)
             finally:
                 await self._written()
 
     def _advance(self, size: int) -> int:
         """Go on by so many bytes, and return where they are. Raises RpcError if they do not fit."""
         at = self._at
-        room = self._volume.capacity + self._pool.sizes[2]
+        room = min(self._volume.capacity + self._pool.sizes[2], _OFFSET_MAX)
         if self._length:
             room = min(room, self._offset + self._length)
         if at + size > room:
@@ -122,6 +124,13 @@ class _Upload:
         if not volume.record.has_content:
             volume.change(has_content=True)
         await run_blocking(self._contents.write, volume.record.uuid, at, data)
+
+    async def _skip(self, length: int) -> None:
+        """Leave a hole, which reads as zeros whatever was there."""
+        at = self._advance(length)
+        if self._volume.record.has_content:
+            name = self._volume.record.uuid
+            await run_blocking(self._contents.clear, name, at, length)
 
     async def _written(self) -> None:
         """Note sizes and format; what was uploaded stays, even if the upload was not finished."""

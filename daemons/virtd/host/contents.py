@@ -84,6 +84,25 @@ class Contents:
         with contextlib.suppress(FileNotFoundError):
             os.truncate(self._path(name), size)
 
+    def clear(self, name: str, offset: int, length: int) -> None:
+        """Make a part of a content read as zeros.
+
+        Args:
+            name: of the volume.
+            offset: where, in bytes.
+            length: how much; what is after the end of the content reads as zeros already.
+
+        Raises:
+            OSError: it cannot be changed.
+        """
+        size, _ = self.size(name)
+        if offset + length >= size:
+            if offset < size:
+                self.truncate(name, offset)
+            return
+        for begin in range(offset, offset + length, CHUNK):
+            self.write(name, begin, bytes(min(CHUNK, offset + length - begin)))
+
     def read(self, name: str, offset: int, end: int) -> Piece:
         """Read a piece of a content: data up to CHUNK, or a hole up to the next data.
 
@@ -132,7 +151,8 @@ class Contents:
             return False
         return True
 
-    def remove(self, name: str) -> None:
-        """Remove a content; does nothing if there is none. Raises OSError."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(name))
+    def remove(self, *names: str) -> None:
+        """Remove the contents of volumes; does nothing for one that has none. Raises OSError."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(name))

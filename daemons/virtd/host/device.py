@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Capabilities that are called otherwise where lists of devices ask for them.
 _NAMES: Final = {"vport_ops": "vports"}
+#: The UUID of the machine in the world that every host begins with.
+_UNSET: Final = "00000000-0000-0000-0000-000000000000"
 _SPACE: Final = uuids.UUID("0d8c4a3e-6c9b-4a54-9c8e-2f6a1b7c5d10")
 
 
@@ -64,6 +66,12 @@ class Device(Entry[DeviceRecord]):
         self.host.events.emit(
             Event(Family.NODE_DEVICE, NodeDeviceEventID.LIFECYCLE, subject, (event, 0))
         )
+
+
+def shown(device: Device) -> str:
+    """Return the document of a device; of the machine itself, with the UUID of this host."""
+    text = device.record.text
+    return text.replace(_UNSET, device.host.uuid) if _UNSET in text else text
 
 
 def add(host: Host, text: str) -> Device:

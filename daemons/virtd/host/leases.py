@@ -17,9 +17,11 @@ from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.xml.placing import assign
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
+    from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.host.network import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -116,14 +118,14 @@ class _Server:
         self.own = ipaddress.ip_address(element.get("address") or "0.0.0.0")  # noqa: S104  no address
         self.prefix = _prefix(element, self.own)
         self.hosts = element.findall("dhcp/host")
-        self.ranges = [
-            (
-                ipaddress.ip_address(one.get("start") or ""),
-                int(ipaddress.ip_address(one.get("end") or "")),
-                _expiry(one),
-            )
-            for one in element.findall("dhcp/range")
-        ]
+        self.ranges = list(self._ranges(element))
+
+    def _ranges(self, element: etree._Element) -> Iterator[tuple[Address, int, int]]:
+        """The ranges that give addresses: first, last, seconds; others are passed over."""
+        for one in element.findall("dhcp/range"):
+            start, end = (ipaddress.ip_address(one.get(name) or "") for name in ("start", "end"))
+            if start.version == end.version == self.own.version and int(start) <= int(end):
+                yield start, int(end), _expiry(one)
 
     def host(self, mac: str, name: str) -> etree._Element | None:
         """The entry for a guest, by its hardware address or its name."""
@@ -160,7 +162,7 @@ def _prefix(element: etree._Element, own: Address) -> int:
     if element.get("prefix") is not None:
         return int(element.get("prefix") or 0)
     if element.get("netmask") is not None:
-        return ipaddress.ip_network(f"0.0.0.0/{element.get('netmask')}").prefixlen
+        return int(ipaddress.ip_address(element.get("netmask") or "")).bit_count()
     if isinstance(own, ipaddress.IPv6Address):
         return 64
     first = int(own) >> 24
@@ -225,7 +227,8 @@ def _address(
 ) -> Address | None:
     """The address that a guest has already, or by its entry."""
     if entry is not None and entry.get("ip") is not None:
-        return ipaddress.ip_address(entry.get("ip") or "")
+        fixed_one = ipaddress.ip_address(entry.get("ip") or "")
+        return fixed_one if fixed_one.version == server.own.version else None
     if known is None or known in fixed:
         return None
     address = ipaddress.ip_address(known)
@@ -248,9 +251,32 @@ def _lease(
     return Lease(mac, address, server.prefix, network.bridge or "", named or domain.name, expiry)
 
 
+def require(host: Host, config: str) -> None:
+    """Refuse a guest whose networks are missing or inactive; the test driver does not look at them.
+
+    Args:
+        host: where the guest is to run.
+        config: its document.
+
+    Raises:
+        RpcError: NO_NETWORK or OPERATION_INVALID.
+    """
+    if host.name == "test":
+        return
+    root = cached("domain", config).root
+    for source in root.findall("devices/interface[@type='network']/source"):
+        name = source.get("network") or ""
+        network = host.networks.by_name(name)
+        if network is None:
+            detail = f"no network with matching name '{name}'"
+            raise RpcError.of(ErrorCode.NO_NETWORK, detail, domain=ErrorDomain.NETWORK)
+        if not network.is_active:
+            raise network.invalid(f"network '{name}' is not active")
+
+
 def first(network: Network) -> tuple[Address, int]:
-    """Return the first address that a network gives, and the bits of the network; the test driver
-    counts from there."""
+    """Return the first address that a network gives, and the bits of the network, from which the test
+    driver counts."""
     element = network.root.find("ip")
     if element is None:
         return ipaddress.ip_address("0.0.0.0"), 0  # noqa: S104  no address

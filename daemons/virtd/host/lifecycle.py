@@ -25,7 +25,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
     DomainEventUndefinedDetailType,
 )
-from aiovirt.daemons.virtd.host import editing
+from aiovirt.daemons.virtd.host import editing, leases
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -176,6 +176,7 @@ def start(domain: Domain, *, paused: bool = False) -> None:
 
 def _run(domain: Domain, config: str, *, paused: bool, restored: bool) -> None:
     host = domain.host
+    leases.require(host, config)
     number = host.domains.next_number()
     now = host.clock.now()
     if paused:

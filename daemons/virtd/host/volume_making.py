@@ -27,6 +27,8 @@ _UNIT_SIZE: Final = 10 << 30
 _FIXED: Final = (*_UNITS, "mpath", "gluster")
 #: Bytes that an empty image of qcow2 takes.
 _QCOW2_EMPTY: Final = 196_640
+#: Bytes of the largest volume: a file of Linux has no more.
+_CAPACITY_MAX: Final = (1 << 63) - 1
 
 
 def kind_of(pool: Pool) -> StorageVolType:
@@ -62,10 +64,19 @@ def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
         detail = f"volume name '{name}' cannot contain '/'"
         raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=host.flavour.storage)
     _sizes(document.root, source, test=test)
+    if int(document.root.findtext("capacity") or 0) > _CAPACITY_MAX:
+        detail = f"a volume has at most {_CAPACITY_MAX} bytes"
+        raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=host.flavour.storage)
     allocation = int(document.root.findtext("allocation") or 0)
     if test and allocation > pool.sizes[2]:
         detail = f"Not enough free space in pool for volume '{name}'"
         raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.TEST)
+    if allocation > pool.sizes[2]:
+        text = (
+            f"cannot allocate {allocation} bytes in file '{pool.folder}/{name}':"
+            " No space left on device"
+        )
+        raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.STORAGE)
     return _add(pool, document, name)
 
 
@@ -184,7 +195,9 @@ def resize(volume: Volume, pool: Pool, capacity: int, *, shrink: bool, allocate:
         RpcError: INVALID_ARG for a smaller one, OPERATION_FAILED for too little space.
     """
     detail, code = "", ErrorCode.INVALID_ARG
-    if capacity < volume.allocation:
+    if capacity > _CAPACITY_MAX:
+        detail = f"a volume has at most {_CAPACITY_MAX} bytes, not {capacity}"
+    elif capacity < volume.allocation:
         detail = "can't shrink capacity below existing allocation"
     elif capacity < volume.capacity and not shrink:
         detail = (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def fill(host: Host) -> None:
     """Give a host what its driver begins with. Raises RpcError when the store cannot be written."""
     text = resources.files("aiovirt.daemons.virtd").joinpath(f"worlds/{host.name}.xml").read_text()
-    build(host, text.replace("{uuid}", host.uuid))
+    build(host, text)
 
 
 def build(host: Host, text: str) -> None:
