@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
-from aiovirt.daemons.lockd.protocol import Owner, ShortStr
+from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner, ShortStr
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorDomain
 from aiovirt.rpc.wire.program import Program
@@ -75,7 +75,7 @@ class LockInfo:
 
     directory: ShortStr
     name: ShortStr
-    flags: xdr.UInt
+    flags: Annotated[xdr.UInt, AcquireFlags]
     owner: Owner
     client: xdr.UHyper
     since: xdr.Hyper
@@ -118,7 +118,7 @@ class RefusalInfo:
     time: xdr.Hyper
     directory: ShortStr
     name: ShortStr
-    flags: xdr.UInt
+    flags: Annotated[xdr.UInt, AcquireFlags]
     owner: Owner
     client: xdr.UHyper
     because: Text
@@ -158,7 +158,7 @@ class BreakRet:
     """Whose lock it was, and what has become of them. fate: Fate."""
 
     owner: Owner
-    fate: xdr.UInt
+    fate: Annotated[xdr.UInt, Fate]
 
 
 LOCK_ADMIN: Final = Program(

@@ -45,7 +45,7 @@ class OpenArgs:
     driver: xdr.Str
     domain: Domain
     path: xdr.Str
-    flags: xdr.UInt
+    flags: Annotated[xdr.UInt, OpenFlags]
 
 
 @xdr.struct

@@ -214,6 +214,8 @@ class ProgramsArgs:
     flags: xdr.UInt
 
 
+EXTENSION.enums = (*EXTENSION.enums, TypeKind)
+
 CONNECT_LIST_PROGRAMS: Final = EXTENSION.procedure(
     30, "CONNECT_LIST_PROGRAMS", ProgramsArgs, ServedServers, flags=0, reads=True
 )

@@ -6,6 +6,7 @@ from enum import IntFlag
 from typing import Annotated, Final
 
 from aiovirt.admin.extension.protocol.program import EXTENSION
+from aiovirt.admin.extension.protocol.settings import Level
 from aiovirt.rpc.wire import xdr
 
 #: The most bytes of records in one batch, which then is one packet of the stream.
@@ -24,13 +25,13 @@ class FollowFlags(IntFlag):
 class FollowArgs:
     """Arguments of LOG_FOLLOW.
 
-    level: 1 (debug) to 4 (error), for sources that no filter matches, 0 for the daemon's; filters: as
+    level: a `Level`, for sources that no filter matches, 0 for the daemon's; filters: as
     the setting log_filters has them (without a level and filters, the daemon's own count); last: the
     number of records of the ring to begin with, as far as level and filters want them; since: of those
     only the later ones, in seconds since 1970; flags: FollowFlags.
     """
 
-    level: xdr.UInt
+    level: Annotated[xdr.UInt, Level]
     filters: Annotated[str, xdr.String(FILTERS_MAX)]
     last: xdr.UInt
     since: xdr.Double

@@ -43,6 +43,15 @@ class SettingFlags(IntFlag):
     CONFIG = 2
 
 
+class Level(IntEnum):
+    """Log levels, with the numbers of libvirt's log settings."""
+
+    DEBUG = 1
+    INFO = 2
+    WARNING = 3
+    ERROR = 4
+
+
 @xdr.struct
 class SettingInfo:
     """A setting, all about it.
@@ -65,8 +74,8 @@ class SettingInfo:
     default: xdr.OptStr
     in_force: xdr.OptStr
     in_file: xdr.OptStr
-    origin: xdr.UInt
-    effect: xdr.UInt
+    origin: Annotated[xdr.UInt, Origin]
+    effect: Annotated[xdr.UInt, Effect]
     reason: xdr.Str
     ours: xdr.Bool
     group: xdr.Str
@@ -113,27 +122,27 @@ class SetSettingsArgs:
 
 @xdr.struct
 class LogLevel:
-    """level: 1 debug, 2 info, 3 warning, 4 error."""
+    """The log level in force. level: a `Level`."""
 
-    level: xdr.UInt
+    level: Annotated[xdr.UInt, Level]
 
 
 @xdr.struct
 class GetLogLevelArgs:
-    """The log level in force."""
+    """Arguments of GET_LOG_LEVEL."""
 
     flags: xdr.UInt
 
 
 @xdr.struct
 class SetLogLevelArgs:
-    """A new log level. level: 1 to 4, or 0 for the default."""
+    """A new log level. level: a `Level`, or 0 for the default."""
 
-    level: xdr.UInt
+    level: Annotated[xdr.UInt, Level]
     flags: xdr.UInt
 
 
-_BOTH: Final = int(SettingFlags.LIVE | SettingFlags.CONFIG)
+EXTENSION.enums = (*EXTENSION.enums, Level, Origin, Effect)
 
 LIST_SETTINGS: Final = EXTENSION.procedure(
     2, "LIST_SETTINGS", ListSettingsArgs, SettingList, flags=0, reads=True
@@ -141,9 +150,11 @@ LIST_SETTINGS: Final = EXTENSION.procedure(
 GET_SETTINGS: Final = EXTENSION.procedure(
     3, "GET_SETTINGS", SettingNamesArgs, SettingList, flags=0, reads=True
 )
-SET_SETTINGS: Final = EXTENSION.procedure(4, "SET_SETTINGS", SetSettingsArgs, xdr.Void, flags=_BOTH)
+SET_SETTINGS: Final = EXTENSION.procedure(
+    4, "SET_SETTINGS", SetSettingsArgs, xdr.Void, flags=SettingFlags
+)
 RESET_SETTINGS: Final = EXTENSION.procedure(
-    5, "RESET_SETTINGS", SettingNamesArgs, xdr.Void, flags=_BOTH
+    5, "RESET_SETTINGS", SettingNamesArgs, xdr.Void, flags=SettingFlags
 )
 GET_LOG_LEVEL: Final = EXTENSION.procedure(
     6, "GET_LOG_LEVEL", GetLogLevelArgs, LogLevel, flags=0, reads=True

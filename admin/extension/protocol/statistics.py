@@ -214,6 +214,8 @@ class FlagsOnly:
     flags: xdr.UInt
 
 
+EXTENSION.enums = (*EXTENSION.enums, CallPlace)
+
 CONNECT_GET_STATISTICS: Final = EXTENSION.procedure(
     20, "CONNECT_GET_STATISTICS", FlagsOnly, ServerStatisticsList, flags=0, reads=True
 )

@@ -1,4 +1,4 @@
-"""Names for the numbers of the remote program: its tables refer to enumerations of constants."""
+"""Names for numbers: in descriptions and JSON, a number of an enumeration has its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import get_type_hints
 
 import pytest
@@ -15,9 +15,11 @@ import pytest
 from aiovirt.admin.extension.description import describe
 from aiovirt.admin.json_scalars import JsonError
 from aiovirt.admin.json_values import JsonCodec
+from aiovirt.daemons.reference import programs
 from aiovirt.daemons.virtd import protocol
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.naming import Named
+from aiovirt.rpc.wire.program import Program
 
 
 def _references() -> Iterator[tuple[str, Named]]:
@@ -36,7 +38,24 @@ def _references() -> Iterator[tuple[str, Named]]:
                         yield f"{value.__name__}.{name}", extra
 
 
-class TestNames:
+class TestPrograms:
+    @pytest.mark.parametrize("program", programs(), ids=lambda one: one.name)
+    def test_enumerations_beside_a_table_name_its_numbers(self, program: Program) -> None:
+        described = [describe(one) for one in program]
+        named = {one.name for each in described for one in each.enumerations}
+        modules = {sys.modules[one.args.__module__] for one in program}
+        beside = {
+            name
+            for module in modules
+            for name, value in vars(module).items()
+            if isinstance(value, type)
+            and issubclass(value, IntEnum | IntFlag)
+            and value.__module__ == module.__name__
+        }
+        assert beside <= named
+
+
+class TestReferences:
     def test_every_reference_leads_to_enumerations(self) -> None:
         found = list(_references())
         assert len(found) > 200
