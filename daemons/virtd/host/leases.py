@@ -115,7 +115,7 @@ class _Server:
     """The DHCP server of one `<ip>` of a network."""
 
     def __init__(self, element: etree._Element) -> None:
-        self.own = ipaddress.ip_address(element.get("address") or "0.0.0.0")  # noqa: S104  no address
+        self.own = _parsed(element.get("address")) or ipaddress.IPv4Address(0)
         self.prefix = _prefix(element, self.own)
         self.hosts = element.findall("dhcp/host")
         self.ranges = list(self._ranges(element))
@@ -123,8 +123,10 @@ class _Server:
     def _ranges(self, element: etree._Element) -> Iterator[tuple[Address, int, int]]:
         """The ranges that give addresses: first, last, seconds; others are passed over."""
         for one in element.findall("dhcp/range"):
-            start, end = (ipaddress.ip_address(one.get(name) or "") for name in ("start", "end"))
-            if start.version == end.version == self.own.version and int(start) <= int(end):
+            start, end = _parsed(one.get("start")), _parsed(one.get("end"))
+            if start is None or end is None or not start.version == end.version == self.own.version:
+                continue
+            if int(start) <= int(end):
                 yield start, int(end), _expiry(one)
 
     def host(self, mac: str, name: str) -> etree._Element | None:
@@ -158,11 +160,20 @@ class _Server:
         return None
 
 
+def _parsed(text: str | None) -> Address | None:
+    """The address of a text, None for another text."""
+    try:
+        return ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+
+
 def _prefix(element: etree._Element, own: Address) -> int:
     if element.get("prefix") is not None:
         return int(element.get("prefix") or 0)
-    if element.get("netmask") is not None:
-        return int(ipaddress.ip_address(element.get("netmask") or "")).bit_count()
+    mask = _parsed(element.get("netmask"))
+    if mask is not None:
+        return int(mask).bit_count()
     if isinstance(own, ipaddress.IPv6Address):
         return 64
     first = int(own) >> 24
@@ -227,12 +238,10 @@ def _address(
 ) -> Address | None:
     """The address that a guest has already, or by its entry."""
     if entry is not None and entry.get("ip") is not None:
-        fixed_one = ipaddress.ip_address(entry.get("ip") or "")
-        return fixed_one if fixed_one.version == server.own.version else None
-    if known is None or known in fixed:
-        return None
-    address = ipaddress.ip_address(known)
-    return address if server.holds(address) else None
+        wanted = _parsed(entry.get("ip"))
+        return wanted if wanted is not None and wanted.version == server.own.version else None
+    address = None if known in fixed else _parsed(known)
+    return address if address is not None and server.holds(address) else None
 
 
 def _lease(
@@ -279,6 +288,6 @@ def first(network: Network) -> tuple[Address, int]:
     driver counts."""
     element = network.root.find("ip")
     if element is None:
-        return ipaddress.ip_address("0.0.0.0"), 0  # noqa: S104  no address
+        return ipaddress.IPv4Address(0), 0
     server = _Server(element)
     return server.ranges[0][0] if server.ranges else server.own, server.prefix

@@ -194,7 +194,8 @@ def _change(document: Document, command: int, section: int, index: int, text: st
         )
         raise _refused(ErrorCode.XML_ERROR, detail)
     rule = KINDS["network"].rules.below(*where.path, where.tag)
-    entry = SHAPER.shape(rule, raw)
+    # What is to be removed may be named by a few of its values.
+    entry = raw if command == Command.DELETE else SHAPER.shape(rule, raw)
     commands = {
         Command.MODIFY: _modify,
         Command.DELETE: _delete,
@@ -204,6 +205,8 @@ def _change(document: Document, command: int, section: int, index: int, text: st
     if command not in commands:
         detail = f"unrecognized network update command code {command}"
         raise _refused(ErrorCode.OPERATION_UNSUPPORTED, detail)
+    if where.path[:1] == ("ip",) and command != Command.DELETE:
+        _check_family(_ip(root, index, name), entry)
     parent = _parent(root, where, index, name)
     if where.tag == "portgroup" and command != Command.DELETE:
         _check_default(parent, entry, name)
@@ -298,6 +301,18 @@ def _ip(root: etree._Element, index: int, name: str) -> etree._Element:
         return one
     detail = f"couldn't update dhcp host entry - no <ip> element found in network '{name}'"
     raise _refused(ErrorCode.OPERATION_INVALID, detail)
+
+
+def _check_family(ip: etree._Element, entry: etree._Element) -> None:
+    """Refuse an address of IPv4 for a network of IPv6, and the other way."""
+    given = entry.get("ip") or entry.get("start")
+    if given is not None and (":" in given) != (":" in (ip.get("address") or "")):
+        what = "host entry IP" if entry.tag == "host" else "dhcp range"
+        detail = (
+            f"the address family of a {what} must match the address family of the dhcp"
+            " element's parent"
+        )
+        raise _refused(ErrorCode.OPERATION_INVALID, detail)
 
 
 def _check_default(parent: etree._Element, entry: etree._Element, name: str) -> None:

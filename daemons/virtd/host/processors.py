@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import reading, writing
+from aiovirt.daemons.virtd.xml import reading, refusals, writing
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
@@ -100,8 +100,10 @@ class Processor:
             for one in root.findall("feature")
             if one.get("policy") in (None, "force", "require")
         ]
+        if self.arch is not None and self.arch not in ARCHITECTURES:
+            raise _refused(f"unknown architecture '{refusals.shown(self.arch)}'")
         if self.model is not None and self.arch in (None, *_X86) and self.model not in MODELS:
-            raise _refused(f"Unknown CPU model {self.model}")
+            raise _refused(f"Unknown CPU model {refusals.shown(self.model)}")
 
 
 def baseline(texts: Sequence[str]) -> str:
@@ -120,6 +122,9 @@ def baseline(texts: Sequence[str]) -> str:
     for cpu in cpus:
         if cpu.model is None:
             raise _refused("no CPU model specified", ErrorCode.INVALID_ARG)
+        if cpu.arch not in (None, *_X86):
+            detail = f"cannot compute baseline CPU of {cpu.arch} architecture"
+            raise _refused(detail, ErrorCode.NO_SUPPORT)
     if len({cpu.arch for cpu in cpus if cpu.arch is not None}) > 1:
         raise _refused(
             "CPUs have incompatible architectures: "
