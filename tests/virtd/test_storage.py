@@ -283,11 +283,23 @@ async def test_a_hole_reads_as_zeros_whatever_was_there(virtd: Virtd) -> None:
 
 async def test_deleting_a_pool_removes_its_contents(make_virtd: MakeVirtd, tmp_path: Path) -> None:
     client = await (await make_virtd(str(tmp_path / "store"))).connect(QEMU)
-    pool = await started(client)
+    source = "<source><device path='/dev/sdx'/><name>vg</name></source>"
+    pool = await started(client, kind="logical", source=source)
     await upload(client, await made(client, pool), b"content")
     await client.call(protocol.STORAGE_POOL_DESTROY, protocol.StoragePoolArgs(pool))
     await client.call(protocol.STORAGE_POOL_DELETE, protocol.StoragePoolFlagsArgs(pool, 0))
     assert list((tmp_path / "store-volumes").iterdir()) == []
+
+
+async def test_a_folder_that_is_not_empty_is_not_deleted(virtd: Virtd) -> None:
+    client = await virtd.connect(QEMU)
+    pool = await started(client)
+    await made(client, pool)
+    await client.call(protocol.STORAGE_POOL_DESTROY, protocol.StoragePoolArgs(pool))
+    args = protocol.StoragePoolFlagsArgs(pool, 0)
+    error = await client.refused(protocol.STORAGE_POOL_DELETE, args)
+    assert (error.code, error.domain) == (ErrorCode.SYSTEM_ERROR, ErrorDomain.STORAGE)
+    assert error.message == "failed to remove pool '/pools/pool': Directory not empty"
 
 
 async def test_no_volume_takes_more_than_its_pool_has(virtd: Virtd) -> None:

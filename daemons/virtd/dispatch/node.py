@@ -56,9 +56,9 @@ class Node:
         self, session: Session, args: protocol.NodeGetCpuStatsArgs
     ) -> protocol.NodeGetCpuStatsRet:
         session.host.flavour.check_flags(args.flags, 0, "NodeGetCPUStats")
-        found = node.cpu_times(session.host, args.cpuNum)
-        params = [protocol.NodeGetCpuStats(name, value) for name, value in found.items()]
         wanted = max(0, args.nparams)
+        found = node.cpu_times(session.host, args.cpuNum if wanted else -1)
+        params = [protocol.NodeGetCpuStats(name, value) for name, value in found.items()]
         return protocol.NodeGetCpuStatsRet(params[:wanted], 0 if wanted else len(params))
 
     @answers(protocol.NODE_GET_MEMORY_STATS)

@@ -5,7 +5,7 @@ Source: libvirt's src/storage/storage_driver.c and src/test/test_driver.c.
 
 from __future__ import annotations
 
-import os.path
+import re
 import uuid as uuids
 from collections.abc import Callable
 from functools import partial
@@ -78,6 +78,12 @@ def pool_ref(found: Pool) -> protocol.NonnullStoragePool:
     return protocol.NonnullStoragePool(found.name, found.uuid)
 
 
+def sanitized(path: str) -> str:
+    """Return a path without repeated slashes, and without one at its end; ".." stays as it is."""
+    short = re.sub("/+", "/", path)
+    return short.rstrip("/") or short
+
+
 def check_storage_flags(session: Session, flags: int, supported: int, function: str) -> None:
     """Refuse flags that a function does not have.
 
@@ -146,7 +152,7 @@ class StoragePoolLists:
 
     @answers(protocol.STORAGE_POOL_LOOKUP_BY_TARGET_PATH)
     def by_target(self, session: Session, args: protocol.PathArgs) -> protocol.StoragePoolRet:
-        path = os.path.normpath(args.path)
+        path = sanitized(args.path)
         for pool in session.host.pools:
             if pool.is_active and pool.target == path:
                 return protocol.StoragePoolRet(pool_ref(pool))

@@ -5,7 +5,6 @@ Source: libvirt's src/storage/storage_driver.c and src/test/test_driver.c.
 
 from __future__ import annotations
 
-import os.path
 from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd import protocol
@@ -17,7 +16,12 @@ from aiovirt.daemons.virtd.constants.storage import (
     StorageVolWipeAlgorithm,
 )
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.dispatch.storage_pools import check_storage_flags, find_pool, no_pool
+from aiovirt.daemons.virtd.dispatch.storage_pools import (
+    check_storage_flags,
+    find_pool,
+    no_pool,
+    sanitized,
+)
 from aiovirt.daemons.virtd.host import volume_making
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -119,8 +123,8 @@ class StorageVolLists:
     @answers(protocol.STORAGE_VOL_LOOKUP_BY_PATH)
     def by_path(self, session: Session, args: protocol.PathArgs) -> protocol.StorageVolRet:
         path = args.path
-        if session.host.name == "qemu" and path:
-            path = os.path.normpath(path)
+        if session.host.name == "qemu":
+            path = sanitized(path)
         found = _by_path(session, path)
         if found is None:
             more = "" if path == args.path else f" ({path})"
@@ -155,7 +159,10 @@ class StorageVolFacts:
     ) -> protocol.StorageVolInfoRet:
         supported = int(StorageVolInfoFlags.GET_PHYSICAL)
         check_storage_flags(session, args.flags, supported, "StorageVolGetInfoFlags")
-        return self.info(session, protocol.StorageVolArgs(args.vol))
+        pool, volume = find_volume(session, args.vol)
+        physical = args.flags & StorageVolInfoFlags.GET_PHYSICAL
+        size = volume.physical if physical else volume.allocation
+        return protocol.StorageVolInfoRet(volume_making.kind_of(pool), volume.capacity, size)
 
     @answers(protocol.STORAGE_VOL_GET_XML_DESC)
     def xml(self, session: Session, args: protocol.StorageVolFlagsArgs) -> protocol.XmlRet:

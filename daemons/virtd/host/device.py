@@ -15,7 +15,7 @@ from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.daemons.virtd.xml.documents import read
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
@@ -92,6 +92,11 @@ def add(host: Host, text: str) -> Device:
     return device
 
 
+def _unsupported() -> RpcError:
+    detail = "Unsupported device type"
+    return RpcError.of(ErrorCode.CONFIG_UNSUPPORTED, detail, domain=ErrorDomain.NODEDEV)
+
+
 def create_port(host: Host, text: str) -> Device:
     """Make a virtual port of a fibre channel adapter, as the test driver does: it is the device
     "scsi_host12", a copy of "scsi_host11" with the names that the document has.
@@ -105,6 +110,8 @@ def create_port(host: Host, text: str) -> Device:
     """
     root = read("node-device", text).root
     speaker = host.flavour.nodedev
+    if host.name == "qemu":  # its host has no adapter that could have ports
+        raise _unsupported()
     names = [
         root.findtext(f"capability/capability[@type='fc_host']/{tag}") for tag in ("wwnn", "wwpn")
     ]
@@ -134,14 +141,13 @@ def create_port(host: Host, text: str) -> Device:
 
 
 def remove(device: Device) -> None:
-    """Remove a virtual port. Raises RpcError INTERNAL_ERROR for another device; the test driver leaves
-    it where it is, and says nothing."""
+    """Remove a virtual port. Raises RpcError CONFIG_UNSUPPORTED for another device; the test driver
+    leaves it where it is, and says nothing."""
     speaker = device.host.flavour.nodedev
     if "fc_host" not in device.all_capabilities:
         if device.host.name == "test":
             return
-        detail = "Device is not a fibre channel HBA"
-        raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=speaker)
+        raise _unsupported()
     if device.parent is None or device.host.devices.by_name(device.parent) is None:
         detail = f"cannot find parent '{device.parent}' definition"
         raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=speaker)

@@ -108,7 +108,7 @@ def text(emulator: str | None, arch: str | None, machine: str | None, kind: str 
         raise _refused(f"unable to find any emulator to serve '{arch}' architecture")
     emulator = EMULATORS[arch][0]
     if kind not in (None, "kvm", "qemu"):
-        raise _refused(f"the accel '{kind}' is not supported by '{emulator}' on this host")
+        raise _refused(f"Emulator '{emulator}' does not support virt type '{kind}'")
     machine = machine or "pc"
     name = ALIASES.get(machine, machine)
     if name not in MACHINES:

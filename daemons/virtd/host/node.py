@@ -105,8 +105,8 @@ def cpu_times(host: Host, number: int) -> dict[str, int]:
     if host.name == "test":
         return _TEST_TIMES
     if not -1 <= number < QEMU.cpus:
-        detail = "Invalid cpuNum in virHostCPUGetStatsLinux"
-        raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.NONE)
+        text = "Invalid cpuNum in virHostCPUGetStatsLinux"
+        raise RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.NONE)
     elapsed = max(0, host.clock.now() - _BOOTED) * (QEMU.cpus if number == -1 else 1)
     return {name: elapsed * share // 1000 for name, share in _SHARES.items()}
 
@@ -125,10 +125,8 @@ def memory_stats(host: Host, cell: int) -> dict[str, int]:
     if cell == -1:
         return {**found, "buffers": _USED // 16, "cached": _USED // 4}
     if not 0 <= cell < QEMU.nodes:
-        detail = (
-            f"cellNum in virHostMemGetStatsLinux must be less than or equal to {QEMU.nodes - 1}"
-        )
-        raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.NONE)
+        text = f"cellNum in virHostMemGetStats must be less than or equal to {QEMU.nodes - 1}"
+        raise RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.NONE)
     return found
 
 

@@ -7,6 +7,8 @@ Source: libvirt's src/storage/storage_driver.c and, for the test driver, src/tes
 
 from __future__ import annotations
 
+from typing import Final
+
 from lxml import etree
 
 from aiovirt.daemons.virtd.constants.storage import (
@@ -18,7 +20,12 @@ from aiovirt.daemons.virtd.host.events import Family
 from aiovirt.daemons.virtd.host.standing import Standing, StandingRecord
 from aiovirt.daemons.virtd.host.volume import Volume
 from aiovirt.daemons.virtd.xml.completion.pools import set_sizes
+from aiovirt.daemons.virtd.xml.kinds import KINDS
+from aiovirt.daemons.virtd.xml.placing import add
 from aiovirt.rpc.wire.errors import ErrorDomain
+
+#: The kinds of pool that are a folder.
+_FOLDERS: Final = ("dir", "fs", "netfs")
 
 
 class PoolRecord(StandingRecord, frozen=True, kw_only=True, dict=True):
@@ -106,5 +113,16 @@ def shown(pool: Pool, *, inactive: bool = False) -> str:
     text = (pool.record.config if inactive else None) or pool.record.text
     document = cached("pool", text).copy()
     set_sizes(document.root, *pool.sizes)
+    target = document.root.find("target")
+    if pool.host.name == "qemu" and pool.is_active and pool.type in _FOLDERS and target is not None:
+        _permit(target)
     document.changed()
     return document.text()
+
+
+def _permit(target: etree._Element) -> None:
+    """Add the permissions that a folder has which is made for a pool."""
+    if target.find("permissions") is None:
+        permissions = add(target, KINDS["pool"].rules.below("target"), "permissions")
+        for tag, text in (("mode", "0711"), ("owner", "0"), ("group", "0")):
+            etree.SubElement(permissions, tag).text = text

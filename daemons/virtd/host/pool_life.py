@@ -34,7 +34,8 @@ def _completed(host: Host, text: str) -> Definition:
     made = host.documents.define("pool", text)
     place = _place(cached("pool", made.text).root)
     for pool in host.pools:
-        if place is not None and pool.record.uuid != made.uuid and _place(pool.root) == place:
+        other = made.uuid != pool.record.uuid and made.name != pool.name
+        if place is not None and other and _place(pool.root) == place:
             detail = f"Storage source conflict with pool: '{pool.name}'"
             raise RpcError.of(ErrorCode.OPERATION_FAILED, detail, domain=ErrorDomain.STORAGE)
     return made
@@ -130,6 +131,8 @@ def build(pool: Pool, flags: int) -> None:
                 "Overwrite and no overwrite flags are mutually exclusive",
                 domain=ErrorDomain.STORAGE,
             )
+        if flags & both and pool.type == "dir":
+            raise pool.invalid(f"No source device specified when formatting pool '{pool.name}'")
         if flags & both and pool.type not in _OVERWRITING:
             detail = f"unsupported flags (0x{flags & both:x}) in function"
             text = f"{detail} virStorageBackendBuildLocal"
@@ -140,12 +143,16 @@ def build(pool: Pool, flags: int) -> None:
 def delete(pool: Pool) -> None:
     """Delete what a pool stands on; its definition stays, its volumes do not.
 
-    Raises RpcError OPERATION_INVALID if it is active, NO_SUPPORT for a kind that cannot be deleted.
+    Raises RpcError OPERATION_INVALID if it is active, NO_SUPPORT for a kind that cannot be deleted,
+    SYSTEM_ERROR for a folder that is not empty.
     """
     pool.need_inactive()
     if pool.host.name == "qemu" and pool.type not in _DELETED:
         detail = "pool does not support pool deletion"
         raise RpcError.of(ErrorCode.NO_SUPPORT, detail, domain=ErrorDomain.STORAGE)
+    if pool.host.name == "qemu" and pool.type == "dir" and pool.volumes:
+        text = f"failed to remove pool '{pool.target}': Directory not empty"
+        raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.STORAGE)
     with pool.host.store.batch():
         for volume in pool.volumes:
             pool.host.volumes.remove(volume)

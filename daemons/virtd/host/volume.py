@@ -38,6 +38,11 @@ class VolumeRecord(Record, frozen=True, kw_only=True, dict=True):
         return int(root.findtext("capacity") or 0), int(root.findtext("allocation") or 0)
 
     @cached_property
+    def key(self) -> str:
+        """The key, as the document says."""
+        return cached("volume", self.text).root.findtext("key") or self.path
+
+    @cached_property
     def path(self) -> str:
         """Where it is on the host, as the document says."""
         return cached("volume", self.text).root.findtext("target/path") or ""
@@ -66,7 +71,7 @@ class Volume(Entry[VolumeRecord]):
     @property
     def key(self) -> str:
         """Its key, unique on its host."""
-        return self.root.findtext("key") or self.record.path
+        return self.record.key
 
     @property
     def capacity(self) -> int:
@@ -77,6 +82,11 @@ class Volume(Entry[VolumeRecord]):
     def allocation(self) -> int:
         """The bytes that it takes."""
         return self.record.sizes[1]
+
+    @property
+    def physical(self) -> int:
+        """The bytes of its file."""
+        return int(self.root.findtext("physical") or self.allocation)
 
     @property
     def format(self) -> str:
@@ -101,10 +111,11 @@ class Volume(Entry[VolumeRecord]):
             form: the new format.
         """
         document = cached("volume", self.record.text).copy()
+        physical = capacity if (form or self.format) == "raw" else allocation
         for tag, size in (
             ("capacity", capacity),
             ("allocation", allocation),
-            ("physical", allocation),
+            ("physical", physical),
         ):
             element = document.root.find(tag)
             if element is not None and size is not None:

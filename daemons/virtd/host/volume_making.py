@@ -60,9 +60,8 @@ def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
     if not test and pool.type in _FIXED:
         detail = "storage pool does not support volume creation"
         raise RpcError.of(ErrorCode.NO_SUPPORT, detail, domain=ErrorDomain.STORAGE)
-    if "/" in name:
-        detail = f"volume name '{name}' cannot contain '/'"
-        raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=host.flavour.storage)
+    if "/" in name and not test:
+        raise pool.invalid(f"volume name '{name}' cannot contain '/'")
     _sizes(document.root, source, test=test)
     if int(document.root.findtext("capacity") or 0) > _CAPACITY_MAX:
         detail = f"a volume has at most {_CAPACITY_MAX} bytes"
@@ -141,9 +140,11 @@ def _equip(pool: Pool, root: etree._Element, target: etree._Element) -> None:
     """Add what qemu's storage driver reads of a volume that exists."""
     rules = KINDS["volume"].rules
     below = rules.below("target")
-    allocation = root.findtext("allocation") or "0"
-    if root.find("physical") is None:
-        add(root, rules, "physical", allocation, unit="bytes")
+    form = target.find("format")
+    is_image = form is not None and form.get("type") != "raw"
+    if root.find("physical") is None:  # the bytes of its file
+        size = root.findtext("allocation" if is_image else "capacity") or "0"
+        add(root, rules, "physical", size, unit="bytes")
     if target.find("permissions") is None:
         permissions = add(target, below, "permissions")
         for tag, text in (("mode", "0600"), ("owner", "0"), ("group", "0")):
@@ -153,7 +154,6 @@ def _equip(pool: Pool, root: etree._Element, target: etree._Element) -> None:
         times = add(target, below, "timestamps")
         for tag in ("atime", "mtime", "ctime", "btime"):
             etree.SubElement(times, tag).text = f"{seconds}.{nanoseconds:09d}"
-    form = target.find("format")
     if form is not None and form.get("type") == "qcow2":
         if target.find("compat") is None:
             add(target, below, "compat", "1.1")
