@@ -235,3 +235,23 @@ async def test_filters_do_not_refer_to_each_other(virtd: Virtd) -> None:
     text = "<filter name='two'><filterref filter='one'/></filter>"
     error = await client.refused(protocol.NWFILTER_DEFINE_XML, protocol.XmlArgs(text))
     assert error.message == "operation failed: filter would introduce a loop"
+
+
+async def test_a_running_guest_uses_its_filter(virtd: Virtd) -> None:
+    client = await virtd.connect(QEMU)
+    used = await filter_of(client, "used")
+    guest = await client.define("a &amp; b")
+    text = (await client.xml(guest)).replace(
+        "</interface>", "<filterref filter='used'/></interface>"
+    )
+    guest = (await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))).dom
+    await client.start(guest)
+    args = protocol.ListAllArgs(1, 0)
+    listed = await client.call(protocol.CONNECT_LIST_ALL_NWFILTER_BINDINGS, args)
+    (binding,) = listed.bindings
+    assert binding.filtername == "used"
+    wanted = protocol.NwfilterBindingGetXmlDescArgs(binding, 0)
+    shown = (await client.call(protocol.NWFILTER_BINDING_GET_XML_DESC, wanted)).xml
+    assert "<name>a &amp; b</name>" in shown
+    error = await client.refused(protocol.NWFILTER_UNDEFINE, protocol.NwfilterUndefineArgs(used))
+    assert error.message.endswith("nwfilter is in use")

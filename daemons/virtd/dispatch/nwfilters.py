@@ -117,12 +117,7 @@ class NwFilterBindings:
     ) -> protocol.XmlRet:
         _check(session, args.flags, 0, "nwfilterBindingGetXMLDesc")
         found = self._find(session, args.nwfilter.portdev)
-        return protocol.XmlRet(
-            f"<filterbinding>\n  <owner>\n    <name>{found.owner}</name>\n"
-            f"    <uuid>{found.uuid}</uuid>\n  </owner>\n  <portdev name='{found.port}'/>\n"
-            f"  <mac address='{found.mac}'/>\n  <filterref filter='{found.name}'/>\n"
-            "</filterbinding>\n"
-        )
+        return protocol.XmlRet(found.text())
 
     @staticmethod
     def _find(session: Session, port: str) -> Binding:

@@ -12,6 +12,7 @@ from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Entry, Record
+from aiovirt.daemons.virtd.xml import writing
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ class Binding(NamedTuple):
     owner: str
     uuid: str
     mac: str
+
+    def text(self) -> str:
+        """Return its document."""
+        root = etree.Element("filterbinding")
+        owner = etree.SubElement(root, "owner")
+        etree.SubElement(owner, "name").text = self.owner
+        etree.SubElement(owner, "uuid").text = self.uuid
+        etree.SubElement(root, "portdev", name=self.port)
+        etree.SubElement(root, "mac", address=self.mac)
+        etree.SubElement(root, "filterref", filter=self.name)
+        return writing.write(root)
 
 
 def _uses(root: etree._Element) -> set[str]:
