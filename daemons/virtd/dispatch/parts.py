@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiovirt.daemons.virtd.dispatch.checkpoints import Checkpoints
+from aiovirt.daemons.virtd.dispatch.domain_blocks import DomainBlocks
 from aiovirt.daemons.virtd.dispatch.domain_console import DomainConsole
 from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
@@ -76,6 +77,7 @@ PARTS = (
     DomainJobs,
     Snapshots,
     Checkpoints,
+    DomainBlocks,
 )
 """The classes whose methods serve procedures."""
 
