@@ -7,7 +7,7 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
@@ -26,6 +26,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventUndefinedDetailType,
 )
 from aiovirt.daemons.virtd.host import editing, leases
+from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -218,12 +219,20 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         began=None if paused else now,
         ran=0,
         booted=now,
-        details={key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE},
+        details=_details(domain, config),
     )
     host.domains.started(domain)
     _lifecycle(domain, DomainEventType.STARTED, origin.detail)
     if paused:
         _lifecycle(domain, DomainEventType.SUSPENDED, origin.paused_detail)
+
+
+def _details(domain: Domain, config: str) -> dict[str, Any]:
+    """The small things of a domain that begins to run; qemu's first processors cannot be unplugged."""
+    details = {key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE}
+    if domain.host.name == "qemu":
+        details["first-vcpus"] = guests.vcpus(cached("domain", config))
+    return details
 
 
 def suspend(domain: Domain) -> None:
