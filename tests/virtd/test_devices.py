@@ -58,6 +58,18 @@ async def test_a_disk_comes_and_goes_in_both_documents(virtd: Virtd) -> None:
     assert error.code == ErrorCode.DEVICE_MISSING
 
 
+async def test_a_console_that_shows_a_serial_port_has_the_ports_alias(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    ports = "<serial type='pty'/><console type='pty'/></devices>"
+    text = (await client.xml(domain)).replace("</devices>", ports)
+    await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
+    await client.start(domain)
+    assert (await client.xml(domain)).count("<alias name='serial0'/>") == 2
+    args = protocol.DomainXmlFlagsArgs(domain, DISK, LIVE)
+    await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
+
+
 async def test_an_interface_has_one_address_in_both_documents_and_a_name_while_it_runs(
     virtd: Virtd,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aiovirt.daemons.virtd.dispatch.checkpoints import Checkpoints
+from aiovirt.daemons.virtd.dispatch.domain_blocks import DomainBlocks
 from aiovirt.daemons.virtd.dispatch.domain_console import DomainConsole
 from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
@@ -24,6 +26,7 @@ from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
 from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
 from aiovirt.daemons.virtd.dispatch.secrets import Secrets
+from aiovirt.daemons.virtd.dispatch.snapshots import Snapshots
 from aiovirt.daemons.virtd.dispatch.storage_pools import (
     StoragePoolFacts,
     StoragePoolLife,
@@ -72,6 +75,9 @@ PARTS = (
     DomainGuest,
     DomainConsole,
     DomainJobs,
+    Snapshots,
+    Checkpoints,
+    DomainBlocks,
 )
 """The classes whose methods serve procedures."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid as uuids
 from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -12,6 +13,7 @@ from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainSt
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
+from aiovirt.daemons.virtd.host.moments import Moments
 from aiovirt.daemons.virtd.xml import devices, guests
 
 if TYPE_CHECKING:
@@ -194,6 +196,16 @@ class Domain(Entry[DomainRecord]):
     kind: ClassVar[str] = "domain"
     record_type = DomainRecord
 
+    def __init__(self, host: Host, record: DomainRecord) -> None:
+        super().__init__(host, record)
+        self.snapshots = Moments(self, "snapshot")
+        self.checkpoints = Moments(self, "checkpoint")
+
+    @property
+    def moments(self) -> tuple[Moments, ...]:
+        """Its snapshots and its checkpoints."""
+        return self.snapshots, self.checkpoints
+
     @property
     def is_active(self) -> bool:
         """Whether a guest exists."""
@@ -203,16 +215,6 @@ class Domain(Entry[DomainRecord]):
     def is_persistent(self) -> bool:
         """Whether it has a definition."""
         return self.record.config is not None
-
-    @property
-    def snapshots(self) -> tuple[str, ...]:
-        """The names of its snapshots."""
-        return ()
-
-    @property
-    def checkpoints(self) -> tuple[str, ...]:
-        """The names of its checkpoints."""
-        return ()
 
     def detail(self, name: str, default: Any = None) -> Any:
         """Return one of the small things that kinds of call keep, or the default."""
@@ -275,7 +277,10 @@ class Domains(Collection[Domain]):
 
     def remove(self, entry: Domain) -> None:
         """See `Collection`."""
-        super().remove(entry)
+        with entry.host.store.batch():
+            for moments in entry.moments:
+                moments.remove_all()
+            super().remove(entry)
         self.stopped(entry.record.number)
 
     def load(self) -> None:
@@ -284,6 +289,15 @@ class Domains(Collection[Domain]):
         for domain in self:
             if domain.is_active:
                 self.started(domain)
+        for kind in ("snapshot", "checkpoint"):
+            self._load_moments(kind)
+
+    def _load_moments(self, kind: str) -> None:
+        for key, data in self.host.store.load(self.host.name, kind):
+            owner = self.by_uuid(uuids.UUID(key.partition("/")[0]).bytes)
+            for moments in owner.moments if owner is not None else ():
+                if moments.kind == kind:
+                    moments.loaded(data)
 
     def clear(self) -> None:
         """See `Collection`."""

@@ -42,10 +42,11 @@ _DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
 @dataclass
 class Pace:
     """How long guests take, in seconds. shutdown: to shut down, or to boot again; agent: until the agent
-    of a guest that was started answers."""
+    of a guest that was started answers; block: for a job on a disk."""
 
     shutdown: float = 0.3
     agent: float = 0.0
+    block: float = 0.3
 
 
 class Host:

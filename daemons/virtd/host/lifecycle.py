@@ -7,7 +7,7 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
@@ -26,6 +26,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventUndefinedDetailType,
 )
 from aiovirt.daemons.virtd.host import editing, leases
+from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -149,7 +150,7 @@ def create(host: Host, text: str, *, paused: bool = False, restored: bool = Fals
         if found is None:
             found = Domain(host, DomainRecord(uuid=made.uuid, name=made.name))
             host.domains.add(found)
-        _run(found, made.text, paused=paused, restored=restored)
+        run(found, made.text, _RESTORED if restored else _BOOTED, paused=paused)
     return found
 
 
@@ -166,41 +167,72 @@ def start(domain: Domain, *, paused: bool = False) -> None:
             ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
         )
     record = domain.record
-    _run(
+    restored = record.saved is not None and domain.host.name != "test"
+    run(
         domain,
         record.saved or record.config or "",
+        _RESTORED if restored else _BOOTED,
         paused=paused or (record.saved is not None and record.saved_paused),
-        restored=record.saved is not None and domain.host.name != "test",
     )
 
 
-def _run(domain: Domain, config: str, *, paused: bool, restored: bool) -> None:
+class Origin(NamedTuple):
+    """The reason why a guest runs: of its state, of the event, and both again if it is paused."""
+
+    reason: int
+    detail: int
+    paused_reason: int = DomainPausedReason.USER
+    paused_detail: int = DomainEventSuspendedDetailType.PAUSED
+
+
+_BOOTED: Final = Origin(DomainRunningReason.BOOTED, DomainEventStartedDetailType.BOOTED)
+_RESTORED: Final = Origin(DomainRunningReason.RESTORED, DomainEventStartedDetailType.RESTORED)
+FROM_SNAPSHOT: Final = Origin(
+    DomainRunningReason.FROM_SNAPSHOT,
+    DomainEventStartedDetailType.FROM_SNAPSHOT,
+    DomainPausedReason.FROM_SNAPSHOT,
+    DomainEventSuspendedDetailType.FROM_SNAPSHOT,
+)
+
+
+def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
+    """Let a guest run that is shut off.
+
+    Args:
+        domain: the domain.
+        config: the document that it runs from, complete.
+        origin: why it runs.
+        paused: it does not run at first.
+
+    Raises RpcError when the store cannot be written.
+    """
     host = domain.host
     leases.require(host, config)
     number = host.domains.next_number()
     now = host.clock.now()
-    if paused:
-        state, reason = DomainState.PAUSED, int(DomainPausedReason.USER)
-    else:
-        state = DomainState.RUNNING
-        reason = DomainRunningReason.RESTORED if restored else DomainRunningReason.BOOTED
     domain.change(
         live=host.live_document(config, number),
         number=number,
-        state=state,
-        reason=reason,
+        state=DomainState.PAUSED if paused else DomainState.RUNNING,
+        reason=int(origin.paused_reason if paused else origin.reason),
         saved=None,
         began=None if paused else now,
         ran=0,
         booted=now,
-        details={key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE},
+        details=_details(domain, config),
     )
     host.domains.started(domain)
-    details = DomainEventStartedDetailType
-    _lifecycle(domain, DomainEventType.STARTED, details.RESTORED if restored else details.BOOTED)
+    _lifecycle(domain, DomainEventType.STARTED, origin.detail)
     if paused:
-        detail = DomainEventSuspendedDetailType.PAUSED
-        _lifecycle(domain, DomainEventType.SUSPENDED, detail)
+        _lifecycle(domain, DomainEventType.SUSPENDED, origin.paused_detail)
+
+
+def _details(domain: Domain, config: str) -> dict[str, Any]:
+    """The small things of a domain that begins to run; qemu's first processors cannot be unplugged."""
+    details = {key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE}
+    if domain.host.name == "qemu":
+        details["first-vcpus"] = guests.vcpus(cached("domain", config))
+    return details
 
 
 def suspend(domain: Domain) -> None:
@@ -244,19 +276,20 @@ def destroy(domain: Domain) -> None:
     stop(domain, DomainShutoffReason.DESTROYED, DomainEventStoppedDetailType.DESTROYED)
 
 
-def stop(domain: Domain, reason: int, detail: int) -> None:
+def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> None:
     """End a running guest for any reason; it is gone if it has no definition.
 
     Args:
         domain: the domain.
         reason: a DomainShutoffReason.
         detail: a DomainEventStoppedDetailType.
+        keep: a domain without a definition stays all the same, since it is to run again at once.
 
     Raises RpcError when the store cannot be written.
     """
     domains = domain.host.domains
     number = domain.record.number
-    if domain.is_persistent:
+    if domain.is_persistent or keep:
         domain.change(
             live=None, number=-1, state=DomainState.SHUTOFF, reason=reason, began=None, ran=0
         )

@@ -102,7 +102,12 @@ def set_vcpus(domain: Domain, count: int, flags: int) -> None:
                 f" {count} > {facts.vcpus_maximum}"
             )
             raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=speaker)
-
+    if meant.live and host.name == "qemu" and count < domain.detail("first-vcpus", 0):
+        raise RpcError.of(
+            ErrorCode.CONFIG_UNSUPPORTED,
+            "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count",
+            domain=speaker,
+        )
     edit(domain, meant, lambda document: guests.set_vcpus(document, count, maximum=maximum))
 
 

@@ -89,15 +89,16 @@ def _balloon(domain: Domain) -> list[TypedParam]:
 def _vcpu(domain: Domain) -> list[TypedParam]:
     facts = domain.record.facts
     found = [_uint("vcpu.current", facts.vcpus), _uint("vcpu.maximum", facts.vcpus_maximum)]
-    running = domain.is_active
+    if not domain.is_active:
+        return found
     for number in range(facts.vcpus):
-        found.append(_int(f"vcpu.{number}.state", VcpuState.RUNNING if running else 0))
-        if running:
-            found += [
-                _ulong(f"vcpu.{number}.time", machine.vcpu_time(domain, number)),
-                _ulong(f"vcpu.{number}.wait", 0),
-                _ulong(f"vcpu.{number}.delay", machine.vcpu_time(domain, number) // 50),
-            ]
+        time = machine.vcpu_time(domain, number)
+        found += [
+            _int(f"vcpu.{number}.state", VcpuState.RUNNING),
+            _ulong(f"vcpu.{number}.time", time),
+            _ulong(f"vcpu.{number}.wait", 0),
+            _ulong(f"vcpu.{number}.delay", time // 50),
+        ]
     return found
 
 

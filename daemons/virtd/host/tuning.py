@@ -58,6 +58,8 @@ BANDWIDTH: Final = {
     )
     for name in names
 }
+#: Types of interface whose bandwidth the qemu driver limits.
+_SHAPED: Final = ("ethernet", "network", "bridge", "direct")
 #: The parameters of the scheduler, with the element below <cputune> and the value of a running guest
 #: for which none was set.
 SCHEDULER: Final[Mapping[str, tuple[str, ParamType, int]]] = {
@@ -295,6 +297,13 @@ def set_bandwidth(domain: Domain, device: str, params: list[TypedParam], meant: 
         element = devices.interface(document, device)
         if element is None:
             raise _refused(domain, f"'{device}' is not a known interface")
+        kind = element.get("type") or ""
+        if domain.host.name == "qemu" and kind not in _SHAPED:
+            raise _refused(
+                domain,
+                f"setting bandwidth on interfaces of type '{kind}' is not implemented yet",
+                ErrorCode.CONFIG_UNSUPPORTED,
+            )
         for way in ("inbound", "outbound"):
             _set_way(document, element, way, values)
 

@@ -99,7 +99,7 @@ GUESTS: Final = (
     (
         "alias",
         "xml",
-        "devices/*/alias",
+        "devices/*[not(self::console and target/@type='serial')]/alias",
         "@name",
         "non unique alias detected: {0}",
     ),

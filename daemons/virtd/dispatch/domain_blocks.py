@@ -1,0 +1,150 @@
+"""Domains: jobs on disks, sizes of disks, backups.
+
+Source: libvirt's src/qemu/qemu_driver.c.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.domain import DomainBlockJobType as Type
+from aiovirt.daemons.virtd.constants.domain_flags import (
+    DomainBlockCommitFlags,
+    DomainBlockCopyFlags,
+    DomainBlockJobAbortFlags,
+    DomainBlockRebaseFlags,
+)
+from aiovirt.daemons.virtd.dispatch.finding import find_domain
+from aiovirt.daemons.virtd.dispatch.serving import Session, answers
+from aiovirt.daemons.virtd.host import blockjobs
+from aiovirt.daemons.virtd.host.lifecycle import require_active
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.typedparams import ParamType, validate
+
+_MIB: Final = 1 << 20
+#: The flag of a bandwidth in bytes, of most calls.
+_BYTES: Final = 64
+_COPY: Final = {
+    "bandwidth": ParamType.ULLONG,
+    "granularity": ParamType.UINT,
+    "buf-size": ParamType.ULLONG,
+}
+
+
+def _speed(given: int, flags: int, flag: int = _BYTES) -> int:
+    return given if flags & flag else given * _MIB
+
+
+class DomainBlocks:
+    """Serves jobs and sizes of disks."""
+
+    @answers(protocol.DOMAIN_GET_BLOCK_JOB_INFO)
+    def job_info(
+        self, session: Session, args: protocol.DomainPathFlagsArgs
+    ) -> protocol.DomainGetBlockJobInfoRet:
+        session.host.flavour.check_flags(args.flags, 1, "DomainGetBlockJobInfo")
+        found = blockjobs.progress(find_domain(session, args.dom), args.path)
+        if found is None:
+            return protocol.DomainGetBlockJobInfoRet(0, 0, 0, 0, 0)
+        bandwidth = found.bandwidth if args.flags & 1 else found.bandwidth // _MIB
+        return protocol.DomainGetBlockJobInfoRet(1, found.type, bandwidth, found.cur, found.end)
+
+    @answers(protocol.DOMAIN_BLOCK_JOB_ABORT)
+    def abort(self, session: Session, args: protocol.DomainPathFlagsArgs) -> None:
+        supported = DomainBlockJobAbortFlags.ASYNC | DomainBlockJobAbortFlags.PIVOT
+        session.host.flavour.check_flags(args.flags, supported, "DomainBlockJobAbort")
+        pivot = bool(args.flags & DomainBlockJobAbortFlags.PIVOT)
+        blockjobs.abort(find_domain(session, args.dom), args.path, pivot=pivot)
+
+    @answers(protocol.DOMAIN_BLOCK_JOB_SET_SPEED)
+    def set_speed(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
+        session.host.flavour.check_flags(args.flags, 1, "DomainBlockJobSetSpeed")
+        speed = _speed(args.bandwidth, args.flags, 1)
+        blockjobs.set_speed(find_domain(session, args.dom), args.path, speed)
+
+    @answers(protocol.DOMAIN_BLOCK_PULL)
+    def pull(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
+        session.host.flavour.check_flags(args.flags, _BYTES, "DomainBlockPull")
+        speed = _speed(args.bandwidth, args.flags)
+        domain = find_domain(session, args.dom)
+        blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
+
+    @answers(protocol.DOMAIN_BLOCK_COMMIT)
+    def commit(self, session: Session, args: protocol.DomainBlockCommitArgs) -> None:
+        supported = int(sum(DomainBlockCommitFlags))
+        session.host.flavour.check_flags(args.flags, supported, "DomainBlockCommit")
+        domain = find_domain(session, args.dom)
+        disk = blockjobs.find_disk(domain, args.disk)
+        is_active = args.top is None or args.top in (disk.target, disk.source)
+        wanted = bool(args.flags & DomainBlockCommitFlags.ACTIVE)
+        if is_active and not wanted:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                f"commit of '{disk.target}' active layer requires active flag",
+                domain=session.host.flavour.domain,
+            )
+        speed = _speed(args.bandwidth, args.flags, DomainBlockCommitFlags.BANDWIDTH_BYTES)
+        kind = Type.ACTIVE_COMMIT if is_active else Type.COMMIT
+        blockjobs.start(domain, args.disk, kind, bandwidth=speed)
+
+    @answers(protocol.DOMAIN_BLOCK_REBASE)
+    def rebase(self, session: Session, args: protocol.DomainBlockRebaseArgs) -> None:
+        flags = DomainBlockRebaseFlags
+        session.host.flavour.check_flags(args.flags, int(sum(flags)), "DomainBlockRebase")
+        domain = find_domain(session, args.dom)
+        speed = _speed(args.bandwidth, args.flags)
+        if not args.flags & flags.COPY:
+            blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
+            return
+        form = "raw" if args.flags & flags.COPY_RAW else "qcow2"
+        mirror = blockjobs.new_file(args.base or "", form)
+        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror)
+
+    @answers(protocol.DOMAIN_BLOCK_COPY)
+    def copy(self, session: Session, args: protocol.DomainBlockCopyArgs) -> None:
+        supported = int(sum(DomainBlockCopyFlags))
+        session.host.flavour.check_flags(args.flags, supported, "DomainBlockCopy")
+        values = validate(args.params, _COPY)
+        domain = find_domain(session, args.dom)
+        mirror = blockjobs.destination(domain, args.destxml)
+        speed = values.get("bandwidth", 0)
+        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror)
+
+    @answers(protocol.DOMAIN_BLOCK_RESIZE)
+    def resize(self, session: Session, args: protocol.DomainBlockResizeArgs) -> None:
+        session.host.flavour.check_flags(args.flags, 1, "DomainBlockResize")
+        size = args.size if args.flags & 1 else args.size * 1024
+        if size >= 1 << 63:
+            raise RpcError.of(
+                ErrorCode.OVERFLOW,
+                f"size must be less than {(1 << 63) // 1024}",
+                domain=session.host.flavour.domain,
+            )
+        blockjobs.resize(find_domain(session, args.dom), args.disk, size)
+
+    @answers(protocol.DOMAIN_SET_BLOCK_THRESHOLD)
+    def set_threshold(self, session: Session, args: protocol.DomainSetBlockThresholdArgs) -> None:
+        """Writes of a guest reach no threshold: the event never comes."""
+        session.host.flavour.check_flags(args.flags, 0, "DomainSetBlockThreshold")
+        domain = find_domain(session, args.dom)
+        blockjobs.find_disk(domain, args.dev.partition("[")[0])
+
+    @answers(protocol.DOMAIN_BACKUP_BEGIN)
+    def begin_backup(self, session: Session, args: protocol.DomainBackupBeginArgs) -> None:
+        require_active(find_domain(session, args.dom))
+        raise RpcError.of(
+            ErrorCode.OPERATION_UNSUPPORTED,
+            "backups are not supported: guests of this host have no blocks to read",
+            domain=session.host.flavour.domain,
+        )
+
+    @answers(protocol.DOMAIN_BACKUP_GET_XML_DESC)
+    def backup_xml(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.XmlRet:
+        session.host.flavour.check_flags(args.flags, 0, "DomainBackupGetXMLDesc")
+        find_domain(session, args.dom)
+        raise RpcError.of(
+            ErrorCode.NO_DOMAIN_BACKUP,
+            "no domain backup job present",
+            domain=session.host.flavour.domain,
+        )

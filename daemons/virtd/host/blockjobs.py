@@ -1,0 +1,389 @@
+"""Jobs on the disks of a running guest: pull, commit, copy.
+
+A job takes a while (`Pace.block`); then a pull or a commit is done, and a copy or the commit of the
+active file is ready, and waits to be pivoted to or given up. No file of the machine is touched.
+
+Source: libvirt's src/qemu/qemu_driver.c (qemuDomainBlockJobAbort and its like) and qemu_blockjob.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lxml import etree
+
+from aiovirt.daemons.virtd.constants.domain import DomainBlockJobType as Type
+from aiovirt.daemons.virtd.constants.domain_events import (
+    ConnectDomainEventBlockJobStatus as Status,
+)
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
+from aiovirt.daemons.virtd.host import machine
+from aiovirt.daemons.virtd.host.editing import Impact, edit
+from aiovirt.daemons.virtd.host.lifecycle import require_active
+from aiovirt.daemons.virtd.xml import devices, reading
+from aiovirt.daemons.virtd.xml.placing import add
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Disk, Domain
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+_SECOND: Final = 1_000_000_000
+#: Jobs that wait when they are ready.
+_WAITING: Final = (Type.COPY, Type.ACTIVE_COMMIT)
+
+
+class Progress(NamedTuple):
+    """A job as it stands. bandwidth: bytes per second, 0 for no limit; cur, end: in bytes."""
+
+    type: int
+    bandwidth: int
+    cur: int
+    end: int
+
+
+def _refused(domain: Domain, code: ErrorCode, text: str) -> RpcError:
+    return RpcError.of(code, text, domain=domain.host.flavour.domain)
+
+
+def find_disk(domain: Domain, path: str) -> Disk:
+    """Return a disk of a running guest.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+
+    Raises:
+        RpcError: OPERATION_INVALID for a guest that does not run, INVALID_ARG for an unknown disk.
+    """
+    require_active(domain)
+    found = domain.record.facts.disk(path)
+    if found is None:
+        raise _refused(domain, ErrorCode.INVALID_ARG, f"disk '{path}' not found in domain")
+    return found
+
+
+def _jobs(domain: Domain) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = domain.detail("jobs", {})
+    return found
+
+
+def _keep(domain: Domain, target: str, job: dict[str, Any] | None) -> None:
+    jobs = {**_jobs(domain)}
+    jobs.pop(target, None)
+    if job is not None:
+        jobs[target] = job
+    domain.keep("jobs", jobs or None)
+
+
+# From the client -----------------------------------------------------------------------------------
+
+
+def start(
+    domain: Domain,
+    path: str,
+    kind: Type,
+    *,
+    bandwidth: int = 0,
+    mirror: etree._Element | None = None,
+) -> None:
+    """Begin a job.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+        kind: of the job.
+        bandwidth: bytes per second, 0 for no limit.
+        mirror: the new file of a copy, as a <disk> or a <mirror>.
+
+    Raises:
+        RpcError: as `find_disk` does; OPERATION_UNSUPPORTED for a disk that has a job or no medium.
+    """
+    disk = find_disk(domain, path)
+    if disk.target in _jobs(domain):
+        raise _refused(
+            domain,
+            ErrorCode.OPERATION_UNSUPPORTED,
+            f"disk '{disk.target}' already in active block job",
+        )
+    if not disk.source:
+        text = f"disk '{disk.target}' has no source file to be {_VERBS[kind]}"
+        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+    job = {"type": int(kind), "begun": domain.host.clock.now(), "bandwidth": bandwidth}
+    with domain.host.store.batch():
+        _keep(domain, disk.target, job)
+        if kind in _WAITING:
+            _set_mirror(domain, disk.target, kind, mirror)
+    domain.host.timers.after(
+        domain.host.pace.block, (domain.uuid, "job", disk.target), _worked, domain, disk.target
+    )
+
+
+_VERBS: Final = {
+    Type.PULL: "pulled",
+    Type.COPY: "copied",
+    Type.COMMIT: "committed",
+    Type.ACTIVE_COMMIT: "committed",
+}
+
+
+def progress(domain: Domain, path: str) -> Progress | None:
+    """Return how far the job of a disk is, None without a job.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+
+    Raises:
+        RpcError: as `find_disk` does.
+    """
+    disk = find_disk(domain, path)
+    _settle(domain, disk.target)
+    job = _jobs(domain).get(disk.target)
+    if job is None:
+        return None
+    end = machine.sizes(domain, disk).capacity
+    pace = max(domain.host.pace.block, 0.001)
+    share = min(1.0, (domain.host.clock.now() - job["begun"]) / _SECOND / pace)
+    cur = end if job.get("ready") else min(end - 1, int(end * share))
+    return Progress(job["type"], job["bandwidth"], cur, end)
+
+
+def set_speed(domain: Domain, path: str, bandwidth: int) -> None:
+    """Limit a job.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+        bandwidth: bytes per second, 0 for no limit.
+
+    Raises:
+        RpcError: as `find_disk` does; INVALID_ARG without a job.
+    """
+    disk = find_disk(domain, path)
+    job = _job_of(domain, disk)
+    _keep(domain, disk.target, {**job, "bandwidth": bandwidth})
+
+
+def abort(domain: Domain, path: str, *, pivot: bool) -> None:
+    """End a job.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+        pivot: use the new file from now on; the job has to be ready.
+
+    Raises:
+        RpcError: as `find_disk` does; INVALID_ARG without a job, BLOCK_COPY_ACTIVE for one that is not
+            ready.
+    """
+    disk = find_disk(domain, path)
+    _settle(domain, disk.target)
+    job = _job_of(domain, disk)
+    if pivot and not job.get("ready"):
+        raise _refused(
+            domain,
+            ErrorCode.BLOCK_COPY_ACTIVE,
+            f"block job '{disk.target}' not ready for pivot yet",
+        )
+    domain.host.timers.cancel((domain.uuid, "job", disk.target))
+    _finish(domain, disk.target, Status.COMPLETED if pivot else Status.CANCELED)
+
+
+def _job_of(domain: Domain, disk: Disk) -> dict[str, Any]:
+    job = _jobs(domain).get(disk.target)
+    if job is None:
+        text = f"disk {disk.target} does not have an active block job"
+        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+    return job
+
+
+def new_file(path: str, form: str) -> etree._Element:
+    """Describe the new file of a copy.
+
+    Args:
+        path: of the file.
+        form: its format.
+    """
+    disk = etree.Element("disk")
+    etree.SubElement(disk, "source", file=path)
+    etree.SubElement(disk, "format", type=form)
+    return disk
+
+
+def destination(domain: Domain, text: str) -> etree._Element:
+    """Read the new file of a copy from a client's <disk>.
+
+    Args:
+        domain: the guest.
+        text: the document.
+
+    Raises:
+        RpcError: XML_DETAIL or XML_ERROR for a document that does not say where.
+    """
+    disk = reading.parse(text, "disk", name="disk_definition")
+    if disk.find("source") is None:
+        raise _refused(domain, ErrorCode.XML_ERROR, "missing source of the copy")
+    driver = disk.find("driver")
+    if driver is not None and driver.get("type"):
+        etree.SubElement(disk, "format", type=driver.get("type") or "raw")
+    return disk
+
+
+# As time passes ------------------------------------------------------------------------------------
+
+
+def _settle(domain: Domain, target: str) -> None:
+    """Do what a timer would have done that went with an earlier process."""
+    job = _jobs(domain).get(target)
+    if job is None or job.get("ready"):
+        return
+    if domain.host.clock.now() >= job["begun"] + int(domain.host.pace.block * _SECOND):
+        domain.host.timers.cancel((domain.uuid, "job", target))
+        _worked(domain, target)
+
+
+def _worked(domain: Domain, target: str) -> None:
+    job = _jobs(domain).get(target)
+    if job is None or not domain.is_active:
+        return
+    if job["type"] not in _WAITING:
+        _finish(domain, target, Status.COMPLETED)
+        return
+    with domain.host.store.batch():
+        _keep(domain, target, {**job, "ready": True})
+        _mark_ready(domain, target)
+    _tell(domain, target, job["type"], Status.READY)
+
+
+def _finish(domain: Domain, target: str, status: Status) -> None:
+    job = _jobs(domain)[target]
+    disk = domain.record.facts.disk(target)
+    path = "" if disk is None else disk.source
+    with domain.host.store.batch():
+        _keep(domain, target, None)
+        if status == Status.COMPLETED:
+            _complete(domain, target, job["type"])
+        elif job["type"] in _WAITING:
+            _remove_mirror(domain, target)
+    _tell(domain, target, job["type"], status, path)
+
+
+def _tell(domain: Domain, target: str, kind: int, status: Status, path: str | None = None) -> None:
+    disk = domain.record.facts.disk(target)
+    shown = path if path is not None else "" if disk is None else disk.source
+    domain.emit(DomainEventID.BLOCK_JOB, shown, kind, status)
+    domain.emit(DomainEventID.BLOCK_JOB_2, target, kind, status)
+
+
+# In the documents ----------------------------------------------------------------------------------
+
+
+def _live(domain: Domain, change: Any, *, config: bool = False) -> None:
+    edit(domain, Impact(live=True, config=config and domain.is_persistent), change)
+
+
+def _set_mirror(domain: Domain, target: str, kind: Type, given: etree._Element | None) -> None:
+    def change(document: Document) -> None:
+        disk = devices.disk(document, target)
+        if disk is None:
+            return
+        mirror = add(disk, devices.rule_of("disk"), "mirror", type="file")
+        mirror.set("job", "copy" if kind == Type.COPY else "active-commit")
+        source = given
+        if kind == Type.ACTIVE_COMMIT:
+            source = disk.find("backingStore")
+        for tag in ("format", "source"):
+            found = None if source is None else source.find(tag)
+            if found is not None:
+                copied = etree.SubElement(mirror, tag, dict(found.items()))
+                copied.attrib.pop("index", None)
+        file = devices.value(mirror, "source/@file")
+        if file is not None:
+            mirror.set("file", file)
+
+    _live(domain, change)
+
+
+def _mark_ready(domain: Domain, target: str) -> None:
+    def change(document: Document) -> None:
+        disk = devices.disk(document, target)
+        mirror = None if disk is None else disk.find("mirror")
+        if mirror is not None:
+            mirror.set("ready", "yes")
+
+    _live(domain, change)
+
+
+def _remove_mirror(domain: Domain, target: str) -> None:
+    def change(document: Document) -> None:
+        disk = devices.disk(document, target)
+        mirror = None if disk is None else disk.find("mirror")
+        if disk is not None and mirror is not None:
+            disk.remove(mirror)
+
+    _live(domain, change)
+
+
+def _complete(domain: Domain, target: str, kind: int) -> None:
+    """Let the disk be what the job made of it."""
+    new: dict[str, str] = {}
+
+    def change(document: Document) -> None:
+        disk = devices.disk(document, target)
+        if disk is None:
+            return
+        mirror, backing = disk.find("mirror"), disk.find("backingStore")
+        if mirror is not None:
+            new["file"] = devices.value(mirror, "source/@file") or ""
+            new["format"] = devices.value(mirror, "format/@type") or "raw"
+            disk.remove(mirror)
+        if kind == Type.ACTIVE_COMMIT and backing is not None:
+            deeper = backing.find("backingStore")
+            disk.replace(backing, etree.Element("backingStore") if deeper is None else deeper)
+        elif backing is not None:
+            disk.replace(backing, etree.Element("backingStore"))
+        source, driver = disk.find("source"), disk.find("driver")
+        if new.get("file") and source is not None:
+            source.set("file", new["file"])
+            if driver is not None:
+                driver.set("type", new["format"])
+
+    def change_config(document: Document) -> None:
+        disk = devices.disk(document, target)
+        source = None if disk is None else disk.find("source")
+        driver = None if disk is None else disk.find("driver")
+        if new.get("file") and source is not None:
+            source.set("file", new["file"])
+            if driver is not None:
+                driver.set("type", new["format"])
+
+    _live(domain, change)
+    if new.get("file") and domain.is_persistent:
+        edit(domain, Impact(live=False, config=True), change_config)
+
+
+# Sizes ---------------------------------------------------------------------------------------------
+
+
+def resize(domain: Domain, path: str, size: int) -> None:
+    """Change the capacity of a disk.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+        size: in bytes.
+
+    Raises:
+        RpcError: OPERATION_INVALID for a guest that does not run, INVALID_ARG for an unknown disk,
+            OPERATION_UNSUPPORTED for one without a medium.
+    """
+    require_active(domain)
+    disk = domain.record.facts.disk(path)
+    if disk is None:
+        text = f"disk '{path}' was not found in the domain config"
+        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+    if not disk.source:
+        text = f"can't resize empty or readonly disk '{disk.target}'"
+        raise _refused(domain, ErrorCode.OPERATION_UNSUPPORTED, text)
+    domain.keep("sizes", {**domain.detail("sizes", {}), disk.source: size})

@@ -1,0 +1,261 @@
+"""Snapshots of a domain: taken, gone back to, deleted.
+
+An internal snapshot keeps the document and the state; an external one gives disks new files, whose
+backing is what they had. No file of the machine is touched for either.
+
+Source: libvirt's src/test/test_driver.c (testDomainSnapshotCreateXML and its like) and
+src/qemu/qemu_snapshot.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotCreateFlags as Create
+from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotDeleteFlags as Delete
+from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotRevertFlags as Revert
+from aiovirt.daemons.virtd.host import external, lifecycle
+from aiovirt.daemons.virtd.host import moment_documents as documents
+from aiovirt.daemons.virtd.host.moments import Moment
+from aiovirt.daemons.virtd.xml.documents import read
+from aiovirt.daemons.virtd.xml.settings import put, reach
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.xml.documents import Document
+
+_STATES: Final = {
+    DomainState.RUNNING: "running",
+    DomainState.PAUSED: "paused",
+    DomainState.SHUTOFF: "shutoff",
+    DomainState.PMSUSPENDED: "pmsuspended",
+}
+
+
+def _refused(domain: Domain, code: ErrorCode, text: str) -> RpcError:
+    return RpcError.of(code, text, domain=domain.host.flavour.domain)
+
+
+def find(domain: Domain, name: str) -> Moment:
+    """Return a snapshot. Raises RpcError NO_DOMAIN_SNAPSHOT."""
+    found = domain.snapshots.get(name)
+    if found is None:
+        text = f"no domain snapshot with matching name '{name}'"
+        raise _refused(domain, ErrorCode.NO_DOMAIN_SNAPSHOT, text)
+    return found
+
+
+# Taking one ----------------------------------------------------------------------------------------
+
+
+def create(domain: Domain, text: str, flags: int) -> Moment:
+    """Take a snapshot, or tell of one that was taken before.
+
+    Args:
+        domain: the domain.
+        text: the document of the snapshot.
+        flags: DomainSnapshotCreateFlags.
+
+    Raises:
+        RpcError: for a document that is broken, a name in use, disks that cannot be part of it.
+    """
+    if domain.checkpoints:
+        raise _refused(
+            domain,
+            ErrorCode.OPERATION_UNSUPPORTED,
+            "cannot create snapshot while checkpoint exists",
+        )
+    if flags & Create.HALT and not domain.is_persistent:
+        raise _refused(
+            domain, ErrorCode.OPERATION_INVALID, "cannot halt after transient domain snapshot"
+        )
+    if flags & Create.REDEFINE:
+        return _redefine(domain, text, make_current=bool(flags & Create.CURRENT))
+    document = documents.begin(domain, "snapshot", text)
+    name = document.root.findtext("name") or ""
+    if domain.snapshots.get(name) is not None:
+        raise RpcError.of(
+            ErrorCode.OPERATION_FAILED,
+            f"domain moment {name} already exists",
+            domain=ErrorDomain.DOMAIN,
+        )
+    _describe(domain, document, disk_only=bool(flags & Create.DISK_ONLY))
+    config, inactive = documents.definition_of(domain)
+    current = domain.snapshots.current
+    moment = Moment(
+        name=name,
+        text=document.text(secure=True),
+        config=config,
+        inactive=inactive,
+        parent=None if current is None else current.name,
+        created=int(document.root.findtext("creationTime") or 0),
+        state=document.root.findtext("state") or "",
+        external=external.is_external(document),
+    )
+    with domain.host.store.batch():
+        external.switch_disks(domain, document)
+        if not flags & Create.NO_METADATA:
+            domain.snapshots.put(moment)
+            domain.snapshots.make_current(name)
+    if flags & Create.HALT and domain.is_active:
+        _halt(domain)
+    return moment
+
+
+def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
+    """Write state, memory and disks into the document of a new snapshot."""
+    facts = domain.record.facts
+    state = _STATES.get(DomainState(domain.record.state), "running")
+    memory = document.root.find("memory")
+    location = "external" if disk_only else "internal"
+    if memory is not None and memory.get("snapshot") == "external":
+        location = "external"
+        kept = "external"
+    else:
+        kept = "no" if disk_only or not domain.is_active else "internal"
+    if disk_only and domain.is_active:
+        state = "disk-snapshot"
+    put(document, "state", state)
+    reach(document, "memory").set("snapshot", kept)
+    named = documents.requested(document, facts, "snapshot")
+    settings: dict[str, dict[str, str]] = {}
+    for disk in facts.disks:
+        element = named.get(disk.target)
+        wanted = None if element is None else element.get("snapshot")
+        if wanted is None:
+            wanted = location if disk.source else "no"
+        if location == "internal" and wanted not in ("internal", "no") and element is not None:
+            text = f"disk '{disk.target}' must use snapshot mode 'internal'"
+            raise documents.unsupported(text, "snapshot")
+        settings[disk.target] = {"snapshot": wanted}
+        if wanted == "internal" and domain.host.name == "qemu":
+            external.require_format(domain, disk.target)
+    documents.list_disks(document, facts.disks, named, settings)
+    if domain.host.name == "qemu" or location == "external":
+        external.name_files(domain, document)
+
+
+def _redefine(domain: Domain, text: str, *, make_current: bool) -> Moment:
+    """Keep a snapshot that a client describes in full."""
+    document = read("snapshot", text)
+    root = document.root
+    name = root.findtext("name") or ""
+    if not name or not root.findtext("state") or not root.findtext("creationTime"):
+        missing = "name" if not name else "creationTime" if root.findtext("state") else "state"
+        raise RpcError.of(
+            ErrorCode.XML_ERROR,
+            f"missing {missing} from existing snapshot",
+            domain=ErrorDomain.DOMAIN_SNAPSHOT,
+        )
+    documents.check_name(domain, "snapshot", name)
+    parent = root.findtext("parent/name")
+    if parent == name or (parent is not None and domain.snapshots.get(parent) is None):
+        reason = (
+            f"cannot set snapshot {name} as its own parent"
+            if parent == name
+            else f"parent {parent} for snapshot {name} not found"
+        )
+        raise RpcError.of(ErrorCode.INVALID_ARG, reason, domain=ErrorDomain.DOMAIN)
+    known = domain.snapshots.get(name)
+    config = documents.taken_out(domain, document, "domain")
+    inactive = documents.taken_out(domain, document, "inactiveDomain")
+    moment = Moment(
+        name=name,
+        text=document.text(secure=True),
+        config=config or (known.config if known else None),
+        inactive=inactive,
+        parent=parent,
+        created=int(root.findtext("creationTime") or 0),
+        state=root.findtext("state") or "",
+        external=external.is_external(document),
+    )
+    with domain.host.store.batch():
+        domain.snapshots.put(moment)
+        if make_current:
+            domain.snapshots.make_current(name)
+    return moment
+
+
+def _halt(domain: Domain) -> None:
+    """End the guest of a domain that stays."""
+    detail = DomainEventStoppedDetailType.FROM_SNAPSHOT
+    lifecycle.stop(domain, DomainShutoffReason.FROM_SNAPSHOT, detail, keep=True)
+
+
+# Going back ----------------------------------------------------------------------------------------
+
+
+def revert(domain: Domain, moment: Moment, flags: int) -> None:
+    """Make a domain what it was.
+
+    Args:
+        domain: the domain.
+        moment: one of its snapshots.
+        flags: DomainSnapshotRevertFlags.
+
+    Raises:
+        RpcError: OPERATION_INVALID for a transient domain that would be shut off,
+            SNAPSHOT_REVERT_RISKY for a snapshot without a document, CONFIG_UNSUPPORTED for an external
+            one.
+    """
+    was_running = moment.state in ("running", "paused")
+    asked = flags & (Revert.RUNNING | Revert.PAUSED)
+    if not domain.is_persistent and not was_running and not asked:
+        raise _refused(
+            domain,
+            ErrorCode.OPERATION_INVALID,
+            "transient domain needs to request run or pause to revert to inactive snapshot",
+        )
+    if moment.config is None:
+        raise _refused(
+            domain,
+            ErrorCode.SNAPSHOT_REVERT_RISKY,
+            f"snapshot '{moment.name}' lacks domain '{domain.name}' rollback info",
+        )
+    if moment.external and domain.host.name == "qemu":
+        raise _refused(
+            domain,
+            ErrorCode.CONFIG_UNSUPPORTED,
+            "revert to external snapshot not supported yet",
+        )
+    if domain.is_active:
+        _halt(domain)
+    if domain.is_persistent:
+        domain.change(config=moment.inactive or moment.config)
+    if was_running or asked:
+        paused = not flags & Revert.RUNNING and (
+            moment.state == "paused" or bool(flags & Revert.PAUSED)
+        )
+        lifecycle.run(domain, moment.config, lifecycle.FROM_SNAPSHOT, paused=paused)
+    domain.snapshots.make_current(moment.name)
+
+
+def delete(domain: Domain, moment: Moment, flags: int) -> None:
+    """Delete a snapshot; without flags its children become those of its parent.
+
+    Args:
+        domain: the domain.
+        moment: one of its snapshots.
+        flags: DomainSnapshotDeleteFlags.
+
+    Raises:
+        RpcError: CONFIG_UNSUPPORTED for external ones, whose files libvirt does not merge.
+    """
+    descends = flags & (Delete.CHILDREN | Delete.CHILDREN_ONLY)
+    if domain.host.name == "qemu" and not flags & Delete.METADATA_ONLY:
+        gone = list(domain.snapshots.descendants(moment.name)) if descends else []
+        if not flags & Delete.CHILDREN_ONLY:
+            gone.append(moment)
+        count = sum(one.external for one in gone)
+        if count:
+            raise _refused(
+                domain,
+                ErrorCode.CONFIG_UNSUPPORTED,
+                f"deletion of {count} external disk snapshots not supported yet",
+            )
+    domain.snapshots.remove(
+        moment.name, children=bool(descends), itself=not flags & Delete.CHILDREN_ONLY
+    )
