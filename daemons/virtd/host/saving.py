@@ -94,7 +94,7 @@ def _stopped(domain: Domain) -> None:
 def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> Domain:
     """Start the guest of an image; the arguments and errors are those of `save`.
 
-    Raises RpcError OPERATION_FAILED for a path without an image.
+    Raises RpcError SYSTEM_ERROR for a path without an image.
     """
     image = find(host, path)
     paused = image.record.paused
@@ -117,8 +117,8 @@ def find(host: Host, path: str) -> Image:
                 f"cannot read domain image '{path}': No such file or directory",
                 domain=host.flavour.domain,
             )
-        raise RpcError.of(
-            ErrorCode.OPERATION_FAILED,
+        raise RpcError(
+            ErrorCode.SYSTEM_ERROR,
             f"Failed to open file '{path}': No such file or directory",
             domain=host.flavour.domain,
         )

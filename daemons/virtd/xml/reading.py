@@ -10,6 +10,7 @@ Source: libvirt's src/util/virxml.c (virXMLParseHelper).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from lxml import etree
@@ -69,7 +70,7 @@ def _tree(text: str | bytes, name: str, domain: ErrorDomain) -> etree._Element:
     try:
         element = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise _syntax(error, name, domain) from None
+        raise _syntax(error, data, name, domain) from None
     if element is None:
         raise refusals.broken(f"({name}):1: Document is empty", domain)
     return element
@@ -92,9 +93,18 @@ def _bound(data: bytes, name: str, domain: ErrorDomain) -> None:
     raise refusals.broken(f"({name}):1: {reason}", domain)
 
 
-def _syntax(error: Exception, name: str, domain: ErrorDomain) -> RpcError:
-    line = getattr(error, "lineno", None) or 1
-    return refusals.broken(f"({name}):{line}: {refusals.shown(str(error))}", domain)
+def _syntax(error: Exception, data: bytes, name: str, domain: ErrorDomain) -> RpcError:
+    """Make the error as libvirt shows it: the line that is wrong, and a pointer below it."""
+    if not isinstance(error, etree.XMLSyntaxError):
+        return refusals.broken(f"({name}):1: {refusals.shown(str(error))}", domain)
+    number, column = error.position
+    lines = data.split(b"\n")
+    line = lines[number - 1] if 0 < number <= len(lines) else b""
+    text = refusals.shown(line.decode(errors="replace")).rstrip("\r")
+    pointer = re.sub(r"[^\t]", "-", text[: max(column - 1, 0)])
+    reason = (error.msg or "").removesuffix(f", line {number}, column {column}")
+    detail = f"({name}):{number}: {refusals.shown(reason)}\n{text or '(null)'}\n{pointer}^"
+    return refusals.broken(detail, domain)
 
 
 def parse_any(text: str, *, name: str, domain: ErrorDomain = ErrorDomain.DOMAIN) -> etree._Element:

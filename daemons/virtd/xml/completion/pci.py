@@ -220,7 +220,7 @@ def _chipset(devices: etree._Element, buses: _Buses, *, pcie: bool) -> None:
     for controller in devices.findall("controller"):
         model = controller.get("model")
         place = FIXED.get((kind, controller.get("type") or "", model))
-        if controller.get("type") == "ide" or controller.get("index") != "0":
+        if controller.get("index") != "0":
             continue
         if place is not None and controller.find("address") is None:
             first = model == "ich9-uhci1"

@@ -1,0 +1,193 @@
+"""Runs stories by libvirt's virsh on a libvirtd and on a virtd, both at once.
+
+libvirt's test driver begins with a new world for each virsh, and so does virtd here: each story on it
+has a new server. The stories on the qemu driver share one server, as they share one libvirtd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from difflib import unified_diff
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from aiovirt.rpc.server import serve
+from tests import harness
+from tests.virtd.conftest import Virtd
+from tests.virtd.interop.normalizing import normalized
+from tests.virtd.interop.story import HERE, BrokenStory, Invocation, Story
+
+URIS: Final = {"test": "test+unix:///default", "qemu": "qemu+unix:///system"}
+
+#: The network that a host of the qemu driver begins with.
+_DEFAULT_NETWORK: Final = (HERE / "documents" / "default-network.xml").read_text()
+
+#: QEMU as root, without a virtlogd and without any security driver.
+_QEMU_CONF: Final = """
+stdio_handler = "file"
+security_driver = "none"
+user = "root"
+group = "root"
+"""
+
+#: Seconds that the commands of one story may take.
+_PATIENCE: Final = 60.0
+
+
+class Output(NamedTuple):
+    """The standard output and the standard error of one invocation, normalized."""
+
+    stdout: str
+    stderr: str
+
+
+class Compared(NamedTuple):
+    """The answers to one invocation."""
+
+    story: Story
+    invocation: Invocation
+    libvirtd: Output
+    virtd: Output
+
+    @property
+    def alike(self) -> bool:
+        """Whether virsh prints the same."""
+        return self.libvirtd == self.virtd
+
+    def __str__(self) -> str:
+        shown = (
+            line
+            for real, ours in zip(self.libvirtd, self.virtd, strict=True)
+            for line in unified_diff(real.splitlines(), ours.splitlines(), lineterm="", n=2)
+            if not line.startswith(("---", "+++"))
+        )
+        return "\n  ".join([f"{self.story}: {self.invocation.label}", *shown])
+
+
+async def perform(told: Iterable[Story]) -> AsyncIterator[Compared]:
+    """Run stories, and give the answers to each of their invocations.
+
+    Raises BrokenStory for a command that virsh itself refuses, DaemonFailed from the harness.
+    """
+    with _libvirtd() as libvirtd:
+        async with _virtd() as toy:
+            for story in told:
+                async with AsyncExitStack() as own:
+                    shared = story.driver == "qemu"
+                    path = toy if shared else await own.enter_async_context(_virtd())
+                    sides = await asyncio.gather(_tell(story, libvirtd), _tell(story, path))
+                for answer in zip(story.invocations, *sides, strict=True):
+                    if answer[0].compared:
+                        yield Compared(story, *answer)
+
+
+@contextmanager
+def _libvirtd() -> Iterator[str]:
+    """A libvirtd with the network that Debian's package gives it. The value is its socket."""
+    with tempfile.TemporaryDirectory(prefix="av-", ignore_cleanup_errors=True) as name:
+        settings = Path(name, "etc-libvirt")
+        (settings / "qemu" / "networks").mkdir(parents=True)
+        (settings / "qemu" / "networks" / "default.xml").write_text(_DEFAULT_NETWORK)
+        (settings / "qemu.conf").write_text(_QEMU_CONF)
+        daemon = harness.start("libvirtd", Path(name))
+        try:
+            yield daemon.socket
+        finally:
+            daemon.kill()
+            for file in Path(name).glob("run/libvirt/qemu/*.pid"):
+                with suppress(ProcessLookupError, ValueError):
+                    os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+@asynccontextmanager
+async def _virtd() -> AsyncIterator[str]:
+    """A virtd with new hosts in this process. The value is the path of its socket."""
+    async with AsyncExitStack() as stack:
+        path = stack.enter_context(tempfile.TemporaryDirectory(prefix="av-")) + "/sock"
+        server = await stack.enter_async_context(serve(path=path))
+        Virtd(path, server, stack, None)
+        yield path
+
+
+async def _tell(story: Story, socket: str) -> list[Output]:
+    """Run one story on one daemon."""
+    with tempfile.TemporaryDirectory(prefix="av-") as name:
+        commands = _prepared(story, Path(name))
+        marked = [
+            f"{command}; echo --err @@{number}; echo @@{number}"
+            for number, command in enumerate(commands)
+        ]
+        stdout, stderr = await _virsh(f"{URIS[story.driver]}?socket={socket}", "; ".join(marked))
+    if f"@@{len(commands) - 1}\n" not in stdout:
+        raise BrokenStory(f"{story}: {stdout}{stderr}")
+    texts = zip(
+        _parts(stdout, "@@", len(commands)),
+        _parts(stderr, "error: @@", len(commands)),
+        strict=True,
+    )
+    return [
+        Output(*(normalized(text, command, {socket: "SOCKET", name: "DIR"}) for text in pair))
+        for command, pair in zip(commands, texts, strict=True)
+    ]
+
+
+def _prepared(story: Story, folder: Path) -> list[str]:
+    """Write the documents into a folder, and return the commands of a story with their paths."""
+    folder.chmod(0o755)
+    for document in HERE.glob("documents/*.xml"):
+        text = document.read_text().replace("@driver", story.driver).replace("@dir", str(folder))
+        (folder / document.name).write_text(text)
+    return [_expanded(one.command, folder) for one in story.invocations]
+
+
+def _expanded(command: str, folder: Path) -> str:
+    """A command with the paths of its documents."""
+    words = []
+    for word in command.split(" "):
+        if word.startswith("@dir"):
+            word = f"{folder}{word[4:]}"
+        elif word.startswith("@"):
+            word = f"{folder}/{word[1:]}.xml"
+            if not Path(word).exists():
+                raise BrokenStory(f"{command}: no document {word}")
+        words.append(word)
+    return " ".join(words)
+
+
+def _parts(text: str, mark: str, count: int) -> list[str]:
+    """The output of each command: what stands before its mark."""
+    parts = []
+    for number in range(count):
+        part, _, text = text.partition(f"{mark}{number}\n")
+        parts.append(part.strip("\n"))
+    return parts
+
+
+async def _virsh(uri: str, commands: str) -> tuple[str, str]:
+    """Run virsh once. Raises BrokenStory when it does not end in time."""
+    environment = {
+        **harness.libraries(),
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "HOME": "/dev/null",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(harness.require("virsh"), "-c", uri, commands),
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        stdout, stderr = await asyncio.wait_for(process.communicate(), _PATIENCE)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise BrokenStory(f"{uri}: virsh did not end in {_PATIENCE} s: {commands}") from None
+    return stdout.decode(), stderr.decode()
