@@ -46,6 +46,21 @@ CASES = {
         {"max_workers": None},
         "# why\n",
     ),
+    "comments in a list stay when it changes": (
+        '# x\ntls_allowed_dn_list = [ # "one"\n  "#C=GB", # two\n] # end\nlog_level = 3\n',
+        {"tls_allowed_dn_list": ("C=#",)},
+        '# x\n# "one"\n# two\ntls_allowed_dn_list = ["C=#"] # end\nlog_level = 3\n',
+    ),
+    "comments in a list stay when it goes": (
+        'log_level = 3\r\ntls_allowed_dn_list = [\r\n  "a\\"#b", # two\r\n]\r\nlog_filters = ""\r\n',
+        {"tls_allowed_dn_list": None},
+        'log_level = 3\r\n# two\r\nlog_filters = ""\r\n',
+    ),
+    "a backslash of libvirt's syntax hides no quote": (
+        'tls_allowed_dn_list = ["a\\", "b#c"]\n',
+        {"tls_allowed_dn_list": ("d",)},
+        'tls_allowed_dn_list = ["d"]\n',
+    ),
     "a new setting follows its commented line": (
         "# about\n#max_workers = 20\n\n#log_level = 3\n",
         {"max_workers": 7},
