@@ -200,6 +200,8 @@ def _arguments(level: str | int | None, filters: str, last: int, flags: int) -> 
 def _level_number(level: str | int | None) -> int:
     if level is None:
         return 0
+    if not isinstance(level, str | int) or isinstance(level, bool):
+        raise TypeError(f"a log level is a number or a word, not {level!r}")
     if level in _LEVELS:
         return _LEVELS.index(str(level)) + 1
     for number in range(1, len(_LEVELS) + 1):

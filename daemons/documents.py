@@ -108,7 +108,8 @@ the file; the quotes of a string may be left out.
   below `max_workers`) follows a live change as well.
 - The file keeps its comments, its order, its owner and its mode. It is replaced at once and written to
   the disk; a symbolic link is followed. A change that somebody else makes meanwhile is kept.
-- A new socket is open before the old one closes, and clients that wait at the old one are accepted.
+- A new socket is open before the old one closes, and clients that wait at the old one are accepted,
+  as far as `max_clients` allows.
 - Every change is logged at level 2: the setting, the old and the new value, and the user, process and
   address of the administrator.
 

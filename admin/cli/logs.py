@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
+from aiovirt.admin.cli.settings import level_names
 from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 from aiovirt.admin.cli.terminal import Terminal
 
@@ -193,6 +194,7 @@ GROUP: Final = Group(
                     OptionKind.STRING,
                     "lowest level: 1 to 4 or debug, info, warning, error; default: the daemon's own",
                     named_only=True,
+                    complete=level_names,
                 ),
                 Option(
                     "filters",

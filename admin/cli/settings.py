@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aiovirt.admin.settings import Setting
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
+#: Values of a number that are few enough to be completed.
+_FEW: Final = 10
 _EFFECTS: Final = {
     Effect.AT_ONCE: "at once",
     Effect.NEW_CONNECTIONS: "for new connections",
@@ -188,8 +190,9 @@ async def _log_level(session: AdminSession, command: Invocation) -> None:
 
 
 async def _names(session: AdminSession, invocation: Invocation) -> list[str]:
-    """Names of settings."""
-    return [one.bare_name for one in await session.connection.settings.list()]
+    """Names of settings, without their file and with it."""
+    found = await session.connection.settings.list()
+    return [*(one.bare_name for one in found), *(one.name for one in found)]
 
 
 async def _assignments(session: AdminSession, invocation: Invocation) -> list[str]:
@@ -198,11 +201,13 @@ async def _assignments(session: AdminSession, invocation: Invocation) -> list[st
     if not equals:
         return [f"{one}=" for one in await _names(session, invocation)]
     (found,) = await session.connection.settings.get(name)
-    values = ["0", "1"] if found.type == "flag" else list(found.words)
+    values = list(found.words)
+    if found.type in ("flag", "number") and found.highest - found.lowest < _FEW:
+        values = [str(number) for number in range(found.lowest, found.highest + 1)]
     return [*values, *(f"{name}={value}" for value in values)]
 
 
-async def _level_names(session: AdminSession, invocation: Invocation) -> list[str]:
+async def level_names(session: AdminSession, invocation: Invocation) -> list[str]:
     """The words for log levels."""
     return list(_LEVELS)
 
@@ -276,7 +281,7 @@ GROUP: Final = Group(
             "show or change the daemon's log level",
             "Show the log level, or change it: 1 (debug), 2 (info), 3 (warning), 4 (error), by number"
             " or by name; 0 stands for the default. Only daemons of aiovirt can be asked.",
-            (Option("level", OptionKind.STRING, "the new log level", complete=_level_names),),
+            (Option("level", OptionKind.STRING, "the new log level", complete=level_names),),
         ),
     ),
 )

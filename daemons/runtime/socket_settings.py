@@ -1,6 +1,7 @@
 """Sockets that change while the daemon runs: modes and group, TCP and TLS, authentication.
 
-A new socket is open before the old one closes, and clients that wait at the old one are accepted first.
+A new socket is open before the old one closes, and clients that wait at the old one are accepted first,
+as far as their server has room.
 """
 
 from __future__ import annotations
@@ -66,9 +67,11 @@ class SocketSettings:
         access = {one: access_of(one, wanted) for one in self._sockets}
         had_tls = self._main.tls is not None
         fresh: dict[TcpSocket, list[socket.socket]] = {}
+        moving = self._reopened(changes)
+        beside = [service.sock for one in moving for service in self._services(one)]
         try:
-            for one in self._reopened(changes):
-                fresh[one] = await self._open(one, wanted) if wanted[one.enabled] else []
+            for one in moving:
+                fresh[one] = await self._open(one, wanted, beside) if wanted[one.enabled] else []
             await run_blocking(set_modes, await self._files(changes, wanted))
         except BaseException:
             for sock in (sock for each in fresh.values() for sock in each):
@@ -98,10 +101,11 @@ class SocketSettings:
             and (one.enabled in changes or self._values[one.enabled])
         ]
 
-    async def _open(self, one: TcpSocket, wanted: Mapping[str, Value]) -> list[socket.socket]:
+    async def _open(
+        self, one: TcpSocket, wanted: Mapping[str, Value], beside: list[socket.socket]
+    ) -> list[socket.socket]:
         if one.tls:
             await self._tls.require()
-        beside = [service.sock for service in self._services(one)]
         return await run_blocking(open_tcp, wanted[one.address], wanted[one.port], beside)
 
     async def _files(

@@ -252,6 +252,13 @@ async def test_tls_is_turned_on_changed_and_turned_off(
     with pytest.raises(RpcError, match="not changed"):
         await subject.admin.settings.set(tls_files(certificates / "nowhere"))
     assert await met(other, other) == second
+    await subject.set(listen_tcp=1, tcp_port=str(beside := harness.free_port()))
+    await subject.set(tls_port=str(beside), tcp_port=str(port))  # each gets the other's port
+    assert await met(other, other) == "refused"
+    port = beside
+    assert await met(other, other) == second
+    with pytest.raises(RpcError, match="Address already in use"):
+        await subject.admin.settings.set({"tcp_port": str(port)})
     await subject.admin.settings.reset(["listen_tls"])
     assert await met(other, other) == "refused"
 

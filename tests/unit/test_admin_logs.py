@@ -176,6 +176,8 @@ class TestFollowing:
     ) -> None:
         with pytest.raises(ValueError, match="1 to 4 or one of debug, info, warning, error"):
             conn.logs.follow(level="loud")
+        with pytest.raises(TypeError, match="a number or a word, not True"):
+            conn.logs.follow(level=True)
         with pytest.raises(ValueError, match="latest records"):
             conn.logs.follow(last=-1)
         with pytest.raises(TypeError, match="log filters"):

@@ -96,7 +96,10 @@ async def test_names_and_words_are_completed(daemon: harness.RunningDaemon) -> N
             ("daemon-config-set auth_tls=", "", ["none", "sasl", "polkit"]),
             ("daemon-config-set auth_tls=s", "auth_tls=s", ["auth_tls=sasl"]),
             ("daemon-config-set listen_tcp=", "listen_tcp=", ["listen_tcp=0", "listen_tcp=1"]),
+            ("daemon-config-set log_level=", "", ["0", "1", "2", "3", "4"]),
+            ("daemon-config-get virtd.conf/tls_p", "virtd.conf/tls_po", ["virtd.conf/tls_port"]),
             ("daemon-log-level w", "w", ["warning"]),
+            ("daemon-log-follow --level ", "", ["debug", "info", "warning", "error"]),
         ):
             assert (await complete_line(session, line, word))[: len(found)] == found
     finally:

@@ -189,6 +189,9 @@ async def test_an_unknown_setting_is_refused_with_similar_names(setup: Make) -> 
     await refused(
         one, ErrorCode.CONFIG_UNSUPPORTED, "no file 'x.conf'", **{"x.conf/max_workers": "1"}
     )
+    with pytest.raises(RpcError) as error:
+        await change(one, **{"x" * 1_000_000: "1"})
+    assert len(error.value.message) < 200
     await change(one, **{"other.conf/max_workers": "8"})
     assert one.main.workers.maximum == 8
 

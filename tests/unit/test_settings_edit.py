@@ -46,6 +46,21 @@ CASES = {
         {"max_workers": None},
         "# why\n",
     ),
+    "comments in a list stay when it changes": (
+        '# x\ntls_allowed_dn_list = [ # "one"\n  "#C=GB", # two\n] # end\nlog_level = 3\n',
+        {"tls_allowed_dn_list": ("C=#",)},
+        '# x\n# "one"\n# two\ntls_allowed_dn_list = ["C=#"] # end\nlog_level = 3\n',
+    ),
+    "comments in a list stay when it goes": (
+        'log_level = 3\r\ntls_allowed_dn_list = [\r\n  "a\\"#b", # two\r\n]\r\nlog_filters = ""\r\n',
+        {"tls_allowed_dn_list": None},
+        'log_level = 3\r\n# two\r\nlog_filters = ""\r\n',
+    ),
+    "a backslash of libvirt's syntax hides no quote": (
+        'tls_allowed_dn_list = ["a\\", "b#c"]\n',
+        {"tls_allowed_dn_list": ("d",)},
+        'tls_allowed_dn_list = ["d"]\n',
+    ),
     "a new setting follows its commented line": (
         "# about\n#max_workers = 20\n\n#log_level = 3\n",
         {"max_workers": 7},
@@ -158,6 +173,24 @@ def test_owner_mode_and_link_stay(tmp_path: Path) -> None:
         before.st_gid,
     )
     assert os.listdir(real.parent) == ["x.conf"]
+
+
+def test_an_owner_that_cannot_be_kept_is_named_and_the_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "x.conf"
+    file.write_text("log_level = 3\n")
+    owner = os.stat_result((0o100644, *os.stat(file)[1:4], 1234, 2345, *os.stat(file)[6:]))
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "stat", lambda *_args, **_kwargs: owner)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(OSError, match="its owner 1234 and group 2345 cannot be kept: Operation"):
+        replace(str(file), LIMIT, lambda data: data + b"x")
+    monkeypatch.undo()
+    assert (file.read_text(), os.listdir(tmp_path)) == ("log_level = 3\n", ["x.conf"])
 
 
 def test_a_missing_file_is_made(tmp_path: Path) -> None:

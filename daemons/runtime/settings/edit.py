@@ -16,6 +16,9 @@ from aiovirt.daemons.runtime.settings.text import spelling
 
 _REST_OF_LINE: Final = re.compile(rb"[^\r\n]*")
 _SEPARATOR: Final = re.compile(rb"[ \t]*;[ \t]*")
+_STRING_OR_COMMENT: Final = re.compile(
+    rb"\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\\\.|[^\"\\\\])*\"|'[^']*'|(?P<comment>#[^\r\n]*)", re.DOTALL
+)
 _ENTRIES_MAX: Final = 1000
 
 
@@ -75,8 +78,9 @@ def _with(text: bytes, name: str, value: str) -> bytes:
     """Give a setting a value, in its line or in a new one."""
     found = parse(text)
     if name in found.entries:
-        _, start, end = _place(text, found, name)
-        return text[:start] + value.encode() + text[end:]
+        name_start, start, end = _place(text, found, name)
+        replaced = text[:start] + value.encode() + text[end:]
+        return _with_comments(replaced, name_start, text[start:end]) if found.is_toml else replaced
     line_end = b"\r\n" if b"\r\n" in text else b"\n"
     line = f"{name} = {value}".encode() + line_end
     for comment in re.finditer(rb"^[ \t]*#[ \t]*%b[ \t]*=.*\n" % name.encode(), text, re.MULTILINE):
@@ -105,9 +109,27 @@ def _without(text: bytes, name: str) -> bytes:
         found = parse(text)
         if name not in found.entries:
             return text
-        start, _, end = _place(text, found, name)
-        text = _cut(text, start, end)
+        start, value_start, end = _place(text, found, name)
+        without = _cut(text, start, end)
+        value = text[value_start:end]
+        text = _with_comments(without, start, value) if found.is_toml else without
     raise EditError(f"the settings file sets {name} more than {_ENTRIES_MAX} times")
+
+
+def _with_comments(text: bytes, at: int, value: bytes) -> bytes:
+    """Return a file with the comments of a list that has been in it, in lines above where it was.
+
+    Args:
+        text: the file.
+        at: a byte of the line.
+        value: the list as it was; TOML has comments there.
+    """
+    found = [match["comment"] for match in _STRING_OR_COMMENT.finditer(value) if match["comment"]]
+    if not found:
+        return text
+    line_end = b"\r\n" if b"\r\n" in value else b"\n"
+    start = text.rfind(b"\n", 0, at) + 1
+    return text[:start] + b"".join(one + line_end for one in found) + text[start:]
 
 
 def _cut(text: bytes, start: int, end: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Final
 
 from aiovirt.admin.extension.protocol.settings import Origin, SettingInfo
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
@@ -13,6 +14,9 @@ from aiovirt.daemons.runtime.settings.describe import Found, describe
 from aiovirt.daemons.runtime.settings.file import BOUNDS, Loaded
 from aiovirt.daemons.runtime.settings.live import Override, Running
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
+#: Characters of an unknown name that are looked at, and shown.
+_SHOWN: Final = 100
 
 
 class InForce:
@@ -200,13 +204,14 @@ class InForce:
     def known(self, given: str) -> str:
         """Return the bare name of a setting. Raises RpcError for one that does not exist here."""
         file, slash, name = given.rpartition("/")
+        if name in self.loaded.settings and (not slash or file in self._names):
+            return name
+        given, file, name = (text[:_SHOWN] for text in (given, file, name))
         if slash and file not in self._names:
             raise RpcError.of(
                 ErrorCode.CONFIG_UNSUPPORTED,
                 f"'{given}': this daemon has no file '{file}', but {self._names[0]}",
             )
-        if name in self.loaded.settings:
-            return name
         near = get_close_matches(name.lower(), self.loaded.settings, n=3)
         hint = f"; similar: {', '.join(near)}" if near else ""
         if name in KNOWN_ELSEWHERE:

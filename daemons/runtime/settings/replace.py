@@ -114,10 +114,19 @@ def _write(beside: str, path: str, data: bytes, status: os.stat_result | None) -
         else:
             own = os.fstat(descriptor)
             if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
-                os.fchown(descriptor, status.st_uid, status.st_gid)
+                _keep_owner(descriptor, status)
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
             _copy_attributes(path, descriptor)
         os.fsync(descriptor)
+
+
+def _keep_owner(descriptor: int, status: os.stat_result) -> None:
+    """Give a new file the owner and the group of the old one. Raises OSError."""
+    try:
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    except PermissionError as error:
+        text = f"its owner {status.st_uid} and group {status.st_gid} cannot be kept"
+        raise OSError(error.errno, f"{text}: {error.strerror}") from error
 
 
 def _copy_attributes(path: str, descriptor: int) -> None:
