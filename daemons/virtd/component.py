@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiovirt.daemons.runtime.component import Component, Keep
+from aiovirt.rpc.logs import get_logger
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
     from aiovirt.daemons.virtd.host.hosts import Hosts
     from aiovirt.daemons.virtd.sasl import SaslDispatch
-    from aiovirt.daemons.virtd.state import RemoteState
+    from aiovirt.daemons.virtd.state import HostsState, RemoteState
     from aiovirt.rpc.server import Daemon
+
+_log = get_logger("daemons.virtd.component")
 
 
 class HostsComponent(Component):
@@ -23,16 +26,21 @@ class HostsComponent(Component):
 
     def __init__(self, hosts: Hosts, daemon: Daemon) -> None:
         self._hosts = hosts
+        self._earlier: HostsState | None = None
         daemon.on_ending.append(self._end)
 
     async def _end(self) -> None:
         """Close the store at the daemon's end, so that one file is left, without a log beside it."""
+        if self._hosts.is_lost:
+            _log.error("the hosts end with this program: their file is gone", file=self._hosts.path)
         self._hosts.close()
 
     @property
-    def state_type(self) -> type[bool]:
-        """See `Component`."""
-        return bool
+    def state_type(self) -> Any:
+        """See `Component`; programs before this one wrote `true`."""
+        from aiovirt.daemons.virtd.state import HostsState
+
+        return HostsState | bool
 
     def start(self) -> None:
         """See `Component`."""
@@ -43,18 +51,32 @@ class HostsComponent(Component):
         except StoreError as error:
             raise ValueError(str(error)) from error
 
-    def save(self, keep: Keep) -> bool:
+    def save(self, keep: Keep) -> HostsState:
         """See `Component`."""
-        return True
+        from aiovirt.daemons.virtd.state import save_hosts
 
-    def restore(self, state: bool) -> None:
+        return save_hosts(self._hosts)
+
+    def restore(self, state: HostsState | bool) -> None:
         """See `Component`."""
-        self._hosts.rehearse()
+        from aiovirt.daemons.virtd.state import HostsState
+
+        self._earlier = HostsState() if isinstance(state, bool) else state
+        self._hosts.read_back(self._earlier.store)
 
     def resume(self) -> None:
         """See `Component`."""
-        if not self._hosts.is_open:
-            self._hosts.open()
+        from aiovirt.daemons.virtd.host.store import StoreError
+        from aiovirt.daemons.virtd.state import resume_hosts
+
+        earlier, self._earlier = self._earlier, None
+        if earlier is None:
+            return  # after a pause that came to nothing
+        resume_hosts(self._hosts, earlier)
+        try:
+            self._hosts.go_on()
+        except StoreError as error:
+            _log.error("changes of the hosts cannot be stored", reason=str(error))
 
 
 class RemoteComponent(Component):

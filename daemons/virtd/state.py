@@ -1,4 +1,4 @@
-"""The sessions and subscriptions of clients, on their way from one program to the next."""
+"""Hosts, sessions and subscriptions of clients, on their way from one program to the next."""
 
 from __future__ import annotations
 
@@ -9,8 +9,46 @@ import msgspec
 from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
 from aiovirt.daemons.virtd.dispatch.serving import SESSION
 from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions, Wish
+from aiovirt.daemons.virtd.host import ending
 from aiovirt.daemons.virtd.host.events import Family
+from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.rpc.wire.errors import RpcError
+
+
+class TimerState(msgspec.Struct, array_like=True):
+    """One thing that is to happen. host: by name; uuid: of the domain, in hexadecimal digits; what: see
+    `ending.later`; seconds: until then."""
+
+    host: str
+    uuid: str
+    what: str
+    seconds: float
+
+
+class HostsState(msgspec.Struct):
+    """store: everything, if no file has it; timers: of all hosts."""
+
+    store: bytes | None = None
+    timers: list[TimerState] = []
+
+
+def save_hosts(hosts: Hosts) -> HostsState:
+    """Write down what the store does not have. Raises StoreError."""
+    timers = [
+        TimerState(name, uuid.hex(), what, seconds)
+        for name, host in hosts.all.items()
+        for (uuid, what), seconds in host.timers.pending()
+    ]
+    return HostsState(hosts.unfiled(), timers)
+
+
+def resume_hosts(hosts: Hosts, state: HostsState) -> None:
+    """Have the timers go on; those of domains that this version does not know are dropped."""
+    for one in state.timers:
+        host = hosts.all.get(one.host)
+        domain = host and host.domains.by_uuid(bytes.fromhex(one.uuid))
+        if domain:
+            ending.later(domain, one.what, max(one.seconds, 0.001))  # on the loop, not here
 
 
 class WishState(msgspec.Struct, array_like=True):

@@ -115,7 +115,7 @@ def start(
         if kind in _WAITING:
             _set_mirror(domain, disk.target, kind, mirror)
     domain.host.timers.after(
-        domain.host.pace.block, (domain.uuid, "job", disk.target), _worked, domain, disk.target
+        domain.host.pace.block, (domain.uuid, f"job {disk.target}"), _worked, domain, disk.target
     )
 
 
@@ -186,7 +186,7 @@ def abort(domain: Domain, path: str, *, pivot: bool) -> None:
             ErrorCode.BLOCK_COPY_ACTIVE,
             f"block job '{disk.target}' not ready for pivot yet",
         )
-    domain.host.timers.cancel((domain.uuid, "job", disk.target))
+    domain.host.timers.cancel((domain.uuid, f"job {disk.target}"))
     _finish(domain, disk.target, Status.COMPLETED if pivot else Status.CANCELED)
 
 
@@ -239,7 +239,7 @@ def _settle(domain: Domain, target: str) -> None:
     if job is None or job.get("ready"):
         return
     if domain.host.clock.now() >= job["begun"] + int(domain.host.pace.block * _SECOND):
-        domain.host.timers.cancel((domain.uuid, "job", target))
+        domain.host.timers.cancel((domain.uuid, f"job {target}"))
         _worked(domain, target)
 
 

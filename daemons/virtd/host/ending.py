@@ -49,7 +49,7 @@ def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
         )
     if by_agent:
         require_agent(domain)
-    host.timers.after(host.pace.shutdown, (domain.uuid, "shutdown"), _shut_down_now, domain)
+    later(domain, "shutdown", host.pace.shutdown)
 
 
 def _shut_down_now(domain: Domain) -> None:
@@ -73,7 +73,7 @@ def reboot(domain: Domain, *, by_agent: bool = False) -> None:
         return
     if by_agent:
         require_agent(domain)
-    host.timers.after(host.pace.shutdown, (domain.uuid, "reboot"), _rebooted, domain)
+    later(domain, "reboot", host.pace.shutdown)
 
 
 def _rebooted(domain: Domain) -> None:
@@ -84,6 +84,18 @@ def _rebooted(domain: Domain) -> None:
         return
     domain.change(booted=domain.host.clock.now())
     domain.emit(DomainEventID.REBOOT)
+
+
+def later(domain: Domain, what: str, seconds: float) -> None:
+    """Let something happen to a guest after a while; also after a restart of the daemon.
+
+    Args:
+        domain: the domain.
+        what: "shutdown" or "reboot".
+        seconds: how long.
+    """
+    functions = {"shutdown": _shut_down_now, "reboot": _rebooted}
+    domain.host.timers.after(seconds, (domain.uuid, what), functions[what], domain)
 
 
 def reset(domain: Domain) -> None:

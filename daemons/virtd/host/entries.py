@@ -74,6 +74,11 @@ class Collection(Generic[EntryT]):
         self._by_uuid: dict[bytes, EntryT] = {}
         self._by_name: dict[str, EntryT] = {}
 
+    @property
+    def kind(self) -> str:
+        """The name of their kind in the store."""
+        return self._type.kind
+
     def __iter__(self) -> Iterator[EntryT]:
         return iter(tuple(self._by_uuid.values()))
 

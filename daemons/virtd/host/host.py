@@ -26,7 +26,7 @@ from aiovirt.daemons.virtd.host.nwfilter import Filter
 from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.saving import Image
 from aiovirt.daemons.virtd.host.secret import Secret
-from aiovirt.daemons.virtd.host.store import Store
+from aiovirt.daemons.virtd.host.store import Store, StoreError
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
 from aiovirt.daemons.virtd.xml import live
@@ -84,21 +84,33 @@ class Host:
         Returns:
             Whether the store knows this host; a new one needs its world (see `world`).
 
-        Raises StoreError or msgspec.MsgspecError for a damaged store.
+        Raises StoreError for a damaged store.
         """
-        self.store = store
-        self.contents = Contents(store.path)
+        self.keep_in(store)
         self.read()
         return any(True for _ in self.store.load(self.name, "host"))
 
     def read(self) -> None:
-        """Read all objects from the store. Raises as `load` does."""
+        """Read all objects from the store. Raises StoreError for a damaged one."""
         for kind in self.kinds:
             kind.clear()
-            kind.load()
+            try:
+                kind.load()
+            except StoreError:
+                raise
+            except Exception as error:  # whatever a reader of damaged data stumbles over
+                reason = " ".join(str(error).split())
+                raise StoreError(
+                    f"{self.store.home}: a {kind.kind} of {self.name} cannot be read: {reason}"
+                ) from error
 
     def _after(self, function: Callable[..., object], *args: object) -> None:
         self.store.after(function, *args)
+
+    def keep_in(self, store: Store) -> None:
+        """Keep everything in a store from now on; the store has it already."""
+        self.store = store
+        self.contents = Contents(store.home)
 
     @property
     def kinds(self) -> tuple[Collection[Any], ...]:

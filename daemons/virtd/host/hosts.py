@@ -8,7 +8,7 @@ from typing import Final
 from aiovirt.daemons.virtd.host import prepared
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
-from aiovirt.daemons.virtd.host.store import Store
+from aiovirt.daemons.virtd.host.store import Store, StoreError
 
 #: The file of the store, in the run directory.
 FILE: Final = "virtd.sqlite"
@@ -46,11 +46,54 @@ class Hosts:
             self._store.close()
             self._store = None
 
-    def rehearse(self) -> None:
-        """Read everything and write nothing. Raises StoreError for a store that cannot be used."""
-        store = Store(self.path, read_only=True)
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store has a place for a file, and no file is there."""
+        if self._store is None or self.path is None:
+            return False
         try:
-            for host in self.all.values():
-                host.load(store)
-        finally:
-            store.close()
+            return not self._store.is_filed()
+        except StoreError:
+            return True
+
+    def unfiled(self) -> bytes | None:
+        """Return the store for the next program, if there is no file in which it finds everything.
+
+        Raises StoreError if another file has taken its place.
+        """
+        if self._store is None or self._store.is_filed():
+            return None
+        return self._store.dump()
+
+    def read_back(self, unfiled: bytes | None) -> None:
+        """Read everything and write nothing; `go_on` follows, if this is more than a rehearsal.
+
+        Args:
+            unfiled: what `unfiled` returned in the program before this one.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        if unfiled is None:
+            store = Store(self.path, read_only=self.path is not None)
+        else:
+            store = Store(None, home=self.path)
+            store.restored(unfiled)
+        for host in self.all.values():
+            host.load(store)
+        self._store = store
+        self.is_open = True
+
+    def go_on(self) -> None:
+        """Write into the file from now on, after `read_back`.
+
+        Raises StoreError if that is not possible. A file that exists is then opened for writing with the
+        next change, which is refused unless that succeeds; without a file, everything is in memory.
+        """
+        store = self._store
+        if store is None or self.path is None:
+            return
+        if store.path is None:
+            store.file(self.path)
+        else:
+            store.write()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -39,49 +40,89 @@ class StoreError(Exception):
 class Store:
     """The objects of all hosts of a daemon.
 
+    path: the file; None for a store in memory. home: the file that it has or would have; None for a
+    store that belongs in memory. is_read_only: whether the file is open for reading only; the first
+    write opens it for writing.
+
     Args:
         path: the file; None for a store in memory, which ends with the process.
         read_only: nothing is written, nor the file made if it is missing.
-
-    is_batch: whether several writes are being made one.
+        home: the file that a store in memory would have.
 
     Raises:
         StoreError: the file cannot be opened, or is not a store of this layout.
     """
 
-    def __init__(self, path: str | None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: str | None, *, read_only: bool = False, home: str | None = None
+    ) -> None:
         self.path = path
-        try:
-            if path is None:
-                self._base = sqlite3.connect(":memory:", isolation_level=None)
-            else:
-                mode = "ro" if read_only else "rw"
-                if not read_only:
-                    # Documents have passwords: SQLite gives its other files the mode of this one.
-                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-                name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-                self._base = sqlite3.connect(
-                    f"file:{name}?mode={mode}", uri=True, isolation_level=None
-                )
-            self._prepare(read_only)
-        except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}") from error
-        except sqlite3.Error as error:
-            raise StoreError(f"{path or 'the store in memory'}: {error}") from error
+        self.home = path or home
+        self.is_read_only = read_only
+        self._base = self._connected(read_only=read_only)
+        #: Device and inode of the file.
+        self._file = None if path is None else _identity(path)
         self.is_batch = False
         self._undo: list[Callable[[], object]] = []
         self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
-    def _prepare(self, read_only: bool) -> None:
-        found = self._base.execute("pragma user_version").fetchone()[0]
+    def _connected(self, *, read_only: bool) -> sqlite3.Connection:
+        """A connection to the file. Raises StoreError."""
+        path, base = self.path, None
+        try:
+            if path is None:
+                base = sqlite3.connect(":memory:", isolation_level=None)
+            else:
+                _require_regular(path)
+                if not read_only and not os.path.exists(path):
+                    # Documents have passwords: SQLite gives its other files the mode of this one.
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+                mode = "ro" if read_only else "rw"
+                base = sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None)
+            self._prepare(base, read_only=read_only)
+        except (OSError, sqlite3.Error, StoreError) as error:
+            if base is not None:
+                base.close()
+            if isinstance(error, StoreError):
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"{path or 'the store in memory'}: {reason}") from error
+        return base
+
+    def _prepare(self, base: sqlite3.Connection, *, read_only: bool) -> None:
+        """Check the layout, and make it in a new file; a file that has it is not written to."""
+        found = base.execute("pragma user_version").fetchone()[0]
         if found not in (0, _LAYOUT):
             raise StoreError(f"{self.path}: layout {found} is not supported, only {_LAYOUT}")
         if read_only:
             return
-        self._base.execute("pragma journal_mode = wal")
-        self._base.execute("pragma synchronous = normal")
-        self._base.execute(_TABLES)
-        self._base.execute(f"pragma user_version = {_LAYOUT}")
+        base.execute("pragma journal_mode = wal")
+        base.execute("pragma synchronous = normal")
+        if not found:
+            base.execute(_TABLES)
+            base.execute(f"pragma user_version = {_LAYOUT}")
+        # A file that is read-only opens as well; what is taken back needs no room on the disk.
+        base.execute("begin")
+        base.execute(f"pragma user_version = {_LAYOUT}")
+        base.execute("rollback")
+
+    def write(self) -> None:
+        """Open the file for writing, if it is open for reading only.
+
+        Raises StoreError if that is not possible; it stays open for reading then.
+        """
+        if not self.is_read_only:
+            return
+        # SQLite shares what it knows of a file among connections, also that it cannot be written to.
+        self._base.close()
+        try:
+            self._base = self._connected(read_only=False)
+            self.is_read_only = False
+        finally:
+            if self.is_read_only:
+                with suppress(StoreError):
+                    self._base = self._connected(read_only=True)
 
     def put(self, host: str, kind: str, key: str, data: bytes) -> None:
         """Write one object, in the place of an earlier one.
@@ -180,22 +221,82 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
+            if self.is_read_only:
+                self.write()
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
+            name = self.path or "the store in memory"
+            reason = error if isinstance(error, sqlite3.Error) else error.__cause__ or error
             raise RpcError(
-                ErrorCode.SYSTEM_ERROR,
-                f"cannot write {self.path or 'the store in memory'}: {error}",
-                domain=ErrorDomain.CONF,
+                ErrorCode.SYSTEM_ERROR, f"cannot write {name}: {reason}", domain=ErrorDomain.CONF
             ) from error
 
+    # Without a file ------------------------------------------------------------------------------
+
+    def is_filed(self) -> bool:
+        """Return whether the next program finds everything in the file; it was not removed, then.
+
+        Raises StoreError if another file has taken its place.
+        """
+        if self.path is None or self._file is None:
+            return False
+        try:
+            found = _identity(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # that is not known: the rehearsal tells whether it can be read
+            return True
+        if found != self._file:
+            raise StoreError(f"{self.path}: replaced by another file; restore the file in use")
+        return True
+
     def dump(self) -> bytes:
-        """Return the whole store, for `restored`; only for a store in memory."""
+        """Return the whole store, for `restored`."""
         return self._base.serialize()
 
     def restored(self, data: bytes) -> None:
-        """Take what `dump` returned."""
-        self._base.deserialize(data)
+        """Take what `dump` returned; only for a store in memory."""
+        # Bytes 18 and 19 of the header say that there is a write-ahead log; memory has none.
+        self._base.deserialize(data[:18] + b"\1\1" + data[20:])
+
+    def file(self, path: str) -> None:
+        """Bring a store in memory into a new file, and keep it there from now on.
+
+        Raises StoreError if that is not possible; it stays in memory then.
+        """
+        if os.path.lexists(path):
+            raise StoreError(f"{path}: the file exists already")
+        rows = self._base.execute("select host, kind, key, data from object").fetchall()
+        try:
+            made = Store(path)
+            try:
+                with made.batch():
+                    made._base.executemany("insert into object values (?, ?, ?, ?)", rows)
+            except (RpcError, sqlite3.Error) as error:
+                made.close()
+                raise StoreError(f"{path}: {error}") from error
+        except StoreError:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    os.unlink(path + suffix)
+            raise
+        self._base.close()
+        self.path, self.home, self._base, self._file = path, path, made._base, made._file
 
     def close(self) -> None:
         """Close the file. Does nothing if it is closed already."""
         self._base.close()
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _require_regular(path: str) -> None:
+    """Raise StoreError for a FIFO, on which SQLite would wait, a device and the like."""
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        with suppress(FileNotFoundError):
+            mode = os.stat(name).st_mode
+            if not stat.S_ISREG(mode):
+                raise StoreError(f"{name}: not a regular file")
