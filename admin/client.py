@@ -112,7 +112,7 @@ class Connection:
         self.uri = uri
         self.rpc = rpc
         self.timeout = timeout
-        self._tunnel = tunnel
+        self.tunnel = tunnel
         self._loop = asyncio.get_running_loop()
         self._silent = False  # an answer is overdue: a goodbye would not be answered either
 
@@ -165,14 +165,14 @@ class Connection:
         try:
             await self.rpc.close()
         finally:
-            if self._tunnel is not None:
-                await self._tunnel.close()
+            if self.tunnel is not None:
+                await self.tunnel.close()
 
     def abort(self) -> None:
         """Close at once, without a goodbye; waiting calls raise ConnectionError."""
         self.rpc.abort()
-        if self._tunnel is not None:
-            self._tunnel.abort()
+        if self.tunnel is not None:
+            self.tunnel.abort()
 
     async def call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
         """Call any procedure, also one of a program that this API does not know.

@@ -12,6 +12,7 @@ rules for JSON.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -29,6 +30,7 @@ from aiovirt.rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
     from aiovirt.admin.client import Connection
+    from aiovirt.admin.ssh import Tunnel
 
 __all__ = ["Caller", "Found", "JsonError", "Programs", "label"]
 
@@ -177,6 +179,7 @@ class Caller:
         self._programs = programs
         self._connection = connection
         self._opened: dict[str, RpcConnection] = {}
+        self._tunnels: list[Tunnel] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,6 +192,8 @@ class Caller:
     ) -> None:
         for opened in self._opened.values():
             opened.abort()
+        for tunnel in self._tunnels:
+            await tunnel.close()
 
     async def call(self, name: str, value: Any = None, *, server: str | None = None) -> Any:
         """Call a procedure and return its result.
@@ -219,9 +224,31 @@ class Caller:
             return self._connection.rpc
         opened = self._opened.get(server.name)
         if opened is None or opened.closed:
-            path = _path(server)
-            opened = self._opened[server.name] = await connect_unix(path)
+            try:
+                async with asyncio.timeout(self._connection.timeout):
+                    opened = self._opened[server.name] = await self._connected(server)
+            except TimeoutError:
+                raise TimeoutError(
+                    f"no connection to server {server.name} within {self._connection.timeout:g} s"
+                ) from None
         return opened
+
+    async def _connected(self, server: protocol.ServedServer) -> RpcConnection:
+        """Connect to a socket of the server, on the host of the daemon."""
+        path = _path(server)
+        carrier = self._connection.tunnel
+        if carrier is None:
+            return await connect_unix(path)
+        from aiovirt.admin.ssh import open_tunnel
+
+        # The path is the daemon's word: ssh would take one without "/" for a port, and expand "${".
+        if not path.startswith("/") or "${" in path:
+            raise ConnectionError(
+                f"the socket {path!r} of server {server.name} cannot be reached through ssh"
+            )
+        rpc, tunnel = await open_tunnel(self._connection.uri, prompts=carrier.prompts, socket=path)
+        self._tunnels.append(tunnel)
+        return rpc
 
 
 def label(program: str) -> str:

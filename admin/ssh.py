@@ -135,13 +135,22 @@ class _Messages:
 
 
 class Tunnel:
-    """One ssh process that carries one connection; made by `open_tunnel`."""
+    """One ssh process that carries one connection; made by `open_tunnel`.
+
+    prompts: the user may be asked for passwords.
+    """
 
     def __init__(
-        self, route: Route, process: asyncio.subprocess.Process, messages: _Messages
+        self,
+        route: Route,
+        process: asyncio.subprocess.Process,
+        messages: _Messages,
+        *,
+        prompts: bool,
     ) -> None:
         self.route = route
         self.process = process
+        self.prompts = prompts
         self._messages = messages
 
     async def failure(self, headline: str) -> SshFailed:
@@ -177,7 +186,9 @@ class Tunnel:
         await self.process.wait()
 
 
-async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnection, Tunnel]:
+async def open_tunnel(
+    uri: AdminUri, *, prompts: bool = True, socket: str | None = None
+) -> tuple[RpcConnection, Tunnel]:
     """Connect to a daemon's socket on another host.
 
     Whether a daemon listens there is known at the first answer only: ssh accepts before it has asked.
@@ -185,6 +196,7 @@ async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnec
     Args:
         uri: a URI with the transport `ssh`.
         prompts: the user may be asked for passwords, if the standard input is a terminal.
+        socket: an absolute path on the far side; None for the daemon's admin socket.
 
     Returns:
         The connection and the process that carries it, to be closed in this order.
@@ -195,7 +207,7 @@ async def open_tunnel(uri: AdminUri, *, prompts: bool = True) -> tuple[RpcConnec
     """
     route = Route.of(uri)
     prompts = prompts and not route.no_tty and _at_terminal()
-    remote = route.socket or await _ask_for_socket(route, prompts)
+    remote = socket or route.socket or await _ask_for_socket(route, prompts)
     with _socket_folder() as folder:
         local = f"{folder}/s"
         more = ("-N", "-L", f"{_forwarded(local)}:{_forwarded(remote)}")
@@ -261,7 +273,7 @@ async def _start(
         raise
     finally:
         messages.started()
-    return Tunnel(route, process, messages)
+    return Tunnel(route, process, messages, prompts=prompts)
 
 
 @contextlib.contextmanager

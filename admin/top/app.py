@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -12,13 +13,14 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.filter import LineFilter, Monochrome
 from textual.widgets import DataTable, Footer, Static
 
 from aiovirt.admin.top import orders, rows
 from aiovirt.admin.top.dialogs import Choice, Confirmation, Dialog, Form
 from aiovirt.admin.top.feed import Feed
 from aiovirt.admin.top.panes import LogPane, Pane
-from aiovirt.admin.top.style import CSS
+from aiovirt.admin.top.style import CSS, WithoutColors
 from aiovirt.admin.watch.clients import ClientState
 from aiovirt.admin.watch.state import ServerState
 from aiovirt.admin.watch.watched import Watched
@@ -56,6 +58,7 @@ class TopApp(App[None]):
             interval: seconds between two polls.
         """
         super().__init__()
+        self.no_color = bool(os.environ.get("NO_COLOR"))
         self._feeds = [Feed(each, interval, self._changed) for each in daemons]
         self._tasks: list[asyncio.Task[None]] = []
         self._logged: tuple[Feed | None, int] = (None, 0)
@@ -70,6 +73,11 @@ class TopApp(App[None]):
         self._lower = (self._clients, self._calls, self._procedures, self._log_pane)
         self._current = 0
         self._status = Static("", id="status", markup=False)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters of what is drawn: without any color if NO_COLOR is set."""
+        filters = [one for one in super().get_line_filters() if not isinstance(one, Monochrome)]
+        return [*filters, WithoutColors()] if self.no_color else filters
 
     def compose(self) -> ComposeResult:
         """Yield the panes from top to bottom."""

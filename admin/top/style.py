@@ -1,8 +1,12 @@
-"""The layout, in Textual's CSS."""
+"""The layout, in Textual's CSS, and what is left of it without colors (NO_COLOR)."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
 
 CSS: Final = """
 * { scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
@@ -35,4 +39,21 @@ Dialog { align: center middle; }
 #dialog .field Label { width: 12; }
 #dialog .field Input { width: 1fr; }
 #choice { height: auto; }
+
+DataTable:nocolor > .datatable--cursor { text-style: reverse; }
+OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
+Input:nocolor > .input--cursor, Input:nocolor > .input--selection { text-style: reverse; }
+Button:nocolor:focus { text-style: bold reverse; }
+.pane:nocolor:focus-within { border: double $accent; }
 """
+
+
+class WithoutColors(LineFilter):
+    """Leaves of a style what is not a color. Textual's own filter leaves shades of gray."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the segments without colors."""
+        return [
+            Segment(text, style and style.without_color, control)
+            for text, style, control in segments
+        ]

@@ -20,6 +20,7 @@ import pytest
 
 from aiovirt.admin.client import connect
 from aiovirt.admin.ssh import SshFailed
+from aiovirt.rpc.wire.errors import RpcError
 from tests import harness
 from tests.sshd import Hosts, hosts
 
@@ -71,6 +72,10 @@ def ssh_processes(far: Hosts) -> list[str]:
     return found
 
 
+def program_of(process: int | None) -> str:
+    return Path(f"/proc/{process}/comm").read_text()
+
+
 def wait_until_gone(far: Hosts) -> None:
     deadline = time.monotonic() + harness.PATIENCE
     while leftovers(far):
@@ -100,6 +105,25 @@ async def test_connect_reaches_a_daemon_of_another_host(
         assert len(ssh_processes(far)) == 1
         # The folder of the socket is needed for the connecting only.
         assert leftovers(far) == ssh_processes(far)
+    assert leftovers(far) == []
+
+
+async def test_a_call_of_another_server_goes_to_the_far_side(
+    far: Hosts, lockd: harness.RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in far.environment.items():
+        monkeypatch.setenv(name, value)
+    uri = f"lockd+ssh://near/system?socket={lockd.admin_socket}"
+    async with (
+        connect(uri, timeout=harness.PATIENCE) as conn,
+        conn.programs.caller() as caller,
+    ):
+        with pytest.raises(RpcError):  # a client has to say first who it is
+            await caller.call("lockspace/NEW", {"path": "/locks"})
+        (client,) = await (await conn.lookup_server("lockd")).list_clients()
+        info = await client.get_info()
+        assert program_of(info.unix_process_id).startswith("sshd")
+        assert len(ssh_processes(far)) == 2
     assert leftovers(far) == []
 
 
