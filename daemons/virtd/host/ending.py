@@ -91,11 +91,13 @@ def later(domain: Domain, what: str, seconds: float) -> None:
 
     Args:
         domain: the domain.
-        what: "shutdown" or "reboot".
+        what: "shutdown" or "reboot"; nothing happens for a name that is not known here.
         seconds: how long.
     """
     functions = {"shutdown": _shut_down_now, "reboot": _rebooted}
-    domain.host.timers.after(seconds, (domain.uuid, what), functions[what], domain)
+    function = functions.get(what)
+    if function is not None:
+        domain.host.timers.after(seconds, (domain.uuid, what), function, domain)
 
 
 def reset(domain: Domain) -> None:
