@@ -135,7 +135,8 @@ class DomainJobs:
     def launch_security(
         self, session: Session, args: protocol.DomainFlagsArgs
     ) -> protocol.DomainGetLaunchSecurityInfoRet:
-        session.host.flavour.check_flags(args.flags, 0, "DomainGetLaunchSecurityInfo")
+        if session.host.name == "test":  # the qemu driver looks at flags for SEV only
+            session.host.flavour.check_flags(args.flags, 0, "DomainGetLaunchSecurityInfo")
         find_domain(session, args.dom)
         return protocol.DomainGetLaunchSecurityInfoRet([])
 

@@ -68,7 +68,7 @@ def one_of(domain: Domain, flags: int) -> Impact:
         RpcError: INVALID_ARG for both documents, OPERATION_INVALID for one that does not exist.
     """
     if flags & LIVE and flags & CONFIG:
-        raise RpcError.of(
+        raise RpcError(  # libvirt's text has no prefix here
             ErrorCode.INVALID_ARG,
             "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive",
             domain=ErrorDomain.DOMAIN,

@@ -96,7 +96,11 @@ def text(emulator: str | None, arch: str | None, machine: str | None, kind: str 
     by_path = {path: name for name, (path, _) in EMULATORS.items()}
     if emulator is not None:
         if emulator not in by_path:
-            raise _refused(f"Cannot check QEMU binary {emulator}: No such file or directory")
+            raise RpcError(
+                ErrorCode.SYSTEM_ERROR,
+                f"Cannot check QEMU binary {emulator}: No such file or directory",
+                domain=ErrorDomain.QEMU,
+            )
         own = by_path[emulator]
         if arch is not None and arch != own:
             raise _refused(

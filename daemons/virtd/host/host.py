@@ -185,4 +185,6 @@ class Host:
 
     def cpu_time(self, domain: Domain) -> int:
         """Return the nanoseconds of CPU that a guest has had; the test driver's is the time of day."""
+        if self.flavour.name == "test":  # of a guest that is shut off, too
+            return self.clock.now() // 1000 * 1000
         return machine.times(domain).total

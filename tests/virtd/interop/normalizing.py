@@ -23,7 +23,7 @@ _RULES: Final = tuple(
         (r"(<domain type='\w+' id=')\d+'", r"\1ID'"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( \+0000|\.\d+\+0000)?", "TIME"),
         (r"<creationTime>\d+<", "<creationTime>TIME<"),
-        (r"\b1[6-9]\d{8}\b", "TIME"),
+        (r"\b1[6-9]\d{8}(\.\d+)?\b", "TIME"),
         (r"^Messages: +tainted: running with undesirable elevated privileges\n?", ""),
         (r"(domain-)\d+(-\w+)", r"\1ID\2"),
     )
@@ -35,8 +35,13 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "domcapabilities": (
         (r"(?s)<mode name='host-model' supported='yes'>.*?</mode>", "HOST MODEL"),
         (r" usable='\w+'", ""),
+        (r"(?s)<os supported='yes'>.*</os>", "FIRMWARE"),
     ),
     "version": ((r"(QEMU 7\.2)\.\d+", r"\1"),),
+    "domblkstat": ((r"\b\d{11,}$", "N"),),
+    "domifstat": ((r"\b\d{11,}$", "N"),),
+    "domstats": ((r"(cpu\.\w+=)\d+", r"\1TIME"),),
+    "vcpuinfo": ((r"(CPU Affinity: +)[y-]+", r"\1MAP"),),
     "nodecpustats": ((r"[0-9.]+(%?)$", r"N\1"),),
     "nodememstats": ((r"\d+ KiB$", "N KiB"),),
     "domid": ((r"^\d+$", "ID"),),

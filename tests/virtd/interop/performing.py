@@ -63,8 +63,9 @@ class Compared(NamedTuple):
         shown = (
             line
             for real, ours in zip(self.libvirtd, self.virtd, strict=True)
-            for line in unified_diff(real.splitlines(), ours.splitlines(), lineterm="", n=2)
-            if not line.startswith(("---", "+++"))
+            for line in list(unified_diff(real.splitlines(), ours.splitlines(), lineterm="", n=2))[
+                2:
+            ]
         )
         return "\n  ".join([f"{self.story}: {self.invocation.label}", *shown])
 
