@@ -15,7 +15,7 @@ from aiovirt.daemons.virtd.host.clock import Clock
 from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
-from aiovirt.daemons.virtd.host.documents import Documents, cached
+from aiovirt.daemons.virtd.host.documents import Documents, cached, written
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
@@ -144,7 +144,7 @@ class Host:
             self.name_interfaces(document)
             live.open_terminals(document, number)
             live.open_displays(document, self._free_ports())
-        return document.text(secure=True)
+        return written(document)
 
     def name_interfaces(self, document: Document) -> None:
         """Give the interfaces of a running guest the names that they have on this host."""
