@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid as uuids
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.daemons.virtd.host import machine
+from aiovirt.daemons.virtd.host import machine, node
 from aiovirt.daemons.virtd.host.clock import Clock
 from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
@@ -181,7 +180,7 @@ class Host:
     @property
     def cpus(self) -> int:
         """Processors of the host that guests may be pinned to."""
-        return 16 if self.flavour.name == "test" else os.cpu_count() or 1
+        return 16 if self.flavour.name == "test" else node.QEMU.cpus
 
     def cpu_time(self, domain: Domain) -> int:
         """Return the nanoseconds of CPU that a guest has had; the test driver's is the time of day."""
