@@ -12,6 +12,7 @@ from aiovirt.rpc.wire.program import Procedure
 
 #: What a function's name has in it, first match first, with the number of virErrorDomain.
 _DOMAINS: Final = (
+    (re.compile("^vir(Domain|Connect).*Qemu"), 0),
     (re.compile("^virDomain.*Checkpoint"), 69),
     (re.compile("^virDomain.*Snapshot"), 35),
     (re.compile("^virDomain"), 20),

@@ -153,7 +153,7 @@ def test_what_is_no_device_is_refused() -> None:
     for text in ("<x/>", "<emulator/>"):
         with pytest.raises(RpcError, match="unknown device type") as caught:
             devices.read_device(text)
-        assert caught.value.code == ErrorCode.XML_ERROR
+        assert caught.value.code == ErrorCode.CONFIG_UNSUPPORTED
 
 
 def test_a_running_guest_has_a_number_and_aliases_and_its_definition_has_not() -> None:

@@ -13,7 +13,7 @@ from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host.consoles import Terminal
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from aiovirt.rpc.wire.typedparams import to_dict
+from aiovirt.rpc.wire.typedparams import string, to_dict
 from tests.virtd.conftest import Client, Virtd
 
 DEVICES = """
@@ -205,3 +205,45 @@ async def test_memory_and_disks_are_looked_at_within_bounds(virtd: Virtd) -> Non
     block = protocol.DomainBlockPeekArgs(domain, "vda", 10 << 30, 512, 0)
     error = await client.refused(protocol.DOMAIN_BLOCK_PEEK, block)
     assert error.code == ErrorCode.SYSTEM_ERROR
+
+
+async def test_the_agent_is_reached_by_the_qemu_program(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await running(client)
+    args = protocol.DomainAgentCommandArgs(domain, '{"execute": "guest-ping"}', -1, 0)
+    error = await client.refused(protocol.DOMAIN_AGENT_COMMAND, args)
+    assert (error.code, error.domain) == (ErrorCode.AGENT_UNRESPONSIVE, ErrorDomain.QEMU)
+    found = virtd.host("qemu").domains.by_uuid(domain.uuid)
+    assert found is not None
+    found.change(has_agent=True)
+    answer = await client.call(protocol.DOMAIN_AGENT_COMMAND, args)
+    assert answer.result == '{"return": {}}'
+    args = protocol.DomainAgentCommandArgs(domain, "[", -1, 0)
+    error = await client.refused(protocol.DOMAIN_AGENT_COMMAND, args)
+    assert "The command has not been found" in error.message
+    other = await virtd.connect()
+    error = await other.refused(protocol.DOMAIN_AGENT_COMMAND, args)
+    assert (error.code, error.domain) == (ErrorCode.NO_SUPPORT, ErrorDomain.NONE)
+
+
+async def test_a_guest_is_saved_and_restored_by_typed_parameters(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await running(client)
+    place = [string("file", "/images/one")]
+    await client.call(protocol.DOMAIN_SAVE_PARAMS, protocol.DomainSaveParamsArgs(domain, place, 0))
+    assert (await client.state(domain))[0] == DomainState.SHUTOFF
+    await client.call(protocol.DOMAIN_RESTORE_PARAMS, protocol.DomainRestoreParamsArgs(place, 0))
+    assert (await client.state(domain))[0] == DomainState.RUNNING
+    nowhere = protocol.DomainSaveParamsArgs(domain, [], 0)
+    error = await client.refused(protocol.DOMAIN_SAVE_PARAMS, nowhere)
+    assert error.code == ErrorCode.INVALID_ARG
+
+
+@pytest.mark.parametrize("uri", ["test:///default", "qemu:///system"])
+async def test_a_guest_is_started_with_descriptors_that_nobody_needs(
+    virtd: Virtd, uri: str
+) -> None:
+    client = await virtd.connect(uri)
+    domain = await client.define()
+    await client.call(protocol.DOMAIN_CREATE_WITH_FILES, protocol.DomainFlagsArgs(domain, 0))
+    assert (await client.state(domain))[0] == DomainState.RUNNING

@@ -128,7 +128,13 @@ class DomainBlocks:
         """Writes of a guest reach no threshold: the event never comes."""
         session.host.flavour.check_flags(args.flags, 0, "DomainSetBlockThreshold")
         domain = find_domain(session, args.dom)
-        blockjobs.find_disk(domain, args.dev.partition("[")[0])
+        require_active(domain)
+        if domain.record.facts.disk(args.dev.partition("[")[0]) is None:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                f"failed to find disk '{args.dev}'",
+                domain=session.host.flavour.domain,
+            )
 
     @answers(protocol.DOMAIN_BACKUP_BEGIN)
     def begin_backup(self, session: Session, args: protocol.DomainBackupBeginArgs) -> None:

@@ -148,7 +148,7 @@ class DomainJobs:
         domain = find_domain(session, args.dom)
         if not 1 <= args.seconds <= 60:
             raise RpcError.of(
-                ErrorCode.INVALID_ARG,
+                ErrorCode.CONFIG_UNSUPPORTED,
                 f"seconds={args.seconds} is invalid, please choose value within [1, 60].",
                 domain=session.host.flavour.domain,
             )

@@ -16,6 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 from aiovirt.daemons.virtd.dispatch.finding import domain_ref, find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.rpc.server import CallWithFds
 
 #: Flags of starting a guest that the qemu driver has.
 _START: Final = (
@@ -61,6 +62,20 @@ class DomainLife:
         domain = find_domain(session, args.dom)
         lifecycle.start(domain, paused=bool(args.flags & DomainCreateFlags.START_PAUSED))
         return protocol.DomainRet(domain_ref(domain))
+
+    @answers(protocol.DOMAIN_CREATE_WITH_FILES)
+    def create_with_files(
+        self, session: Session, call: CallWithFds[protocol.DomainFlagsArgs]
+    ) -> protocol.DomainRet:
+        call.close()  # for the first process of a container, which no driver here has
+        return self.create_flags(session, call.args)
+
+    @answers(protocol.DOMAIN_CREATE_XML_WITH_FILES)
+    def create_xml_with_files(
+        self, session: Session, call: CallWithFds[protocol.XmlDescFlagsArgs]
+    ) -> protocol.DomainRet:
+        call.close()
+        return self.create_xml(session, call.args)
 
     @answers(protocol.DOMAIN_SUSPEND)
     def suspend(self, session: Session, args: protocol.DomainArgs) -> None:

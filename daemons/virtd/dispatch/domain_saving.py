@@ -16,6 +16,7 @@ from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import saving
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam, validate
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
@@ -34,6 +35,17 @@ def _check(host: Host, flags: int, supported: int, function: str, document: str 
             "xml modification unsupported",
             domain=host.flavour.domain,
         )
+
+
+def _place(host: Host, params: list[TypedParam]) -> tuple[str, str | None]:
+    """The path of an image, and a document for it, out of typed parameters."""
+    kinds = {"file": ParamType.STRING, "dxml": ParamType.STRING}
+    values = validate(params, kinds)
+    if "file" not in values:
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG, "missing file parameter", domain=host.flavour.domain
+        )
+    return values["file"], values.get("dxml")
 
 
 class DomainSaving:
@@ -56,6 +68,18 @@ class DomainSaving:
     def restore_flags(self, session: Session, args: protocol.DomainRestoreFlagsArgs) -> None:
         _check(session.host, args.flags, _RESTORE, "DomainRestoreFlags", args.dxml)
         saving.restore(session.host, args.from_, args.flags, args.dxml)
+
+    @answers(protocol.DOMAIN_SAVE_PARAMS)
+    def save_params(self, session: Session, args: protocol.DomainSaveParamsArgs) -> None:
+        path, text = _place(session.host, args.params)
+        _check(session.host, args.flags, _SAVE, "DomainSaveParams", text)
+        saving.save(find_domain(session, args.dom), path, args.flags, text)
+
+    @answers(protocol.DOMAIN_RESTORE_PARAMS)
+    def restore_params(self, session: Session, args: protocol.DomainRestoreParamsArgs) -> None:
+        path, text = _place(session.host, args.params)
+        _check(session.host, args.flags, _RESTORE, "DomainRestoreParams", text)
+        saving.restore(session.host, path, args.flags, text)
 
     @answers(protocol.DOMAIN_SAVE_IMAGE_GET_XML_DESC)
     def image_xml(

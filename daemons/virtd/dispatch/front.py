@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
-from aiovirt.daemons.virtd.dispatch.parts import parts
+from aiovirt.daemons.virtd.dispatch.parts import QEMU_PARTS, parts
 from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened
 from aiovirt.daemons.virtd.dispatch.subscriptions import tell
 from aiovirt.daemons.virtd.dispatch.uris import find_driver
@@ -64,6 +64,9 @@ class RemoteDispatch:
         handlers = Handlers.of(self, self._sasl, domain_of=unsupported_domain)
         bind(handlers, parts())
         server.add_program(handlers)
+        for_qemu = Handlers(protocol.QEMU, domain_of=unsupported_domain)
+        bind(for_qemu, [part() for part in QEMU_PARTS])
+        server.add_program(for_qemu)
         self._server = server
         for host in self._hosts.values():
             host.events.receive(partial(self._happened, host))

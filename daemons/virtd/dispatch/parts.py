@@ -25,6 +25,7 @@ from aiovirt.daemons.virtd.dispatch.node import Capabilities, Node, Processors
 from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
 from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
+from aiovirt.daemons.virtd.dispatch.qemu_program import QemuAgent
 from aiovirt.daemons.virtd.dispatch.secrets import Secrets
 from aiovirt.daemons.virtd.dispatch.snapshots import Snapshots
 from aiovirt.daemons.virtd.dispatch.storage_pools import (
@@ -79,7 +80,9 @@ PARTS = (
     Checkpoints,
     DomainBlocks,
 )
-"""The classes whose methods serve procedures."""
+"""The classes whose methods serve procedures of the remote program."""
+QEMU_PARTS = (QemuAgent,)
+"""The classes whose methods serve procedures of the QEMU program."""
 
 
 def parts() -> list[object]:

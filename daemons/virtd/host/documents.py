@@ -7,7 +7,6 @@ gives one that is shared, and not to be changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiovirt.daemons.virtd.xml.completion import FLAVOURS
@@ -22,10 +21,25 @@ if TYPE_CHECKING:
 _KEPT: Final = 512
 
 
-@lru_cache(maxsize=_KEPT)
+_read: Final[dict[tuple[str, str], Document]] = {}
+"""The documents that are kept read, the one used longest ago first."""
+
+
 def cached(kind: str, text: str) -> Document:
     """Return a stored document, shared with others: whoever changes it makes a copy first."""
-    return read(kind, text, live=True)
+    found = _read.pop((kind, text), None) or read(kind, text, live=True)
+    _read[kind, text] = found
+    if len(_read) > _KEPT:
+        del _read[next(iter(_read))]
+    return found
+
+
+def written(document: Document) -> str:
+    """Write a document that is to be stored, and keep it read; it is not to be changed any more."""
+    text = document.text(secure=True)
+    _read[document.kind, text] = document
+    cached(document.kind, text)
+    return text
 
 
 class Definition(NamedTuple):
@@ -63,5 +77,5 @@ class Documents:
             equip(root)
             document.changed()
         return Definition(
-            document.text(secure=True), root.findtext("name") or "", root.findtext("uuid") or ""
+            written(document), root.findtext("name") or "", root.findtext("uuid") or ""
         )

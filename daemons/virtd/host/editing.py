@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiovirt.daemons.virtd.constants.domain_flags import DomainModificationImpact
-from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.documents import cached, written
 from aiovirt.daemons.virtd.xml.documents import Document
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -113,4 +113,4 @@ def _changed(domain: Domain, meant: Impact, change: Edit) -> Iterator[tuple[str,
             document = cached("domain", text).copy()
             change(document)
             document.changed()
-            yield name, document.text(secure=True)
+            yield name, written(document)

@@ -15,7 +15,9 @@ from aiovirt.daemons.virtd.constants.domain import (
 )
 from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventID,
+    DomainEventShutdownDetailType,
     DomainEventStoppedDetailType,
+    DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainUndefineFlagsValues as Undefine
 from aiovirt.daemons.virtd.host import lifecycle
@@ -61,6 +63,9 @@ def _powered_off(domain: Domain, action: str | None) -> None:
     if action in ("restart", "rename-restart"):
         domain.change(state=DomainState.RUNNING, reason=DomainRunningReason.BOOTED)
         return
+    if domain.host.name == "qemu":
+        detail = DomainEventShutdownDetailType.GUEST
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SHUTDOWN, detail)
     lifecycle.stop(domain, DomainShutoffReason.SHUTDOWN, DomainEventStoppedDetailType.SHUTDOWN)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid as uuids
 from collections.abc import Callable, Iterator
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.daemons.virtd.host import machine
+from aiovirt.daemons.virtd.host import machine, node
 from aiovirt.daemons.virtd.host.clock import Clock
 from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
-from aiovirt.daemons.virtd.host.documents import Documents, cached
+from aiovirt.daemons.virtd.host.documents import Documents, cached, written
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
@@ -144,7 +143,7 @@ class Host:
             self.name_interfaces(document)
             live.open_terminals(document, number)
             live.open_displays(document, self._free_ports())
-        return document.text(secure=True)
+        return written(document)
 
     def name_interfaces(self, document: Document) -> None:
         """Give the interfaces of a running guest the names that they have on this host."""
@@ -181,7 +180,7 @@ class Host:
     @property
     def cpus(self) -> int:
         """Processors of the host that guests may be pinned to."""
-        return 16 if self.flavour.name == "test" else os.cpu_count() or 1
+        return 16 if self.flavour.name == "test" else node.QEMU.cpus
 
     def cpu_time(self, domain: Domain) -> int:
         """Return the nanoseconds of CPU that a guest has had; the test driver's is the time of day."""

@@ -66,7 +66,9 @@ def get(domain: Domain, facts: Facts, path: str) -> list[TypedParam]:
     """
     disk = devices.disk(facts.document, path)
     if disk is None:
-        raise _refused(domain, f"disk '{path}' was not found in the domain config")
+        where = "domain" if domain.host.name == "qemu" else "the domain config"
+        verb = "not found" if domain.host.name == "qemu" else "was not found"
+        raise _refused(domain, f"disk '{path}' {verb} in {where}")
     known = _known(disk)
     return [
         string(name, known[name]) if name == _GROUP else ullong(name, known[name]) for name in NAMES

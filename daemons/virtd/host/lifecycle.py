@@ -186,7 +186,12 @@ class Origin(NamedTuple):
 
 
 _BOOTED: Final = Origin(DomainRunningReason.BOOTED, DomainEventStartedDetailType.BOOTED)
-_RESTORED: Final = Origin(DomainRunningReason.RESTORED, DomainEventStartedDetailType.RESTORED)
+_RESTORED: Final = Origin(
+    DomainRunningReason.RESTORED,
+    DomainEventStartedDetailType.RESTORED,
+    DomainPausedReason.MIGRATION,
+    DomainEventSuspendedDetailType.RESTORED,
+)
 FROM_SNAPSHOT: Final = Origin(
     DomainRunningReason.FROM_SNAPSHOT,
     DomainEventStartedDetailType.FROM_SNAPSHOT,

@@ -85,12 +85,12 @@ def rule_of(tag: str) -> Rule:
     """The rule of a kind of device.
 
     Raises:
-        RpcError: XML_ERROR for a name that no device has.
+        RpcError: CONFIG_UNSUPPORTED for a name that no device has.
     """
     lines = domain_rules()["%devices"].by_tag.get(tag)
     if lines is None or tag == "emulator":
         detail = f"unknown device type '{refusals.shown(tag)}'"
-        raise refusals.refused(ErrorCode.XML_ERROR, detail)
+        raise refusals.refused(ErrorCode.CONFIG_UNSUPPORTED, detail)
     return lines[0][1]
 
 
@@ -202,13 +202,13 @@ def by_alias(document: Document, alias: str) -> etree._Element:
         alias: the alias.
 
     Raises:
-        RpcError: DEVICE_MISSING if there is none.
+        RpcError: INTERNAL_ERROR if there is none.
     """
     for device in document.root.findall("devices/*"):
         if value(device, "alias/@name") == alias:
             return device
     detail = f"no device found with alias {refusals.shown(alias)}"
-    raise refusals.refused(ErrorCode.DEVICE_MISSING, detail)
+    raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
 
 
 def disk(document: Document, path: str) -> etree._Element | None:

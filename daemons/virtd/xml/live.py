@@ -42,6 +42,8 @@ ALIASES: Final = {
 
 #: Interfaces that have a device on the host.
 _TAPS: Final = ("network", "bridge", "ethernet", "internal", "direct")
+#: Where a display listens that has no address.
+_LOCAL: Final = "127.0.0.1"
 #: Terminals that one guest has at most, for their numbers.
 _TERMINALS: Final = 8
 
@@ -130,7 +132,7 @@ def open_terminals(document: Document, number: int) -> None:
 
 
 def open_displays(document: Document, ports: Iterator[int]) -> None:
-    """Give every display that wants one a port.
+    """Give every display that wants one a port, and an address.
 
     Args:
         document: the running guest.
@@ -139,6 +141,11 @@ def open_displays(document: Document, ports: Iterator[int]) -> None:
     for device in document.root.iterfind("devices/graphics[@autoport='yes']"):
         if device.get("type") in ("vnc", "spice") and device.get("port") in (None, "-1", "0"):
             assign(device, devices.rule_of("graphics"), "port", str(next(ports)))
+    for device in document.root.iterfind("devices/graphics"):
+        listen = device.find("listen[@type='address']")
+        if listen is not None and listen.get("address") is None:
+            listen.set("address", _LOCAL)
+            assign(device, devices.rule_of("graphics"), "listen", _LOCAL)
     document.changed()
 
 
