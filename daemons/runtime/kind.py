@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.process.paths import Paths
     from aiovirt.daemons.runtime.settings.declaration import Settings
     from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.security.identity import PeerIdentity
@@ -43,10 +44,41 @@ class TcpSocket(NamedTuple):
     tls: bool = False
 
 
+class CommandOption(NamedTuple):
+    """An option of the command line that not every daemon has.
+
+    name: with hyphens, without those at its beginning; help: its line in `--help`; value: the name of
+    its value there, empty for an option without one; is_path: whether the value is the path of a file.
+    """
+
+    name: str
+    help: str
+    value: str = ""
+    is_path: bool = False
+
+
+EPHEMERAL: Final = CommandOption(
+    "ephemeral",
+    "keep everything in memory, use a temporary run directory, print the URIs as JSON, and end with"
+    " the parent process or the standard input",
+)
+"""Serve one test, and leave nothing; see `process.ephemeral`."""
+
+READY_FD: Final = CommandOption(
+    "ready-fd", "descriptor to which the URIs are written as JSON when all sockets are open", "N"
+)
+"""Tell another process than the service manager when the daemon serves."""
+
+
 def _common_settings() -> Settings:
     from aiovirt.daemons.runtime.settings.catalogue import COMMON
 
     return COMMON
+
+
+def _no_uris(paths: Paths, main: Server) -> Mapping[str, str]:
+    """A daemon that clients do not reach by URIs."""
+    return {}
 
 
 def _nothing(daemon: Daemon, main: Server, admin: Server, start: Start) -> Iterable[Component]:
@@ -69,6 +101,9 @@ class DaemonKind:
         `--socket` names. The admin socket is not among them.
     admit: decides who may connect to its own UNIX sockets; None leaves that to their permissions.
     counterpart: libvirt's daemon whose settings file it reads as well; empty for none.
+    options: of the command line, besides those of all daemons; `Start.own` has their values.
+    uris: gives the URIs for clients by a name for each, as `uris(paths, main)`, when all sockets are
+        open; they are told where the options EPHEMERAL and READY_FD say.
     """
 
     name: str
@@ -78,3 +113,5 @@ class DaemonKind:
     sockets: tuple[UnixSocket | TcpSocket, ...] = (UnixSocket(),)
     admit: Callable[[PeerIdentity], bool] | None = None
     counterpart: str = ""
+    options: tuple[CommandOption, ...] = ()
+    uris: Callable[[Paths, Server], Mapping[str, str]] = _no_uris

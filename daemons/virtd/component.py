@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiovirt.daemons.runtime.component import Component, Keep
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class HostsComponent(Component):
-    """The hosts; their state is in their store, which the next program reads as well."""
+    """The hosts. Their state is in their store, which the next program reads as well; a store in memory
+    goes to it as the contents of a descriptor."""
 
     name = "hosts"
 
     def __init__(self, hosts: Hosts, daemon: Daemon) -> None:
         self._hosts = hosts
+        self._descriptor = -1
         daemon.on_ending.append(self._end)
 
     async def _end(self) -> None:
@@ -30,31 +33,53 @@ class HostsComponent(Component):
         self._hosts.close()
 
     @property
-    def state_type(self) -> type[bool]:
-        """See `Component`."""
-        return bool
+    def state_type(self) -> Any:
+        """See `Component`: the descriptor, or true if there is a file."""
+        return bool | int
 
     def start(self) -> None:
         """See `Component`."""
         from aiovirt.daemons.virtd.host.store import StoreError
+        from aiovirt.rpc.wire.errors import RpcError
 
         try:
             self._hosts.open()
-        except StoreError as error:
+        except (StoreError, RpcError) as error:
             raise ValueError(str(error)) from error
 
-    def save(self, keep: Keep) -> bool:
+    def save(self, keep: Keep) -> bool | int:
         """See `Component`."""
-        return True
+        if self._hosts.path is not None:
+            return True
+        self._close()
+        self._descriptor = os.memfd_create("aiovirt-hosts", os.MFD_CLOEXEC)
+        with open(self._descriptor, "wb", closefd=False) as file:
+            file.write(self._hosts.dump())
+        return keep(self._descriptor)
 
-    def restore(self, state: bool) -> None:
+    def restore(self, state: bool | int) -> None:
         """See `Component`."""
-        self._hosts.rehearse()
+        if isinstance(state, bool):
+            self._hosts.rehearse()
+            return
+        self._descriptor = state
+        os.set_inheritable(state, False)
+        self._hosts.restored(os.pread(state, os.fstat(state).st_size, 0))
 
     def resume(self) -> None:
         """See `Component`."""
+        self._close()
         if not self._hosts.is_open:
             self._hosts.open()
+
+    def rehearsed(self) -> None:
+        """See `Component`."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class RemoteComponent(Component):

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 NANOSECONDS = 1_000_000_000
+
+
+class ClockState(NamedTuple):
+    """A clock. begun: a moment of the clock that drives it; shown: the host's time of day then; rate:
+    seconds of the host in one second."""
+
+    begun: int
+    shown: int
+    rate: float
 
 
 class Clock:
@@ -35,6 +45,14 @@ class Clock:
         """Seconds of the host in one second of the clock that drives it; 0 for a stopped clock."""
         return self._rate
 
+    def kept(self) -> ClockState:
+        """Return what `restored` takes: the clock goes on while nobody has it."""
+        return ClockState(self._begun, self._shown, self._rate)
+
+    def restored(self, state: ClockState) -> None:
+        """Take what `kept` returned."""
+        self._begun, self._shown, self._rate = state
+
     def set(self, now: int | None = None, *, rate: float | None = None) -> None:
         """Change the time, its rate, or both.
 
@@ -50,4 +68,4 @@ class Clock:
         self._shown = self.now() if now is None else now
         self._begun = self._source()
         if rate is not None:
-            self._rate = rate
+            self._rate = float(rate)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from aiovirt.daemons.virtd.host import machine
-from aiovirt.daemons.virtd.host.clock import Clock
+from aiovirt.daemons.virtd.host.clock import Clock, ClockState
 from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 #: The name of an interface, and the port of a display, in the document of a running guest.
 _INTERFACE: Final = re.compile("'vnet([0-9]+)'")
 _DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
+
+#: The kind of the row that has the clock.
+_CLOCK: Final = "clock"
 
 
 @dataclass
@@ -78,8 +83,12 @@ class Host:
         self.filters: Collection[Filter] = Collection(self, Filter)
         self.images: Collection[Image] = Collection(self, Image)
 
-    def load(self, store: Store) -> bool:
+    def load(self, store: Store, place: str | None = None) -> bool:
         """Read everything from a store, and keep it there from now on.
+
+        Args:
+            store: the store.
+            place: of contents of volumes, if the store is in memory: the path that its file would have.
 
         Returns:
             Whether the store knows this host; a new one needs its world (see `world`).
@@ -87,7 +96,7 @@ class Host:
         Raises StoreError or msgspec.MsgspecError for a damaged store.
         """
         self.store = store
-        self.contents = Contents(store.path)
+        self.contents = Contents(store.path or place)
         self.read()
         return any(True for _ in self.store.load(self.name, "host"))
 
@@ -96,6 +105,21 @@ class Host:
         for kind in self.kinds:
             kind.clear()
             kind.load()
+        for _, data in self.store.load(self.name, _CLOCK):
+            self.clock.restored(msgspec.msgpack.decode(data, type=ClockState))
+
+    def empty(self) -> None:
+        """Remove everything, from the store and here. Raises RpcError when that cannot be written."""
+        self.timers.cancel_all()
+        uuid = self.uuid
+        self.store.delete_all(self.name)
+        self.set_uuid(uuid)
+        for kind in self.kinds:
+            kind.clear()
+
+    def keep_clock(self) -> None:
+        """Store the clock as it is. Raises RpcError."""
+        self.store.put(self.name, _CLOCK, "", msgspec.msgpack.encode(self.clock.kept()))
 
     def _after(self, function: Callable[..., object], *args: object) -> None:
         self.store.after(function, *args)
@@ -158,8 +182,12 @@ class Host:
         for _, data in self.store.load(self.name, "machine"):
             return data.decode()
         made = str(uuids.uuid4())
-        self.store.put(self.name, "machine", "", made.encode())
+        self.set_uuid(made)
         return made
+
+    def set_uuid(self, uuid: str) -> None:
+        """Set the UUID of the machine. Raises RpcError when the store cannot be written."""
+        self.store.put(self.name, "machine", "", uuid.encode())
 
     @property
     def max_vcpus(self) -> int:
