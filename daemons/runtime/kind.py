@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.process.own_options import CommandOption
     from aiovirt.daemons.runtime.process.paths import Paths
     from aiovirt.daemons.runtime.settings.declaration import Settings
     from aiovirt.daemons.runtime.start import Start
@@ -44,32 +45,6 @@ class TcpSocket(NamedTuple):
     tls: bool = False
 
 
-class CommandOption(NamedTuple):
-    """An option of the command line that not every daemon has.
-
-    name: with hyphens, without those at its beginning; help: its line in `--help`; value: the name of
-    its value there, empty for an option without one; is_path: whether the value is the path of a file.
-    """
-
-    name: str
-    help: str
-    value: str = ""
-    is_path: bool = False
-
-
-EPHEMERAL: Final = CommandOption(
-    "ephemeral",
-    "keep everything in memory, use a temporary run directory, print the URIs as JSON, and end with"
-    " the parent process or the standard input",
-)
-"""Serve one test, and leave nothing; see `process.ephemeral`."""
-
-READY_FD: Final = CommandOption(
-    "ready-fd", "descriptor to which the URIs are written as JSON when all sockets are open", "N"
-)
-"""Tell another process than the service manager when the daemon serves."""
-
-
 def _common_settings() -> Settings:
     from aiovirt.daemons.runtime.settings.catalogue import COMMON
 
@@ -101,7 +76,8 @@ class DaemonKind:
         `--socket` names. The admin socket is not among them.
     admit: decides who may connect to its own UNIX sockets; None leaves that to their permissions.
     counterpart: libvirt's daemon whose settings file it reads as well; empty for none.
-    options: of the command line, besides those of all daemons; `Start.own` has their values.
+    options: of the command line, besides those of all daemons (see `process.own_options`); `Start.own`
+        has their values.
     uris: gives the URIs for clients by a name for each, as `uris(paths, main)`, when all sockets are
         open; they are told where the options EPHEMERAL and READY_FD say.
     """

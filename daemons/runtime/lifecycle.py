@@ -13,8 +13,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiovirt.daemons.runtime.handover import signals
@@ -41,7 +42,6 @@ from aiovirt.rpc import logs
 from aiovirt.rpc.logs import bridge_stdlib, get_logger
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.instance import Instance
     from aiovirt.daemons.runtime.kind import DaemonKind
     from aiovirt.daemons.runtime.settings.declaration import Settings
 
@@ -98,6 +98,7 @@ class _Process:
         )
         self.ephemeral: Ephemeral | None = None
         self.told: list[int] = []  # descriptors to which the URIs are written
+        self.announce: Callable[[], None] = lambda: None
         self.left_signals = -1  # their descriptor, from the program before this one
 
     def report(self, text: str) -> None:
@@ -338,6 +339,9 @@ class _Process:
         if self.left_signals >= 0:
             noted.take_over(self.left_signals)
         signals.unblock()
+        if self.told:
+            uris = partial(self.kind.uris, start.paths, instance.main)
+            self.announce = partial(announce, uris, start.paths.rundir, self.told)
         if self.ephemeral is not None:
             self.ephemeral.watch(instance.daemon.shutdown)
         if self.settings_failure:
@@ -345,20 +349,18 @@ class _Process:
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
         try:
-            await instance.daemon.serve(lambda: self._ready(start, instance), self._stopping)
+            await instance.daemon.serve(self._ready, self._stopping)
         finally:
             noted.close()
         _log.info("ended")
 
-    def _ready(self, start: Start, instance: Instance) -> None:
+    def _ready(self) -> None:
         _settle_memory()
         _log.info("ready", pid=os.getpid())
         self.notifier.ready()
         if self.parent is not None:
             self.parent.ready()
-        if self.told:
-            told = self.kind.uris(start.paths, instance.main)
-            announce({**told, "pid": os.getpid(), "rundir": start.paths.rundir}, self.told)
+        self.announce()
 
     def _stopping(self) -> None:
         """Tell systemd, and ask for more time while calls in flight are being answered."""

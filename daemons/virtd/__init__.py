@@ -5,14 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiovirt.daemons.runtime.kind import (
-    EPHEMERAL,
-    READY_FD,
-    CommandOption,
-    DaemonKind,
-    TcpSocket,
-    UnixSocket,
-)
+from aiovirt.daemons.runtime.kind import DaemonKind, TcpSocket, UnixSocket
+from aiovirt.daemons.runtime.process.own_options import EPHEMERAL, READY_FD, CommandOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
+    from aiovirt.daemons.virtd.admin_dispatch import WorldAdminDispatch
     from aiovirt.daemons.virtd.component import HostsComponent, RemoteComponent, SaslComponent
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
     from aiovirt.daemons.virtd.host.hosts import FILE, Hosts
@@ -41,6 +36,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     )
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
+    WorldAdminDispatch(hosts.all).serve_on(admin)
     return [HostsComponent(hosts, daemon), RemoteComponent(dispatch), SaslComponent(sasl)]
 
 

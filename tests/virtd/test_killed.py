@@ -97,6 +97,11 @@ def test_nothing_that_was_answered_is_lost_in_a_hundred_kills(tmp_path: Path) ->
         assert len(late) <= 1
 
 
+def _read(descriptor: int) -> str:
+    with open(descriptor, encoding="utf-8") as file:
+        return file.read()
+
+
 async def _define_all(uri: str, prefix: str, answered: list[str]) -> None:
     """Define and start guests until the daemon is gone."""
     try:
@@ -125,8 +130,7 @@ async def test_a_daemon_that_is_killed_while_clients_call_has_what_it_answered(
             stderr=subprocess.DEVNULL,
         )
         os.close(writing)
-        with open(reading, encoding="utf-8") as file:
-            uri = json.loads(await asyncio.to_thread(file.read))["qemu"]
+        uri = json.loads(await asyncio.to_thread(_read, reading))["qemu"]
         clients = [
             asyncio.create_task(_define_all(uri, f"{number}-{one}", answered)) for one in range(4)
         ]

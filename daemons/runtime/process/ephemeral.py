@@ -14,7 +14,7 @@ import json
 import os
 import select
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
@@ -134,19 +134,23 @@ def ready_descriptor(text: str) -> int:
     return int(text)
 
 
-def announce(told: Mapping[str, str | int], descriptors: list[int]) -> None:
-    """Write one line of JSON to descriptors, and close those that are not a standard stream.
+def announce(
+    uris: Callable[[], Mapping[str, str]], rundir: str, descriptors: Sequence[int]
+) -> None:
+    """Write the URIs of a daemon as one line of JSON, and close descriptors but the standard ones.
 
     A reader that is gone is no reason to end.
 
     Args:
-        told: what is written.
-        descriptors: where it is written.
+        uris: gives them by name.
+        rundir: its run directory.
+        descriptors: where the line is written.
     """
+    told = {**uris(), "pid": os.getpid(), "rundir": rundir}
     line = f"{json.dumps(told)}\n".encode()
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.write(descriptor, line)
-        if descriptor > STDOUT:
+        if descriptor >= _FIRST_FREE:
             with contextlib.suppress(OSError):
                 os.close(descriptor)

@@ -17,7 +17,7 @@ from aiovirt.daemons.runtime.process.failure import Failure
 from aiovirt.daemons.runtime.process.paths import default_run_directory, default_settings_file
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.kind import CommandOption
+    from aiovirt.daemons.runtime.process.own_options import CommandOption
 
 TIMEOUT_MAX = (2**31 - 1) // 1000
 """Seconds; libvirt's limit, since it counts milliseconds in an int."""

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 NANOSECONDS = 1_000_000_000
+#: The highest rate: eleven days in a second.
+RATE_MAX: Final = 1e6
+#: The last moment that a message can have, and the last one to which a clock can be set.
+_LAST: Final = 2**63 - 1
+_SET_MAX: Final = 2**62
 
 
 class ClockState(NamedTuple):
@@ -38,7 +43,7 @@ class Clock:
         """Return the host's time of day, in nanoseconds since the epoch."""
         if self._rate == 1.0:
             return self._source() - self._begun + self._shown
-        return self._shown + int((self._source() - self._begun) * self._rate)
+        return min(_LAST, self._shown + int((self._source() - self._begun) * self._rate))
 
     @property
     def rate(self) -> float:
@@ -61,10 +66,12 @@ class Clock:
             rate: seconds of the host in one second; 0 stops the clock; None keeps the rate.
 
         Raises:
-            ValueError: the rate is negative or not a number.
+            ValueError: the time is negative or far in the future; the rate is not from 0 to RATE_MAX.
         """
-        if rate is not None and not 0 <= rate < float("inf"):
-            raise ValueError(f"a clock's rate is a number from 0, not {rate}")
+        if now is not None and not 0 <= now <= _SET_MAX:
+            raise ValueError(f"a clock's time is from 0 to {_SET_MAX} nanoseconds, not {now}")
+        if rate is not None and not 0 <= rate <= RATE_MAX:
+            raise ValueError(f"a clock's rate is a number from 0 to {RATE_MAX:g}, not {rate}")
         self._shown = self.now() if now is None else now
         self._begun = self._source()
         if rate is not None:

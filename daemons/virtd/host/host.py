@@ -32,6 +32,7 @@ from aiovirt.daemons.virtd.host.store import Store
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
 from aiovirt.daemons.virtd.xml import live
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
@@ -116,6 +117,27 @@ class Host:
         self.set_uuid(uuid)
         for kind in self.kinds:
             kind.clear()
+
+    def set_clock(self, now: int | None, rate: float | None) -> None:
+        """Change the clock, in the store as well.
+
+        Args:
+            now: the new time of day, in nanoseconds since the epoch; None leaves it.
+            rate: the new rate; None leaves it.
+
+        Raises:
+            RpcError: INVALID_ARG for what no clock can show; SYSTEM_ERROR when the store cannot be
+                written. Nothing has changed then.
+        """
+        earlier = self.clock.kept()
+        try:
+            self.clock.set(now, rate=rate)
+            self.keep_clock()
+        except ValueError as error:
+            raise RpcError(ErrorCode.INVALID_ARG, str(error), domain=ErrorDomain.CONF) from error
+        except RpcError:
+            self.clock.restored(earlier)
+            raise
 
     def keep_clock(self) -> None:
         """Store the clock as it is. Raises RpcError."""

@@ -55,7 +55,7 @@ class Hosts:
         return next(iter(self.all.values())).store.dump()
 
     def restored(self, data: bytes) -> None:
-        """Take what `dump` returned. Raises StoreError if it is no store."""
+        """Take what `dump` returned. Raises StoreError for something else."""
         store = Store(None)
         store.restored(data)
         for host in self.all.values():

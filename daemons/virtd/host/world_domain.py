@@ -8,23 +8,19 @@ Source: libvirt's src/test/test_driver.c (testDomainDefNamespaceParse, testParse
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host.world_file import AUTOSTART, TEST_SPACE
 from aiovirt.daemons.virtd.xml import reading
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
     from aiovirt.daemons.virtd.host.host import Host
-
-#: The name space of the test driver's elements.
-TEST_SPACE: Final = "http://libvirt.org/schemas/domain/test/1.0"
-#: Whether a domain starts with the daemon: the attribute of the domain, "yes" for one that does.
-AUTOSTART: Final = "{urn:aiovirt:world}autostart"
 
 
 def add(host: Host, text: str) -> Domain:

@@ -17,10 +17,13 @@ from typing import Any, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host.world_domain import AUTOSTART, TEST_SPACE
 from aiovirt.daemons.virtd.xml import reading
 from aiovirt.rpc.wire.errors import RpcError
 
+#: The name space of the test driver's elements.
+TEST_SPACE: Final = "http://libvirt.org/schemas/domain/test/1.0"
+#: Whether a domain starts with the daemon: the attribute of the domain, "yes" for one that does.
+AUTOSTART: Final = "{urn:aiovirt:world}autostart"
 #: Bytes of the text of a world.
 TEXT_MAX: Final = 16 * 1024 * 1024
 #: The host of a `<node>` that names none.

@@ -126,7 +126,7 @@ def _fill(host: Host, text: str | None) -> None:
 
 
 def _fillers(hosts: Mapping[str, Host], text: str) -> dict[str, Callable[[], None]]:
-    """What fills each host that a text describes, of those that are wanted. Raises WorldError."""
+    """Return a function that fills each host that a text describes. Raises WorldError."""
     if not world_file.is_saved(text):
         return {
             name: partial(world.build_node, hosts[name], node)
