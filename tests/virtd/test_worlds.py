@@ -220,3 +220,14 @@ def test_reading_a_file_gives_a_text_that_needs_no_other(tmp_path: Path) -> None
     found = _hosts()
     assert worlds.load(found.all, text) == ["test"]
     assert list(_states(found.all["test"])) == ["elsewhere"]
+
+
+def test_the_example_of_the_document_is_a_world(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "virtd.md").read_text(encoding="utf-8")
+    path = tmp_path / "w.toml"
+    path.write_text(text.partition("```toml\n")[2].partition("```")[0])
+    found = _hosts(path).all
+    assert _states(found["test"]) == {"db": (DomainState.RUNNING, True, False)}
+    assert _states(found["qemu"]) == {"web": (DomainState.PAUSED, True, False)}
+    assert [one.name for one in found["qemu"].networks] == ["lab"]
+    assert [one.name for one in found["qemu"].pools] == ["images"]
