@@ -231,3 +231,5 @@ def test_the_example_of_the_document_is_a_world(tmp_path: Path) -> None:
     assert _states(found["qemu"]) == {"web": (DomainState.PAUSED, True, False)}
     assert [one.name for one in found["qemu"].networks] == ["lab"]
     assert [one.name for one in found["qemu"].pools] == ["images"]
+    (volume,) = found["qemu"].volumes
+    assert (volume.record.path, volume.capacity) == ("/images/web.qcow2", 20 << 30)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import device, interface, network, pool_life, world_domain
+from aiovirt.daemons.virtd.host import device, interface, network, pool_life, volume_making, world_domain
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ def _network(host: Host, text: str) -> None:
 
 
 def _pool(host: Host, text: str) -> None:
+    element = reading.parse(text, "pool", name="pool_definition")
     found = pool_life.define(host, text)
     pool_life.start(found)
+    for volume in element.findall("volume"):
+        volume_making.create(found, etree.tostring(volume, encoding="unicode"))
 
 
 def _interface(host: Host, text: str) -> None:
