@@ -213,9 +213,13 @@ def test_a_clock_that_was_set_is_still_set_in_the_next_process(tmp_path: Path) -
 
 def test_reading_a_file_gives_a_text_that_needs_no_other(tmp_path: Path) -> None:
     (tmp_path / "fv0.xml").write_text(_domain("elsewhere"))
-    (tmp_path / "w.xml").write_text("<node><domain file='fv0.xml'/></node>")
+    (tmp_path / "dev.xml").write_text("<device><name>port</name></device>")
+    (tmp_path / "w.xml").write_text(
+        "<node><domain file='fv0.xml'/><device file='dev.xml'/><device file='dev.xml'/></node>"
+    )
     text = world_file.read(str(tmp_path / "w.xml"))
     assert "elsewhere" in text
+    assert text.count("<name>port</name>") == 2
     assert world_file.read(str(tmp_path / "w.xml")) == text
     found = _hosts()
     assert worlds.load(found.all, text) == ["test"]

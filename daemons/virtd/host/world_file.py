@@ -54,9 +54,10 @@ def read(path: str) -> str:
     if text.lstrip().startswith("{"):
         return text
     root = _parsed(text, path)
-    for element in root.iter("domain", "network", "interface", "pool", "device", "volume"):
+    # Lists, since the tree changes; the snapshots may be in the documents of the domains.
+    for element in list(root.iter("domain", "network", "interface", "pool", "device", "volume")):
         _inline(element, path)
-    for snapshot in root.iter(f"{{{TEST_SPACE}}}domainsnapshot"):
+    for snapshot in list(root.iter(f"{{{TEST_SPACE}}}domainsnapshot")):
         _inline(snapshot, path)
     return _written(root)
 
