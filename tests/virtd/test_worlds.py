@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.virtd.constants.domain import DomainState
-from aiovirt.daemons.virtd.host import lifecycle, world_file, worlds
+from aiovirt.daemons.virtd.host import lifecycle, snapshot, world_file, worlds
 from aiovirt.daemons.virtd.host.events import Event
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.hosts import Hosts
@@ -160,9 +160,12 @@ def _everything(host: Host) -> list[object]:
 def test_a_saved_world_is_loaded_as_it_was() -> None:
     first = _hosts()
     qemu = first.all["qemu"]
-    lifecycle.start(lifecycle.define(qemu, DOMAIN.format(title="kvm", name="on")), paused=True)
-    lifecycle.define(qemu, DOMAIN.format(title="kvm", name="off"))
-    lifecycle.create(qemu, DOMAIN.format(title="kvm", name="brief"))
+    text = DOMAIN.replace("<source file", "<driver type='qcow2'/><source file")
+    lifecycle.start(lifecycle.define(qemu, text.format(title="kvm", name="on")), paused=True)
+    lifecycle.define(qemu, text.format(title="kvm", name="off"))
+    lifecycle.create(qemu, text.format(title="kvm", name="brief"))
+    for domain in qemu.domains:
+        snapshot.create(domain, "<domainsnapshot><name>before</name></domainsnapshot>", 0)
     qemu.clock.set(1_000_000_000, rate=0)
     text = worlds.save(first.all.values())
     second = _hosts()
@@ -173,6 +176,9 @@ def test_a_saved_world_is_loaded_as_it_was() -> None:
         assert _everything(second.all[name]) == _everything(host)
     assert second.all["qemu"].clock.now() == 1_000_000_000
     assert events == []
+    assert [one.name for domain in second.all["qemu"].domains for one in domain.snapshots] == [
+        "before"
+    ] * 3
     assert worlds.save(second.all.values()) == text
 
 
@@ -202,6 +208,44 @@ def test_reset_returns_to_what_the_hosts_began_with(tmp_path: Path) -> None:
     again = _hosts(store=str(tmp_path / "store"))
     worlds.reset(again.all.values())
     assert {name: _states(host) for name, host in again.all.items()} == began
+
+
+SNAPSHOT = """<test:domainsnapshot><name>{0}</name><state>running</state>
+<creationTime>1</creationTime>{1}</test:domainsnapshot>"""
+
+
+def test_domains_of_a_file_have_its_snapshots(tmp_path: Path) -> None:
+    child = SNAPSHOT.format("child", "<parent><name>root</name></parent><active>1</active>")
+    (tmp_path / "s.xml").write_text(SNAPSHOT.format("root", "").replace("test:", ""))
+    path = tmp_path / "w.xml"
+    states = f"{child}<test:domainsnapshot file='s.xml'/>"
+    path.write_text(f"<node>{_domain('one', states)}</node>")
+    (found,) = _hosts(path).all["test"].domains
+    assert [(one.name, one.parent) for one in found.snapshots] == [
+        ("root", None),
+        ("child", "root"),
+    ]
+    assert found.snapshots.current is found.snapshots.get("child")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"clock": [', '"clock": ["x",'),
+        ('"machine": "', '"machine": "x'),
+        ('"uuid": "', '"uuid": "1'),
+        ('"domain": {', '"host": {"": "", "": ""}, "domain": {'),
+        ('"name": "test"', '"name": []'),
+        ('"interface": {', '"interface": {"x": {}, '),
+    ],
+)
+def test_a_saved_world_that_was_changed_badly_is_refused(old: str, new: str) -> None:
+    found = _hosts()
+    text = worlds.save([found.all["test"]])
+    assert old in text
+    with pytest.raises(WorldError):
+        worlds.load(found.all, text.replace(old, new))
+    assert worlds.save([found.all["test"]]) == text
 
 
 def test_a_clock_that_was_set_is_still_set_in_the_next_process(tmp_path: Path) -> None:

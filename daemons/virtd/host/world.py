@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import device, interface, network, pool_life, volume_making, world_domain
+from aiovirt.daemons.virtd.host import (
+    device,
+    interface,
+    network,
+    pool_life,
+    volume_making,
+    world_domain,
+)
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:

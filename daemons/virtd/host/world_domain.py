@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from aiovirt.daemons.virtd.constants.domain import DomainState
-from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotCreateFlags as Create
+from aiovirt.daemons.virtd.host import lifecycle, snapshot
 from aiovirt.daemons.virtd.host.world_file import AUTOSTART, TEST_SPACE
 from aiovirt.daemons.virtd.xml import reading
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -42,6 +43,7 @@ def add(host: Host, text: str) -> Domain:
         raise _impossible("transient domain cannot have runstate 'shutoff'")
     if saved and state != DomainState.SHUTOFF:
         raise _impossible("domain with managedsave data can only have runstate 'shutoff'")
+    snapshots = element.findall(f"{{{TEST_SPACE}}}domainsnapshot")
     for child in element.findall(f"{{{TEST_SPACE}}}*"):
         element.remove(child)
     plain = etree.tostring(element, encoding="unicode")
@@ -52,7 +54,23 @@ def add(host: Host, text: str) -> Domain:
         if state != DomainState.SHUTOFF:
             lifecycle.start(domain)
     _set(domain, state, saved=saved, autostart=autostart)
+    _add_snapshots(domain, snapshots)
     return domain
+
+
+def _add_snapshots(domain: Domain, elements: list[etree._Element]) -> None:
+    """Add snapshots, in any order: one whose parent comes later waits for it."""
+    waiting = elements
+    while waiting:
+        names = {one.findtext("name") for one in waiting}
+        ready = [one for one in waiting if one.findtext("parent/name") not in names] or waiting
+        for one in ready:
+            made = etree.Element("domainsnapshot")
+            made.extend(one)
+            is_current = (made.findtext("active") or "0").strip() != "0"
+            flags = Create.REDEFINE | (Create.CURRENT if is_current else 0)
+            snapshot.create(domain, etree.tostring(made, encoding="unicode"), flags)
+        waiting = [one for one in waiting if one not in ready]
 
 
 def _set(domain: Domain, state: DomainState, *, saved: bool, autostart: bool) -> None:

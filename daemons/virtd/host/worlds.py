@@ -7,6 +7,7 @@ one batch: a world that cannot be loaded leaves the host as it was. No events ar
 
 from __future__ import annotations
 
+import uuid as uuids
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -16,20 +17,24 @@ import msgspec
 from aiovirt.daemons.virtd.host import prepared, world, world_file
 from aiovirt.daemons.virtd.host.clock import ClockState
 from aiovirt.daemons.virtd.host.host import Host
+from aiovirt.daemons.virtd.host.moments import Moment
 from aiovirt.daemons.virtd.host.world_file import WorldError
 
 FORMAT: Final = "aiovirt world"
 VERSION: Final = 1
+#: Kinds of rows that are not objects.
+_OWN: Final = frozenset(("clock", "host", "machine", "world"))
 #: The kind of the row with the text that a host began with.
 _START: Final = "world"
 
 
 class _SavedHost(msgspec.Struct, forbid_unknown_fields=True):
-    """clock: of the host; machine: its UUID; objects: records by kind."""
+    """clock: of the host; machine: its UUID; objects: records by kind and key, or bytes in Base64 for a
+    kind that has no records."""
 
     clock: ClockState
     machine: str
-    objects: dict[str, list[msgspec.Raw]]
+    objects: dict[str, dict[str, msgspec.Raw]]
 
 
 class _Saved(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,12 +89,14 @@ def save(hosts: Iterable[Host]) -> str:
     """Return the world of hosts as a text for `load`."""
     saved = {}
     for host in hosts:
-        types = {one.entry_type.kind: one.entry_type.record_type for one in host.kinds}
-        objects: dict[str, list[msgspec.Raw]] = {kind: [] for kind in types}
-        for kind, _, data in host.store.rows(host.name):
-            if kind in types:
-                record: Any = msgspec.msgpack.decode(data, type=types[kind])
-                objects[kind].append(msgspec.Raw(msgspec.json.encode(record)))
+        types = _types(host)
+        objects: dict[str, dict[str, msgspec.Raw]] = {}
+        for kind, key, data in host.store.rows(host.name):
+            if kind not in _OWN:
+                found: Any = data
+                if kind in types:
+                    found = msgspec.msgpack.decode(data, type=types[kind])
+                objects.setdefault(kind, {})[key] = msgspec.Raw(msgspec.json.encode(found))
         saved[host.name] = _SavedHost(host.clock.kept(), host.uuid, objects)
     text = msgspec.json.encode(_Saved(FORMAT, VERSION, saved))
     return msgspec.json.format(text, indent=1).decode() + "\n"
@@ -148,22 +155,43 @@ def _fillers(hosts: Mapping[str, Host], text: str) -> dict[str, Callable[[], Non
     }
 
 
+def _types(host: Host) -> dict[str, Any]:
+    """The types of stored records, by kind."""
+    found: dict[str, Any] = {one.entry_type.kind: one.entry_type.record_type for one in host.kinds}
+    return found | {"snapshot": Moment, "checkpoint": Moment}
+
+
+def _data(key: str, raw: msgspec.Raw, record_type: Any) -> bytes:
+    """A record as the store has it. Raises ValueError or msgspec.MsgspecError if it does not fit."""
+    record = msgspec.json.decode(raw, type=record_type)
+    if isinstance(record, bytes):
+        return record
+    uuid, _, name = key.partition("/")
+    if str(uuids.UUID(uuid)) != uuid or key not in (
+        getattr(record, "uuid", ""),
+        f"{uuid}/{record.name}" if name else "",
+    ):
+        raise ValueError(f"'{key}' is not its key")
+    return msgspec.msgpack.encode(record)
+
+
 def _restore(host: Host, saved: _SavedHost) -> None:
     """Store the records of a saved host and read them. Raises WorldError."""
-    types = {one.entry_type.kind: one.entry_type.record_type for one in host.kinds}
-    unknown = sorted(saved.objects.keys() - types.keys())
-    if unknown:
-        raise WorldError(f"objects of the kind '{unknown[0]}' are not known here")
+    types = _types(host)
     for kind, records in saved.objects.items():
-        for raw in records:
+        if kind in _OWN:
+            raise WorldError(f"'{kind}' is not a kind of object")
+        for key, raw in records.items():
             try:
-                record: Any = msgspec.json.decode(raw, type=types[kind])
-                bytes.fromhex(record.uuid.replace("-", ""))
+                data = _data(key, raw, types.get(kind, bytes))
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise WorldError(f"a record of the kind '{kind}' does not fit: {error}") from error
-            host.store.put(host.name, kind, record.uuid, msgspec.msgpack.encode(record))
-    host.set_uuid(saved.machine)
-    host.read()
+            host.store.put(host.name, kind, key, data)
+    try:
+        host.set_uuid(str(uuids.UUID(saved.machine)))
+        host.read()
+    except (msgspec.MsgspecError, ValueError, LookupError) as error:
+        raise WorldError(f"the objects of a host do not fit together: {error}") from error
     host.clock.restored(saved.clock)
     for domain in host.domains:
         _ = domain.record.facts  # raises RpcError for a document that cannot be read
