@@ -217,7 +217,7 @@ def _daemon(kind: DaemonKind) -> Page:
 
 def _options_of(kind: DaemonKind) -> list[argparse.Action]:
     """The options as they are declared; argparse has no public list of them."""
-    return _parser(kind.name, kind.title, str)._actions
+    return _parser(kind.name, kind.title, str, kind.options)._actions
 
 
 def _settings_of(kind: DaemonKind) -> list[tuple[Setting, Value | Same]]:

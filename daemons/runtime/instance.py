@@ -23,7 +23,7 @@ from aiovirt.daemons.runtime.socket_settings import SocketSettings
 from aiovirt.daemons.runtime.tls import TlsSettings
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.security.identity import root_or_self
-from aiovirt.rpc.server import Daemon
+from aiovirt.rpc.server import Daemon, Server
 from aiovirt.rpc.server.restart import restore, save
 from aiovirt.rpc.server.restart_buffers import OutgoingBuffers
 
@@ -82,6 +82,11 @@ class Instance:
         self._states = self._read_states()
         #: Moved into a document whose program has not begun.
         self._buffers: OutgoingBuffers | None = None
+
+    @property
+    def main(self) -> Server:
+        """The daemon's own server."""
+        return self._main
 
     @property
     def components(self) -> Sequence[Component]:
@@ -212,6 +217,7 @@ class Instance:
                 components=encode_states(states),
                 version=VERSION if buffers.are_used else WITHOUT_BUFFERS,
                 signals=keep(signals),
+                temporary=self._start.paths.rundir if self._start.temporary else "",
             )
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.process.own_options import CommandOption
+    from aiovirt.daemons.runtime.process.paths import Paths
     from aiovirt.daemons.runtime.settings.declaration import Settings
     from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.security.identity import PeerIdentity
@@ -49,6 +51,11 @@ def _common_settings() -> Settings:
     return COMMON
 
 
+def _no_uris(paths: Paths, main: Server) -> Mapping[str, str]:
+    """A daemon that clients do not reach by URIs."""
+    return {}
+
+
 def _nothing(daemon: Daemon, main: Server, admin: Server, start: Start) -> Iterable[Component]:
     """A daemon that serves nothing of its own yet; its admin server works all the same."""
     return ()
@@ -69,6 +76,10 @@ class DaemonKind:
         `--socket` names. The admin socket is not among them.
     admit: decides who may connect to its own UNIX sockets; None leaves that to their permissions.
     counterpart: libvirt's daemon whose settings file it reads as well; empty for none.
+    options: of the command line, besides those of all daemons (see `process.own_options`); `Start.own`
+        has their values.
+    uris: gives the URIs for clients by a name for each, as `uris(paths, main)`, when all sockets are
+        open; they are told where the options EPHEMERAL and READY_FD say.
     """
 
     name: str
@@ -78,3 +89,5 @@ class DaemonKind:
     sockets: tuple[UnixSocket | TcpSocket, ...] = (UnixSocket(),)
     admit: Callable[[PeerIdentity], bool] | None = None
     counterpart: str = ""
+    options: tuple[CommandOption, ...] = ()
+    uris: Callable[[Paths, Server], Mapping[str, str]] = _no_uris

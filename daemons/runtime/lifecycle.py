@@ -13,8 +13,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiovirt.daemons.runtime.handover import signals
@@ -22,6 +23,7 @@ from aiovirt.daemons.runtime.handover.reexec import Inheritance, Origin, Restart
 from aiovirt.daemons.runtime.logging import LogSettings
 from aiovirt.daemons.runtime.process import options as command_line
 from aiovirt.daemons.runtime.process.background import Parent, fork_into_background
+from aiovirt.daemons.runtime.process.ephemeral import STDOUT, Ephemeral, announce, ready_descriptor
 from aiovirt.daemons.runtime.process.failure import Failure, StartError, one_line
 from aiovirt.daemons.runtime.process.paths import (
     Paths,
@@ -66,6 +68,7 @@ def run_process(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int
         kind.title,
         sys.argv[1:] if arguments is None else arguments,
         lambda: settings_file(kind.name, kind.settings(), kind.counterpart),
+        kind.options,
     )
     process = _Process(kind, options)
     try:
@@ -93,6 +96,9 @@ class _Process:
         self.settings_failure = (
             ""  # the reason why the settings file is not in force after a restart
         )
+        self.ephemeral: Ephemeral | None = None
+        self.told: list[int] = []  # descriptors to which the URIs are written
+        self.announce: Callable[[], None] = lambda: None
         self.left_signals = -1  # their descriptor, from the program before this one
 
     def report(self, text: str) -> None:
@@ -106,10 +112,32 @@ class _Process:
         """Start, serve, end. Raises StartError."""
         if self.options.rundir:  # later, in the background, the working directory is another one
             self.options = replace(self.options, rundir=absolute(self.options.rundir))
+        paths = {one.name for one in self.kind.options if one.is_path}
+        own = self.options.own
+        own = {key: absolute(str(own[key])) if key in paths else own[key] for key in own}
+        self.options = replace(self.options, own=own)
         inheritance = inherited()
-        if inheritance is not None:
-            self._take_over(inheritance)
-            return
+        try:
+            if inheritance is not None:
+                self._take_over(inheritance)
+            else:
+                self._take_own_options()
+                self._begin()
+        finally:
+            if self.ephemeral is not None and not (inheritance and inheritance.rehearsal):
+                self.ephemeral.remove()
+
+    def _take_own_options(self) -> None:
+        """Act upon the options that not every daemon has, before anything is opened."""
+        if "ready-fd" in self.options.own:
+            self.told.append(ready_descriptor(str(self.options.own["ready-fd"])))
+        if "ephemeral" in self.options.own:
+            self.ephemeral = Ephemeral.begin(self.kind.name)
+            self.options = replace(self.options, rundir=self.ephemeral.rundir)
+            self.told.append(STDOUT)
+
+    def _begin(self) -> None:
+        """Start for the first time."""
         settings = self._read_settings()
         try:
             passed = passed_sockets()
@@ -128,7 +156,16 @@ class _Process:
             required = self.options.config is not None
             fixed = overridden(self.options, paths)
             self._serve(
-                Start(settings, paths, pid_file, tuple(passed), fixed=fixed, required=required)
+                Start(
+                    settings,
+                    paths,
+                    pid_file,
+                    tuple(passed),
+                    fixed=fixed,
+                    required=required,
+                    own=self.options.own,
+                    temporary=self.ephemeral is not None,
+                )
             )
         finally:
             pid_file.release()
@@ -143,6 +180,9 @@ class _Process:
         from aiovirt.daemons.runtime.handover.document import decode
 
         document = decode(inheritance.document, self.kind.name)
+        if document.temporary:
+            self.options = replace(self.options, rundir=document.temporary)
+            self.ephemeral = Ephemeral(document.temporary)
         try:
             fresh = self._read_settings()
         except StartError as error:
@@ -163,6 +203,8 @@ class _Process:
             administered=frozenset(document.administered) & fresh.values.keys(),
             fixed=overridden(self.options, paths),
             required=self.options.config is not None,
+            own=self.options.own,
+            temporary=self.ephemeral is not None,
         )
         if self.options.background:
             os.chdir("/")
@@ -297,6 +339,11 @@ class _Process:
         if self.left_signals >= 0:
             noted.take_over(self.left_signals)
         signals.unblock()
+        if self.told:
+            uris = partial(self.kind.uris, start.paths, instance.main)
+            self.announce = partial(announce, uris, start.paths.rundir, self.told)
+        if self.ephemeral is not None:
+            self.ephemeral.watch(instance.daemon.shutdown)
         if self.settings_failure:
             _log.error("settings not read again", reason=self.settings_failure)
         if start.document is not None:
@@ -313,6 +360,7 @@ class _Process:
         self.notifier.ready()
         if self.parent is not None:
             self.parent.ready()
+        self.announce()
 
     def _stopping(self) -> None:
         """Tell systemd, and ask for more time while calls in flight are being answered."""

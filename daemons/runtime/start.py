@@ -25,7 +25,8 @@ class Start(NamedTuple):
     document: what the program before this one left, if this is a restart. read: the settings of the file
     as far as it has been followed; None for `settings`. administered: names of settings that an
     administrator has changed. fixed: what comes before the file for settings that are not live.
-    required: whether the settings file has to exist.
+    required: whether the settings file has to exist. own: options of the command line that only some
+    daemons have, by name. temporary: whether the run directory is removed at the end.
     """
 
     settings: Loaded
@@ -37,6 +38,8 @@ class Start(NamedTuple):
     administered: frozenset[str] = frozenset()
     fixed: Mapping[str, Override] = MappingProxyType({})
     required: bool = False
+    own: Mapping[str, str | bool] = MappingProxyType({})
+    temporary: bool = False
 
     def administration(self, names: Sequence[str], running: Running) -> Administration:
         """Return the settings of the daemon as it runs.

@@ -6,15 +6,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.kind import DaemonKind, TcpSocket, UnixSocket
+from aiovirt.daemons.runtime.process.own_options import EPHEMERAL, READY_FD, CommandOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiovirt.daemons.runtime.component import Component
+    from aiovirt.daemons.runtime.process.paths import Paths
     from aiovirt.daemons.runtime.settings.declaration import Settings
     from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.server import Daemon, Server
 
 
 def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Component]:
+    from aiovirt.daemons.virtd.admin_dispatch import WorldAdminDispatch
     from aiovirt.daemons.virtd.component import HostsComponent, RemoteComponent, SaslComponent
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
     from aiovirt.daemons.virtd.host.hosts import FILE, Hosts
@@ -24,9 +29,14 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     sasl = SaslDispatch(
         start.settings.text("sasl_password_file"), allowed if isinstance(allowed, tuple) else None
     )
-    hosts = Hosts(f"{start.paths.rundir}/{FILE}")
+    world = start.own.get("world")
+    file = f"{start.paths.rundir}/{FILE}"
+    hosts = Hosts(
+        None if start.temporary else file, None if world is None else str(world), place=file
+    )
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
+    WorldAdminDispatch(hosts.all).serve_on(admin)
     return [HostsComponent(hosts, daemon), RemoteComponent(dispatch), SaslComponent(sasl)]
 
 
@@ -34,6 +44,12 @@ def _settings() -> Settings:
     from aiovirt.daemons.virtd.settings import SETTINGS
 
     return SETTINGS
+
+
+def _uris(paths: Paths, main: Server) -> Mapping[str, str]:
+    from aiovirt.daemons.virtd.told import uris
+
+    return uris(paths, main)
 
 
 KIND = DaemonKind(
@@ -48,6 +64,12 @@ KIND = DaemonKind(
         TcpSocket("-tls", "listen_tls", "listen_addr", "tls_port", "auth_tls", tls=True),
     ),
     counterpart="libvirtd",
+    options=(
+        EPHEMERAL,
+        READY_FD,
+        CommandOption("world", "what new hosts begin with; see virtd.md", "FILE", is_path=True),
+    ),
+    uris=_uris,
 )
 
 

@@ -20,7 +20,10 @@ _log = get_logger("daemons.virtd.component")
 
 
 class HostsComponent(Component):
-    """The hosts; their state is in their store, which the next program reads as well."""
+    """The hosts. Their state is in their store, which the next program reads as well.
+
+    A store that has no file goes into the document.
+    """
 
     name = "hosts"
 
@@ -45,10 +48,11 @@ class HostsComponent(Component):
     def start(self) -> None:
         """See `Component`."""
         from aiovirt.daemons.virtd.host.store import StoreError
+        from aiovirt.rpc.wire.errors import RpcError
 
         try:
             self._hosts.open()
-        except StoreError as error:
+        except (StoreError, RpcError) as error:
             raise ValueError(str(error)) from error
 
     def save(self, keep: Keep) -> HostsState:

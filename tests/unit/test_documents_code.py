@@ -144,6 +144,14 @@ def test_the_example_of_a_remote_connection_runs(
     asyncio.run(run_blocks("api.md", monkeypatch)["open_remote"](virtd.socket))
 
 
+def test_the_first_example_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = os.path.dirname(sys.executable)
+    monkeypatch.setenv("PATH", programs, prepend=os.pathsep)
+    module = ModuleType("readme")
+    exec(compile(blocks(DOCUMENTS[0])[0][1], "README.md", "exec"), module.__dict__)
+    asyncio.run(module.test_a_guest_is_started())
+
+
 # docs/rpc.md -------------------------------------------------------------------------------------
 
 _HEARD: Final = ["HELLO ADA", "HELLO ADA", "again", "again", "hello Bob"]

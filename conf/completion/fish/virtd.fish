@@ -12,3 +12,6 @@ complete -c virtd -s p -l pid-file -r -F -d 'where to write and lock the process
 complete -c virtd -l rundir -x -a '(__fish_complete_directories)' -d 'folder for all files of the daemon'
 complete -c virtd -l socket -r -F -d 'path of the daemon\'s own socket'
 complete -c virtd -l admin-socket -r -F -d 'path of the admin socket'
+complete -c virtd -l ephemeral -d 'keep everything in memory, use a temporary run directory, print the URIs as JSON, and end with the parent process or the standard input'
+complete -c virtd -l ready-fd -x -d 'descriptor to which the URIs are written as JSON when all sockets are open'
+complete -c virtd -l world -r -F -d 'what new hosts begin with; see virtd.md'

@@ -39,7 +39,8 @@ class Document(msgspec.Struct):
     force that an administrator has chosen; given: the names that the file sets, none if that is not
     known; pid_file: the descriptor that
     holds its lock; components: the state of each component by its name, in a layout of its own; signals:
-    the descriptor of those that were not acted upon, -1 for none.
+    the descriptor of those that were not acted upon, -1 for none; temporary: the run directory, if it is
+    removed at the end, else empty.
     """
 
     daemon: str
@@ -54,6 +55,7 @@ class Document(msgspec.Struct):
     signals: int = -1
     administered: dict[str, Value] = {}
     given: list[str] | None = None
+    temporary: str = ""
 
 
 class _FirstVersion(msgspec.Struct):

@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiovirt import __version__
 from aiovirt.daemons.runtime.process.failure import Failure
 from aiovirt.daemons.runtime.process.paths import default_run_directory, default_settings_file
 
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.process.own_options import CommandOption
+
 TIMEOUT_MAX = (2**31 - 1) // 1000
 """Seconds; libvirt's limit, since it counts milliseconds in an int."""
+
+#: Options that make no sense with `--ephemeral`, by their names in the namespace.
+_LASTING: Final = {"background": "--daemon", "rundir": "--rundir"}
+#: The names of `Options` that a command line sets; the others are a daemon's own.
+_COMMON: Final = frozenset(
+    ("config", "background", "timeout", "pid_file", "verbose", "rundir", "socket", "admin_socket")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a command line; None for an option that it does not have."""
+    """The options of a command line; None for an option that it does not have.
+
+    own: the values of options that only some daemons have, by name; True for one without a value.
+    """
 
     config: str | None = None
     background: bool = False
@@ -32,6 +45,7 @@ class Options:
     rundir: str | None = None
     socket: str | None = None
     admin_socket: str | None = None
+    own: Mapping[str, str | bool] = field(default_factory=dict)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,7 +72,11 @@ class _PrintConfig(argparse.Action):
 
 
 def parse(
-    name: str, title: str, arguments: Sequence[str], settings_file: Callable[[], str]
+    name: str,
+    title: str,
+    arguments: Sequence[str],
+    settings_file: Callable[[], str],
+    own: Sequence[CommandOption] = (),
 ) -> Options:
     """Read the command line.
 
@@ -66,14 +84,26 @@ def parse(
         name, title: of the daemon.
         arguments: the command line without the program's name.
         settings_file: gives the text that --print-config writes.
+        own: the options that not every daemon has.
 
     Raises SystemExit: with 0 after --help, --version and --print-config, with 1 after an error message.
     """
-    found = _parser(name, title, settings_file).parse_args(arguments)
-    return Options(**vars(found))
+    parser = _parser(name, title, settings_file, own)
+    found = vars(parser.parse_args(arguments))
+    if "ephemeral" in found:
+        for lasting in sorted(_LASTING.keys() & found.keys()):
+            parser.error(f"--ephemeral and {_LASTING[lasting]} exclude each other")
+    common = {key: value for key, value in found.items() if key in _COMMON}
+    rest = {key: value for key, value in found.items() if key not in _COMMON}
+    return Options(**common, own=rest)
 
 
-def _parser(name: str, title: str, settings_file: Callable[[], str]) -> _Parser:
+def _parser(
+    name: str,
+    title: str,
+    settings_file: Callable[[], str],
+    own: Sequence[CommandOption] = (),
+) -> _Parser:
     parser = _Parser(
         prog=name,
         description=title,
@@ -110,6 +140,11 @@ def _parser(name: str, title: str, settings_file: Callable[[], str]) -> _Parser:
     add("--rundir", metavar="DIR", help="folder for all files of the daemon")
     add("--socket", metavar="PATH", help="path of the daemon's own socket")
     add("--admin-socket", metavar="PATH", help="path of the admin socket")
+    for one in own:
+        if one.value:
+            add(f"--{one.name}", dest=one.name, metavar=one.value, help=one.help)
+        else:
+            add(f"--{one.name}", dest=one.name, action="store_true", help=one.help)
     return parser
 
 

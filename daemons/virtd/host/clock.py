@@ -7,8 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 NANOSECONDS = 1_000_000_000
+#: The highest rate: eleven days in a second.
+RATE_MAX: Final = 1e6
+#: The last moment that a message can have, and the last one to which a clock can be set.
+_LAST: Final = 2**63 - 1
+_SET_MAX: Final = 2**62
+
+
+class ClockState(NamedTuple):
+    """A clock. begun: a moment of the clock that drives it; shown: the host's time of day then; rate:
+    seconds of the host in one second."""
+
+    begun: int
+    shown: int
+    rate: float
 
 
 class Clock:
@@ -28,12 +43,20 @@ class Clock:
         """Return the host's time of day, in nanoseconds since the epoch."""
         if self._rate == 1.0:
             return self._source() - self._begun + self._shown
-        return self._shown + int((self._source() - self._begun) * self._rate)
+        return min(_LAST, self._shown + int((self._source() - self._begun) * self._rate))
 
     @property
     def rate(self) -> float:
         """Seconds of the host in one second of the clock that drives it; 0 for a stopped clock."""
         return self._rate
+
+    def kept(self) -> ClockState:
+        """Return what `restored` takes: the clock goes on while nobody has it."""
+        return ClockState(self._begun, self._shown, self._rate)
+
+    def restored(self, state: ClockState) -> None:
+        """Take what `kept` returned."""
+        self._begun, self._shown, self._rate = state
 
     def set(self, now: int | None = None, *, rate: float | None = None) -> None:
         """Change the time, its rate, or both.
@@ -43,11 +66,13 @@ class Clock:
             rate: seconds of the host in one second; 0 stops the clock; None keeps the rate.
 
         Raises:
-            ValueError: the rate is negative or not a number.
+            ValueError: the time is negative or far in the future; the rate is not from 0 to RATE_MAX.
         """
-        if rate is not None and not 0 <= rate < float("inf"):
-            raise ValueError(f"a clock's rate is a number from 0, not {rate}")
+        if now is not None and not 0 <= now <= _SET_MAX:
+            raise ValueError(f"a clock's time is from 0 to {_SET_MAX} nanoseconds, not {now}")
+        if rate is not None and not 0 <= rate <= RATE_MAX:
+            raise ValueError(f"a clock's rate is a number from 0 to {RATE_MAX:g}, not {rate}")
         self._shown = self.now() if now is None else now
         self._begun = self._source()
         if rate is not None:
-            self._rate = rate
+            self._rate = float(rate)

@@ -131,6 +131,11 @@ class Collection(Generic[EntryT]):
             self._by_uuid[entry.uuid] = entry
             self._by_name[entry.name] = entry
 
+    @property
+    def entry_type(self) -> type[EntryT]:
+        """The type of its objects."""
+        return self._type
+
     def clear(self) -> None:
         """Forget all of them; the store is not touched."""
         self._by_uuid.clear()

@@ -5,7 +5,8 @@ An event names its subject as it was at that moment, and has the fields of libvi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,6 +61,7 @@ class Events:
 
     def __init__(self, after: Callable[..., None] = _at_once) -> None:
         self._after = after
+        self._is_silent = False
         self._receivers: list[Callable[[Event], None]] = []
 
     def receive(self, receiver: Callable[[Event], None]) -> None:
@@ -68,7 +70,17 @@ class Events:
 
     def emit(self, event: Event) -> None:
         """Tell all receivers of an event, when what it tells of is stored."""
-        self._after(self._tell, event)
+        if not self._is_silent:
+            self._after(self._tell, event)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Tell nobody of what happens in a block."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
 
     def _tell(self, event: Event) -> None:
         for receiver in self._receivers:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from aiovirt.daemons.virtd.host import machine, node
-from aiovirt.daemons.virtd.host.clock import Clock
+from aiovirt.daemons.virtd.host.clock import Clock, ClockState
 from aiovirt.daemons.virtd.host.consoles import Consoles
 from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
@@ -29,6 +31,7 @@ from aiovirt.daemons.virtd.host.store import Store, StoreError
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
 from aiovirt.daemons.virtd.xml import live
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 #: The name of an interface, and the port of a display, in the document of a running guest.
 _INTERFACE: Final = re.compile("'vnet([0-9]+)'")
 _DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
+
+#: The kind of the row that has the clock.
+_CLOCK: Final = "clock"
 
 
 @dataclass
@@ -102,6 +108,42 @@ class Host:
                 raise StoreError(
                     f"{self.store.home}: a {kind.kind} of {self.name} cannot be read: {reason}"
                 ) from error
+        for _, data in self.store.load(self.name, _CLOCK):
+            self.clock.restored(msgspec.msgpack.decode(data, type=ClockState))
+
+    def empty(self) -> None:
+        """Remove everything, from the store and here. Raises RpcError when that cannot be written."""
+        self.timers.cancel_all()
+        uuid = self.uuid
+        self.store.delete_all(self.name)
+        self.set_uuid(uuid)
+        for kind in self.kinds:
+            kind.clear()
+
+    def set_clock(self, now: int | None, rate: float | None) -> None:
+        """Change the clock, in the store as well.
+
+        Args:
+            now: the new time of day, in nanoseconds since the epoch; None leaves it.
+            rate: the new rate; None leaves it.
+
+        Raises:
+            RpcError: INVALID_ARG for what no clock can show; SYSTEM_ERROR when the store cannot be
+                written. Nothing has changed then.
+        """
+        earlier = self.clock.kept()
+        try:
+            self.clock.set(now, rate=rate)
+            self.keep_clock()
+        except ValueError as error:
+            raise RpcError(ErrorCode.INVALID_ARG, str(error), domain=ErrorDomain.CONF) from error
+        except RpcError:
+            self.clock.restored(earlier)
+            raise
+
+    def keep_clock(self) -> None:
+        """Store the clock as it is. Raises RpcError."""
+        self.store.put(self.name, _CLOCK, "", msgspec.msgpack.encode(self.clock.kept()))
 
     def _after(self, function: Callable[..., object], *args: object) -> None:
         self.store.after(function, *args)
@@ -169,8 +211,12 @@ class Host:
         for _, data in self.store.load(self.name, "machine"):
             return data.decode()
         made = str(uuids.uuid4())
-        self.store.put(self.name, "machine", "", made.encode())
+        self.set_uuid(made)
         return made
+
+    def set_uuid(self, uuid: str) -> None:
+        """Set the UUID of the machine. Raises RpcError when the store cannot be written."""
+        self.store.put(self.name, "machine", "", uuid.encode())
 
     @property
     def max_vcpus(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiovirt.daemons.virtd.host import prepared
+from aiovirt.daemons.virtd.host import world_file, worlds
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store, StoreError
@@ -17,11 +17,17 @@ FILE: Final = "virtd.sqlite"
 class Hosts:
     """The hosts, by the name of their driver. They are empty until `open`.
 
-    path: the file of the store; None for a store in memory. is_open: whether the store is open.
+    path: the file of the store; None for a store in memory. world: the file of the world that new hosts
+    begin with; None for that of their drivers. place: beside which contents of volumes are, if the store
+    is in memory. is_open: whether the store is open.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(
+        self, path: str | None, world: str | None = None, place: str | None = None
+    ) -> None:
         self.path = path
+        self.world = world
+        self._place = place
         self.is_open = False
         self._store: Store | None = None
         self.all: Mapping[str, Host] = {name: Host(flavour) for name, flavour in FLAVOURS.items()}
@@ -29,14 +35,18 @@ class Hosts:
     def open(self) -> None:
         """Open the store and read everything; a new host gets its world.
 
-        Raises StoreError for a store that cannot be used, RpcError for one that cannot be written.
+        Raises StoreError for a store that cannot be used, RpcError for one that cannot be written, or
+        for a world with an object that is refused, WorldError for a file that is not a world.
         """
-        store = Store(self.path)
+        self._open(Store(self.path, home=self._place))
+
+    def _open(self, store: Store) -> None:
+        text: str | None = None
         for host in self.all.values():
             if not host.load(store):
-                with store.batch():
-                    prepared.fill(host)
-                    host.mark_known()
+                if self.world is not None and text is None:
+                    text = world_file.read(self.world)
+                worlds.begin(host, text)
         self._store = store
         self.is_open = True
 
@@ -77,7 +87,7 @@ class Hosts:
         if unfiled is None:
             store = Store(self.path, read_only=self.path is not None)
         else:
-            store = Store(None, home=self.path)
+            store = Store(None, home=self.path or self._place)
             store.restored(unfiled)
         for host in self.all.values():
             host.load(store)

@@ -9,6 +9,7 @@ Source: libvirt's src/conf/virdomainmomentobjlist.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -106,7 +107,14 @@ class Moments:
         host = self._domain.host
         data = msgspec.msgpack.encode(moment)
         host.store.put(host.name, self.kind, self._key(moment.name), data)
+        self._undo()
         self._all[moment.name] = moment
+
+    def _undo(self) -> None:
+        """Note what there is, for a batch that fails."""
+        store = self._domain.host.store
+        if store.is_batch:
+            store.undo(partial(setattr, self, "_all", self._all.copy()))
 
     def remove(self, name: str, *, children: bool = False, itself: bool = True) -> None:
         """Forget a moment; its children become those of its parent.
@@ -127,6 +135,7 @@ class Moments:
         current = self.current
         host = self._domain.host
         with host.store.batch():
+            self._undo()
             for one in gone:
                 host.store.delete(host.name, self.kind, self._key(one))
             for child in kept:

@@ -160,6 +160,15 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path or 'the store in memory'}: {error}") from error
 
+    def rows(self, host: str) -> Iterator[tuple[str, str, bytes]]:
+        """Give all objects of a host, as (kind, key, data). Raises StoreError for a damaged file."""
+        try:
+            yield from self._base.execute(
+                "select kind, key, data from object where host = ?", (host,)
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path or 'the store in memory'}: {error}") from error
+
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Make the writes of a block one: all of them are kept, or none when it raises.

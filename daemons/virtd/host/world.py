@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.host import device, interface, lifecycle, network, pool_life
+from aiovirt.daemons.virtd.host import (
+    device,
+    interface,
+    network,
+    pool_life,
+    volume_making,
+    world_domain,
+)
 from aiovirt.daemons.virtd.xml import reading
 
 if TYPE_CHECKING:
@@ -36,17 +43,15 @@ def build(host: Host, text: str) -> None:
     Raises:
         RpcError: it is not such a document.
     """
-    root = reading.parse(text, "node", name="node_description")
+    build_node(host, reading.parse(text, "node", name="node_description"))
+
+
+def build_node(host: Host, root: etree._Element) -> None:
+    """Add what a `<node>` describes to a host; see `build`."""
     for element in sorted(root, key=lambda one: one.tag == "domain"):  # guests need the rest
         builder = _BUILDERS.get(str(element.tag))
         if builder is not None:
             builder(host, etree.tostring(element, encoding="unicode"))
-
-
-def _domain(host: Host, text: str) -> None:
-    found = lifecycle.define(host, text)
-    lifecycle.start(found)
-    found.change(reason=0)  # as a world that has always been
 
 
 def _network(host: Host, text: str) -> None:
@@ -57,8 +62,11 @@ def _network(host: Host, text: str) -> None:
 
 
 def _pool(host: Host, text: str) -> None:
+    element = reading.parse(text, "pool", name="pool_definition")
     found = pool_life.define(host, text)
     pool_life.start(found)
+    for volume in element.findall("volume"):
+        volume_making.create(found, etree.tostring(volume, encoding="unicode"))
 
 
 def _interface(host: Host, text: str) -> None:
@@ -66,7 +74,7 @@ def _interface(host: Host, text: str) -> None:
 
 
 _BUILDERS: Final[dict[str, Callable[[Host, str], object]]] = {
-    "domain": _domain,
+    "domain": world_domain.add,
     "network": _network,
     "pool": _pool,
     "interface": _interface,

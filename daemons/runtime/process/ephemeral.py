@@ -1,0 +1,156 @@
+"""A daemon for one test: it begins with nothing, leaves nothing, and ends with the test.
+
+Its run directory is a temporary one. The process that started it is watched by a descriptor of that
+process (pidfd), since the kernel's signal at the parent's death comes already when the *thread* ends
+that started a child. A standard input that is a pipe or a socket is watched as well: it ends with all
+processes that hold its other end, wherever they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.rpc.logs import get_logger
+
+_log = get_logger("daemons.runtime.process.ephemeral")
+
+#: Bytes of the path of a UNIX socket.
+_SOCKET_PATH_MAX: Final = 107
+#: The first descriptor that is nobody's by convention.
+_FIRST_FREE: Final = 3
+_STDIN: Final = 0
+#: The standard output.
+STDOUT: Final = 1
+_CHUNK: Final = 65536
+
+
+class Ephemeral:
+    """The circumstances of such a daemon.
+
+    rundir: its run directory. Make one as early as possible: a parent that ends before is not seen.
+    """
+
+    def __init__(self, rundir: str, parent: int | None = None) -> None:
+        self.rundir = rundir
+        self._parent = parent or os.getppid()
+
+    @classmethod
+    def begin(cls, name: str) -> Ephemeral:
+        """Make the run directory. Raises StartError.
+
+        Args:
+            name: of the daemon.
+        """
+        parent = os.getppid()
+        leaf = f"{name}-{os.urandom(6).hex()}"
+        folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  ours is made in it, for us only
+        if len(os.fsencode(f"{folder}/{leaf}/{name}-admin-sock")) > _SOCKET_PATH_MAX:
+            folder = "/tmp"  # noqa: S108  as above
+        rundir = os.path.abspath(f"{folder}/{leaf}")
+        try:
+            os.mkdir(rundir, 0o700)
+        except OSError as error:
+            raise StartError(
+                Failure.RUNDIR, f"the folder {rundir} cannot be created: {error.strerror}"
+            ) from error
+        return cls(rundir, parent)
+
+    def remove(self) -> None:
+        """Remove the run directory with everything in it."""
+        import shutil
+
+        shutil.rmtree(self.rundir, ignore_errors=True)
+
+    def watch(self, end: Callable[[], None]) -> None:
+        """Have a function called when the parent process, or the standard input, ends.
+
+        Args:
+            end: called on the running loop, at once if the parent has ended already.
+        """
+        loop = asyncio.get_running_loop()
+        self._watch_parent(loop, end)
+        mode = os.fstat(_STDIN).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            loop.add_reader(_STDIN, self._read_input, loop, end)
+
+    def _watch_parent(self, loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+        try:
+            descriptor = os.pidfd_open(self._parent)
+        except ProcessLookupError:
+            descriptor = -1
+        except OSError as error:
+            _log.warning("the parent process cannot be watched", reason=error.strerror)
+            return
+
+        def ended() -> None:
+            if descriptor >= 0:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            _log.info("ending with the parent process", pid=self._parent)
+            end()
+
+        if descriptor < 0 or os.getppid() != self._parent:
+            ended()
+        else:
+            loop.add_reader(descriptor, ended)
+
+    def _read_input(self, loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+        """Drop what came; the end is what counts. Others may read from the same pipe."""
+        if not select.select([_STDIN], [], [], 0)[0]:
+            return
+        try:
+            found = os.read(_STDIN, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            found = b""
+        if not found:
+            loop.remove_reader(_STDIN)
+            _log.info("ending with the standard input")
+            end()
+
+
+def ready_descriptor(text: str) -> int:
+    """Read the value of `--ready-fd`, and keep the descriptor from other programs.
+
+    Raises StartError unless it is a descriptor that is open.
+    """
+    if not text.isascii() or not text.isdigit() or not _FIRST_FREE <= int(text) < 1 << 31:
+        raise StartError(
+            Failure.USAGE, f"--ready-fd {text}: a descriptor is a number from {_FIRST_FREE}"
+        )
+    try:
+        os.set_inheritable(int(text), False)
+    except OSError as error:
+        raise StartError(Failure.USAGE, f"--ready-fd {text}: {error.strerror}") from error
+    return int(text)
+
+
+def announce(
+    uris: Callable[[], Mapping[str, str]], rundir: str, descriptors: Sequence[int]
+) -> None:
+    """Write the URIs of a daemon as one line of JSON, and close descriptors but the standard ones.
+
+    A reader that is gone is no reason to end.
+
+    Args:
+        uris: gives them by name.
+        rundir: its run directory.
+        descriptors: where the line is written.
+    """
+    told = {**uris(), "pid": os.getpid(), "rundir": rundir}
+    line = f"{json.dumps(told)}\n".encode()
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, line)
+        if descriptor >= _FIRST_FREE:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)

@@ -1,0 +1,44 @@
+"""The URIs by which clients reach a virtd, as `--ephemeral` and `--ready-fd` tell them."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.process.paths import Paths
+    from aiovirt.rpc.server import Server
+    from aiovirt.rpc.server.service import Service
+
+#: The drivers, and the path of each in a URI.
+_DRIVERS: Final = {"test": "/default", "qemu": "/system"}
+
+
+def uris(paths: Paths, main: Server) -> dict[str, str]:
+    """Return the URIs by name.
+
+    "test" and "qemu" are for the UNIX socket and "admin" is for the admin socket; "test_tcp",
+    "qemu_tcp", "test_tls" and "qemu_tls" exist if such a socket is open, and are for the first of them.
+
+    Args:
+        paths: of the UNIX sockets.
+        main: virtd's own server.
+    """
+    query = f"?socket={quote(paths.socket)}"
+    told = {name: f"{name}+unix://{path}{query}" for name, path in _DRIVERS.items()}
+    told["admin"] = f"virtd:///system?socket={quote(paths.admin_socket)}"
+    for service in main.services:
+        if service.sock.family != socket.AF_UNIX:
+            kind = "tls" if service.access.tls else "tcp"
+            for name, path in _DRIVERS.items():
+                told.setdefault(f"{name}_{kind}", f"{name}+{kind}://{_address(service)}{path}")
+    return told
+
+
+def _address(service: Service) -> str:
+    """The address for a client on this machine: a socket for all addresses is reached by the loop."""
+    host, port = service.sock.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  compared, not bound to
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104  as above
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
