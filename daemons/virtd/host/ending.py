@@ -63,10 +63,12 @@ def _powered_off(domain: Domain, action: str | None) -> None:
     if action in ("restart", "rename-restart"):
         domain.change(state=DomainState.RUNNING, reason=DomainRunningReason.BOOTED)
         return
-    if domain.host.name == "qemu":
-        detail = DomainEventShutdownDetailType.GUEST
-        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SHUTDOWN, detail)
-    lifecycle.stop(domain, DomainShutoffReason.SHUTDOWN, DomainEventStoppedDetailType.SHUTDOWN)
+    stopped = DomainEventStoppedDetailType.SHUTDOWN
+    with domain.host.store.batch():  # both events are told, or none
+        if domain.host.name == "qemu":
+            detail = DomainEventShutdownDetailType.GUEST
+            domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SHUTDOWN, detail)
+        lifecycle.stop(domain, DomainShutoffReason.SHUTDOWN, stopped)
 
 
 def reboot(domain: Domain, *, by_agent: bool = False) -> None:
