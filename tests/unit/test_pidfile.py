@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -53,6 +54,26 @@ def test_it_is_gone_after_release_and_releasing_twice_does_no_harm(path: str) ->
     held = PidFile.acquire(path)
     held.release()
     held.release()
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("function", ["unlink", "stat"])
+def test_a_file_that_cannot_be_removed_is_left_and_taken_by_the_next(
+    path: str, monkeypatch: pytest.MonkeyPatch, function: str, error: int
+) -> None:
+    held = PidFile.acquire(path)
+    descriptor = held.descriptor
+
+    def fail(*args: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, function, fail)
+        held.release()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    PidFile.acquire(path).release()
     assert not os.path.exists(path)
 
 

@@ -13,6 +13,9 @@ import os
 import struct
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.rpc.logs import get_logger
+
+_log = get_logger("daemons.runtime.process.pidfile")
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid."""
@@ -60,16 +63,24 @@ class PidFile:
         return cls(path, descriptor)
 
     def release(self) -> None:
-        """Remove the file and give up the lock. Does nothing in a process that did not acquire
-        it."""
+        """Remove the file and give up the lock; a file that cannot be removed is logged and left.
+
+        Does nothing in a process that did not acquire it.
+        """
         if self.descriptor < 0 or os.getpid() != self._owner:
             return
         # Unlink first: whoever waits for the lock must find that the name is gone.
-        if _is_still_at(self.path, self.descriptor):
-            with contextlib.suppress(FileNotFoundError):
+        descriptor, self.descriptor = self.descriptor, -1
+        try:
+            if _is_still_at(self.path, descriptor):
                 os.unlink(self.path)
-        os.close(self.descriptor)
-        self.descriptor = -1
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # without a lock on it, the next daemon takes it all the same
+            _log.warning("pid file not removed", path=self.path, reason=error.strerror)
+        finally:
+            with contextlib.suppress(OSError):  # the lock is given up also by a close that fails
+                os.close(descriptor)
 
 
 def _lock(path: str, descriptor: int) -> None:
