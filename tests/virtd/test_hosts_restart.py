@@ -259,5 +259,6 @@ async def test_a_shutdown_that_cannot_be_stored_is_tried_again(
         ending.shut_down(guest)
         await refused.wait()
         assert guest.record.state == DomainState.RUNNING
+        assert not stopped.is_set()
     await stopped.wait()
     assert guest.record.state == DomainState.SHUTOFF

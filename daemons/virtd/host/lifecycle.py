@@ -301,7 +301,7 @@ def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> Non
     else:
         domains.remove(domain)
     domains.stopped(number)
-    domain.host.consoles.guest_ended(domain.uuid)
+    domain.host.store.after(domain.host.consoles.guest_ended, domain.uuid)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
 
 
