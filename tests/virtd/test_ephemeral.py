@@ -57,8 +57,8 @@ class Ephemeral:
         return self.process.wait(PATIENCE)
 
     def close(self) -> None:
-        """Kill it if it runs."""
-        self.process.kill()
+        """End it if it runs; its files go with it."""
+        self.process.terminate()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

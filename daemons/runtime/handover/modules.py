@@ -43,7 +43,7 @@ _TLS: Final = frozenset(
 )
 _SASL: Final = frozenset({"aiovirt.rpc.security.sasl"})
 #: Modules of a daemon's own package that are for those who talk to it.
-_FOR_OTHERS: Final = frozenset({"__main__", "client", "commands"})
+_FOR_OTHERS: Final = frozenset({"__main__", "admin_client", "client", "commands"})
 
 
 class Loadable(Protocol):
