@@ -168,11 +168,14 @@ def start(domain: Domain, *, paused: bool = False) -> None:
         )
     record = domain.record
     restored = record.saved is not None and domain.host.name != "test"
+    origin = _RESTORED if restored else _BOOTED
+    if paused:
+        origin = origin._replace(paused_detail=DomainEventSuspendedDetailType.PAUSED)
     run(
         domain,
         record.saved or record.config or "",
-        _RESTORED if restored else _BOOTED,
-        paused=paused or (record.saved is not None and record.saved_paused),
+        origin,
+        paused=paused or (restored and record.saved_paused),
     )
 
 

@@ -97,7 +97,7 @@ def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> D
     Raises RpcError SYSTEM_ERROR for a path without an image.
     """
     image = find(host, path)
-    paused = image.record.paused
+    paused = image.record.paused and host.name != "test"  # the test driver lets all guests run
     if flags & DomainSaveRestoreFlags.PAUSED:
         paused = True
     elif flags & DomainSaveRestoreFlags.RUNNING:

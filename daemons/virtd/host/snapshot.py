@@ -143,13 +143,15 @@ def _redefine(domain: Domain, text: str, *, make_current: bool) -> Moment:
     document = read("snapshot", text)
     root = document.root
     name = root.findtext("name") or ""
-    if not name or not root.findtext("state") or not root.findtext("creationTime"):
-        missing = "name" if not name else "creationTime" if root.findtext("state") else "state"
-        raise RpcError.of(
-            ErrorCode.XML_ERROR,
-            f"missing {missing} from existing snapshot",
-            domain=ErrorDomain.DOMAIN_SNAPSHOT,
-        )
+    refusal: tuple[ErrorCode, str] | None = None
+    if not name:
+        refusal = ErrorCode.XML_ERROR, "a redefined snapshot must have a name"
+    elif not root.findtext("creationTime"):
+        refusal = ErrorCode.INTERNAL_ERROR, "missing creationTime from existing snapshot"
+    elif not root.findtext("state"):
+        refusal = ErrorCode.XML_ERROR, "missing state from existing snapshot"
+    if refusal is not None:
+        raise RpcError.of(*refusal, domain=ErrorDomain.DOMAIN_SNAPSHOT)
     documents.check_name(domain, "snapshot", name)
     parent = root.findtext("parent/name")
     if parent == name or (parent is not None and domain.snapshots.get(parent) is None):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.harness import ROOT
-from tests.virtd.interop.story import DRIVERS, HERE
+from tests.virtd.interop.story import DRIVERS, HERE, stories
 
 if TYPE_CHECKING:
     from tests.virtd.interop.performing import Compared
@@ -56,7 +56,8 @@ def key(compared: Compared) -> str:
 
 def updated(known: dict[str, str], results: Iterable[Compared]) -> dict[str, str]:
     """Return the list as it is true now; invocations that did not run keep their lines."""
-    made = dict(known)
+    told = {f"{story}: {one.label}" for story in stories() for one in story.compared}
+    made = {one: reason for one, reason in known.items() if one in told}
     incomplete: set[str] = set()
     for compared in results:
         if compared.alike:

@@ -37,6 +37,8 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         (r" usable='\w+'", ""),
         (r"(?s)<os supported='yes'>.*</os>", "FIRMWARE"),
     ),
+    # QEMU tells of its end, and whether libvirtd still listens then is chance.
+    "event": ((r"^event 'lifecycle' .* Shutdown Finished after host request\n?", ""),),
     "version": ((r"(QEMU 7\.2)\.\d+", r"\1"),),
     "domblkstat": ((r"\b\d{11,}$", "N"),),
     "domifstat": ((r"\b\d{11,}$", "N"),),

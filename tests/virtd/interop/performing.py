@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from difflib import unified_diff
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ from tests import harness
 from tests.virtd.conftest import Virtd
 from tests.virtd.interop.normalizing import normalized
 from tests.virtd.interop.story import HERE, BrokenStory, Invocation, Story
+from tests.virtd.interop.watching import Watcher, heard, listening
 
 URIS: Final = {"test": "test+unix:///default", "qemu": "qemu+unix:///system"}
 
@@ -117,24 +119,39 @@ async def _virtd() -> AsyncIterator[str]:
 
 async def _tell(story: Story, socket: str) -> list[Output]:
     """Run one story on one daemon."""
+    uri = f"{URIS[story.driver]}?socket={socket}"
     with tempfile.TemporaryDirectory(prefix="av-") as name:
-        commands = _prepared(story, Path(name))
-        marked = [
-            f"{command}; echo --err @@{number}; echo @@{number}"
-            for number, command in enumerate(commands)
+        folder = Path(name)
+        commands = _prepared(story, folder)
+        waits = sum(one.waits for one in story.invocations)
+        watchers = [
+            await Watcher.start(_command(uri, one), _environment()) for one in commands[:waits]
         ]
-        stdout, stderr = await _virsh(f"{URIS[story.driver]}?socket={socket}", "; ".join(marked))
-    if f"@@{len(commands) - 1}\n" not in stdout:
-        raise BrokenStory(f"{story}: {stdout}{stderr}")
-    texts = zip(
-        _parts(stdout, "@@", len(commands)),
-        _parts(stderr, "error: @@", len(commands)),
-        strict=True,
-    )
+        run = partial(_virsh, uri)
+        if watchers:
+            await listening(watchers, run, folder, story.driver)
+        texts = await _outputs(story, uri, commands[waits:])
+        if watchers:
+            events = await heard(watchers, run, folder, story.driver)
+            texts = [(told, "") for told in events] + texts
+    names = {socket: "SOCKET", name: "DIR"}
     return [
-        Output(*(normalized(text, command, {socket: "SOCKET", name: "DIR"}) for text in pair))
+        Output(*(normalized(text, command, names) for text in pair))
         for command, pair in zip(commands, texts, strict=True)
     ]
+
+
+async def _outputs(story: Story, uri: str, commands: list[str]) -> list[tuple[str, str]]:
+    """Run commands in one virsh, and return both outputs of each."""
+    marked = [
+        f"{command}; echo --err @@{number}; echo @@{number}"
+        for number, command in enumerate(commands)
+    ]
+    stdout, stderr = await _virsh(uri, "; ".join(marked))
+    if f"@@{len(commands) - 1}\n" not in stdout:
+        raise BrokenStory(f"{story}: {stdout}{stderr}")
+    count = len(commands)
+    return list(zip(_parts(stdout, "@@", count), _parts(stderr, "error: @@", count), strict=True))
 
 
 def _prepared(story: Story, folder: Path) -> list[str]:
@@ -169,18 +186,25 @@ def _parts(text: str, mark: str, count: int) -> list[str]:
     return parts
 
 
-async def _virsh(uri: str, commands: str) -> tuple[str, str]:
-    """Run virsh once. Raises BrokenStory when it does not end in time."""
-    environment = {
+def _environment() -> dict[str, str]:
+    return {
         **harness.libraries(),
         "PATH": os.environ["PATH"],
         "LC_ALL": "C",
         "TZ": "UTC",
         "HOME": "/dev/null",
     }
+
+
+def _command(uri: str, commands: str) -> list[str]:
+    return [harness.require("virsh"), "-c", uri, commands]
+
+
+async def _virsh(uri: str, commands: str) -> tuple[str, str]:
+    """Run virsh once. Raises BrokenStory when it does not end in time."""
     process = await asyncio.create_subprocess_exec(
-        *(harness.require("virsh"), "-c", uri, commands),
-        env=environment,
+        *_command(uri, commands),
+        env=_environment(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -8,7 +8,8 @@ A file of `stories/` has a head line for each story and an indented line for eac
         - undefine guest
 
 The head has the area in brackets, the name, and the drivers. `@guest` is the path of
-`documents/guest.xml`; `@dir` is a folder of the story. A line with `- ` cleans up and is not compared.
+`documents/guest.xml`; `@dir` is a folder of the story. A line with `- ` cleans up and is not compared. A
+line with `& ` is a command that waits for events while the others run; it stands before them.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ _HEAD = re.compile(r"\[(?P<area>[a-z -]+)\] (?P<name>[^|]+) \| (?P<drivers>[a-z 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One command of virsh. label: the command, with its number if the story has it more than once."""
+    """One command of virsh.
+
+    label: the command, with its number if the story has it more than once; waits: for events.
+    """
 
     command: str
     label: str
-    compared: bool
+    compared: bool = True
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,11 @@ def _made(head: re.Match[str], commands: list[str]) -> Iterator[Story]:
     seen: Counter[str] = Counter()
     invocations = []
     for line in commands:
-        command = line.removeprefix("- ")
+        command = line.removeprefix("- ").removeprefix("& ")
         seen[command] += 1
         label = command if seen[command] == 1 else f"{command} #{seen[command]}"
-        invocations.append(Invocation(command, label, not line.startswith("- ")))
+        invocations.append(
+            Invocation(command, label, not line.startswith("- "), line.startswith("& "))
+        )
     for driver in head["drivers"].split():
         yield Story(head["area"], head["name"].strip(), driver, tuple(invocations))
