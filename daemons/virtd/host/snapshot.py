@@ -133,6 +133,9 @@ def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
         settings[disk.target] = {"snapshot": wanted}
         if wanted == "internal" and domain.host.name == "qemu":
             external.require_format(domain, disk.target)
+    chosen = any(one["snapshot"] != "no" for one in settings.values())
+    if domain.host.name == "qemu" and kept == "no" and not chosen:
+        raise _refused(domain, ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")
     documents.list_disks(document, facts.disks, named, settings)
     if domain.host.name == "qemu" or location == "external":
         external.name_files(domain, document)
