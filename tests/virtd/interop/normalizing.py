@@ -44,6 +44,10 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "domifstat": ((r"\b\d{11,}$", "N"),),
     "domstats": ((r"(cpu\.\w+=)\d+", r"\1TIME"),),
     "vcpuinfo": ((r"(CPU Affinity: +)[y-]+", r"\1MAP"),),
+    # All processors of the machine, of which libvirtd's host has as many as this machine.
+    "vcpupin": ((r"\b0-\d+$", "ALL"),),
+    "iothreadinfo": ((r"\b0-\d+$", "ALL"),),
+    "emulatorpin": ((r"\b0-\d+$", "ALL"),),
     "nodecpustats": ((r"[0-9.]+(%?)$", r"N\1"),),
     "nodememstats": ((r"\d+ KiB$", "N KiB"),),
     "domid": ((r"^\d+$", "ID"),),
