@@ -29,6 +29,9 @@ _RULES: Final = tuple(
     )
 )
 
+#: All processors of the machine, however many it has.
+_ALL_PROCESSORS: Final = ((r"\b0-\d+$", "ALL"),)
+
 #: Rules for the output of some commands only.
 _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "capabilities": ((r"(?s)<uuid>.*</host>", "HOST"),),
@@ -43,6 +46,9 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "domblkstat": ((r"\b\d{11,}$", "N"),),
     "domifstat": ((r"\b\d{11,}$", "N"),),
     "domstats": ((r"(cpu\.\w+=)\d+", r"\1TIME"),),
+    "iothreadinfo": _ALL_PROCESSORS,
+    "vcpupin": _ALL_PROCESSORS,
+    "emulatorpin": _ALL_PROCESSORS,
     "vcpuinfo": ((r"(CPU Affinity: +)[y-]+", r"\1MAP"),),
     # All processors of the machine, of which libvirtd's host has as many as this machine.
     "vcpupin": ((r"\b0-\d+$", "ALL"),),
