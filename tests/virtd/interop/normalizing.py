@@ -50,10 +50,6 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "vcpupin": _ALL_PROCESSORS,
     "emulatorpin": _ALL_PROCESSORS,
     "vcpuinfo": ((r"(CPU Affinity: +)[y-]+", r"\1MAP"),),
-    # All processors of the machine, of which libvirtd's host has as many as this machine.
-    "vcpupin": ((r"\b0-\d+$", "ALL"),),
-    "iothreadinfo": ((r"\b0-\d+$", "ALL"),),
-    "emulatorpin": ((r"\b0-\d+$", "ALL"),),
     "nodecpustats": ((r"[0-9.]+(%?)$", r"N\1"),),
     "nodememstats": ((r"\d+ KiB$", "N KiB"),),
     "domid": ((r"^\d+$", "ID"),),
