@@ -123,7 +123,8 @@ def small_calls(target: Target, tally: Tally, size: int) -> Attack:
 def descriptors(target: Target, tally: Tally, size: int) -> Attack:
     """Descriptors along with every byte, `size` messages a second, and calls that announce some.
 
-    Each call is answered; one that announces more than there may be ends its connection.
+    Each call is answered; one that announces more than there may be ends its connection. A server that
+    takes descriptors ends it as soon as too many wait.
     """
     passed = os.open(os.devnull, os.O_RDONLY)
     count = MAX_FDS.to_bytes(4, "big")
@@ -131,10 +132,14 @@ def descriptors(target: Target, tally: Tally, size: int) -> Attack:
     try:
         while True:
             with target.connect() as link:
-                for byte in data:
-                    socket.send_fds(link, [bytes((byte,))], [passed] * _MANY_FDS)
-                    tally["passed"] += _MANY_FDS
-                    yield 1 / size
+                try:
+                    for byte in data:
+                        socket.send_fds(link, [bytes((byte,))], [passed] * _MANY_FDS)
+                        tally["passed"] += _MANY_FDS
+                        yield 1 / size
+                except ConnectionError:
+                    tally["cut"] += 1  # a server with procedures that take descriptors has a bound
+                    continue
                 tally["answered"] += [receive_frame(link)[20:24] for _ in range(2)] == [
                     b"\0\0\0\1",
                     b"\0\0\0\2",

@@ -312,11 +312,25 @@ class TestFrames:
             return attack.tally["rounds"] >= 5
 
         with attacked(
-            virtd, "descriptors", Target(virtd.socket), 2000, until=enough, growth=LEFT
+            virtd,
+            "descriptors",
+            Target(virtd.admin_socket, admin=True),
+            2000,
+            until=enough,
+            growth=LEFT,
         ) as attack:
             rounds = attack.look()["rounds"]
             assert attack.tally["answered"] == attack.tally["closed"] == rounds
             assert attack.tally["passed"] > 10_000
+
+    def test_more_descriptors_than_a_server_takes(self, virtd: harness.RunningDaemon) -> None:
+        def enough(attack: Running, watch: Watch) -> bool:
+            return attack.tally["cut"] >= 5
+
+        with attacked(
+            virtd, "descriptors", Target(virtd.socket), 2000, until=enough, growth=LEFT
+        ) as attack:
+            assert attack.look()["passed"] > 0
 
 
 class TestUnread:

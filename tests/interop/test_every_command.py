@@ -37,6 +37,7 @@ WORDS = {
     "server-threadpool-set": ["{server}", "--max-workers", "10"],
     "server-tls-info": ["{server}"],
     "server-update-tls": ["{server}"],
+    "world-load": [str(harness.ROOT / "daemons/virtd/worlds/test.xml")],
 }
 
 #: The refusals of libvirt's own admin program.

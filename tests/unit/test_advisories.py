@@ -269,7 +269,7 @@ async def test_a_reader_calls_what_reads_and_nothing_else(house: House, tmp_path
 
 def test_a_reader_finds_no_other_program(start_daemon: StartDaemon) -> None:
     daemon = start_daemon("virtd")
-    others = [one for one in programs() if one not in (remote.REMOTE, KEEPALIVE)]
+    others = [one for one in programs() if one not in (remote.REMOTE, remote.QEMU, KEEPALIVE)]
     assert admin.ADMIN in others
     asked = [procedure for program in others for procedure in program]
     framer = Framer()

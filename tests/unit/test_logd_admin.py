@@ -264,9 +264,14 @@ async def test_a_log_that_was_removed_is_followed_and_the_gap_told(
         reader = Reader(followed)
         os.write(pipe, b"one\n")
         await reader.until(b"one\n")
-        house.file.unlink()
-        os.write(pipe, b"two\n")
-        await reader.until(b"one\ntwo\n")
+        seen = b"one\n"
+        for _ in range(20):  # what comes before logd has looked is still read from the old file
+            house.file.unlink()
+            os.write(pipe, b"two\n")
+            seen += b"two\n"
+            await reader.until(seen)
+            if followed.gaps:
+                break
         assert followed.gaps == 1
         assert house.file.read_bytes() == b"two\n", "it has its name again"
         reader.reading.cancel()

@@ -157,3 +157,7 @@ def test_constants_are_enumerations_of_distinct_names() -> None:
                 names.append(name)
     assert len(names) > 150
     assert len(names) == len(set(names))
+
+
+def test_a_reader_may_call_nothing_of_the_qemu_program() -> None:
+    assert [one.name for one in protocol.QEMU if one.reads and not one.event] == []

@@ -179,7 +179,7 @@ class DomainStatistics:
             raise RpcError.of(
                 ErrorCode.INVALID_ARG,
                 f"'{args.device}' is not a known interface",
-                domain=session.host.flavour.domain,
+                domain=ErrorDomain.DOMAIN,
             )
         if session.host.name == "test":
             base = session.host.clock.now() // 1000

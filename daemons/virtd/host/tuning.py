@@ -265,7 +265,11 @@ def find_interface(domain: Domain, facts: Facts, device: str) -> etree._Element:
     """
     found = devices.interface(facts.document, device)
     if found is None:
-        raise _refused(domain, f"'{device}' is not a known interface")
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            f"'{device}' is not a known interface",
+            domain=ErrorDomain.DOMAIN,
+        )
     return found
 
 
