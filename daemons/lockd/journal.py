@@ -5,9 +5,8 @@ of it. (The machine's end does, which is the end of every holder, too.) It is wr
 the file system cannot take is then an error to be answered, and not a signal that ends lockd. Its room
 is reserved in advance all the same, so that locks can be given for a while when the disk is full.
 
-A holding is written down before its owner hears of it. One that was given back is struck out a moment
-later, with `defer`: by then its slot has often got a new record, which saves a write. If lockd is killed
-in that moment, the next one holds a lock too long and not too short.
+A holding is written down before its owner hears of it, and struck out before its owner hears that it was
+given back.
 
 It is an array of slots. The first one is the head: the name of the format, the boot in which the journal
 was made, and the number of slots. A record lies in one slot, or in several in a row when its names are
@@ -22,7 +21,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from aiovirt.daemons.lockd.protocol import Owner
@@ -89,8 +88,7 @@ def boot_id() -> bytes:
 class Journal:
     """Records of holdings, each at the slot that `add` gave.
 
-    damaged: a record could not be struck out, so the file says too much. defer: calls a function soon;
-    None if records are to be struck out at once.
+    damaged: a record could not be struck out, so the file says too much.
     """
 
     def __init__(self, path: str, descriptor: int, slots: int, entries: list[Entry]) -> None:
@@ -98,9 +96,6 @@ class Journal:
         self.path = path
         self.descriptor = descriptor
         self.damaged = False
-        self.defer: Callable[[Callable[[], None]], object] | None = None
-        self._flush_is_due = False
-        self._struck: list[int] = []  # to be struck out, or to get another record first
         self._slots = slots
         self._long = {entry.slot: entry.slots for entry in entries if entry.slots > 1}
         self._free_long: dict[int, list[int]] = {}  # by the number of slots, what was given back
@@ -155,14 +150,13 @@ class Journal:
         record += where + what + owner
         if len(record) > _SLOT:
             return self._add_long(record)
-        came_from = self._struck or self._free
-        slot = came_from.pop() if came_from else self._unused(1)
+        slot = self._free.pop() if self._free else self._unused(1)
         try:
             if os.pwrite(self.descriptor, record, slot * _SLOT) != len(record):
                 os.pwrite(self.descriptor, _FREE, slot * _SLOT)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            came_from.append(slot)
+            self._free.append(slot)
             raise
         return slot
 
@@ -188,24 +182,12 @@ class Journal:
 
     def remove(self, slot: int) -> None:
         """Strike a holding out. Never raises: what fails is logged, and `damaged` is set."""
-        if slot in self._long:
-            if self._strike_out(slot):
-                self._free_long.setdefault(self._long.pop(slot), []).append(slot)
+        if not self._strike_out(slot):
             return
-        self._struck.append(slot)
-        if self.defer is None:
-            self.flush()
-        elif not self._flush_is_due:
-            self._flush_is_due = True
-            self.defer(self.flush)
-
-    def flush(self) -> None:
-        """Strike out now what is still to be struck out."""
-        self._flush_is_due = False
-        while self._struck:
-            slot = self._struck.pop()
-            if self._strike_out(slot):
-                self._free.append(slot)
+        if slot in self._long:
+            self._free_long.setdefault(self._long.pop(slot), []).append(slot)
+        else:
+            self._free.append(slot)
 
     def _strike_out(self, slot: int) -> bool:
         """Make a record invalid. Returns whether its slot is free."""
@@ -258,8 +240,6 @@ class Journal:
 
     def leave(self) -> None:
         """Write no more. The file stays for the next lockd."""
-        if self.descriptor >= 0:
-            self.flush()
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(OSError):  # what was written is in the kernel's hands

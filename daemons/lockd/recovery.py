@@ -42,8 +42,8 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
 def _superseded(entries: list[Entry]) -> set[int]:
     """Slots of records that a later one contradicts: a lock was given back and given again.
 
-    A record is struck out a moment after its lock was given back (see `journal`), so a killed lockd may
-    leave two of one resource that was not shared. The later one is true.
+    A record that could not be struck out stays (see `journal`), so a killed lockd may leave two of one
+    resource that was not shared. The later one is true.
     """
     latest: dict[tuple[str, str], Entry] = {}
     for entry in entries:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -26,9 +25,6 @@ _log = get_logger("daemons.lockd.upkeep")
 
 #: Seconds between two looks.
 CHECK_EVERY: Final = 2.0
-#: Seconds between two times at which holdings that ended are struck out of the journal. A lock that is
-#: taken meanwhile overwrites such a record instead, which saves a write.
-STRIKE_EVERY: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,6 @@ class Upkeep:
         self._table = table
         self._timer: asyncio.TimerHandle | None = None
         self._failure = ""
-        self._struck = 0.0  # when holdings that ended were last struck out, or will be
 
     @property
     def journal(self) -> Journal | None:
@@ -152,20 +147,6 @@ class Upkeep:
 
     def _use(self, journal: Journal | None) -> None:
         self._table.journal = journal
-        if journal is not None:
-            journal.defer = self._strike_soon
-
-    def _strike_soon(self, flush: Callable[[], None]) -> None:
-        """Strike out at once what ended, right after the replies; where much ends, in slices."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        left = self._struck + STRIKE_EVERY - now
-        if left <= 0:
-            self._struck = now
-            loop.call_soon(flush)
-        else:
-            self._struck = now + left
-            loop.call_later(left, flush)
 
     def require_journal(self) -> None:
         """Raise RpcError unless the next lockd will find what is held."""

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -284,22 +283,3 @@ def test_a_record_that_cannot_be_struck_out_stops_nothing(
         journal.remove(slot)
     assert journal.damaged
     assert _add(journal, _record(2)) != slot
-
-
-def test_a_record_that_is_to_be_struck_out_soon_gives_its_slot_to_the_next_one(
-    tmp_path: Path,
-) -> None:
-    path = str(tmp_path / "journal")
-    journal = Journal.create(path)
-    journal.publish()
-    soon: list[Callable[[], None]] = []
-    journal.defer = soon.append
-    first, second = _add(journal, _record(1)), _add(journal, _record(2))
-    journal.remove(first)
-    journal.remove(second)
-    assert len(soon) == 1
-    assert _add(journal, _record(3)) == second
-    assert {record.owner.pid for record in read(path)} == {1, 3}
-    soon.pop()()
-    assert {record.owner.pid for record in read(path)} == {3}
-    assert _add(journal, _record(4)) == first
