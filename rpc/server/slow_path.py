@@ -99,6 +99,7 @@ def _skip_unanswerable(client: Client, data: bytearray, pos: int, size: int) -> 
         Where the first message begins that must be handled; `pos` when that is the first.
     """
     table = client.server.table
+    started = counts.now()
     while size - pos >= MIN_FRAME:
         length, key, kind, serial, _ = _unpack(data, pos)
         if kind != Type.CALL or not MIN_FRAME <= length <= size - pos:
@@ -106,7 +107,7 @@ def _skip_unanswerable(client: Client, data: bytearray, pos: int, size: int) -> 
         binding = table.get(key)
         if binding is not None and not binding.reads:
             break
-        counts.abandoned(client, key, serial, length, 0.0)
+        counts.abandoned(client, key, serial, length, started)
         pos += length
     return pos
 

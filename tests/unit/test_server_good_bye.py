@@ -184,6 +184,7 @@ async def test_calls_without_effect_are_passed_over_at_once_when_the_client_is_g
     assert house.stage.started == [9]
     assert not set(looked_at) & set(range(100, 601))
     assert house.server.counts()[ECHO].errors == 1000
+    assert house.server.tallies()[ECHO].buckets[-1] == 0, "none of them took longer than all bounds"
 
 
 # Bounds ------------------------------------------------------------------------------------------
