@@ -22,7 +22,7 @@ from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.daemons.virtd.xml import devices, reading
 from aiovirt.daemons.virtd.xml.placing import add
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Disk, Domain
@@ -42,10 +42,6 @@ class Progress(NamedTuple):
     end: int
 
 
-def _refused(domain: Domain, code: ErrorCode, text: str) -> RpcError:
-    return RpcError.of(code, text, domain=domain.host.flavour.domain)
-
-
 def find_disk(domain: Domain, path: str) -> Disk:
     """Return a disk of a running guest.
 
@@ -59,7 +55,7 @@ def find_disk(domain: Domain, path: str) -> Disk:
     require_active(domain)
     found = domain.record.facts.disk(path)
     if found is None:
-        raise _refused(domain, ErrorCode.INVALID_ARG, f"disk '{path}' not found in domain")
+        raise domain.refused(ErrorCode.INVALID_ARG, f"disk '{path}' not found in domain")
     return found
 
 
@@ -101,14 +97,13 @@ def start(
     """
     disk = find_disk(domain, path)
     if disk.target in _jobs(domain):
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
             f"disk '{disk.target}' already in active block job",
         )
     if not disk.source:
         text = f"disk '{disk.target}' has no source file to be {_VERBS[kind]}"
-        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
     job = {"type": int(kind), "begun": domain.host.clock.now(), "bandwidth": bandwidth}
     with domain.host.store.batch():
         _keep(domain, disk.target, job)
@@ -181,8 +176,7 @@ def abort(domain: Domain, path: str, *, pivot: bool) -> None:
     _settle(domain, disk.target)
     job = _job_of(domain, disk)
     if pivot and not job.get("ready"):
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.BLOCK_COPY_ACTIVE,
             f"block job '{disk.target}' not ready for pivot yet",
         )
@@ -194,7 +188,7 @@ def _job_of(domain: Domain, disk: Disk) -> dict[str, Any]:
     job = _jobs(domain).get(disk.target)
     if job is None:
         text = f"disk {disk.target} does not have an active block job"
-        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
     return job
 
 
@@ -223,7 +217,7 @@ def destination(domain: Domain, text: str) -> etree._Element:
     """
     disk = reading.parse(text, "disk", name="disk_definition")
     if disk.find("source") is None:
-        raise _refused(domain, ErrorCode.XML_ERROR, "missing source of the copy")
+        raise domain.refused(ErrorCode.XML_ERROR, "missing source of the copy")
     driver = disk.find("driver")
     if driver is not None and driver.get("type"):
         etree.SubElement(disk, "format", type=driver.get("type") or "raw")
@@ -382,8 +376,8 @@ def resize(domain: Domain, path: str, size: int) -> None:
     disk = domain.record.facts.disk(path)
     if disk is None:
         text = f"disk '{path}' was not found in the domain config"
-        raise _refused(domain, ErrorCode.INVALID_ARG, text)
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
     if not disk.source:
         text = f"can't resize empty or readonly disk '{disk.target}'"
-        raise _refused(domain, ErrorCode.OPERATION_UNSUPPORTED, text)
+        raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, text)
     domain.keep("sizes", {**domain.detail("sizes", {}), disk.source: size})

@@ -22,16 +22,12 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 
-def _refused(domain: Domain, code: ErrorCode, text: str) -> RpcError:
-    return RpcError.of(code, text, domain=domain.host.flavour.domain)
-
-
 def find(domain: Domain, name: str) -> Moment:
     """Return a checkpoint. Raises RpcError NO_DOMAIN_CHECKPOINT."""
     found = domain.checkpoints.get(name)
     if found is None:
         text = f"no domain checkpoint with matching name '{name}'"
-        raise _refused(domain, ErrorCode.NO_DOMAIN_CHECKPOINT, text)
+        raise domain.refused(ErrorCode.NO_DOMAIN_CHECKPOINT, text)
     return found
 
 
@@ -48,14 +44,12 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
             CONFIG_UNSUPPORTED for disks that cannot have one.
     """
     if domain.snapshots:
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
             "cannot create checkpoint while snapshot exists",
         )
     if not domain.is_active and not (flags & Create.REDEFINE and domain.host.name == "qemu"):
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
             "cannot create checkpoint for inactive domain",
         )
@@ -119,8 +113,7 @@ def _require_format(domain: Domain, target: str) -> None:
     disk = devices.disk(domain.record.facts.document, target)
     kind = (None if disk is None else devices.value(disk, "driver/@type")) or "raw"
     if domain.host.name == "qemu" and kind != "qcow2":
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.CONFIG_UNSUPPORTED,
             f"checkpoint for disk {target} unsupported for storage type {kind}",
         )
@@ -196,8 +189,7 @@ def delete(domain: Domain, moment: Moment, flags: int) -> None:
         RpcError: OPERATION_INVALID of the qemu driver for a guest that does not run.
     """
     if domain.host.name == "qemu" and not flags & Delete.METADATA_ONLY and not domain.is_active:
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
             "cannot delete checkpoint for inactive domain",
         )

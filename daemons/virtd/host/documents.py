@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.xml.completion import FLAVOURS
 from aiovirt.daemons.virtd.xml.documents import Document, read
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ class Documents:
     """Reads, completes and writes the documents of one driver."""
 
     def __init__(self, flavour: Flavour) -> None:
-        # A driver without defaults of its own has those of the test driver.
-        self.defaults = flavour.name if flavour.name in FLAVOURS else "test"
+        self.defaults = flavour.name
 
     def define(
         self, kind: str, text: str, equip: Callable[[etree._Element], None] | None = None

@@ -15,6 +15,7 @@ from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.daemons.virtd.host.moments import Moments
 from aiovirt.daemons.virtd.xml import devices, guests
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -200,6 +201,15 @@ class Domain(Entry[DomainRecord]):
         super().__init__(host, record)
         self.snapshots = Moments(self, "snapshot")
         self.checkpoints = Moments(self, "checkpoint")
+
+    def refused(self, code: ErrorCode, text: str) -> RpcError:
+        """Make an error about this domain, in the name of its driver.
+
+        Args:
+            code: what went wrong.
+            text: the words after the code's phrase.
+        """
+        return RpcError.of(code, text, domain=self.host.flavour.domain)
 
     @property
     def moments(self) -> tuple[Moments, ...]:

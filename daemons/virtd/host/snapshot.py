@@ -35,16 +35,12 @@ _STATES: Final = {
 }
 
 
-def _refused(domain: Domain, code: ErrorCode, text: str) -> RpcError:
-    return RpcError.of(code, text, domain=domain.host.flavour.domain)
-
-
 def find(domain: Domain, name: str) -> Moment:
     """Return a snapshot. Raises RpcError NO_DOMAIN_SNAPSHOT."""
     found = domain.snapshots.get(name)
     if found is None:
         text = f"no domain snapshot with matching name '{name}'"
-        raise _refused(domain, ErrorCode.NO_DOMAIN_SNAPSHOT, text)
+        raise domain.refused(ErrorCode.NO_DOMAIN_SNAPSHOT, text)
     return found
 
 
@@ -63,14 +59,13 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
         RpcError: for a document that is broken, a name in use, disks that cannot be part of it.
     """
     if domain.checkpoints:
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
             "cannot create snapshot while checkpoint exists",
         )
     if flags & Create.HALT and not domain.is_persistent:
-        raise _refused(
-            domain, ErrorCode.OPERATION_INVALID, "cannot halt after transient domain snapshot"
+        raise domain.refused(
+            ErrorCode.OPERATION_INVALID, "cannot halt after transient domain snapshot"
         )
     if flags & Create.REDEFINE:
         return _redefine(domain, text, make_current=bool(flags & Create.CURRENT))
@@ -135,7 +130,7 @@ def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
             external.require_format(domain, disk.target)
     chosen = any(one["snapshot"] != "no" for one in settings.values())
     if domain.host.name == "qemu" and kept == "no" and not chosen:
-        raise _refused(domain, ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")
+        raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")
     documents.list_disks(document, facts.disks, named, settings)
     if domain.host.name == "qemu" or location == "external":
         external.name_files(domain, document)
@@ -209,20 +204,17 @@ def revert(domain: Domain, moment: Moment, flags: int) -> None:
     was_running = moment.state in ("running", "paused")
     asked = flags & (Revert.RUNNING | Revert.PAUSED)
     if not domain.is_persistent and not was_running and not asked:
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.OPERATION_INVALID,
             "transient domain needs to request run or pause to revert to inactive snapshot",
         )
     if moment.config is None:
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.SNAPSHOT_REVERT_RISKY,
             f"snapshot '{moment.name}' lacks domain '{domain.name}' rollback info",
         )
     if moment.external and domain.host.name == "qemu":
-        raise _refused(
-            domain,
+        raise domain.refused(
             ErrorCode.CONFIG_UNSUPPORTED,
             "revert to external snapshot not supported yet",
         )
@@ -256,8 +248,7 @@ def delete(domain: Domain, moment: Moment, flags: int) -> None:
             gone.append(moment)
         count = sum(one.external for one in gone)
         if count:
-            raise _refused(
-                domain,
+            raise domain.refused(
                 ErrorCode.CONFIG_UNSUPPORTED,
                 f"deletion of {count} external disk snapshots not supported yet",
             )
