@@ -58,12 +58,7 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     document = documents.begin(domain, "checkpoint", text)
     name = document.root.findtext("name") or ""
     _describe(domain, document, name)
-    if domain.checkpoints.get(name) is not None:
-        raise RpcError.of(
-            ErrorCode.OPERATION_FAILED,
-            f"domain moment {name} already exists",
-            domain=ErrorDomain.DOMAIN,
-        )
+    domain.checkpoints.require_new(name)
     config, inactive = documents.definition_of(domain)
     current = domain.checkpoints.current
     moment = Moment(

@@ -46,11 +46,10 @@ _CLOCK: Final = "clock"
 
 @dataclass
 class Pace:
-    """How long guests take, in seconds. shutdown: to shut down, or to boot again; agent: until the agent
-    of a guest that was started answers; block: for a job on a disk."""
+    """How long guests take, in seconds. shutdown: to shut down, or to boot again; block: for a job on a
+    disk."""
 
     shutdown: float = 0.3
-    agent: float = 0.0
     block: float = 0.3
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.entries import Record
     from aiovirt.daemons.virtd.host.host import Host
@@ -75,6 +77,15 @@ class Moments:
     def get(self, name: str) -> Moment | None:
         """Return the moment of this name, or None."""
         return self._all.get(name)
+
+    def require_new(self, name: str) -> None:
+        """Raise RpcError OPERATION_FAILED for the name of a moment that exists."""
+        if name in self._all:
+            raise RpcError.of(
+                ErrorCode.OPERATION_FAILED,
+                f"domain moment {name} already exists",
+                domain=ErrorDomain.DOMAIN,
+            )
 
     def roots(self) -> list[Moment]:
         """Return those without a parent."""

@@ -72,12 +72,7 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     document = documents.begin(domain, "snapshot", text)
     name = document.root.findtext("name") or ""
     _describe(domain, document, disk_only=bool(flags & Create.DISK_ONLY))
-    if domain.snapshots.get(name) is not None:
-        raise RpcError.of(
-            ErrorCode.OPERATION_FAILED,
-            f"domain moment {name} already exists",
-            domain=ErrorDomain.DOMAIN,
-        )
+    domain.snapshots.require_new(name)
     config, inactive = documents.definition_of(domain)
     current = domain.snapshots.current
     moment = Moment(
