@@ -16,7 +16,7 @@ import errno
 import socket
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from aiovirt.rpc.client.connection import Connection
 from aiovirt.rpc.client.receiving import ConnectionLost
@@ -30,22 +30,32 @@ if TYPE_CHECKING:
 _BACKLOG_RETRY: Final = 0.02
 
 
-class Connecting:
+class Closable(Protocol):
+    """A thing that is closed at the end of its use."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+OpenedT = TypeVar("OpenedT", bound=Closable)
+
+
+class Connecting(Generic[OpenedT]):
     """A connection to be made: `await` it, or use it with `async with`, which closes it at the end."""
 
     __slots__ = ("_connect", "_made", "_timeout")
 
     def __init__(
-        self, connect: Callable[[], Coroutine[Any, Any, Connection]], timeout: float | None
+        self, connect: Callable[[], Coroutine[Any, Any, OpenedT]], timeout: float | None = None
     ) -> None:
         self._connect = connect
         self._timeout = timeout
-        self._made: Connection | None = None
+        self._made: OpenedT | None = None
 
-    def __await__(self) -> Generator[Any, None, Connection]:
+    def __await__(self) -> Generator[Any, None, OpenedT]:
         return self._run().__await__()
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> OpenedT:
         self._made = await self._run()
         return self._made
 
@@ -58,12 +68,12 @@ class Connecting:
         if self._made is not None:
             await self._made.close()
 
-    async def _run(self) -> Connection:
+    async def _run(self) -> OpenedT:
         async with asyncio.timeout(self._timeout):
             return await self._connect()
 
 
-def connect_unix(path: str, *, timeout: float | None = None) -> Connecting:
+def connect_unix(path: str, *, timeout: float | None = None) -> Connecting[Connection]:
     """Connect to a UNIX socket, waiting while its backlog is full.
 
     Args:
@@ -81,7 +91,7 @@ def connect_unix(path: str, *, timeout: float | None = None) -> Connecting:
     return Connecting(connect, timeout)
 
 
-def connect_tcp(host: str, port: int, *, timeout: float | None = None) -> Connecting:
+def connect_tcp(host: str, port: int, *, timeout: float | None = None) -> Connecting[Connection]:
     """Connect over TCP to the first address of `host` that answers.
 
     Args:
@@ -107,7 +117,7 @@ def connect_tls(
     *,
     name: str | None = None,
     timeout: float | None = None,
-) -> Connecting:
+) -> Connecting[Connection]:
     """Connect over TCP, shake hands, and wait until the server has let us in.
 
     Args:

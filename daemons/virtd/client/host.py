@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -28,6 +27,7 @@ from aiovirt.daemons.virtd.client.objects import RemoteObject
 from aiovirt.daemons.virtd.client.subscriptions import Subscriptions
 from aiovirt.daemons.virtd.client.uri import RemoteUri
 from aiovirt.rpc.client import Connection, connect_tcp, connect_tls, connect_unix
+from aiovirt.rpc.client.connecting import Connecting
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -153,34 +153,6 @@ class Host(HostObjects, HostFacts):
         await self.close()
 
 
-class Opening:
-    """A host to be connected to: `await` it, or use it with `async with`, which closes it at the end."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._host: Host | None = None
-
-    async def _run(self) -> Host:
-        rpc, mechanism, tunnel = await _open(self._credentials)
-        return Host(rpc, self._credentials, mechanism, tunnel)
-
-    def __await__(self) -> Generator[Any, None, Host]:
-        return self._run().__await__()
-
-    async def __aenter__(self) -> Host:
-        self._host = await self._run()
-        return self._host
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._host is not None:
-            await self._host.close()
-
-
 def connect(
     uri: str,
     *,
@@ -189,7 +161,7 @@ def connect(
     password: str = "",
     timeout: float | None = None,
     keepalive: tuple[float, int] = KEEPALIVE,
-) -> Opening:
+) -> Connecting[Host]:
     """Connect to a hypervisor (virConnectOpen, virConnectOpenReadOnly, virConnectOpenAuth).
 
     Args:
@@ -211,9 +183,15 @@ def connect(
         RpcError: the daemon refuses the name, the password or the URI.
     """
     parsed = RemoteUri.parse(uri, readonly=readonly)
-    return Opening(
-        Credentials(parsed, readonly, name or parsed.user or "", password, timeout, keepalive)
+    credentials = Credentials(
+        parsed, readonly, name or parsed.user or "", password, timeout, keepalive
     )
+
+    async def opened() -> Host:
+        rpc, mechanism, tunnel = await _open(credentials)
+        return Host(rpc, credentials, mechanism, tunnel)
+
+    return Connecting(opened)
 
 
 async def _open(credentials: Credentials) -> tuple[Connection, str | None, Tunnel | None]:

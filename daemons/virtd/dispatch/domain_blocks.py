@@ -18,7 +18,6 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import blockjobs
-from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
 
@@ -128,7 +127,7 @@ class DomainBlocks:
         """Writes of a guest reach no threshold: the event never comes."""
         session.host.flavour.check_flags(args.flags, 0, "DomainSetBlockThreshold")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         if domain.record.facts.disk(args.dev.partition("[")[0]) is None:
             raise RpcError.of(
                 ErrorCode.INVALID_ARG,
@@ -138,7 +137,7 @@ class DomainBlocks:
 
     @answers(protocol.DOMAIN_BACKUP_BEGIN)
     def begin_backup(self, session: Session, args: protocol.DomainBackupBeginArgs) -> None:
-        require_active(find_domain(session, args.dom))
+        find_domain(session, args.dom).require_active()
         raise RpcError.of(
             ErrorCode.OPERATION_UNSUPPORTED,
             "backups are not supported: guests of this host have no blocks to read",

@@ -18,7 +18,6 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import consoles, guest, pictures
-from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.daemons.virtd.protocol.limits import (
     DOMAIN_BLOCK_PEEK_BUFFER_MAX,
     DOMAIN_MEMORY_PEEK_BUFFER_MAX,
@@ -46,7 +45,7 @@ class DomainConsole:
         supported = DomainConsoleFlags.FORCE | DomainConsoleFlags.SAFE
         session.host.flavour.check_flags(args.flags, supported, "DomainOpenConsole")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         device = consoles.find_console(domain, args.dev_name)
         force = bool(args.flags & DomainConsoleFlags.FORCE)
         ended = session.host.consoles.open(domain, device, force=force, what="console session")
@@ -59,7 +58,7 @@ class DomainConsole:
     ) -> WithStream[None]:
         session.host.flavour.check_flags(args.flags, DomainChannelFlags.FORCE, "DomainOpenChannel")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         device = consoles.find_channel(domain, args.name)
         force = bool(args.flags & DomainChannelFlags.FORCE)
         ended = session.host.consoles.open(domain, device, force=force, what="channel stream")
@@ -72,7 +71,7 @@ class DomainConsole:
         session.host.flavour.check_flags(args.flags, 0, "DomainScreenshot")
         domain = find_domain(session, args.dom)
         if session.host.name == "qemu":
-            require_active(domain)
+            domain.require_active()
             screens = domain.record.facts.root.findall("devices/video")
             if not screens or args.screen >= len(screens):
                 text = "no such screen ID" if screens else "no screens to take screenshot from"
@@ -89,7 +88,7 @@ class DomainConsole:
     def send_key(self, session: Session, args: protocol.DomainSendKeyArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainSendKey")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         known = args.codeset in [one.value for one in KeycodeSet]
         for code in args.keycodes:
             if not known or not 0 < code < 0xFFFF:
@@ -103,7 +102,7 @@ class DomainConsole:
     @answers(protocol.DOMAIN_INJECT_NMI)
     def inject_nmi(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainInjectNMI")
-        require_active(find_domain(session, args.dom))
+        find_domain(session, args.dom).require_active()
 
     @answers(protocol.DOMAIN_SEND_PROCESS_SIGNAL)
     def send_signal(self, session: Session, args: protocol.DomainSendProcessSignalArgs) -> None:

@@ -27,7 +27,6 @@ from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import guest, lifecycle
 from aiovirt.daemons.virtd.host.domain import Domain
-from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -40,7 +39,7 @@ class DomainJobs:
 
     @answers(protocol.DOMAIN_GET_JOB_INFO)
     def job_info(self, session: Session, args: protocol.DomainArgs) -> protocol.DomainGetJobInfoRet:
-        require_active(find_domain(session, args.dom))
+        find_domain(session, args.dom).require_active()
         return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
 
     @answers(protocol.DOMAIN_GET_JOB_STATS)
@@ -51,7 +50,7 @@ class DomainJobs:
         session.host.flavour.check_flags(args.flags, supported, "DomainGetJobStats")
         domain = find_domain(session, args.dom)
         if not args.flags & DomainGetJobStatsFlags.COMPLETED:
-            require_active(domain)
+            domain.require_active()
         return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
 
     @answers(protocol.DOMAIN_ABORT_JOB)
@@ -66,7 +65,7 @@ class DomainJobs:
 
     @staticmethod
     def _abort(domain: Domain) -> None:
-        require_active(domain)
+        domain.require_active()
         raise RpcError.of(
             ErrorCode.OPERATION_INVALID,
             "no job is active on the domain",
@@ -79,7 +78,7 @@ class DomainJobs:
     ) -> protocol.DomainGetControlInfoRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainGetControlInfo")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         if session.host.name == "test":
             return _test_control(guest.time_set(domain))
         return protocol.DomainGetControlInfoRet(DomainControlState.OK, 0, 0)
@@ -94,7 +93,7 @@ class DomainJobs:
                 ErrorCode.INTERNAL_ERROR, "maxerrors too large", domain=ErrorDomain.RPC
             )
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         disks = domain.record.facts.disks
         if not args.maxerrors:
             return protocol.DomainGetDiskErrorsRet([], len(disks))
@@ -152,7 +151,7 @@ class DomainJobs:
                 f"seconds={args.seconds} is invalid, please choose value within [1, 60].",
                 domain=session.host.flavour.domain,
             )
-        require_active(domain)
+        domain.require_active()
         domain.keep("dirty-rate", (session.host.clock.now() // 10**9, args.seconds))
 
     @answers(protocol.DOMAIN_CORE_DUMP)
@@ -171,7 +170,7 @@ class DomainJobs:
         is_test = session.host.name == "test"
         supported = int(DomainCoreDumpFlags.CRASH) if is_test else _DUMP
         session.host.flavour.check_flags(flags, supported, "DomainCoreDumpWithFormat")
-        require_active(domain)
+        domain.require_active()
         if is_test and form != DomainCoreDumpFormat.RAW:
             raise RpcError.of(
                 ErrorCode.OPERATION_UNSUPPORTED,
@@ -182,7 +181,7 @@ class DomainJobs:
             detail = DomainEventStoppedDetailType.CRASHED
             lifecycle.stop(domain, DomainShutoffReason.CRASHED, detail)
         elif flags & DomainCoreDumpFlags.RESET:
-            lifecycle.require_active(domain)
+            domain.require_active()
 
 
 def _test_control(seconds: int) -> protocol.DomainGetControlInfoRet:

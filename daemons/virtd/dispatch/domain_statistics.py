@@ -13,7 +13,6 @@ from aiovirt.daemons.virtd.dispatch.domain_lists import chosen
 from aiovirt.daemons.virtd.dispatch.finding import domain_ref, find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import machine, statistics
-from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import STRING_OKAY, TypedParam, llong, ullong
 
@@ -73,7 +72,7 @@ class DomainStatistics:
         host = session.host
         host.flavour.check_flags(args.flags, STRING_OKAY, "DomainGetCPUStats")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         if args.start_cpu == -1:
             found = _total(domain)
             if not args.nparams:
@@ -102,7 +101,7 @@ class DomainStatistics:
     ) -> protocol.DomainMemoryStatsRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainMemoryStats")
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         known = machine.memory_counts(domain)[: args.maxStats]
         return protocol.DomainMemoryStatsRet(
             [protocol.DomainMemoryStat(tag, value) for tag, value in known]
@@ -120,7 +119,7 @@ class DomainStatistics:
                     "summary statistics are not supported yet",
                     domain=ErrorDomain.TEST,
                 )
-            require_active(domain)
+            domain.require_active()
             _disk(domain, args.path, "invalid path: {}")
             base = session.host.clock.now() // 1000
             return protocol.DomainBlockStatsRet(
@@ -173,7 +172,7 @@ class DomainStatistics:
         self, session: Session, args: protocol.DomainInterfaceStatsArgs
     ) -> protocol.DomainInterfaceStatsRet:
         domain = find_domain(session, args.dom)
-        require_active(domain)
+        domain.require_active()
         nic = domain.record.facts.nic(args.device)
         if nic is None:
             raise RpcError.of(
@@ -210,7 +209,7 @@ def _disk(domain: Domain, path: str, text: str) -> Disk:
 
 def _block(domain: Domain, path: str) -> machine.BlockCounts:
     """The counters of one disk, or of all of them together for an empty path."""
-    require_active(domain)
+    domain.require_active()
     if path:
         return machine.block_counts(domain, _disk(domain, path, "invalid path: {}"))
     disks = [machine.block_counts(domain, one) for one in domain.record.facts.disks]

@@ -68,23 +68,16 @@ class NetworkGuests:
         flavour.check_flags(args.flags, 0, "DomainInterfaceAddresses")
         domain = find_domain(session, args.dom)
         if session.host.name != "test":
-            _need_active(domain)
+            domain.require_active()
         if args.source not in set(Source):
             detail = f"Unknown IP address data source {args.source}"
             raise RpcError.of(ErrorCode.ARGUMENT_UNSUPPORTED, detail, domain=flavour.domain)
         if session.host.name == "test":
-            _need_active(domain)
+            domain.require_active()
             return protocol.DomainInterfaceAddressesRet(_of_test(domain))
         if args.source == Source.AGENT:
             _need_agent(domain)
         return protocol.DomainInterfaceAddressesRet(_of_qemu(domain, Source(args.source)))
-
-
-def _need_active(domain: Domain) -> None:
-    if not domain.is_active:
-        raise RpcError.of(
-            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
-        )
 
 
 def _need_agent(domain: Domain) -> None:

@@ -19,7 +19,6 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.editing import Impact, edit
-from aiovirt.daemons.virtd.host.lifecycle import require_active
 from aiovirt.daemons.virtd.xml import devices, reading
 from aiovirt.daemons.virtd.xml.placing import add
 from aiovirt.rpc.wire.errors import ErrorCode
@@ -52,7 +51,7 @@ def find_disk(domain: Domain, path: str) -> Disk:
     Raises:
         RpcError: OPERATION_INVALID for a guest that does not run, INVALID_ARG for an unknown disk.
     """
-    require_active(domain)
+    domain.require_active()
     found = domain.record.facts.disk(path)
     if found is None:
         raise domain.refused(ErrorCode.INVALID_ARG, f"disk '{path}' not found in domain")
@@ -372,7 +371,7 @@ def resize(domain: Domain, path: str, size: int) -> None:
         RpcError: OPERATION_INVALID for a guest that does not run, INVALID_ARG for an unknown disk,
             OPERATION_UNSUPPORTED for one without a medium.
     """
-    require_active(domain)
+    domain.require_active()
     disk = domain.record.facts.disk(path)
     if disk is None:
         text = f"disk '{path}' was not found in the domain config"

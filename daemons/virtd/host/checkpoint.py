@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd.constants.checkpoint import DomainCheckpointCreateFlags as Create
 from aiovirt.daemons.virtd.constants.checkpoint import DomainCheckpointDeleteFlags as Delete
-from aiovirt.daemons.virtd.host import lifecycle
 from aiovirt.daemons.virtd.host import moment_documents as documents
 from aiovirt.daemons.virtd.host.moments import Moment
 from aiovirt.daemons.virtd.xml import devices
@@ -161,7 +160,7 @@ def text_of(domain: Domain, moment: Moment, *, secure: bool, with_domain: bool, 
         RpcError: OPERATION_INVALID for sizes of a guest that does not run.
     """
     if size:
-        lifecycle.require_active(domain)
+        domain.require_active()
     text = documents.written(moment, "checkpoint", secure=secure, with_domain=with_domain)
     if not size or domain.host.name == "test":  # the test driver's sizes are never shown
         return text

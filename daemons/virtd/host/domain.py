@@ -15,7 +15,7 @@ from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.daemons.virtd.host.moments import Moments
 from aiovirt.daemons.virtd.xml import devices, guests
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -201,6 +201,13 @@ class Domain(Entry[DomainRecord]):
         super().__init__(host, record)
         self.snapshots = Moments(self, "snapshot")
         self.checkpoints = Moments(self, "checkpoint")
+
+    def require_active(self) -> None:
+        """Raise RpcError OPERATION_INVALID unless a guest exists (virDomainObjCheckActive)."""
+        if not self.is_active:
+            raise RpcError.of(
+                ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
+            )
 
     def refused(self, code: ErrorCode, text: str) -> RpcError:
         """Make an error about this domain, in the name of its driver.

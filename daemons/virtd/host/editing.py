@@ -44,10 +44,8 @@ def impact(domain: Domain, flags: int) -> Impact:
     live, config = bool(flags & LIVE), bool(flags & CONFIG)
     if not live and not config:
         live, config = domain.is_active, not domain.is_active
-    if live and not domain.is_active:
-        raise RpcError.of(
-            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
-        )
+    if live:
+        domain.require_active()
     if config and not domain.is_persistent:
         raise RpcError.of(
             ErrorCode.OPERATION_INVALID,

@@ -73,7 +73,7 @@ def _powered_off(domain: Domain, action: str | None) -> None:
 
 def reboot(domain: Domain, *, by_agent: bool = False) -> None:
     """Ask a guest to boot again; the arguments and errors are those of `shut_down`."""
-    lifecycle.require_active(domain)
+    domain.require_active()
     host = domain.host
     if host.name == "test":
         _powered_off(domain, domain.record.facts.root.findtext("on_reboot"))
@@ -109,7 +109,7 @@ def later(domain: Domain, what: str, seconds: float) -> None:
 
 def reset(domain: Domain) -> None:
     """Push the reset button. Raises RpcError for a guest that does not run."""
-    lifecycle.require_active(domain)
+    domain.require_active()
     if domain.host.name == "qemu":
         domain.change(booted=domain.host.clock.now())
         domain.emit(DomainEventID.REBOOT)

@@ -43,7 +43,7 @@ def require_guest(domain: Domain) -> None:
         RpcError: OPERATION_INVALID for a guest that does not run; of the qemu driver as
             `require_agent`.
     """
-    lifecycle.require_active(domain)
+    domain.require_active()
     if domain.host.name == "qemu":
         require_agent(domain)
 
@@ -375,7 +375,7 @@ def sleep(domain: Domain, target: int) -> None:
 
 def wake_up(domain: Domain) -> None:
     """Wake a guest that sleeps. Raises RpcError for one that does not."""
-    lifecycle.require_active(domain)
+    domain.require_active()
     if domain.record.state != DomainState.PMSUSPENDED:
         raise RpcError.of(
             ErrorCode.INTERNAL_ERROR,
@@ -404,7 +404,7 @@ def memory(domain: Domain, start: int, size: int) -> bytes:
     Raises:
         RpcError: OPERATION_INVALID for a guest that does not run.
     """
-    lifecycle.require_active(domain)
+    domain.require_active()
     begin = start % 256
     cycle = bytes(range(256))
     return (cycle * (size // 256 + 2))[begin : begin + size]

@@ -250,7 +250,7 @@ def suspend(domain: Domain) -> None:
         if record.state in (DomainState.SHUTOFF, DomainState.PAUSED):
             raise _test_state(f"domain '{domain.name}' not running")
     else:
-        require_active(domain)
+        domain.require_active()
         if record.state == DomainState.PAUSED:
             return
     domain.change(
@@ -265,7 +265,7 @@ def resume(domain: Domain) -> None:
         if domain.record.state != DomainState.PAUSED:
             raise _test_state(f"domain '{domain.name}' not paused")
     else:
-        require_active(domain)
+        domain.require_active()
         if domain.record.state == DomainState.RUNNING:
             raise RpcError.of(
                 ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
@@ -280,7 +280,7 @@ def resume(domain: Domain) -> None:
 
 def destroy(domain: Domain) -> None:
     """End a guest at once. Raises RpcError for one that does not run."""
-    require_active(domain)
+    domain.require_active()
     stop(domain, DomainShutoffReason.DESTROYED, DomainEventStoppedDetailType.DESTROYED)
 
 
@@ -306,14 +306,6 @@ def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> Non
     domains.stopped(number)
     domain.host.store.after(domain.host.consoles.guest_ended, domain.uuid)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
-
-
-def require_active(domain: Domain) -> None:
-    """Raise RpcError OPERATION_INVALID unless a guest exists (virDomainObjCheckActive)."""
-    if not domain.is_active:
-        raise RpcError.of(
-            ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
-        )
 
 
 def _test_state(text: str) -> RpcError:

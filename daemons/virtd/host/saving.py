@@ -71,7 +71,7 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
         RpcError: the guest does not run, or the store cannot be written.
     """
     host = domain.host
-    lifecycle.require_active(domain)
+    domain.require_active()
     made = host.documents.define("domain", text) if text is not None else None
     with host.store.batch():
         found = host.images.by_name(path)
@@ -130,7 +130,7 @@ def find(host: Host, path: str) -> Image:
 
 def managed_save(domain: Domain, flags: int) -> None:
     """Save a guest to the image that it is started from next time. Raises RpcError."""
-    lifecycle.require_active(domain)
+    domain.require_active()
     if not domain.is_persistent:
         raise RpcError.of(
             ErrorCode.OPERATION_INVALID,
