@@ -8,6 +8,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# The daemons are 500 modules, and the tests start thousands of processes: each would compile them anew
+# where the environment forbids writing bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+BYTECODE = $(BIN)/python -m compileall -q -j 0 $(addprefix $(CURDIR)/src/aiovirt/,rpc admin daemons)
+
 .DEFAULT_GOAL := help
 .PHONY: help venv run stop test conformance check bench soak fuzz clean
 
@@ -15,6 +20,7 @@ help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY)  ## start the daemons under ./run and show what to try
+	@$(BYTECODE)
 	@$(BIN)/python -m aiovirt.daemons.playground start
 
 stop:  ## end what `make run` started
@@ -28,6 +34,7 @@ $(READY): pyproject.toml
 		echo 'This Python cannot make a venv; on Debian, apt-get install python3-venv.'; exit 1; }
 	test -x $(BIN)/python || '$(PYTHON)' -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BYTECODE)
 	@touch $(READY)
 
 test: $(READY)  ## run every test that can run here; ARGS="-k word" for some of them
@@ -43,6 +50,7 @@ check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## measure against libvirt's daemons; PHASES="16x5 idle" for some of it
+	@$(BYTECODE)
 	@$(BIN)/python -m tests.bench $(PHASES) $(ARGS)
 
 soak: $(READY)  ## a minute of clients that misbehave; SECONDS=600 for ten
