@@ -21,6 +21,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, overload
 
+from aiovirt.rpc.server.answering import Answer, compile_answer
 from aiovirt.rpc.server.counts import Tally
 from aiovirt.rpc.server.refusals import check_flags
 from aiovirt.rpc.transport.link import close_all
@@ -258,6 +259,7 @@ class Binding(Tally):
     """One procedure with its handler on one server, flattened for the dispatcher."""
 
     __slots__ = (
+        "answer",
         "decode",
         "direct",
         "encode",
@@ -269,6 +271,7 @@ class Binding(Tally):
         "reads",
     )
 
+    answer: Answer
     decode: Callable[[Any, int, int], tuple[Any, int]]
     encode: Callable[[Any], bytes]
 
@@ -293,8 +296,13 @@ class Binding(Tally):
         if procedure.flags is not None and not checks_flags:
             self.handler = _flags_checked(procedure, procedure.flags, handler)
         # Codecs are compiled by the first call: a program has hundreds of procedures.
+        self.answer = self._first_answer
         self.decode = self._first_decode
         self.encode = self._first_encode
+
+    def _first_answer(self, client: Any, serial: int, data: Any, pos: int, end: int) -> bytes:
+        self.answer = compile_answer(self.procedure, self.handler)
+        return self.answer(client, serial, data, pos, end)
 
     def _first_decode(self, data: Any, pos: int, end: int) -> tuple[Any, int]:
         self.decode = self.procedure.decode_args

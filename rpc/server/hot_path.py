@@ -9,7 +9,8 @@ Rules of this file:
 - Replies made while one read is parsed are joined and written once.
 - Calls are counted by runs. Of the calls of one procedure that come one after the other only the first
   costs more than a test; what they were is taken from lengths when the run ends, and the clock is read
-  when it begins and ends.
+  when it begins and ends. What lets a call be answered here is looked at once in a run, too: nothing but
+  the handler of that procedure can have changed it in between.
 - Memory of one client is bounded: by the largest frame for what it sends, by the write
   high-water mark for what it does not read, by `READ_AHEAD` for what it sends beyond its limit.
 
@@ -54,7 +55,6 @@ _log = get_logger("rpc.server.client")
 ANONYMOUS_FRAME: Final = 320 * 1024
 
 _unpack: Final = KEYED_HEADER.unpack_from
-_pack: Final = KEYED_HEADER.pack
 #: With this instead of the server's table every call takes the slow path.
 _NOTHING: Final[dict[bytes, Binding]] = {}
 
@@ -142,9 +142,10 @@ class HotPath(PeerLink):
         table = _NOTHING if CALLS.debug_on or self._broken else server.table
         pool = server.workers
         out: list[bytes] = []
-        made = 0  # bytes of results in `out`
+        made = 0  # bytes in `out`
         pos = 0
         run: Binding | None = None  # whose calls these are, one after the other, since:
+        run_key = b""
         run_out = run_pos = run_made = 0
         since = 0.0  # when the run began
         for _ in repeat(None, SLICE):
@@ -154,29 +155,32 @@ class HotPath(PeerLink):
             after = pos + length
             if after > size or length < MIN_FRAME:
                 break
-            binding = table.get(key)
-            if (
-                binding is None
-                or kind
-                or status
-                or not (pool.ready and binding.direct and self.authenticated)
-                or (self.readonly and not binding.reads)
-                or self.in_flight >= server.request_limit
-            ):
-                if run is not None:
-                    self._end_run(run, len(out) - run_out, pos - run_pos, made - run_made, since)
-                    run = None
-                answers = len(out)
-                behind = self._slow_path(data, pos, after, size, out)
-                if not behind:
-                    break  # it waits: at its request limit, or for its descriptors
-                pos = behind
-                if len(out) > answers:
-                    made += len(out[-1])
-                elif not out:
-                    made = 0  # they were written, so that what followed them came after them
-            else:
-                if binding is not run:
+            if key != run_key or kind or status:
+                binding = table.get(key)
+                if (
+                    binding is None
+                    or kind
+                    or status
+                    or not (pool.ready and binding.direct and self.authenticated)
+                    or (self.readonly and not binding.reads)
+                    or self.in_flight >= server.request_limit
+                ):
+                    if run is not None:
+                        self._end_run(
+                            run, len(out) - run_out, pos - run_pos, made - run_made, since
+                        )
+                        run = None
+                        run_key = b""
+                    answers = len(out)
+                    behind = self._slow_path(data, pos, after, size, out)
+                    if not behind:
+                        break  # it waits: at its request limit, or for its descriptors
+                    pos = behind
+                    if len(out) > answers:
+                        made += len(out[-1])
+                    elif not out:
+                        made = 0  # they were written, so that what followed them came after them
+                else:
                     if run is None:
                         since = now()
                     else:
@@ -184,21 +188,19 @@ class HotPath(PeerLink):
                             run, len(out) - run_out, pos - run_pos, made - run_made, since
                         )
                     run = binding
+                    run_key = key
                     run_out = len(out)
                     run_pos = pos
                     run_made = made
-                pos += MIN_FRAME
+            if run is not None:
                 try:
-                    args, pos = binding.decode(data, pos, after)
-                    body = binding.encode(binding.handler(self, args))
-                    out.append(_pack(MIN_FRAME + len(body), key, 1, serial, 0) + body)
-                    made += len(body)
+                    reply = run.answer(self, serial, data, pos + MIN_FRAME, after)
                 except replies.FAILURES as error:  # whatever it is, it becomes this call's reply
-                    start = after - length + MIN_FRAME
-                    out.append(self._failure(binding, serial, error, data, start, after))
-                    made += len(out[-1]) - MIN_FRAME
-                    binding.count_error(error_code(out[-1]) or 0)
+                    reply = self._failure(run, serial, error, data, pos + MIN_FRAME, after)
+                    run.count_error(error_code(reply) or 0)
                     self.counted_errors += 1
+                out.append(reply)
+                made += len(reply)
                 pos = after
             if made > WRITE_HIGH:
                 # A read of small calls can ask for gigabytes of large replies.
@@ -228,7 +230,7 @@ class HotPath(PeerLink):
             calls_in = pos - run_pos
             run.bytes_in += calls_in
             self.counted_in += calls_in
-            calls_out = made - run_made + MIN_FRAME * calls
+            calls_out = made - run_made
             run.bytes_out += calls_out
             self.counted_out += calls_out
             took = now() - since
@@ -251,11 +253,12 @@ class HotPath(PeerLink):
             self._tail = None
             self.input_ended("closed by the client")
 
-    def _end_run(self, run: Binding, calls: int, bytes_in: int, bodies: int, since: float) -> float:
+    def _end_run(
+        self, run: Binding, calls: int, bytes_in: int, bytes_out: int, since: float
+    ) -> float:
         """Count a run that began at `since`; returns the time."""
         until = now()
         took = until - since
-        bytes_out = bodies + MIN_FRAME * calls
         run.calls += calls
         run.bytes_in += bytes_in
         run.bytes_out += bytes_out

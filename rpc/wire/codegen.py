@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct as _struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Buffer = bytes | bytearray | memoryview
@@ -140,7 +140,7 @@ def decode_run(run: list[tuple[Codec, str]], scope: Scope) -> list[str]:
     return lines
 
 
-def _runs(fields: list[tuple[str, Codec]]) -> list[list[tuple[str, Codec]]]:
+def _runs(fields: Sequence[tuple[str, Codec]]) -> list[list[tuple[str, Codec]]]:
     """Group neighbouring fixed-size fields; every other field stands alone."""
     runs: list[list[tuple[str, Codec]]] = []
     for field in fields:
@@ -151,7 +151,8 @@ def _runs(fields: list[tuple[str, Codec]]) -> list[list[tuple[str, Codec]]]:
     return runs
 
 
-def _build(source: list[str], scope: Scope) -> dict[str, Any]:
+def build(source: list[str], scope: Scope) -> dict[str, Any]:
+    """Run the source text of functions, with the names of the scope; its globals."""
     namespace = dict(scope.names)
     exec("\n".join(source), namespace)  # noqa: S102  # the source is made above, from declarations only
     return namespace
@@ -160,17 +161,32 @@ def _build(source: list[str], scope: Scope) -> dict[str, Any]:
 def compile_struct(cls: type, fields: list[tuple[str, Codec]]) -> tuple[Encoder, Decoder]:
     scope = Scope()
     writing: list[str] = []
-    reading: list[str] = []
     for run in _runs(fields):
         if run[0][1].format:
             writing += encode_run([(codec, f"value.{name}") for name, codec in run], scope)
-            reading += decode_run([(codec, f"f_{name}") for name, codec in run], scope)
         else:
             ((name, codec),) = run
             local = f"f_{name}"
             writing += [f"{local} = value.{name}", *codec.encode_lines(local, scope)]
-            reading += codec.decode_lines(local, scope)
+    reading = read_fields(fields, scope)
     return _assemble(writing, reading, ", ".join(f"f_{name}" for name, _ in fields), cls, scope)
+
+
+def read_fields(fields: Sequence[tuple[str, Codec]], scope: Scope) -> list[str]:
+    """The lines that read fields from `data`, between `pos` and `end`, into variables `f_NAME`."""
+    reading: list[str] = []
+    for run in _runs(fields):
+        if run[0][1].format:
+            reading += decode_run([(codec, f"f_{name}") for name, codec in run], scope)
+        else:
+            ((name, codec),) = run
+            reading += codec.decode_lines(f"f_{name}", scope)
+    return reading
+
+
+def are_numbers(fields: Sequence[tuple[str, Codec]]) -> bool:
+    """Whether there are fields, all of a fixed size."""
+    return bool(fields) and all(codec.format for _, codec in fields)
 
 
 def compile_value(codec: Codec) -> tuple[Encoder, Decoder]:
@@ -186,7 +202,7 @@ def _assemble(
 ) -> tuple[Encoder, Decoder]:
     made = f"{scope.add(cls)}({result})" if cls else result
     error = scope.add(_struct.error)
-    built = _build(
+    built = build(
         [
             "def encode(value, append):",
             "    try:",
@@ -205,12 +221,12 @@ def _assemble(
 
 def compile_dumps(fields: list[tuple[str, Codec]], encode: Encoder) -> Callable[[Any], bytes]:
     """`encode` to one bytes object; a struct of numbers only is one `pack`."""
-    if fields and all(codec.format for _, codec in fields):
+    if are_numbers(fields):
         scope = Scope()
         packer = _struct.Struct(">" + "".join(codec.format for _, codec in fields))
         pack, error = scope.add(packer.pack), scope.add(_struct.error)
         values = ", ".join(f"value.{name}" for name, _ in fields)
-        built = _build(
+        built = build(
             [
                 "def dumps(value):",
                 "    try:",

@@ -217,7 +217,12 @@ async def test_what_a_stranger_says_is_not_looked_at(house: House, tmp_path: Pat
             decoded.append(pos)
             return Text(""), end
 
+        def answer(client: Client, serial: int, data: xdr.Buffer, pos: int, end: int) -> bytes:
+            decoded.append(pos)
+            return b""
+
         binding.decode = spy
+        binding.answer = answer
     house.path, usual = str(tmp_path / "asks"), house.path
     house.server.listen_unix(house.path, access=Access(auth="sasl")).update()
     wire = await house.wire()

@@ -13,7 +13,7 @@ from aiovirt.rpc.server import Client, Counts, Handlers, WithStream
 from aiovirt.rpc.server.streams import Stream
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.keepalive import PING_FRAME
-from aiovirt.rpc.wire.message import MAX_PAYLOAD, Message, Type
+from aiovirt.rpc.wire.message import MAX_PAYLOAD, MIN_FRAME, Message, Type
 from aiovirt.rpc.wire.program import Program
 from tests.unit.house import (
     ECHO,
@@ -108,7 +108,7 @@ class TestCounts:
     async def test_a_result_that_is_too_large_counts_as_what_was_sent_instead(
         self, house: House
     ) -> None:
-        house.server.table[LARGE.key].encode = lambda value: bytes(MAX_PAYLOAD + 1)
+        house.server.table[LARGE.key].answer = lambda *call: bytes(MIN_FRAME + MAX_PAYLOAD + 1)
         one = call(LARGE, Number(1))
         replies = await ask(await house.wire(), one)
         assert house.server.counts()[LARGE] == (1, 1, *sizes([one], replies))

@@ -129,13 +129,15 @@ class TestCollecting:
     async def test_codecs_are_compiled_by_the_first_call(self, house: House) -> None:
         house.server.add_program(Handlers.of(PaintDispatch()))
         binding = house.server.table[PLAIN.key]
-        stub = binding.decode
-        assert stub != PLAIN.decode_args
+        stub = binding.answer
         wire = await house.wire()
         await wire.send(call(PLAIN, Painted(3, 0)))
         assert result(PLAIN, await wire.receive()) == Number(3)
-        assert binding.decode is PLAIN.decode_args
-        assert binding.encode is PLAIN.encode_result
+        assert binding.answer != stub
+        compiled = binding.answer
+        await wire.send(call(PLAIN, Painted(3, 0)))
+        assert result(PLAIN, await wire.receive()) == Number(3)
+        assert binding.answer is compiled
 
     async def test_bindings_belong_to_one_server(self, house: House) -> None:
         handlers = Handlers.of(PaintDispatch())
