@@ -37,8 +37,9 @@ $(READY): pyproject.toml
 	@$(BYTECODE)
 	@touch $(READY)
 
-test: $(READY)  ## run every test that can run here; ARGS="-k word" for some of them
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)  ## run every test that can run here; ARGS="-k word" for some of them, JOBS=0 in a row
+	@$(BYTECODE)
+	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --maxprocesses 8 --dist loadfile $(ARGS)
 
 conformance: $(READY)  ## judge libvirt's daemons and ours; LIBVIRT=/opt/libvirt for another libvirt
 	@AIOVIRT_LIBVIRT='$(LIBVIRT)' $(BIN)/python -m pytest tests/conformance $(ARGS)

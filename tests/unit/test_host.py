@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,14 @@ from tests.unit.scripted_daemon import HangUp, raising, scripted_daemon
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folders in which sockets are looked for: system/ and session/."""
-    for folder in ("system/libvirt", "system/aiovirt", "session/libvirt", "session/aiovirt"):
-        (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.setattr(host, "_SYSTEM", f"{tmp_path}/system")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{tmp_path}/session")
-    return tmp_path
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folders in which sockets are looked for, system/ and session/. Their path is short."""
+    with tempfile.TemporaryDirectory(prefix="av-") as folder:
+        for name in ("system/libvirt", "system/aiovirt", "session/libvirt", "session/aiovirt"):
+            Path(folder, name).mkdir(parents=True)
+        monkeypatch.setattr(host, "_SYSTEM", f"{folder}/system")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", f"{folder}/session")
+        yield Path(folder)
 
 
 def touch(place: Path, *names: str) -> None:
