@@ -65,11 +65,11 @@ class Campaign:
     def run(self, targets: list[Target], *, equally: bool = False) -> list[Result]:
         """Fuzz them all; the results in the order of the targets.
 
-        equally: the limit's inputs are for each one, not for all together.
+        equally: the limit's inputs are for each one, not for all together; fewer where one costs more.
         """
         parts = shares(targets, self._limits.runs)
         if equally:
-            parts = dict.fromkeys(parts, self._limits.runs)
+            parts = {one.name: max(1, self._limits.runs // one.cost) for one in targets}
         waiting = sorted(targets, key=lambda target: -target.share)
         results: dict[str, Result] = {}
         while waiting or self._running:

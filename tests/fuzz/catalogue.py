@@ -10,6 +10,7 @@ from tests.fuzz import (
     server_target,
     text_targets,
     tls_target,
+    virtd_target,
     wire_targets,
 )
 from tests.fuzz.target import Target
@@ -35,5 +36,6 @@ def targets() -> dict[str, Target]:
         text_targets.command_target(),
         text_targets.settings_target(),
         document_targets.documents_target(),
+        virtd_target.virtd_target(),
     ]
     return {target.name: target for target in made}

@@ -28,7 +28,7 @@ class Target:
     much of a run's inputs it gets, next to other targets. words: pieces that such inputs are made of.
     mutate: makes inputs that keep their structure; without it bytes are changed blindly. max_len:
     bytes of the longest input. factor and slack: a check may have so many bytes of memory for every
-    byte of its input, and so many beside.
+    byte of its input, and so many beside. cost: one of its inputs takes as long as so many of others.
     """
 
     name: str
@@ -40,3 +40,4 @@ class Target:
     max_len: int = 2048
     factor: int = 64
     slack: int = 64 * 1024
+    cost: int = 1

@@ -22,6 +22,8 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
 
 _MIB: Final = 1 << 20
+#: Bytes per second, at most.
+_LARGEST: Final = (1 << 63) - 1
 #: The flag of a bandwidth in bytes, of most calls.
 _BYTES: Final = 64
 _COPY: Final = {
@@ -31,8 +33,17 @@ _COPY: Final = {
 }
 
 
-def _speed(given: int, flags: int, flag: int = _BYTES) -> int:
-    return given if flags & flag else given * _MIB
+def _speed(session: Session, given: int, flags: int, flag: int = _BYTES) -> int:
+    """The bandwidth in bytes per second. Raises RpcError OVERFLOW."""
+    if flags & flag:
+        return given
+    if given > _LARGEST >> 20:
+        raise RpcError.of(
+            ErrorCode.OVERFLOW,
+            f"bandwidth must be less than {_LARGEST >> 20}",
+            domain=session.host.flavour.domain,
+        )
+    return given * _MIB
 
 
 class DomainBlocks:
@@ -59,13 +70,13 @@ class DomainBlocks:
     @answers(protocol.DOMAIN_BLOCK_JOB_SET_SPEED)
     def set_speed(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
         session.host.flavour.check_flags(args.flags, 1, "DomainBlockJobSetSpeed")
-        speed = _speed(args.bandwidth, args.flags, 1)
+        speed = _speed(session, args.bandwidth, args.flags, 1)
         blockjobs.set_speed(find_domain(session, args.dom), args.path, speed)
 
     @answers(protocol.DOMAIN_BLOCK_PULL)
     def pull(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
         session.host.flavour.check_flags(args.flags, _BYTES, "DomainBlockPull")
-        speed = _speed(args.bandwidth, args.flags)
+        speed = _speed(session, args.bandwidth, args.flags)
         domain = find_domain(session, args.dom)
         blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
 
@@ -83,7 +94,7 @@ class DomainBlocks:
                 f"commit of '{disk.target}' active layer requires active flag",
                 domain=session.host.flavour.domain,
             )
-        speed = _speed(args.bandwidth, args.flags, DomainBlockCommitFlags.BANDWIDTH_BYTES)
+        speed = _speed(session, args.bandwidth, args.flags, DomainBlockCommitFlags.BANDWIDTH_BYTES)
         kind = Type.ACTIVE_COMMIT if is_active else Type.COMMIT
         blockjobs.start(domain, args.disk, kind, bandwidth=speed)
 
@@ -92,7 +103,7 @@ class DomainBlocks:
         flags = DomainBlockRebaseFlags
         session.host.flavour.check_flags(args.flags, int(sum(flags)), "DomainBlockRebase")
         domain = find_domain(session, args.dom)
-        speed = _speed(args.bandwidth, args.flags)
+        speed = _speed(session, args.bandwidth, args.flags)
         if not args.flags & flags.COPY:
             blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
             return
@@ -108,6 +119,12 @@ class DomainBlocks:
         domain = find_domain(session, args.dom)
         mirror = blockjobs.destination(domain, args.destxml)
         speed = values.get("bandwidth", 0)
+        if speed > _LARGEST:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                f"bandwidth must be less than '{_LARGEST}' bytes/s ({_LARGEST >> 20} MiB/s)",
+                domain=session.host.flavour.domain,
+            )
         blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror)
 
     @answers(protocol.DOMAIN_BLOCK_RESIZE)

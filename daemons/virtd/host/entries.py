@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
+from aiovirt.daemons.virtd.xml.refusals import shown
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
 
@@ -49,12 +52,17 @@ class Entry(Generic[RecordT]):
     def change(self, **fields: Any) -> None:
         """Replace fields of the record, in the store and then here.
 
-        Raises RpcError when the store cannot be written; nothing has changed then.
+        Raises RpcError when the store cannot be written, or for a text that is not in UTF-8; nothing
+        has changed then.
         """
         replaced = msgspec.structs.replace(self.record, **fields)
-        self.host.store.put(
-            self.host.name, self.kind, self.record.uuid, msgspec.msgpack.encode(replaced)
-        )
+        try:
+            data = msgspec.msgpack.encode(replaced)
+        except UnicodeEncodeError as error:
+            text = f"'{shown(error.object)}' is not in UTF-8"
+            domain = self.host.flavour.domain
+            raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=domain) from None
+        self.host.store.put(self.host.name, self.kind, self.record.uuid, data)
         self.host.store.undo(partial(setattr, self, "record", self.record))
         self.record = replaced
 
