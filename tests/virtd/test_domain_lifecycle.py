@@ -184,7 +184,7 @@ async def test_events_come_in_order_and_after_the_reply(virtd: Virtd) -> None:
     )
     await client.start(domain)
     await observer.state(domain)
-    assert len(seen) == 4
+    assert len(seen) == 5
 
 
 def _modes(folder: Path) -> set[int]:
