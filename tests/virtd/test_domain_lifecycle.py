@@ -174,6 +174,7 @@ async def test_events_come_in_order_and_after_the_reply(virtd: Virtd) -> None:
     await observer.state(domain)  # whatever came before its reply has come
     assert seen == [
         (number, "guest", DomainEventType.DEFINED, 0),
+        (number, "guest", DomainEventType.RESUMED, 0),
         (number, "guest", DomainEventType.STARTED, 0),
         (number, "guest", DomainEventType.SUSPENDED, 0),
         (number, "guest", DomainEventType.STOPPED, 1),
@@ -183,7 +184,7 @@ async def test_events_come_in_order_and_after_the_reply(virtd: Virtd) -> None:
     )
     await client.start(domain)
     await observer.state(domain)
-    assert len(seen) == 4
+    assert len(seen) == 5
 
 
 def _modes(folder: Path) -> set[int]:

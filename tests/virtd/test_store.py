@@ -130,7 +130,7 @@ def test_events_of_a_batch_come_in_order_after_it(host: Host) -> None:
         found = lifecycle.define(host, _text("one"))
         lifecycle.start(found)
         assert events == []
-    assert [one.details[0] for one in events] == [0, 2]
+    assert [one.details[0] for one in events] == [0, 4, 2]
 
 
 def test_the_store_in_memory_is_taken_along_as_a_whole() -> None:

@@ -46,8 +46,8 @@ class DomainResources:
     @answers(protocol.DOMAIN_GET_MAX_VCPUS)
     def max_vcpus(self, session: Session, args: protocol.DomainArgs) -> protocol.NumRet:
         domain = find_domain(session, args.dom)
-        known = domain.record.facts if domain.is_active else None
-        return protocol.NumRet(known.vcpus_maximum if known else session.host.max_vcpus)
+        domain.require_active()
+        return protocol.NumRet(domain.record.facts.vcpus_maximum)
 
     @answers(protocol.DOMAIN_SET_VCPUS)
     def set_vcpus(self, session: Session, args: protocol.DomainSetVcpusArgs) -> None:

@@ -46,7 +46,8 @@ class DomainStatistics:
         if foreign and args.flags & Wanted.ENFORCE_STATS:
             raise RpcError.of(
                 ErrorCode.ARGUMENT_UNSUPPORTED,
-                f"Stats types bits 0x{foreign:x} are not supported by this daemon",
+                f"Stats types bits 0x{foreign:x} are not supported by this daemon"
+                + (" or QEMU" if host.name == "qemu" else ""),
                 domain=host.flavour.domain,
             )
         wanted = args.stats or supported

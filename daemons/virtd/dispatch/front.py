@@ -22,6 +22,7 @@ from aiovirt.daemons.virtd.dispatch.uris import find_driver
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.rpc.server import Client, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.typedparams import ParamType, validate
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.events import Event
@@ -39,6 +40,20 @@ _FEATURES: Final = frozenset(
         Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
     )
 )
+
+#: What a client may say of the identity it acts for.
+_IDENTITY: Final = {
+    "user-name": ParamType.STRING,
+    "unix-user-id": ParamType.ULLONG,
+    "group-name": ParamType.STRING,
+    "unix-group-id": ParamType.ULLONG,
+    "process-id": ParamType.LLONG,
+    "process-time": ParamType.ULLONG,
+    "sasl-user-name": ParamType.STRING,
+    "x509-distinguished-name": ParamType.STRING,
+    "selinux-context": ParamType.STRING,
+    "system.token": ParamType.STRING,
+}
 
 
 class RemoteDispatch:
@@ -163,6 +178,12 @@ class RemoteDispatch:
             return protocol.ConnectSupportsFeatureRet(1)
         opened(client)
         return protocol.ConnectSupportsFeatureRet(int(args.feature in _FEATURES))
+
+    @serves(protocol.CONNECT_SET_IDENTITY)
+    def set_identity(self, client: Client, args: protocol.ConnectSetIdentityArgs) -> None:
+        """Nothing here asks for it: it is looked at, and no more."""
+        opened(client)
+        validate(args.params, _IDENTITY)
 
     @serves(protocol.CONNECT_REGISTER_CLOSE_CALLBACK)
     @serves(protocol.CONNECT_UNREGISTER_CLOSE_CALLBACK)

@@ -66,7 +66,7 @@ def check_flags(
     Raises:
         RpcError: INVALID_ARG, with libvirt's text.
     """
-    foreign = flags & ~supported
+    foreign = flags & ~int(supported)  # an IntFlag inverts within its own members
     if not foreign:
         return
     prefix = _PREFIXES.get(domain)

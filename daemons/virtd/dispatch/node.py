@@ -119,7 +119,9 @@ class Capabilities:
         if host.name == "qemu" and (args.type or "qemu").lower() not in ("qemu", "kvm"):
             detail = f"unknown type '{args.type}'"
             raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.QEMU)
-        return protocol.ConnectGetMaxVcpusRet(host.max_vcpus)
+        # As in libvirt, where this is the number of QEMU without KVM, whatever a machine type allows.
+        emulated = host.name == "qemu" and (args.type or "qemu").lower() == "qemu"
+        return protocol.ConnectGetMaxVcpusRet(16 if emulated else host.max_vcpus)
 
     @answers(protocol.CONNECT_GET_SYSINFO)
     def sysinfo(self, session: Session, args: protocol.FlagsArgs) -> protocol.ConnectGetSysinfoRet:

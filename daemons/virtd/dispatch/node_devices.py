@@ -143,7 +143,12 @@ class NodeDevices:
     @answers(protocol.NODE_DEVICE_IS_PERSISTENT)
     def is_persistent(self, session: Session, args: protocol.NameArgs) -> protocol.PersistentRet:
         _find(session, args.name)
-        return protocol.PersistentRet(0)
+        return protocol.PersistentRet(1)
+
+    @answers(protocol.NODE_DEVICE_GET_AUTOSTART)
+    def autostart(self, session: Session, args: protocol.NameArgs) -> protocol.AutostartRet:
+        _find(session, args.name)
+        return protocol.AutostartRet(1)
 
     @answers(protocol.NODE_DEVICE_CREATE_XML)
     def create(self, session: Session, args: protocol.XmlDescFlagsArgs) -> protocol.NodeDeviceRet:
@@ -174,4 +179,4 @@ class NodeDevices:
         """A device on the PCI bus may be given to guests; nothing of it changes here."""
         if "pci" not in _find(session, name).capabilities:
             detail = f"device {name} is not a PCI device"
-            raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.NODEDEV)
+            raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.DOMAIN)

@@ -208,7 +208,8 @@ class Snapshots:
     @answers(protocol.DOMAIN_REVERT_TO_SNAPSHOT)
     def revert(self, session: Session, args: protocol.SnapshotFlagsArgs) -> None:
         supported = _REVERT | (Revert.RESET_NVRAM if session.host.name == "qemu" else 0)
-        session.host.flavour.check_flags(args.flags, supported, "DomainRevertToSnapshot")
+        function = "SnapshotRevert" if session.host.name == "qemu" else "DomainRevertToSnapshot"
+        session.host.flavour.check_flags(args.flags, supported, function)
         domain, moment = self._find(session, args.snap)
         snapshot.revert(domain, moment, args.flags)
 

@@ -150,7 +150,6 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
     state: int = DomainState.SHUTOFF
     reason: int = DomainShutoffReason.UNKNOWN
     autostart: bool = False
-    updated: bool = False
     saved: str | None = None
     saved_paused: bool = False
     began: int | None = None

@@ -46,7 +46,7 @@ class Flavour:
         Raises:
             RpcError: INVALID_ARG, with libvirt's text.
         """
-        foreign = flags & ~supported
+        foreign = flags & ~int(supported)  # an IntFlag inverts within its own members
         if foreign:
             raise RpcError(
                 ErrorCode.INVALID_ARG,

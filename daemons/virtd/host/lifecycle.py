@@ -65,7 +65,7 @@ def define(host: Host, text: str) -> Domain:
         _lifecycle(domain, DomainEventType.DEFINED, DomainEventDefinedDetailType.ADDED)
         return domain
     fresh = not found.is_persistent
-    found.change(config=made.text, updated=True)
+    found.change(config=made.text)
     detail = DomainEventDefinedDetailType.ADDED if fresh else DomainEventDefinedDetailType.UPDATED
     _lifecycle(found, DomainEventType.DEFINED, detail)
     return found
@@ -201,6 +201,9 @@ FROM_SNAPSHOT: Final = Origin(
     DomainPausedReason.FROM_SNAPSHOT,
     DomainEventSuspendedDetailType.FROM_SNAPSHOT,
 )
+BOOTED_FROM_SNAPSHOT: Final = FROM_SNAPSHOT._replace(
+    reason=DomainRunningReason.BOOTED, paused_reason=DomainPausedReason.USER
+)
 
 
 def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
@@ -230,7 +233,15 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         details=_details(domain, config),
     )
     host.domains.started(domain)
-    _lifecycle(domain, DomainEventType.STARTED, origin.detail)
+    if host.name == "test" or paused:
+        _lifecycle(domain, DomainEventType.STARTED, origin.detail)
+    elif origin.reason == DomainRunningReason.BOOTED:
+        # QEMU says that its processors run before libvirt says that the guest was started.
+        _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.UNPAUSED)
+        _lifecycle(domain, DomainEventType.STARTED, origin.detail)
+    else:
+        _lifecycle(domain, DomainEventType.STARTED, origin.detail)
+        _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.FROM_SNAPSHOT)
     if paused:
         _lifecycle(domain, DomainEventType.SUSPENDED, origin.paused_detail)
 

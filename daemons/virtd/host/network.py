@@ -76,8 +76,8 @@ def _equip(host: Host, root: etree._Element) -> None:
     bridge = root.find("bridge")
     if bridge is None or (mode is not None and mode not in BRIDGED):
         return
-    name, own = bridge.get("name"), root.findtext("uuid")
-    taken = {one.bridge for one in host.networks if one.record.uuid != own}
+    name, own = bridge.get("name"), root.findtext("name")
+    taken = {one.bridge for one in host.networks if one.name != own}
     if name is None or "%d" in name:
         pattern = name or "virbr%d"
         names = (pattern.replace("%d", str(number)) for number in range(_BRIDGES_MAX))

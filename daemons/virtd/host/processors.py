@@ -117,7 +117,8 @@ def baseline(texts: Sequence[str]) -> str:
             INTERNAL_ERROR for an unknown model.
     """
     if not texts:
-        raise _refused("no CPUs given", ErrorCode.INVALID_ARG)
+        detail = "xmlCPUs in virConnectBaselineCPU must not be NULL"
+        raise RpcError(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.DOMAIN)
     cpus = [Processor(text) for text in texts]
     for cpu in cpus:
         if cpu.model is None:

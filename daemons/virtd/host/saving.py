@@ -14,7 +14,12 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainShutoffReason,
     DomainState,
 )
-from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventID,
+    DomainEventStoppedDetailType,
+    DomainEventSuspendedDetailType,
+    DomainEventType,
+)
 from aiovirt.daemons.virtd.constants.domain_flags import DomainSaveRestoreFlags
 from aiovirt.daemons.virtd.host import lifecycle
 from aiovirt.daemons.virtd.host.entries import Entry, Record
@@ -88,6 +93,10 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
 
 
 def _stopped(domain: Domain) -> None:
+    """End a guest that is saved; qemu's driver pauses a running one first, and says so."""
+    if domain.host.name == "qemu" and domain.record.state == DomainState.RUNNING:
+        detail = DomainEventSuspendedDetailType.PAUSED
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
     lifecycle.stop(domain, DomainShutoffReason.SAVED, DomainEventStoppedDetailType.SAVED)
 
 

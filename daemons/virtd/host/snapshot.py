@@ -221,7 +221,9 @@ def revert(domain: Domain, moment: Moment, flags: int) -> None:
         paused = not flags & Revert.RUNNING and (
             moment.state == "paused" or bool(flags & Revert.PAUSED)
         )
-        lifecycle.run(domain, moment.config, lifecycle.FROM_SNAPSHOT, paused=paused)
+        boots = domain.host.name == "qemu" and not was_running
+        origin = lifecycle.BOOTED_FROM_SNAPSHOT if boots else lifecycle.FROM_SNAPSHOT
+        lifecycle.run(domain, moment.config, origin, paused=paused)
     domain.snapshots.make_current(moment.name)
 
 

@@ -131,12 +131,11 @@ def _block(domain: Domain) -> list[TypedParam]:
     for at, disk in enumerate(disks):
         head = f"block.{at}"
         found.append(_string(f"{head}.name", disk.target))
-        if not disk.source:
-            continue
-        if disk.is_local:
+        if disk.source and disk.is_local:
             found.append(_string(f"{head}.path", disk.source))
         if domain.is_active:
-            found.append(_uint(f"{head}.backingIndex", at + 1))
+            if disk.source:
+                found.append(_uint(f"{head}.backingIndex", at + 1))
             counts = machine.block_counts(domain, disk)
             found += [
                 _ulong(f"{head}.rd.reqs", counts.reads),
@@ -148,6 +147,8 @@ def _block(domain: Domain) -> list[TypedParam]:
                 _ulong(f"{head}.fl.reqs", counts.flushes),
                 _ulong(f"{head}.fl.times", counts.flush_times),
             ]
+        if not disk.source:
+            continue
         sizes = machine.sizes(domain, disk)
         found += [
             _ulong(f"{head}.allocation", sizes.allocation),

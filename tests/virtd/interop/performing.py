@@ -77,20 +77,20 @@ async def perform(told: Iterable[Story]) -> AsyncIterator[Compared]:
 
     Raises BrokenStory for a command that virsh itself refuses, DaemonFailed from the harness.
     """
-    with _libvirtd() as libvirtd:
+    with libvirtd() as real:
         async with _virtd() as toy:
             for story in told:
                 async with AsyncExitStack() as own:
                     shared = story.driver == "qemu"
                     path = toy if shared else await own.enter_async_context(_virtd())
-                    sides = await asyncio.gather(_tell(story, libvirtd), _tell(story, path))
+                    sides = await asyncio.gather(_tell(story, real), _tell(story, path))
                 for answer in zip(story.invocations, *sides, strict=True):
                     if answer[0].compared:
                         yield Compared(story, *answer)
 
 
 @contextmanager
-def _libvirtd() -> Iterator[str]:
+def libvirtd() -> Iterator[str]:
     """A libvirtd with the network that Debian's package gives it. The value is its socket."""
     with tempfile.TemporaryDirectory(prefix="av-", ignore_cleanup_errors=True) as name:
         settings = Path(name, "etc-libvirt")
