@@ -22,6 +22,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     uuid: str
     name: str
 
+    def inherit(self, replaced: Self) -> None:
+        """Take over what was read out of the record that this one replaces, and is still true."""
+
 
 class Entry(Generic[RecordT]):
     """One object of a host.
@@ -56,6 +59,7 @@ class Entry(Generic[RecordT]):
             self.host.name, self.kind, self.record.uuid, msgspec.msgpack.encode(replaced)
         )
         self.host.store.undo(partial(setattr, self, "record", self.record))
+        replaced.inherit(self.record)
         self.record = replaced
 
     @classmethod
