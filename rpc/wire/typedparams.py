@@ -6,8 +6,10 @@ src/util/virtypedparam.c (what is refused).
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import struct
+from collections.abc import Callable, Container, Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 
 from aiovirt.rpc.wire import xdr
@@ -50,6 +52,16 @@ _ARMS: Final[Mapping[int, Any]] = {
     ParamType.DOUBLE: xdr.Double,
     ParamType.BOOLEAN: xdr.Bool,
     ParamType.STRING: xdr.Str,
+}
+
+
+#: Names of parameters whose encoding is kept.
+_HEADS_MAX: Final = 4096
+_PACKED: Final[Mapping[int, Callable[..., bytes]]] = {
+    ParamType.INT: struct.Struct(">i").pack,
+    ParamType.UINT: struct.Struct(">I").pack,
+    ParamType.LLONG: struct.Struct(">q").pack,
+    ParamType.ULLONG: struct.Struct(">Q").pack,
 }
 
 
@@ -110,6 +122,33 @@ def string(field: str, content: str) -> TypedParam:
             f"parameter '{field}' has {size} bytes; at most {xdr.STRING_MAX} can travel"
         )
     return _made(ParamType.STRING, field, content)
+
+
+def encoded(kind: ParamType, field: str, content: int | str) -> bytes:
+    """Encode a parameter at once, for an array of xdr.EncodedItems.
+
+    Args:
+        kind: its type: whole numbers and strings only.
+        field: its name.
+        content: its value.
+
+    Raises:
+        XdrError: the value does not fit its type.
+    """
+    pack = _PACKED.get(kind)
+    if pack is None:
+        return xdr.encode(TypedParam(field, ParamValue(kind, content)))
+    try:
+        return _head(kind, field) + pack(content)
+    except struct.error as error:
+        raise xdr.XdrError(f"parameter '{field}' is {content!r}: {error}") from None
+
+
+@lru_cache(_HEADS_MAX)
+def _head(kind: ParamType, field: str) -> bytes:
+    """The encoding of a whole number before its value."""
+    whole = xdr.encode(TypedParam(field, ParamValue(kind, 0)))
+    return whole[: -len(_PACKED[kind](0))]
 
 
 def _whole(kind: ParamType, field: str, content: int, low: int, high: int) -> TypedParam:

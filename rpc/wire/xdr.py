@@ -21,7 +21,8 @@ Rules of this file:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import struct as _struct
+from collections.abc import Callable, Iterable, Mapping
 from typing import (
     Annotated,
     Any,
@@ -60,6 +61,7 @@ __all__ = [
     "CodecTable",
     "Decoder",
     "Double",
+    "EncodedItems",
     "Encoder",
     "Hyper",
     "Int",
@@ -175,6 +177,13 @@ class Opaque(Codec):
         ]
 
 
+class EncodedItems(list[Any]):
+    """An array of structs, each of which `encode` has encoded; it stands for a list of them."""
+
+    def __init__(self, items: Iterable[bytes]) -> None:
+        super().__init__(items)
+
+
 @dataclasses.dataclass(frozen=True)
 class Array(Codec):
     """A counted array of at most `maximum` items of one type (a struct class, alias or codec)."""
@@ -183,15 +192,21 @@ class Array(Codec):
     maximum: int
 
     def encode_lines(self, value: str, scope: Scope) -> list[str]:
-        item = scope.fresh()
-        inner = codec_of(self.item).encode_lines(item, scope)
+        item, codec = scope.fresh(), codec_of(self.item)
         message = f"an array holds at most {self.maximum} items"
-        return [
+        lines = [
             f"if len({value}) > {self.maximum}: raise XdrError({message!r})",
             f"append(_u32(len({value})))",
-            f"for {item} in {value}:",
-            *indent(inner),
         ]
+        if isinstance(codec, Scalar):
+            pack = scope.add(_struct.pack)
+            return [*lines, f"append({pack}(f'>{{len({value})}}{codec.format}', *{value}))"]
+        loop = [f"for {item} in {value}:", *indent(codec.encode_lines(item, scope))]
+        if isinstance(codec, Struct):
+            encoded = scope.add(EncodedItems)
+            lines += [f"if type({value}) is {encoded}: append(b''.join({value}))", "else:"]
+            loop = indent(loop)
+        return [*lines, *loop]
 
     def decode_lines(self, target: str, scope: Scope) -> list[str]:
         codec = codec_of(self.item)

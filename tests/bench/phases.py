@@ -24,6 +24,7 @@ from tests.bench import (
     log_phases,
     table_phase,
     tls_phase,
+    virtd_phase,
     watch_phase,
 )
 from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory
@@ -218,4 +219,5 @@ PHASES: dict[str, Callable[[Bench], Findings]] = {
     "attacks": attack_phase.attacks,
     "table": table_phase.table,
     "watch": watch_phase.watch,
+    "virtd": virtd_phase.virtd,
 }

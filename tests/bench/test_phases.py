@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests import harness
-from tests.bench import attack_phase, load, lock_phases, log_load, log_phases, phases, report, turns
+from tests.bench import (
+    attack_phase,
+    load,
+    lock_phases,
+    log_load,
+    log_phases,
+    phases,
+    report,
+    turns,
+    virtd_phase,
+)
 from tests.bench.findings import Findings
 
 
@@ -19,6 +29,10 @@ def test_a_phase_measures_our_daemon(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(log_phases, "MANY", 3)
     monkeypatch.setattr(log_phases, "GUESTS", 20)
     monkeypatch.setattr(attack_phase, "CASES", attack_phase.CASES[:2])
+    for number in ("GUESTS", "MANY", "CLIENTS"):
+        monkeypatch.setattr(virtd_phase, number, 3)
+    if name == "virtd" and not virtd_phase.has_binding():
+        harness.missing(virtd_phase.MISSING)
     try:
         load.build("load")
     except load.Unbuildable as error:

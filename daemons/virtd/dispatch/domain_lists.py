@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.constants.domain_flags import ConnectListAllDomainsFlags as Wanted
-from aiovirt.daemons.virtd.dispatch.finding import domain_ref, no_domain
+from aiovirt.daemons.virtd.dispatch.finding import domain_ref, encoded_ref, no_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
+from aiovirt.rpc.wire import xdr
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
@@ -82,18 +83,19 @@ class DomainLists:
     ) -> protocol.ConnectListAllDomainsRet:
         session.host.flavour.check_flags(args.flags, _FILTERS, "ConnectListAllDomains")
         found = session.host.domains
-        refs = [domain_ref(one) for one in found if not args.flags or chosen(one, args.flags)]
-        return protocol.ConnectListAllDomainsRet(refs if args.need_results else [], len(refs))
+        wanted = [one for one in found if chosen(one, args.flags)] if args.flags else list(found)
+        refs = xdr.EncodedItems(map(encoded_ref, wanted if args.need_results else ()))
+        return protocol.ConnectListAllDomainsRet(refs, len(wanted))
 
     @answers(protocol.CONNECT_NUM_OF_DOMAINS)
     def count(self, session: Session, args: None) -> protocol.NumRet:
-        return protocol.NumRet(sum(one.is_active for one in session.host.domains))
+        return protocol.NumRet(len(session.host.domains.numbers))
 
     @answers(protocol.CONNECT_LIST_DOMAINS)
     def list_ids(
         self, session: Session, args: protocol.ConnectListDomainsArgs
     ) -> protocol.ConnectListDomainsRet:
-        ids = [one.record.number for one in session.host.domains.active()]
+        ids = session.host.domains.numbers
         return protocol.ConnectListDomainsRet(ids[: max(0, args.maxids)])
 
     @answers(protocol.CONNECT_NUM_OF_DEFINED_DOMAINS)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_flags import ConnectGetAllDomainStatsFlags as Wanted
 from aiovirt.daemons.virtd.dispatch.domain_lists import chosen
-from aiovirt.daemons.virtd.dispatch.finding import domain_ref, find_domain
+from aiovirt.daemons.virtd.dispatch.finding import encoded_ref, find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import machine, statistics
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import STRING_OKAY, TypedParam, llong, ullong
 
@@ -59,11 +60,9 @@ class DomainStatistics:
             else host.domains
         )
         return protocol.ConnectGetAllDomainStatsRet(
-            [
-                protocol.DomainStatsRecord(domain_ref(one), statistics.collect(one, workers))
-                for one in domains
-                if not filters or chosen(one, filters)
-            ]
+            xdr.EncodedItems(
+                _encoded(one, workers) for one in domains if not filters or chosen(one, filters)
+            )
         )
 
     @answers(protocol.DOMAIN_GET_CPU_STATS)
@@ -197,6 +196,12 @@ class DomainStatistics:
         return protocol.DomainInterfaceStatsRet(
             counts.rx_bytes, counts.rx_packets, 0, 0, counts.tx_bytes, counts.tx_packets, 0, 0
         )
+
+
+def _encoded(domain: Domain, workers: tuple[statistics.Worker, ...]) -> bytes:
+    """The encoding of a DomainStatsRecord."""
+    found = statistics.collect(domain, workers)
+    return b"".join((encoded_ref(domain), len(found).to_bytes(4, "big"), *found))
 
 
 def _disk(domain: Domain, path: str, text: str) -> Disk:

@@ -6,6 +6,7 @@ import uuid as uuids
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd import protocol
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -38,3 +39,12 @@ def no_domain(session: Session, what: str) -> RpcError:
 def domain_ref(domain: Domain) -> protocol.NonnullDomain:
     """Return a domain as answers and events name it."""
     return protocol.NonnullDomain(domain.record.name, domain.uuid, domain.record.number)
+
+
+def encoded_ref(domain: Domain) -> bytes:
+    """Return the encoding of a domain's name in answers; made once for each of its records."""
+    known = domain.record.__dict__
+    found: bytes | None = known.get("encoded_ref")
+    if found is None:
+        found = known["encoded_ref"] = xdr.encode(domain_ref(domain))
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.xml.documents import Document, read
+from aiovirt.daemons.virtd.xml.documents import Document, read, stored
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -26,7 +26,7 @@ _read: Final[dict[tuple[str, str], Document]] = {}
 
 def cached(kind: str, text: str) -> Document:
     """Return a stored document, shared with others: whoever changes it makes a copy first."""
-    found = _read.pop((kind, text), None) or read(kind, text, live=True)
+    found = _read.pop((kind, text), None) or stored(kind, text)
     _read[kind, text] = found
     if len(_read) > _KEPT:
         del _read[next(iter(_read))]

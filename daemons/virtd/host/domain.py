@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid as uuids
 from collections.abc import Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +16,7 @@ from aiovirt.daemons.virtd.host.entries import Collection, Entry, Record
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.daemons.virtd.host.moments import Moments
 from aiovirt.daemons.virtd.xml import devices, guests
+from aiovirt.daemons.virtd.xml.documents import has_secrets
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
     from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.xml.documents import Document
+
+
+#: The port of a display.
+_DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
 
 
 class Disk(NamedTuple):
@@ -77,6 +83,11 @@ class Facts:
             )
             for one in self.root.iterfind("devices/interface")
         )
+
+    @cached_property
+    def displays(self) -> tuple[int, ...]:
+        """The ports of the displays."""
+        return tuple(map(int, _DISPLAY.findall(self.text)))
 
     @cached_property
     def iothreads(self) -> tuple[int, ...]:
@@ -175,9 +186,19 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
             secure: with passwords (VIR_DOMAIN_XML_SECURE).
             inactive: the definition, or for a transient domain what would be one.
         """
-        if inactive and self.config is not None:
-            return cached("domain", self.config).text(secure=secure)
-        return cached("domain", self.text).text(secure=secure, inactive=inactive)
+        text = self.config if inactive and self.config is not None else self.text
+        stripped = inactive and self.config is None
+        if not stripped and (secure or not has_secrets("domain", text)):
+            return text
+        return cached("domain", text).text(secure=secure, inactive=stripped)
+
+    def inherit(self, replaced: DomainRecord) -> None:
+        """See `Record`."""
+        known = replaced.__dict__
+        if "facts" in known and replaced.text == self.text:
+            self.__dict__["facts"] = known["facts"]
+        if "config_facts" in known and replaced.config == self.config is not None:
+            self.__dict__["config_facts"] = known["config_facts"]
 
     @cached_property
     def facts(self) -> Facts:
@@ -269,9 +290,14 @@ class Domains(Collection[Domain]):
         """Return the running domain with this id, or None."""
         return self._by_number.get(number)
 
+    @property
+    def numbers(self) -> list[int]:
+        """The ids of those that run, in order."""
+        return sorted(self._by_number)
+
     def active(self) -> Iterator[Domain]:
         """Give those that run, in the order of their ids."""
-        return iter([self._by_number[number] for number in sorted(self._by_number)])
+        return iter([self._by_number[number] for number in self.numbers])
 
     def next_number(self) -> int:
         """Return an id that no domain of this host has had."""

@@ -25,6 +25,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     uuid: str
     name: str
 
+    def inherit(self, replaced: Self) -> None:
+        """Take over what was read out of the record that this one replaces, and is still true."""
+
 
 class Entry(Generic[RecordT]):
     """One object of a host.
@@ -64,6 +67,7 @@ class Entry(Generic[RecordT]):
             raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=domain) from None
         self.host.store.put(self.host.name, self.kind, self.record.uuid, data)
         self.host.store.undo(partial(setattr, self, "record", self.record))
+        replaced.inherit(self.record)
         self.record = replaced
 
     @classmethod

@@ -36,9 +36,8 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
-#: The name of an interface, and the port of a display, in the document of a running guest.
+#: The name of an interface in the document of a running guest.
 _INTERFACE: Final = re.compile("'vnet([0-9]+)'")
-_DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
 
 #: The kind of the row that has the clock.
 _CLOCK: Final = "clock"
@@ -200,9 +199,8 @@ class Host:
 
     def _free_ports(self) -> Iterator[int]:
         """Ports for displays that no guest has."""
-        texts = (one.record.live or "" for one in self.domains.active())
-        used = {int(found) for text in texts for found in _DISPLAY.findall(text)}
-        return (port for port in range(5900, 65536) if port not in used)
+        used = {port for one in self.domains.active() for port in one.record.facts.displays}
+        yield from (port for port in range(5900, 65536) if port not in used)
 
     @property
     def uuid(self) -> str:

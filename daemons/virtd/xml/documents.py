@@ -6,6 +6,7 @@ changes the tree with functions of another package calls `changed`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -23,6 +24,9 @@ from aiovirt.daemons.virtd.xml.rules import Rule
 from aiovirt.daemons.virtd.xml.shaping import Shaper
 
 SHAPER: Final = Shaper(FIXES)
+
+#: An element that is written with an end tag although it is empty.
+_OPEN: Final = re.compile(r"<\w[^<>]*(?<!/)>\n *</")
 
 #: What completes a document of each kind; the others are complete when they are in shape.
 _COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {
@@ -141,6 +145,24 @@ def _secrets(kind: Kind) -> dict[str, str]:
     return found
 
 
+@cache
+def _secret_text(kind: Kind) -> re.Pattern[str]:
+    """Finds the elements that have something secret in a written text."""
+    found = _secrets(kind).items()
+    parts = [rf"{tag} [^<>]*\b{name}=" if name else rf"{tag}[ />]" for tag, name in found]
+    return re.compile(f"<(?:{'|'.join(parts)})" if parts else "(?!)")
+
+
+def has_secrets(kind: str, text: str) -> bool:
+    """Return whether a text that this package wrote has something that not every client may see.
+
+    Args:
+        kind: one of kinds.KINDS.
+        text: what `Document.text` gave with secrets.
+    """
+    return _secret_text(kinds.KINDS[kind]).search(text) is not None
+
+
 def _strip(rule: Rule, element: etree._Element) -> None:
     """Remove what only a running guest has."""
     for attribute in rule.attributes:
@@ -178,3 +200,23 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
         return SHAPER.shape(what.rules, raw, live=live)
 
     return Document(kind, isolation.read(text, shaped))
+
+
+def stored(kind: str, text: str) -> Document:
+    """Read a text that this package wrote: it is in shape already, and so is its tree.
+
+    Args:
+        kind: one of kinds.KINDS.
+        text: what `Document.text` gave with secrets.
+
+    Raises:
+        RpcError: see `read`.
+    """
+    if _OPEN.search(text):  # the parser cannot tell it from one with white space in it
+        return read(kind, text, live=True)
+    what = kinds.KINDS[kind]
+
+    def parsed() -> etree._Element:
+        return reading.parse(text, what.root, name=what.label, domain=what.domain)
+
+    return Document(kind, isolation.read(text, parsed))
