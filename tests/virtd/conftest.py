@@ -43,6 +43,7 @@ class Virtd:
         self.hosts.open()
         for host in self.hosts.all.values():
             host.pace.shutdown = 0.0
+            host.pace.boot = 0.0
         self._stack = stack
         RemoteDispatch(SaslDispatch("/nonexistent", None), self.hosts.all).serve_on(server)
 

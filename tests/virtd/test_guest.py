@@ -13,7 +13,7 @@ from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host.consoles import Terminal
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from aiovirt.rpc.wire.typedparams import string, to_dict
+from aiovirt.rpc.wire.typedparams import string
 from tests.virtd.conftest import Client, Virtd
 
 DEVICES = """
@@ -33,6 +33,7 @@ async def running(client: Client) -> protocol.NonnullDomain:
 
 async def test_a_guest_without_an_agent_refuses_as_libvirt_does(virtd: Virtd) -> None:
     client = await virtd.connect("qemu:///system")
+    virtd.host("qemu").pace.boot = None
     domain = await client.define("bare")
     flags = protocol.DomainFlagsArgs(domain, 0)
     assert (await client.refused(protocol.DOMAIN_GET_FSINFO, flags)).domain == ErrorDomain.DOMAIN
@@ -43,34 +44,6 @@ async def test_a_guest_without_an_agent_refuses_as_libvirt_does(virtd: Virtd) ->
     flags = protocol.DomainFlagsArgs(await running(client), 0)
     error = await client.refused(protocol.DOMAIN_GET_TIME, flags)
     assert (error.code, error.domain) == (ErrorCode.AGENT_UNRESPONSIVE, ErrorDomain.QEMU)
-
-
-async def test_an_agent_answers_for_its_guest(virtd: Virtd) -> None:
-    client = await virtd.connect("qemu:///system")
-    domain = await running(client)
-    found = virtd.host("qemu").domains.by_uuid(domain.uuid)
-    assert found is not None
-    found.change(has_agent=True)
-    flags = protocol.DomainFlagsArgs(domain, 0)
-    assert (await client.call(protocol.DOMAIN_GET_HOSTNAME, flags)).hostname == "guest"
-    await client.call(protocol.DOMAIN_SET_TIME, protocol.DomainSetTimeArgs(domain, 1000, 0, 0))
-    assert 1000 <= (await client.call(protocol.DOMAIN_GET_TIME, flags)).seconds < 1100
-    filesystems = (await client.call(protocol.DOMAIN_GET_FSINFO, flags)).info
-    assert [one.mountpoint for one in filesystems] == ["/", "/boot"]
-    one = protocol.DomainMountpointsArgs(domain, ["/"], 0)
-    everything = protocol.DomainMountpointsArgs(domain, [], 0)
-    assert (await client.call(protocol.DOMAIN_FSFREEZE, one)).filesystems == 1
-    assert (await client.call(protocol.DOMAIN_FSFREEZE, everything)).filesystems == 1
-    assert (await client.call(protocol.DOMAIN_FSTHAW, everything)).filesystems == 2
-    info = protocol.DomainGetGuestInfoArgs(domain, 0, 0)
-    facts = to_dict((await client.call(protocol.DOMAIN_GET_GUEST_INFO, info)).params)
-    assert (facts["os.id"], facts["hostname"], facts["fs.count"]) == ("debian", "guest", 2)
-    keys = protocol.DomainAuthorizedSshKeysSetArgs(domain, "root", ["a", "b"], 0)
-    await client.call(protocol.DOMAIN_AUTHORIZED_SSH_KEYS_SET, keys)
-    keys = protocol.DomainAuthorizedSshKeysSetArgs(domain, "root", ["a"], 2)
-    await client.call(protocol.DOMAIN_AUTHORIZED_SSH_KEYS_SET, keys)
-    wanted = protocol.DomainAuthorizedSshKeysGetArgs(domain, "root", 0)
-    assert (await client.call(protocol.DOMAIN_AUTHORIZED_SSH_KEYS_GET, wanted)).keys == ["b"]
 
 
 async def test_the_test_drivers_guests_answer_without_an_agent(virtd: Virtd) -> None:
@@ -92,9 +65,6 @@ async def test_the_test_drivers_guests_answer_without_an_agent(virtd: Virtd) -> 
 async def test_a_guest_sleeps_and_wakes_with_events(virtd: Virtd) -> None:
     client = await virtd.connect("qemu:///system")
     domain = await running(client)
-    found = virtd.host("qemu").domains.by_uuid(domain.uuid)
-    assert found is not None
-    found.change(has_agent=True)
     seen: list[str] = []
     for number, procedure in (
         (DomainEventID.PMSUSPEND, protocol.DOMAIN_EVENT_CALLBACK_PMSUSPEND),
@@ -205,25 +175,6 @@ async def test_memory_and_disks_are_looked_at_within_bounds(virtd: Virtd) -> Non
     block = protocol.DomainBlockPeekArgs(domain, "vda", 10 << 30, 512, 0)
     error = await client.refused(protocol.DOMAIN_BLOCK_PEEK, block)
     assert error.code == ErrorCode.SYSTEM_ERROR
-
-
-async def test_the_agent_is_reached_by_the_qemu_program(virtd: Virtd) -> None:
-    client = await virtd.connect("qemu:///system")
-    domain = await running(client)
-    args = protocol.DomainAgentCommandArgs(domain, '{"execute": "guest-ping"}', -1, 0)
-    error = await client.refused(protocol.DOMAIN_AGENT_COMMAND, args)
-    assert (error.code, error.domain) == (ErrorCode.AGENT_UNRESPONSIVE, ErrorDomain.QEMU)
-    found = virtd.host("qemu").domains.by_uuid(domain.uuid)
-    assert found is not None
-    found.change(has_agent=True)
-    answer = await client.call(protocol.DOMAIN_AGENT_COMMAND, args)
-    assert answer.result == '{"return": {}}'
-    args = protocol.DomainAgentCommandArgs(domain, "[", -1, 0)
-    error = await client.refused(protocol.DOMAIN_AGENT_COMMAND, args)
-    assert "The command has not been found" in error.message
-    other = await virtd.connect()
-    error = await other.refused(protocol.DOMAIN_AGENT_COMMAND, args)
-    assert (error.code, error.domain) == (ErrorCode.NO_SUPPORT, ErrorDomain.NONE)
 
 
 async def test_a_guest_is_saved_and_restored_by_typed_parameters(virtd: Virtd) -> None:

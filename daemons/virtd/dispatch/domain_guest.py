@@ -16,7 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 )
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import guest
+from aiovirt.daemons.virtd.host import cpumaps, guest, guest_info
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 _APPEND: Final = DomainAuthorizedSSHKeysSetFlags.APPEND
@@ -30,7 +30,17 @@ class DomainGuest:
     def hostname(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.HostnameRet:
         supported = 0 if session.host.name == "test" else int(sum(DomainGetHostnameFlags))
         session.host.flavour.check_flags(args.flags, supported, "DomainGetHostname")
-        return protocol.HostnameRet(guest.hostname(find_domain(session, args.dom)))
+        if args.flags == supported and supported:
+            raise RpcError.of(
+                ErrorCode.INVALID_ARG,
+                "Flags 'VIR_DOMAIN_GET_HOSTNAME_LEASE' and 'VIR_DOMAIN_GET_HOSTNAME_AGENT'"
+                " are mutually exclusive",
+                domain=session.host.flavour.domain,
+            )
+        by_lease = bool(args.flags & DomainGetHostnameFlags.LEASE)
+        return protocol.HostnameRet(
+            guest.hostname(find_domain(session, args.dom), by_lease=by_lease)
+        )
 
     @answers(protocol.DOMAIN_GET_TIME)
     def time(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.DomainGetTimeRet:
@@ -53,7 +63,7 @@ class DomainGuest:
     ) -> protocol.DomainGetFsinfoRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainGetFSInfo")
         found = [
-            protocol.DomainFsinfo(one.mountpoint, one.name, "ext4", [one.disk])
+            protocol.DomainFsinfo(one.mountpoint, one.name, one.kind, [one.disk])
             for one in guest.filesystems(find_domain(session, args.dom))
         ]
         return protocol.DomainGetFsinfoRet(found, len(found))
@@ -72,12 +82,16 @@ class DomainGuest:
         self, session: Session, args: protocol.DomainMountpointsArgs
     ) -> protocol.FilesystemsRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainFSThaw")
+        if args.mountpoints and session.host.name == "qemu":
+            raise _no_mountpoint(session, "specifying mountpoints is not supported")
         return protocol.FilesystemsRet(guest.thaw(find_domain(session, args.dom), args.mountpoints))
 
     @answers(protocol.DOMAIN_FSTRIM)
     def trim(self, session: Session, args: protocol.DomainFstrimArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainFSTrim")
-        guest.trim(find_domain(session, args.dom), args.mountPoint)
+        if args.mountPoint is not None and session.host.name == "qemu":
+            raise _no_mountpoint(session, "Specifying mount point is not supported for now")
+        guest.trim(find_domain(session, args.dom), args.mountPoint, args.minimum)
 
     @answers(protocol.DOMAIN_GET_GUEST_INFO)
     def info(
@@ -85,7 +99,7 @@ class DomainGuest:
     ) -> protocol.DomainGetGuestInfoRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainGetGuestInfo")
         domain = find_domain(session, args.dom)
-        return protocol.DomainGetGuestInfoRet(guest.info(domain, args.types))
+        return protocol.DomainGetGuestInfoRet(guest_info.info(domain, args.types))
 
     @answers(protocol.DOMAIN_GET_GUEST_VCPUS)
     def vcpus(
@@ -97,7 +111,16 @@ class DomainGuest:
     @answers(protocol.DOMAIN_SET_GUEST_VCPUS)
     def set_vcpus(self, session: Session, args: protocol.DomainCpumapStateArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainSetGuestVcpus")
-        guest.set_vcpus(find_domain(session, args.dom), args.cpumap, args.state)
+        text = ""
+        try:
+            numbers = cpumaps.parse(args.cpumap)
+        except ValueError:
+            text = f"Failed to parse bitmap '{args.cpumap}'"
+        if args.state not in (0, 1):
+            text = "state in qemuDomainSetGuestVcpus must be 0 or 1: unsupported state value"
+        if text:
+            raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=session.host.flavour.domain)
+        guest.set_vcpus(find_domain(session, args.dom), numbers, args.state)
 
     @answers(protocol.DOMAIN_AGENT_SET_RESPONSE_TIMEOUT)
     def agent_timeout(
@@ -136,10 +159,14 @@ class DomainGuest:
 
     @answers(protocol.DOMAIN_SET_USER_PASSWORD)
     def set_password(self, session: Session, args: protocol.DomainSetUserPasswordArgs) -> None:
-        """The password goes nowhere: nobody logs in with it."""
         encrypted = DomainSetUserPasswordFlags.ENCRYPTED
         session.host.flavour.check_flags(args.flags, encrypted, "DomainSetUserPassword")
-        guest.require_guest(find_domain(session, args.dom))
+        guest.set_password(
+            find_domain(session, args.dom),
+            args.user or "",
+            args.password or "",
+            crypted=bool(args.flags & encrypted),
+        )
 
     @answers(protocol.DOMAIN_PM_SUSPEND_FOR_DURATION)
     def sleep(self, session: Session, args: protocol.DomainPmSuspendForDurationArgs) -> None:
@@ -156,3 +183,7 @@ class DomainGuest:
     def wake_up(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainPMWakeup")
         guest.wake_up(find_domain(session, args.dom))
+
+
+def _no_mountpoint(session: Session, text: str) -> RpcError:
+    return RpcError.of(ErrorCode.ARGUMENT_UNSUPPORTED, text, domain=session.host.flavour.domain)

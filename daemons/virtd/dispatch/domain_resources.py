@@ -11,8 +11,8 @@ from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMemoryModFlags, DomainVcpuFlags
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import metadata, resources
-from aiovirt.daemons.virtd.host.editing import IMPACT, LIVE, facts
+from aiovirt.daemons.virtd.host import guest, metadata, resources
+from aiovirt.daemons.virtd.host.editing import IMPACT, LIVE, facts, impact
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 _MEMORY: Final = IMPACT | DomainMemoryModFlags.MAXIMUM
@@ -57,13 +57,22 @@ class DomainResources:
     def set_vcpus_flags(self, session: Session, args: protocol.DomainSetVcpusFlagsArgs) -> None:
         supported = _VCPUS_TEST if session.host.name == "test" else _VCPUS
         session.host.flavour.check_flags(args.flags, supported, "DomainSetVcpusFlags")
-        resources.set_vcpus(find_domain(session, args.dom), args.nvcpus, args.flags)
+        domain = find_domain(session, args.dom)
+        if args.flags & DomainVcpuFlags.GUEST:
+            impact(domain, args.flags)
+            guest.set_vcpu_count(domain, args.nvcpus)
+            return
+        resources.set_vcpus(domain, args.nvcpus, args.flags)
 
     @answers(protocol.DOMAIN_GET_VCPUS_FLAGS)
     def vcpus_flags(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.NumRet:
         supported = _VCPUS_TEST if session.host.name == "test" else _VCPUS
         session.host.flavour.check_flags(args.flags, supported, "DomainGetVcpusFlags")
-        known = facts(find_domain(session, args.dom), args.flags)
+        domain = find_domain(session, args.dom)
+        known = facts(domain, args.flags)
+        if args.flags & DomainVcpuFlags.GUEST:
+            maximum = bool(args.flags & DomainVcpuFlags.MAXIMUM)
+            return protocol.NumRet(guest.count_vcpus(domain, maximum=maximum))
         if args.flags & DomainVcpuFlags.MAXIMUM:
             return protocol.NumRet(known.vcpus_maximum)
         return protocol.NumRet(known.vcpus)

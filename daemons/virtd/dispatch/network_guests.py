@@ -17,7 +17,7 @@ from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.listing import check_flags
 from aiovirt.daemons.virtd.dispatch.networks import find_network, network_ref
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import leases, network_ports
+from aiovirt.daemons.virtd.host import agent_asking, leases, network_ports
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -76,43 +76,39 @@ class NetworkGuests:
             domain.require_active()
             return protocol.DomainInterfaceAddressesRet(_of_test(domain))
         if args.source == Source.AGENT:
-            _need_agent(domain)
+            return protocol.DomainInterfaceAddressesRet(_of_agent(domain))
         return protocol.DomainInterfaceAddressesRet(_of_qemu(domain, Source(args.source)))
-
-
-def _need_agent(domain: Domain) -> None:
-    if domain.record.has_agent:
-        return
-    channel = domain.record.facts.root.find(
-        "devices/channel/target[@name='org.qemu.guest_agent.0']"
-    )
-    code, detail = ErrorCode.AGENT_UNRESPONSIVE, "QEMU guest agent is not connected"
-    if channel is None:
-        code, detail = ErrorCode.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured"
-    raise RpcError.of(code, detail, domain=ErrorDomain.QEMU)
 
 
 def _address(address: leases.Address, prefix: int) -> protocol.DomainIpAddr:
     return protocol.DomainIpAddr(_family(address), str(address), prefix)
 
 
+def _of_agent(domain: Domain) -> list[protocol.DomainInterface]:
+    """The interfaces as the guest has them. Raises RpcError if no agent answers."""
+    return [
+        protocol.DomainInterface(
+            one["name"],
+            one["hardware-address"],
+            [
+                _address(ipaddress.ip_address(each["ip-address"]), each["prefix"])
+                for each in one["ip-addresses"]
+            ],
+        )
+        for one in agent_asking.ask(domain, "guest-network-get-interfaces")
+    ]
+
+
 def _of_qemu(domain: Domain, source: Source) -> list[protocol.DomainInterface]:
-    """The interfaces that have an address, as the source has them: the agent tells of all that
-    the guest has, and of ARP no prefix is known."""
+    """The interfaces that have an address; of ARP no prefix is known."""
     found = []
-    if source == Source.AGENT:
-        own = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
-        addresses = [_address(own[0], 8), _address(own[1], 128)]
-        found.append(protocol.DomainInterface("lo", "00:00:00:00:00:00", addresses))
-    for number, interface in enumerate(leases.interfaces(domain.record)):
+    for interface in leases.interfaces(domain.record):
         network = domain.host.networks.by_name(interface.network)
         given = [] if network is None else leases.leases(network, interface.mac)
         addresses = [
             _address(one.address, 0 if source == Source.ARP else one.prefix) for one in given
         ]
-        if source == Source.AGENT:
-            found.append(protocol.DomainInterface(f"eth{number}", interface.mac, addresses))
-        elif addresses:
+        if addresses:
             found.append(protocol.DomainInterface(interface.target, interface.mac, addresses))
     return found
 

@@ -6,13 +6,12 @@ Source: libvirt's src/qemu/qemu_driver.c (qemuDomainQemuAgentCommand).
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import guest
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.daemons.virtd.host import agent, agent_asking
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
 class QemuAgent:
@@ -24,22 +23,12 @@ class QemuAgent:
     ) -> protocol.DomainAgentCommandRet:
         session.host.flavour.check_flags(args.flags, 0, "DomainQemuAgentCommand")
         domain = find_domain(session, args.dom)
-        guest.require_guest(domain)
+        domain.require_active()
+        agent.require(domain)
         try:
-            command = json.loads(args.cmd)
-        except (ValueError, RecursionError):
-            command = None
-        name = command.get("execute") if isinstance(command, dict) else None
-        known: dict[str, Any] = {
-            "guest-ping": {},
-            "guest-get-host-name": {"host-name": domain.name},
-            "guest-get-time": domain.host.clock.now(),
-        }
-        if name not in known:
-            raise RpcError.of(
-                ErrorCode.INTERNAL_ERROR,
-                f"unable to execute QEMU agent command '{str(name)[:80]}':"
-                " The command has not been found",
-                domain=session.host.flavour.domain,
-            )
-        return protocol.DomainAgentCommandRet(json.dumps({"return": known[name]}))
+            request = json.loads(args.cmd)
+        except (ValueError, RecursionError) as error:
+            text = f"cannot parse json {args.cmd[:200]}: parse error"
+            raise RpcError.of(ErrorCode.INTERNAL_ERROR, text, domain=ErrorDomain.NONE) from error
+        reply = agent_asking.command(domain, request)
+        return protocol.DomainAgentCommandRet(json.dumps(reply, separators=(",", ":")))

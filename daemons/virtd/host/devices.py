@@ -16,6 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventID,
     DomainEventTrayChangeReason,
 )
+from aiovirt.daemons.virtd.host import agent
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import changes, devices, live
 from aiovirt.daemons.virtd.xml.placing import holder
@@ -77,6 +78,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         aliases.append(devices.value(made, "alias/@name") or "")
 
     edit(domain, meant, change)
+    agent.wait(domain)
     _moved(domain, trays)
     for alias in aliases:
         domain.emit(DomainEventID.DEVICE_ADDED, alias)

@@ -95,6 +95,20 @@ class Facts:
         return guests.iothreads(self.document)
 
     @cached_property
+    def agent(self) -> str | None:
+        """The state of the channel of the guest agent: "connected", "disconnected", "" for a guest that
+        does not run; None without a channel."""
+        for target in self.root.iterfind("devices/channel/target[@name='org.qemu.guest_agent.0']"):
+            if target.get("type") == "virtio":
+                return target.get("state") or ""
+        return None
+
+    @property
+    def lacks_agent(self) -> bool:
+        """Whether the guest agent has a channel, and is not connected."""
+        return self.agent in ("", "disconnected")
+
+    @cached_property
     def has_balloon(self) -> bool:
         """Whether the guest has a balloon, which counts its memory."""
         found = self.root.find("devices/memballoon")
@@ -150,9 +164,8 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
     reason: as in virDomainState and its reasons. autostart: whether it starts with the daemon.
     saved: the document of its managed save image; saved_paused: whether that guest was paused.
     began: when it last began to run, in nanoseconds of the host's clock, None while it does not
-    run; ran: nanoseconds that it ran before. booted: when it was started. has_agent: whether a
-    guest agent answers. details: small things that a kind of call keeps (times, keys, passwords
-    set), by the module that keeps them.
+    run; ran: nanoseconds that it ran before. booted: when it was started. details: small
+    things that a kind of call keeps (times, keys), by the module that keeps them.
     """
 
     config: str | None = None
@@ -166,7 +179,6 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
     began: int | None = None
     ran: int = 0
     booted: int = 0
-    has_agent: bool = False
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property

@@ -20,7 +20,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainUndefineFlagsValues as Undefine
-from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host import agent, lifecycle
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -50,7 +50,7 @@ def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
             ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.QEMU
         )
     if by_agent:
-        require_agent(domain)
+        agent.require(domain)
     later(domain, "shutdown", host.pace.shutdown)
 
 
@@ -79,7 +79,7 @@ def reboot(domain: Domain, *, by_agent: bool = False) -> None:
         _powered_off(domain, domain.record.facts.root.findtext("on_reboot"))
         return
     if by_agent:
-        require_agent(domain)
+        agent.require(domain)
     later(domain, "reboot", host.pace.shutdown)
 
 
@@ -91,6 +91,7 @@ def _rebooted(domain: Domain) -> None:
         return
     domain.change(booted=domain.host.clock.now())
     domain.emit(DomainEventID.REBOOT)
+    agent.lost(domain)
 
 
 def later(domain: Domain, what: str, seconds: float) -> None:
@@ -98,10 +99,10 @@ def later(domain: Domain, what: str, seconds: float) -> None:
 
     Args:
         domain: the domain.
-        what: "shutdown" or "reboot"; nothing happens for a name that is not known here.
+        what: "shutdown", "reboot" or "boot"; nothing happens for a name that is not known here.
         seconds: how long.
     """
-    functions = {"shutdown": _shut_down_now, "reboot": _rebooted}
+    functions = {"shutdown": _shut_down_now, "reboot": _rebooted, agent.BOOT: agent.booted}
     function = functions.get(what)
     if function is not None:
         domain.host.timers.after(seconds, (domain.uuid, what), function, domain)
@@ -113,29 +114,7 @@ def reset(domain: Domain) -> None:
     if domain.host.name == "qemu":
         domain.change(booted=domain.host.clock.now())
         domain.emit(DomainEventID.REBOOT)
-
-
-def require_agent(domain: Domain) -> None:
-    """Raise RpcError for a guest without an agent that answers.
-
-    ARGUMENT_UNSUPPORTED: its document has no channel for one; AGENT_UNRESPONSIVE: nothing answers there.
-    """
-    names = [
-        target.get("name")
-        for target in domain.record.facts.root.iterfind("devices/channel/target[@type='virtio']")
-    ]
-    if "org.qemu.guest_agent.0" not in names:
-        raise RpcError.of(
-            ErrorCode.ARGUMENT_UNSUPPORTED,
-            "QEMU guest agent is not configured",
-            domain=ErrorDomain.QEMU,
-        )
-    if not domain.record.has_agent:
-        raise RpcError.of(
-            ErrorCode.AGENT_UNRESPONSIVE,
-            "QEMU guest agent is not connected",
-            domain=ErrorDomain.QEMU,
-        )
+        agent.lost(domain)
 
 
 def undefine(domain: Domain, flags: int) -> None:

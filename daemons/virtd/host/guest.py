@@ -1,32 +1,21 @@
 """The system within a guest: its name, its clock, its file systems, users and processors.
 
-The test driver answers for every guest that runs. The qemu driver asks the guest agent, and refuses
-for a guest whose agent does not answer.
+The test driver answers for every guest that runs. The qemu driver asks the guest's agent, which is
+refused for a guest without one.
 
 Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c, qemu_agent.c.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import base64
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from aiovirt.daemons.virtd.constants.domain import (
-    DomainPMSuspendedReason,
-    DomainRunningReason,
-    DomainState,
-)
-from aiovirt.daemons.virtd.constants.domain_events import (
-    DomainEventID,
-    DomainEventPMSuspendedDetailType,
-    DomainEventStartedDetailType,
-    DomainEventStoppedDetailType,
-    DomainEventType,
-)
-from aiovirt.daemons.virtd.constants.domain_flags import DomainGuestInfoTypes as Info
-from aiovirt.daemons.virtd.host import cpumaps, lifecycle, machine
-from aiovirt.daemons.virtd.host.ending import require_agent
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
-from aiovirt.rpc.wire.typedparams import TypedParam, boolean, int_, string, uint, ullong
+from aiovirt.daemons.virtd.constants.domain import DomainState
+from aiovirt.daemons.virtd.host import agent, cpumaps, leases, machine, sleeping
+from aiovirt.daemons.virtd.host.agent_asking import ask
+from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.typedparams import TypedParam, string
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
@@ -34,42 +23,51 @@ if TYPE_CHECKING:
 _SECOND: Final = 1_000_000_000
 #: The clock of the test driver's guests until it is set, in seconds since the epoch.
 _TEST_TIME: Final = 627_319_920
+#: The file systems of the test driver's guests.
+_TEST_MOUNTED: Final = ("/", "/boot")
+_TIME_MAX: Final = (2**63 - 1) // _SECOND
 
 
-def require_guest(domain: Domain) -> None:
-    """Refuse unless the system of a guest can be asked.
+def hostname(domain: Domain, *, by_lease: bool = False) -> str:
+    """Return the name that a guest has given itself.
+
+    Args:
+        domain: the guest.
+        by_lease: the name of its DHCP leases, not of its agent.
 
     Raises:
-        RpcError: OPERATION_INVALID for a guest that does not run; of the qemu driver as
-            `require_agent`.
+        RpcError: OPERATION_INVALID for a guest that does not run; as `agent.require` does; NO_HOSTNAME
+            if it has no lease.
     """
     domain.require_active()
-    if domain.host.name == "qemu":
-        require_agent(domain)
-
-
-def hostname(domain: Domain) -> str:
-    """Return the name that a guest has given itself. Raises RpcError as `require_guest` does."""
-    require_guest(domain)
-    return f"{domain.name}host" if domain.host.name == "test" else domain.name
+    if domain.host.name == "test":
+        return f"{domain.name}host"
+    if not by_lease:
+        return str(ask(domain, "guest-get-host-name")["host-name"])
+    for interface in leases.interfaces(domain.record):
+        network = domain.host.networks.by_name(interface.network)
+        for lease in [] if network is None else leases.leases(network, interface.mac):
+            if lease.hostname:
+                return lease.hostname
+    detail = f"no hostname found for domain {domain.name}"
+    raise domain.refused(ErrorCode.NO_HOSTNAME, detail)
 
 
 # The clock -----------------------------------------------------------------------------------------
 
 
 def time(domain: Domain) -> tuple[int, int]:
-    """Return a guest's clock, seconds and nanoseconds. Raises RpcError as `require_guest` does."""
+    """Return a guest's clock, seconds and nanoseconds.
+
+    Raises RpcError OPERATION_INVALID for a guest that does not run, or as `agent.require` does.
+    """
     if domain.host.name == "test":
         if domain.record.state != DomainState.RUNNING:
-            raise RpcError.of(
-                ErrorCode.OPERATION_INVALID,
-                "domain is not running",
-                domain=domain.host.flavour.domain,
-            )
+            raise domain.refused(ErrorCode.OPERATION_INVALID, "domain is not running")
         seconds, rest = domain.detail("time", (_TEST_TIME, 0))
         return seconds, rest
-    require_guest(domain)
-    now = domain.host.clock.now() + domain.detail("clock-offset", 0)
+    domain.require_active()
+    now = ask(domain, "guest-get-time")
     return int(now // _SECOND), int(now % _SECOND)
 
 
@@ -88,14 +86,20 @@ def set_time(domain: Domain, seconds: int, rest: int, *, sync: bool) -> None:
         sync: set it to the host's time instead.
 
     Raises:
-        RpcError: as `require_guest` does.
+        RpcError: as `time` does; INVALID_ARG for a time that no agent takes.
     """
-    require_guest(domain)
+    domain.require_active()
     if domain.host.name == "test":
         domain.keep("time", (seconds, rest))
         return
-    offset = 0 if sync else seconds * _SECOND + rest - domain.host.clock.now()
-    domain.keep("clock-offset", offset)
+    agent.require(domain)
+    if sync:
+        ask(domain, "guest-set-time")
+        return
+    if seconds > _TIME_MAX:
+        text = f"Time '{seconds}' is too big for guest agent"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    ask(domain, "guest-set-time", time=seconds * _SECOND + rest)
 
 
 # File systems --------------------------------------------------------------------------------------
@@ -106,29 +110,44 @@ class Filesystem(NamedTuple):
 
     mountpoint: str
     name: str
+    kind: str
     disk: str
 
 
 def filesystems(domain: Domain) -> list[Filesystem]:
-    """Return the mounted file systems. Raises RpcError as `require_guest` does."""
-    require_guest(domain)
-    for disk in domain.record.facts.disks:
-        if disk.device == "disk":
-            name = disk.target
-            return [Filesystem("/", f"{name}1", name), Filesystem("/boot", f"{name}2", name)]
-    return []
+    """Return the mounted file systems. Raises RpcError as `time` does."""
+    domain.require_active()
+    if domain.host.name == "test":
+        for disk in domain.record.facts.disks:
+            if disk.device == "disk":
+                return [
+                    Filesystem(place, f"{disk.target}{number}", "ext4", disk.target)
+                    for number, place in enumerate(_TEST_MOUNTED, 1)
+                ]
+        return []
+    return [
+        Filesystem(one["mountpoint"], one["name"], one["type"], target_of(domain, one["disk"][0]))
+        for one in ask(domain, "guest-get-fsinfo")
+    ]
 
 
-def _mounted(domain: Domain, wanted: list[str]) -> list[str]:
-    known = ["/", "/boot"]
+def target_of(domain: Domain, address: dict[str, Any]) -> str:
+    """Return the target of a disk.
+
+    Args:
+        domain: the guest.
+        address: of the disk, as the agent has it.
+    """
+    name = str(address["dev"]).removeprefix("/dev/")
+    targets = [disk.target for disk in domain.record.facts.disks if name.startswith(disk.target)]
+    return max(targets, key=len, default="")
+
+
+def _test_mounted(domain: Domain, wanted: list[str]) -> list[str]:
     for one in wanted:
-        if one not in known:
-            raise RpcError.of(
-                ErrorCode.OPERATION_INVALID,
-                f"mount point not found: {one}",
-                domain=domain.host.flavour.domain,
-            )
-    return wanted or known
+        if one not in _TEST_MOUNTED:
+            raise domain.refused(ErrorCode.OPERATION_INVALID, f"mount point not found: {one}")
+    return wanted or list(_TEST_MOUNTED)
 
 
 def freeze(domain: Domain, wanted: list[str]) -> int:
@@ -139,181 +158,143 @@ def freeze(domain: Domain, wanted: list[str]) -> int:
         wanted: where they are mounted; none for all.
 
     Returns:
-        The number of those that were not frozen before.
+        The number of those that were frozen.
 
     Raises:
-        RpcError: as `require_guest` does; OPERATION_INVALID for one that does not exist.
+        RpcError: as `time` does; OPERATION_INVALID of the test driver for one that does not exist.
     """
-    require_guest(domain)
-    frozen = set(domain.detail("frozen", []))
-    new = set(_mounted(domain, wanted)) - frozen
-    domain.keep("frozen", sorted(frozen | new))
-    return len(new)
+    domain.require_active()
+    if domain.host.name == "test":
+        frozen = set(domain.detail("frozen", []))
+        new = set(_test_mounted(domain, wanted)) - frozen
+        domain.keep("frozen", sorted(frozen | new))
+        return len(new)
+    if wanted:
+        return int(ask(domain, "guest-fsfreeze-freeze-list", mountpoints=wanted))
+    return int(ask(domain, "guest-fsfreeze-freeze"))
 
 
 def thaw(domain: Domain, wanted: list[str]) -> int:
     """Thaw file systems; arguments, result and errors are those of `freeze`."""
-    require_guest(domain)
-    frozen = set(domain.detail("frozen", []))
-    gone = frozen & set(_mounted(domain, wanted))
-    domain.keep("frozen", sorted(frozen - gone) or None)
-    return len(gone)
+    domain.require_active()
+    if domain.host.name == "test":
+        frozen = set(domain.detail("frozen", []))
+        gone = frozen & set(_test_mounted(domain, wanted))
+        domain.keep("frozen", sorted(frozen - gone) or None)
+        return len(gone)
+    return int(ask(domain, "guest-fsfreeze-thaw"))
 
 
-def trim(domain: Domain, mountpoint: str | None) -> None:
+def trim(domain: Domain, mountpoint: str | None, minimum: int) -> None:
     """Give unused space back.
 
     Args:
         domain: the guest.
         mountpoint: of the file system, None for all.
+        minimum: bytes of the smallest area that is given back.
 
     Raises:
         RpcError: as `freeze` does.
     """
-    require_guest(domain)
-    _mounted(domain, [mountpoint] if mountpoint else [])
-
-
-# Facts ---------------------------------------------------------------------------------------------
-
-
-def info(domain: Domain, types: int) -> list[TypedParam]:
-    """Return facts from a guest's agent.
-
-    Args:
-        domain: the guest.
-        types: DomainGuestInfoTypes, 0 for all.
-
-    Raises:
-        RpcError: as `require_guest` does.
-    """
-    require_guest(domain)
-    wanted = types or sum(Info)
-    found: list[TypedParam] = []
-    if wanted & Info.USERS:
-        found += [
-            uint("user.count", 1),
-            string("user.0.name", "root"),
-            ullong("user.0.login-time", domain.record.booted // 1_000_000),
-        ]
-    if wanted & Info.OS:
-        found += [string(f"os.{name}", value) for name, value in _SYSTEM.items()]
-    if wanted & Info.TIMEZONE:
-        found += [string("timezone.name", "UTC"), int_("timezone.offset", 0)]
-    if wanted & Info.HOSTNAME:
-        found.append(string("hostname", domain.name))
-    if wanted & Info.FILESYSTEM:
-        found += _filesystem_info(domain)
-    if wanted & Info.DISKS:
-        found += _disk_info(domain)
-    if wanted & Info.INTERFACES:
-        found += _interface_info(domain)
-    return found
-
-
-_SYSTEM: Final = {
-    "id": "debian",
-    "name": "Debian GNU/Linux",
-    "pretty-name": "Debian GNU/Linux 12 (bookworm)",
-    "version": "12 (bookworm)",
-    "version-id": "12",
-    "machine": "x86_64",
-    "kernel-release": "6.1.0-18-amd64",
-    "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01)",
-}
-
-
-def _filesystem_info(domain: Domain) -> list[TypedParam]:
-    known = filesystems(domain)
-    found = [uint("fs.count", len(known))]
-    for at, one in enumerate(known):
-        head = f"fs.{at}"
-        total = 1 << 30 if one.mountpoint == "/boot" else 9 << 30
-        found += [
-            string(f"{head}.mountpoint", one.mountpoint),
-            string(f"{head}.name", one.name),
-            string(f"{head}.fstype", "ext4"),
-            ullong(f"{head}.total-bytes", total),
-            ullong(f"{head}.used-bytes", total // 5),
-            uint(f"{head}.disk.count", 1),
-            string(f"{head}.disk.0.alias", one.disk),
-            string(f"{head}.disk.0.device", f"/dev/{one.name}"),
-        ]
-    return found
-
-
-def _disk_info(domain: Domain) -> list[TypedParam]:
-    disks = [one for one in domain.record.facts.disks if one.device == "disk"]
-    found = [uint("disk.count", len(disks))]
-    for at, disk in enumerate(disks):
-        found += [
-            string(f"disk.{at}.name", f"/dev/{disk.target}"),
-            boolean(f"disk.{at}.partition", False),
-            string(f"disk.{at}.alias", disk.target),
-        ]
-    return found
-
-
-def _interface_info(domain: Domain) -> list[TypedParam]:
-    nics = domain.record.facts.nics
-    found = [uint("if.count", 1 + len(nics)), string("if.0.name", "lo")]
-    found += [
-        string("if.0.hwaddr", "00:00:00:00:00:00"),
-        uint("if.0.addr.count", 1),
-        string("if.0.addr.0.type", "ipv4"),
-        string("if.0.addr.0.addr", "127.0.0.1"),
-        uint("if.0.addr.0.prefix", 8),
-    ]
-    for at, nic in enumerate(nics, 1):
-        found += [string(f"if.{at}.name", f"eth{at - 1}"), string(f"if.{at}.hwaddr", nic.mac)]
-    return found
+    if domain.host.name == "test":
+        domain.require_active()
+        _test_mounted(domain, [mountpoint] if mountpoint else [])
+        return
+    ask(domain, "guest-fstrim", minimum=minimum)
 
 
 # Processors, keys, passwords -----------------------------------------------------------------------
 
 
+def _numbers(vcpus: list[dict[str, Any]], key: str) -> str:
+    return cpumaps.text_of(one["logical-id"] for one in vcpus if one[key])
+
+
 def vcpus(domain: Domain) -> list[TypedParam]:
-    """Return the processors as the guest sees them. Raises RpcError as `require_guest` does."""
-    require_guest(domain)
-    everything = range(domain.record.facts.vcpus)
-    offline = set(domain.detail("offline", []))
+    """Return the processors as the guest sees them. Raises RpcError as `agent.require` does."""
+    known = ask(domain, "guest-get-vcpus")
     return [
-        string("vcpus", cpumaps.text_of(everything)),
-        string("online", cpumaps.text_of(set(everything) - offline)),
-        string("offlinable", cpumaps.text_of(set(everything) - {0})),
+        string("vcpus", cpumaps.text_of(one["logical-id"] for one in known)),
+        string("online", _numbers(known, "online")),
+        string("offlinable", _numbers(known, "can-offline")),
     ]
 
 
-def set_vcpus(domain: Domain, text: str, state: int) -> None:
+def set_vcpus(domain: Domain, numbers: set[int], state: int) -> None:
     """Let the guest switch processors on or off.
 
     Args:
         domain: the guest.
-        text: which: "1-2".
+        numbers: which.
         state: 1 for on, 0 for off.
 
     Raises:
-        RpcError: as `require_guest` does; INVALID_ARG for processors that it has not, or that stay on.
+        RpcError: as `agent.require` does; OPERATION_UNSUPPORTED for one that has to stay on,
+            INVALID_ARG for processors that the guest does not have.
     """
-    require_guest(domain)
-    try:
-        numbers = cpumaps.parse(text)
-    except ValueError:
-        numbers = {-1}
-    if not numbers <= set(range(domain.record.facts.vcpus)) or (0 in numbers and not state):
-        raise RpcError.of(
+    known = ask(domain, "guest-get-vcpus")
+    for one in known:
+        if one["logical-id"] in numbers and not state and not one["can-offline"]:
+            text = f"vCPU '{one['logical-id']}' is not offlinable"
+            raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, text)
+    missing = numbers - {one["logical-id"] for one in known}
+    if missing:
+        text = f"guest is missing vCPUs '{cpumaps.text_of(missing)}'"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    _switch(domain, sorted(numbers), on=bool(state))
+
+
+def _switch(domain: Domain, numbers: list[int], *, on: bool) -> None:
+    ask(domain, "guest-set-vcpus", vcpus=[{"logical-id": one, "online": on} for one in numbers])
+
+
+def count_vcpus(domain: Domain, *, maximum: bool) -> int:
+    """Return the number of processors that are on in the guest, or of all that it has.
+
+    Args:
+        domain: the guest.
+        maximum: all of them count.
+
+    Raises:
+        RpcError: INVALID_ARG for a guest that is shut off, or as `agent.require` does.
+    """
+    if not domain.is_active:
+        text = "vCPU count provided by the guest agent can only be requested for live domains"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    return sum(1 for one in ask(domain, "guest-get-vcpus") if maximum or one["online"])
+
+
+def set_vcpu_count(domain: Domain, count: int) -> None:
+    """Let the guest switch processors on or off until so many are on.
+
+    Args:
+        domain: the guest.
+        count: how many.
+
+    Raises:
+        RpcError: as `agent.require` does; INVALID_ARG for more than it has.
+    """
+    agent.require(domain)
+    enabled = domain.record.facts.vcpus
+    if count > enabled:
+        raise domain.refused(
             ErrorCode.INVALID_ARG,
-            f"guest agent cannot switch the vcpus '{text}'",
-            domain=domain.host.flavour.domain,
+            "requested vcpu count is greater than the count of enabled vcpus in the domain:"
+            f" {count} > {enabled}",
         )
-    offline = set(domain.detail("offline", []))
-    domain.keep("offline", sorted(offline - numbers if state else offline | numbers) or None)
+    known = ask(domain, "guest-get-vcpus")
+    online = [one["logical-id"] for one in known if one["online"]]
+    off = [one["logical-id"] for one in known if not one["online"]]
+    if count < len(online):
+        _switch(domain, [one for one in online if one][: len(online) - count], on=False)
+    else:
+        _switch(domain, off[: count - len(online)], on=True)
 
 
 def keys(domain: Domain, user: str) -> list[str]:
-    """Return the SSH keys that may log in as a user. Raises RpcError as `require_guest` does."""
-    require_guest(domain)
-    return list(domain.detail("keys", {}).get(user, []))
+    """Return the SSH keys that may log in as a user. Raises RpcError as `agent.require` does."""
+    found: list[str] = ask(domain, "guest-ssh-get-authorized-keys", username=user)["keys"]
+    return found
 
 
 def set_keys(domain: Domain, user: str, new: list[str], *, append: bool, remove: bool) -> None:
@@ -327,18 +308,30 @@ def set_keys(domain: Domain, user: str, new: list[str], *, append: bool, remove:
         remove: remove these, and keep the others.
 
     Raises:
-        RpcError: as `require_guest` does.
+        RpcError: as `agent.require` does; INTERNAL_ERROR for a user who has no keys to remove.
     """
-    known = keys(domain, user)
     if remove:
-        kept = [one for one in known if one not in new]
+        ask(domain, "guest-ssh-remove-authorized-keys", username=user, keys=new)
     else:
-        kept = known if append else []
-        kept = kept + [one for one in new if one not in kept]
-    domain.keep("keys", {**domain.detail("keys", {}), user: kept})
+        ask(domain, "guest-ssh-add-authorized-keys", username=user, keys=new, reset=not append)
 
 
-# Sleep ---------------------------------------------------------------------------------------------
+def set_password(domain: Domain, user: str, password: str, *, crypted: bool) -> None:
+    """Set a user's password, which goes nowhere: nobody logs in with it.
+
+    Args:
+        domain: the guest.
+        user: of the guest.
+        password: in the clear, or as a hash.
+        crypted: it is a hash.
+
+    Raises:
+        RpcError: as `time` does.
+    """
+    domain.require_active()
+    if domain.host.name == "qemu":
+        text = base64.b64encode(password.encode()).decode()
+        ask(domain, "guest-set-user-password", username=user, password=text, crypted=crypted)
 
 
 def sleep(domain: Domain, target: int) -> None:
@@ -349,48 +342,19 @@ def sleep(domain: Domain, target: int) -> None:
         target: 0 for sleep to memory, 1 to disk, 2 for both.
 
     Raises:
-        RpcError: INVALID_ARG for another target, or as `require_guest` does.
+        RpcError: INVALID_ARG for another target, or as `time` does.
     """
-    if not 0 <= target <= 2:
-        raise RpcError.of(
-            ErrorCode.INVALID_ARG,
-            f"Unknown suspend target: {target}",
-            domain=domain.host.flavour.domain,
-        )
-    require_guest(domain)
-    if target == 1:
-        domain.emit(DomainEventID.PMSUSPEND_DISK)
-        lifecycle.stop(domain, 1, DomainEventStoppedDetailType.SHUTDOWN)
-        return
-    domain.change(
-        state=DomainState.PMSUSPENDED,
-        reason=DomainPMSuspendedReason.UNKNOWN,
-        began=None,
-        ran=domain.ran(),
-    )
-    detail = DomainEventPMSuspendedDetailType.MEMORY
-    domain.emit(DomainEventID.LIFECYCLE, DomainEventType.PMSUSPENDED, detail)
-    domain.emit(DomainEventID.PMSUSPEND)
-
-
-def wake_up(domain: Domain) -> None:
-    """Wake a guest that sleeps. Raises RpcError for one that does not."""
+    if not 0 <= target < len(_SLEEP):
+        raise domain.refused(ErrorCode.INVALID_ARG, f"Unknown suspend target: {target}")
     domain.require_active()
-    if domain.record.state != DomainState.PMSUSPENDED:
-        raise RpcError.of(
-            ErrorCode.INTERNAL_ERROR,
-            "unable to execute QEMU command 'system_wakeup':"
-            " Unable to wake up: guest is not in suspended state",
-            domain=domain.host.flavour.domain,
-        )
-    domain.change(
-        state=DomainState.RUNNING,
-        reason=DomainRunningReason.WAKEUP,
-        began=domain.host.clock.now(),
-    )
-    detail = DomainEventStartedDetailType.WAKEUP
-    domain.emit(DomainEventID.PMWAKEUP)
-    domain.emit(DomainEventID.LIFECYCLE, DomainEventType.STARTED, detail)
+    ask(domain, f"guest-suspend-{_SLEEP[target]}")
+
+
+_SLEEP: Final = ("ram", "disk", "hybrid")
+wake_up = sleeping.wake_up
+
+
+# To look at ----------------------------------------------------------------------------------------
 
 
 def memory(domain: Domain, start: int, size: int) -> bytes:

@@ -45,10 +45,11 @@ _CLOCK: Final = "clock"
 
 @dataclass
 class Pace:
-    """How long guests take, in seconds. shutdown: to shut down, or to boot again; block: for a job on a
-    disk."""
+    """How long guests take, in seconds. shutdown: to shut down, or to boot again; boot: until the agent
+    answers, None for never; block: for a job on a disk."""
 
     shutdown: float = 0.3
+    boot: float | None = 0.3
     block: float = 0.3
 
 
@@ -182,6 +183,7 @@ class Host:
         if is_qemu:
             self.name_interfaces(document)
             live.open_terminals(document, number)
+            live.open_channels(document, number)
             live.open_displays(document, self._free_ports())
         return written(document)
 

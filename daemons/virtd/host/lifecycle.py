@@ -25,7 +25,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
     DomainEventUndefinedDetailType,
 )
-from aiovirt.daemons.virtd.host import editing, leases
+from aiovirt.daemons.virtd.host import agent, editing, leases
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 #: Small things of a domain that end with its guest.
-_VOLATILE: Final = ("frozen", "offline", "dirty-rate", "clock-offset", "jobs")
+_VOLATILE: Final = (*agent.VOLATILE, "dirty-rate", "clock-offset", "jobs")
 
 
 def _lifecycle(domain: Domain, event: DomainEventType, detail: int) -> None:
@@ -233,6 +233,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         details=_details(domain, config),
     )
     host.domains.started(domain)
+    agent.began(domain)
     if host.name == "test" or paused:
         _lifecycle(domain, DomainEventType.STARTED, origin.detail)
     elif origin.reason == DomainRunningReason.BOOTED:
@@ -244,6 +245,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.FROM_SNAPSHOT)
     if paused:
         _lifecycle(domain, DomainEventType.SUSPENDED, origin.paused_detail)
+    agent.wait(domain)
 
 
 def _details(domain: Domain, config: str) -> dict[str, Any]:
@@ -287,6 +289,7 @@ def resume(domain: Domain) -> None:
         began=domain.host.clock.now(),
     )
     _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.UNPAUSED)
+    agent.wait(domain)
 
 
 def destroy(domain: Domain) -> None:

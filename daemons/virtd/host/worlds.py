@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aiovirt.daemons.virtd.host import prepared, world, world_file
+from aiovirt.daemons.virtd.host import agent, prepared, world, world_file
 from aiovirt.daemons.virtd.host.clock import ClockState
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.moments import Moment
@@ -118,6 +118,7 @@ def _replace(host: Host, fill: Callable[[], None], start: str | None) -> None:
             host.mark_known()
             if start is not None:
                 host.store.put(host.name, _START, "", start.encode())
+        agent.wait_for_all(host)
     except BaseException:
         host.clock.restored(clock)
         host.read()

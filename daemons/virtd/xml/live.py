@@ -47,6 +47,10 @@ _LOCAL: Final = "127.0.0.1"
 #: Terminals that one guest has at most, for their numbers.
 _TERMINALS: Final = 8
 
+#: Where libvirt has the sockets of channels, and the characters of a guest's name there.
+_CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target"
+_SHORT_NAME: Final = 20
+
 #: The bus in the alias of a disk with an address on a controller, and how many parts follow.
 _DRIVES: Final = {"ide": ("bus",), "sata": ("bus",), "fdc": ("bus",), "scsi": ("bus", "target")}
 
@@ -128,6 +132,44 @@ def open_terminals(document: Document, number: int) -> None:
         if source is None:
             source = add(device, rule, "source")
         source.set("path", path)
+    document.changed()
+
+
+def open_channels(document: Document, number: int) -> None:
+    """Give every channel between guest and host a socket; nothing in the guest has opened it.
+
+    Args:
+        document: the running guest.
+        number: its id.
+    """
+    folder = f"{_CHANNELS}/domain-{number}-{(document.root.findtext('name') or '')[:_SHORT_NAME]}"
+    rule = devices.rule_of("channel")
+    for device in document.root.iterfind("devices/channel"):
+        target, source = device.find("target"), device.find("source")
+        if target is None or target.get("type") != "virtio":
+            continue
+        assign(target, rule.below("target"), "state", "disconnected")
+        if device.get("type") != "unix" or (source is not None and source.get("path") is not None):
+            continue
+        if source is None:
+            source = add(device, rule, "source")
+        source.set("mode", "bind")
+        name = target.get("name") or devices.value(device, "alias/@name")
+        source.set("path", f"{folder}/{name}")
+    document.changed()
+
+
+def set_agent(document: Document, state: str) -> None:
+    """Change the state of the channel of the guest agent.
+
+    Args:
+        document: the running guest.
+        state: "connected" or "disconnected".
+    """
+    for target in document.root.iterfind(
+        "devices/channel/target[@name='org.qemu.guest_agent.0'][@type='virtio']"
+    ):
+        assign(target, devices.rule_of("channel").below("target"), "state", state)
     document.changed()
 
 

@@ -113,7 +113,8 @@ async def _virtd() -> AsyncIterator[str]:
     async with AsyncExitStack() as stack:
         path = stack.enter_context(tempfile.TemporaryDirectory(prefix="av-")) + "/sock"
         server = await stack.enter_async_context(serve(path=path))
-        Virtd(path, server, stack, None)
+        toy = Virtd(path, server, stack, None)
+        toy.host("qemu").pace.boot = None  # libvirtd's guests have no operating system
         yield path
 
 
