@@ -1,7 +1,7 @@
 """The own tests and examples of libvirt's Python binding run as they are on virtd.
 
-They are in its source package: its unit tests, and the event test, which subscribes to all kinds of event of
-all kinds of object, with three different event loops.
+They are in its source package: its unit tests, and the event test, which subscribes to all kinds of
+event of all kinds of object, with three different event loops.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests import harness
 from tests.clients import walking
 from tests.clients.sources import source
 
-#: The tests that ask a host, apart from those of the binding's asyncio loop, which count on a driver within
-#: the process.
+#: The tests that ask a host, apart from those of the binding's asyncio loop, which count on a driver
+#: within the process.
 MODULES = (
     "test_conn",
     "test_domain",

@@ -2,8 +2,8 @@
 
     python3 redirected.py URI FOLDER MODULE...
 
-They open test:///default, which libvirt's library would serve itself; here it leads to URI. The tests that open
-a file by test:///PATH keep their driver.
+They open test:///default, which libvirt's library would serve itself; here it leads to URI. The tests
+that open a file by test:///PATH keep their driver.
 """
 
 from __future__ import annotations
