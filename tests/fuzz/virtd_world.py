@@ -183,7 +183,12 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "file": ("/d/save",),
     "to": ("/d/save", "/d/core"),
     "from_": ("/d/save",),
-    "uri": ("urn:a", "urn:b"),
+    "uri": (
+        "urn:a",
+        "urn:b",
+        "http://www.w3.org/XML/1998/namespace",
+        "http://www.w3.org/2000/xmlns/",
+    ),
     "type": ("x86_64", "dir", "net", "scsi_host", "hvm"),
     "arch": ("x86_64", "i686"),
     "cap": ("net", "scsi_host", "system"),

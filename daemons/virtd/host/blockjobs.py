@@ -20,7 +20,7 @@ from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import devices, reading
-from aiovirt.daemons.virtd.xml.placing import add
+from aiovirt.daemons.virtd.xml.placing import add, writable
 from aiovirt.rpc.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -197,9 +197,12 @@ def new_file(path: str, form: str) -> etree._Element:
     Args:
         path: of the file.
         form: its format.
+
+    Raises:
+        RpcError: INVALID_ARG for a path that no document can have.
     """
     disk = etree.Element("disk")
-    etree.SubElement(disk, "source", file=path)
+    etree.SubElement(disk, "source", file=writable(path))
     etree.SubElement(disk, "format", type=form)
     return disk
 

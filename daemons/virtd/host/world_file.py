@@ -99,7 +99,7 @@ def _no_files(name: str) -> str:
 
 def _parsed(text: str, path: str) -> etree._Element:
     try:
-        root = reading.parse(text, ("node", "world"), name=path)
+        root = reading.parse(text, ("node", "world"), name=path, bounds=reading.WORLD)
     except RpcError as error:
         raise WorldError(error.message) from error
     return root

@@ -8,15 +8,20 @@ virDomainObjGetMetadata, virDomainDefSetMetadata).
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from enum import IntEnum
+from typing import Final
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import reading, refusals
 from aiovirt.daemons.virtd.xml.documents import Document
-from aiovirt.daemons.virtd.xml.placing import add, assign
+from aiovirt.daemons.virtd.xml.placing import add, assign, writable
 from aiovirt.rpc.wire.errors import ErrorCode
+
+#: Namespaces that only XML itself has.
+_XML_NAMESPACES: Final = ("http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/")
 
 
 class MetadataType(IntEnum):
@@ -90,7 +95,7 @@ def _set_text(document: Document, tag: str, text: str | None) -> None:
     elif element is None:
         add(document.root, document.rules, tag, text)
     else:
-        element.text = text
+        element.text = writable(text)
     document.changed()
 
 
@@ -244,10 +249,22 @@ def _of_namespace(holder: etree._Element | None, uri: str | None) -> etree._Elem
 def _with_namespace(text: str, key: str, uri: str) -> etree._Element:
     """Read an element and put it and all in it that has no namespace into one."""
     given = reading.parse_any(text, name="metadata_xml")
-    if not key or ":" in key or not key.isprintable() or key[0].isdigit():
+    _check_namespace(key, uri)
+    return _renamed(given, uri, {key: uri})
+
+
+def _check_namespace(key: str, uri: str) -> None:
+    """Refuse what no document can declare. Raises RpcError INTERNAL_ERROR, as libvirt does."""
+    if key in ("xml", "xmlns") or not re.fullmatch(r"[^\W\d][\w.-]*", key):
         detail = "failed to validate prefix for a new XML namespace"
         raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
-    return _renamed(given, uri, {key: uri})
+    try:
+        if not uri or uri.startswith(_XML_NAMESPACES):
+            raise ValueError("reserved")
+        etree.Element(f"{{{uri}}}any", nsmap={key: uri})
+    except ValueError:
+        detail = f"failed to create a new XML namespace '{ascii(refusals.shown(uri))[1:-1]}'"
+        raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail) from None
 
 
 def _renamed(given: etree._Element, uri: str, prefixes: dict[str, str]) -> etree._Element:

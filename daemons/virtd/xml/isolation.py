@@ -17,6 +17,7 @@ from typing import Final
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.kinds import KINDS
+from aiovirt.daemons.virtd.xml.reading import is_too_large
 from aiovirt.daemons.virtd.xml.rules import Rule
 
 _ELEMENTS: Final = re.compile(r"<([^\s/>!?=]+)")
@@ -75,7 +76,7 @@ def read(text: str, work: Callable[[], etree._Element]) -> etree._Element:
     Raises:
         RpcError: what the work raises.
     """
-    if _NAMES.admit(text):
+    if is_too_large(text) or _NAMES.admit(text):  # the former is refused at once
         return work()
     results: list[etree._Element] = []
     failures: list[BaseException] = []

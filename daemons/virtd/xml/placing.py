@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from lxml import etree
 
+from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.rules import Rule, Scope
+from aiovirt.rpc.wire.errors import ErrorCode
+
+#: Characters that no XML document may have.
+_UNWRITABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def writable(value: str) -> str:
+    """Return a text from outside a document, if a document can have it.
+
+    Raises RpcError INVALID_ARG for a control character, and for bytes that are not UTF-8.
+    """
+    if _UNWRITABLE.search(value):
+        shown = ascii(refusals.shown(value))
+        raise refusals.refused(ErrorCode.INVALID_ARG, f"{shown} has a character that XML forbids")
+    return value
 
 
 def need(parent: etree._Element, path: str) -> etree._Element:
@@ -57,10 +76,15 @@ def place(parent: etree._Element, child: etree._Element, rule: Rule) -> None:
         rule: the parent's rule.
     """
     mine = _position(rule, parent, child, default=len(rule.children))
-    at = len(parent)
-    while at and _position(rule, parent, parent[at - 1], default=-1) > mine:
-        at -= 1
-    parent.insert(at, child)
+    after: etree._Element | None = None  # by neighbours: a child's number takes long to find
+    for other in parent.iterchildren(reversed=True):
+        if _position(rule, parent, other, default=-1) <= mine:
+            break
+        after = other
+    if after is None:
+        parent.append(child)
+    else:
+        after.addprevious(child)
 
 
 def _position(rule: Rule, parent: etree._Element, child: etree._Element, *, default: int) -> int:
@@ -85,9 +109,12 @@ def add(
         tag: the child's name.
         text: its text.
         attributes: its attributes.
+
+    Raises:
+        RpcError: as `writable` does.
     """
-    child = etree.Element(tag, attributes)
-    child.text = text
+    child = etree.Element(tag, {name: writable(value) for name, value in attributes.items()})
+    child.text = None if text is None else writable(text)
     place(parent, child, rule)
     return child
 
@@ -100,10 +127,14 @@ def assign(element: etree._Element, rule: Rule, name: str, value: str | None) ->
         rule: its rule.
         name: the attribute's name.
         value: the new value.
+
+    Raises:
+        RpcError: as `writable` does.
     """
     if value is None:
         element.attrib.pop(name, None)
         return
+    value = writable(value)
     if name in element.attrib:
         element.set(name, value)
         return

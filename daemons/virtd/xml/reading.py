@@ -11,19 +11,27 @@ Source: libvirt's src/util/virxml.c (virXMLParseHelper).
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.rpc.wire.errors import ErrorDomain, RpcError
 
-#: Bytes of one document; a string of the remote program has at most 4 MiB.
-TEXT_MAX: Final = 4 * 1024 * 1024
-#: Elements of one document: ten times a guest with a thousand disks.
-ELEMENTS_MAX: Final = 100_000
-#: Attributes of one document, counted as `=` before a quote, so a few more are found than exist.
-ATTRIBUTES_MAX: Final = 400_000
+
+class Bounds(NamedTuple):
+    """Limits of one text. size: bytes; elements: their number; attributes: their number, counted as
+    `=` before a quote, so a few more are found than exist."""
+
+    size: int
+    elements: int
+    attributes: int
+
+
+#: Those of a document: a guest with 2048 devices has less. Reading and completing one takes the loop.
+DOCUMENT: Final = Bounds(1 << 20, 20_000, 60_000)
+#: Those of a world, which has many documents.
+WORLD: Final = Bounds(4 << 20, 100_000, 400_000)
 
 
 def parse(
@@ -32,6 +40,7 @@ def parse(
     *,
     name: str,
     domain: ErrorDomain = ErrorDomain.DOMAIN,
+    bounds: Bounds = DOCUMENT,
 ) -> etree._Element:
     """Read one document and give its root element; comments and instructions are left out.
 
@@ -40,21 +49,24 @@ def parse(
         root: the name of its root element, or several that are allowed; none for any.
         name: what errors call the document, as libvirt does: "domain_definition".
         domain: the part of libvirt that owns this kind of document.
+        bounds: limits of the text.
 
     Raises:
         RpcError: XML_DETAIL for text that is not well-formed or too large, XML_ERROR for another root.
     """
-    element = _tree(text, name, domain)
+    element = _tree(text, name, domain, bounds)
     names = (root,) if isinstance(root, str) else root
     if names and element.tag not in names:
         raise refusals.wrong_root(names[0], str(element.tag))
     return element
 
 
-def _tree(text: str | bytes, name: str, domain: ErrorDomain) -> etree._Element:
+def _tree(
+    text: str | bytes, name: str, domain: ErrorDomain, bounds: Bounds = DOCUMENT
+) -> etree._Element:
     """Parse a text whose cost is bounded."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    _bound(data, name, domain)
+    _bound(data, name, domain, bounds)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -76,16 +88,21 @@ def _tree(text: str | bytes, name: str, domain: ErrorDomain) -> etree._Element:
     return element
 
 
-def _bound(data: bytes, name: str, domain: ErrorDomain) -> None:
+def is_too_large(text: str) -> bool:
+    """Whether a document is refused for its size alone."""
+    return len(text) > DOCUMENT.size or text.count("<") > 2 * DOCUMENT.elements
+
+
+def _bound(data: bytes, name: str, domain: ErrorDomain, bounds: Bounds) -> None:
     """Refuse a text by what it would cost, from its bytes alone."""
-    if len(data) > TEXT_MAX:
-        reason = f"document of {len(data)} bytes is too large: at most {TEXT_MAX}"
+    if len(data) > bounds.size:
+        reason = f"document of {len(data)} bytes is too large: at most {bounds.size}"
     elif b"<!DOCTYPE" in data:
         reason = "document types and entities are not allowed"
-    elif data.count(b"<") > 2 * ELEMENTS_MAX:
-        reason = f"too many elements: at most {ELEMENTS_MAX}"
-    elif data.count(b'="') + data.count(b"='") > ATTRIBUTES_MAX:
-        reason = f"too many attributes: at most {ATTRIBUTES_MAX}"
+    elif data.count(b"<") > 2 * bounds.elements:
+        reason = f"too many elements: at most {bounds.elements}"
+    elif data.count(b'="') + data.count(b"='") > bounds.attributes:
+        reason = f"too many attributes: at most {bounds.attributes}"
     elif data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00", b"<\x00")):
         reason = "document is not in UTF-8"
     else:

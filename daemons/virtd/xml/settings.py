@@ -9,7 +9,7 @@ from __future__ import annotations
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.documents import Document
-from aiovirt.daemons.virtd.xml.placing import add, assign
+from aiovirt.daemons.virtd.xml.placing import add, assign, writable
 from aiovirt.daemons.virtd.xml.rules import Rule
 
 
@@ -51,7 +51,7 @@ def put(
     """
     start = document.root if within is None else within
     if text is not None:
-        reach(document, path, within, rule).text = text
+        reach(document, path, within, rule).text = writable(text)
     else:
         found = start.find(path)
         if found is not None:

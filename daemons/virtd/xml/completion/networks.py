@@ -19,6 +19,8 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
 
 #: The modes whose network has a bridge of its own.
 BRIDGED: Final = ("nat", "route", "open")
+#: The greatest number of addresses of a network; libvirt has no bound.
+ADDRESSES_MAX: Final = 1024
 
 
 def complete(root: etree._Element, flavour: Flavour) -> None:
@@ -37,7 +39,11 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
         raise refusals.refused(ErrorCode.NO_NAME, "", ErrorDomain.NETWORK)
     if "/" in (root.findtext("name") or ""):
         raise refusals.refused(ErrorCode.XML_DETAIL, "invalid char in name: /", ErrorDomain.XML)
-    for address in root.findall("ip"):
+    addresses = root.findall("ip")
+    if len(addresses) > ADDRESSES_MAX:
+        detail = f"too many addresses: at most {ADDRESSES_MAX}"
+        raise refusals.refused(ErrorCode.XML_DETAIL, detail, ErrorDomain.NETWORK)
+    for address in addresses:
         _check_ranges(address)
     forward = root.find("forward")
     mode = None if forward is None else forward.get("mode")
