@@ -107,10 +107,9 @@ def ensure(devices: etree._Element, kind: str, index: int, model: str | None = N
 def implied(devices: etree._Element) -> None:
     """Add the controllers that disks, channels, consoles, smart cards and host devices need."""
     highest: dict[str | None, int] = {}
-    for address in devices.iterfind("disk/address"):
-        if address.get("type") == "drive":
-            bus = devices_bus(holder(address))
-            highest[bus] = max(highest.get(bus, -1), int(address.get("controller") or 0))
+    for drive in devices.iterfind("disk/address[@type='drive']"):
+        bus = devices_bus(holder(drive))
+        highest[bus] = max(highest.get(bus, -1), int(drive.get("controller") or 0))
     for needs, kind in OF_BUS.items():
         for index in range(highest.get(needs, -1) + 1):
             ensure(devices, kind, index)
