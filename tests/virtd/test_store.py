@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,36 @@ def test_the_store_in_memory_is_taken_along_as_a_whole() -> None:
     second.load(store)
     assert _seen(second) == _seen(first)
     lifecycle.define(second, _text("two").replace("kvm", "test"))  # it can still be written
+
+
+def test_a_long_log_is_brought_into_the_file_while_the_store_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = Store(str(path))
+    expected = {}
+    for number in range(1500):
+        expected[f"key {number % 700}"] = data = f"{number} ".encode() * 1000
+        store.put("test", "domain", f"key {number % 700}", data)
+    earlier = path.stat().st_size
+    store.settle()
+    assert path.stat().st_size >= earlier > 700 * 4096  # by the thread: nothing was closed
+    assert dict(Store(str(path), read_only=True).load("test", "domain")) == expected
+    store.close()
+    assert dict(Store(str(path), read_only=True).load("test", "domain")) == expected
+
+
+def test_a_store_of_an_earlier_version_is_written_in_its_own_layout(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with closing(sqlite3.connect(path)) as base:
+        base.execute(
+            "create table object (host text not null, kind text not null, key text not null,"
+            " data blob not null, primary key (host, kind, key)) without rowid"
+        )
+        base.execute("insert into object values ('test', 'domain', 'one', 'old')")
+        base.execute("pragma user_version = 1")
+        base.commit()
+    store = Store(str(path))
+    store.put("test", "domain", "one", b"new")
+    store.put("test", "domain", "two", b"fresh")
+    store.close()
+    found = dict(Store(str(path)).load("test", "domain"))
+    assert found == {"one": b"new", "two": b"fresh"}

@@ -21,6 +21,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host import editing
+from aiovirt.daemons.virtd.host.domain import AGENT
 from aiovirt.daemons.virtd.xml import live
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -51,6 +52,7 @@ def wait(domain: Domain) -> None:
         seconds is None
         or domain.host.name == "test"
         or record.state != DomainState.RUNNING
+        or AGENT not in record.text  # most documents need not be read for it
         or not record.facts.lacks_agent
     ):
         return

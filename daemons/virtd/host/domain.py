@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 
+#: The name of the channel of the guest agent.
+AGENT: Final = "org.qemu.guest_agent.0"
 #: The port of a display.
 _DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
 
@@ -98,7 +100,7 @@ class Facts:
     def agent(self) -> str | None:
         """The state of the channel of the guest agent: "connected", "disconnected", "" for a guest that
         does not run; None without a channel."""
-        for target in self.root.iterfind("devices/channel/target[@name='org.qemu.guest_agent.0']"):
+        for target in self.root.iterfind(f"devices/channel/target[@name='{AGENT}']"):
             if target.get("type") == "virtio":
                 return target.get("state") or ""
         return None

@@ -37,8 +37,8 @@ _COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {
 }
 
 #: What is refused of a document of each kind before and after it is completed.
-_GIVEN: Final[dict[str, Callable[[], list[checking.Rule]]]] = {"domain": guest_checks.given}
-_COMPLETED: Final[dict[str, Callable[[], list[checking.Rule]]]] = {
+_GIVEN: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.given}
+_COMPLETED: Final[dict[str, Callable[[], checking.Rules]]] = {
     "domain": guest_checks.completed,
     "network": network_checks.rules,
 }
@@ -91,7 +91,7 @@ class Document:
         """
         rules = _COMPLETED.get(self.kind)
         if rules is not None:
-            checking.check(self.root, rules(), kinds.KINDS[self.kind].domain)
+            rules().check(self.root, kinds.KINDS[self.kind].domain)
 
     def text(self, *, secure: bool = False, inactive: bool = False) -> str:
         """Write the document.
@@ -196,7 +196,7 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
         raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
         rules = _GIVEN.get(kind)
         if rules is not None and not live:
-            checking.check(raw, rules(), what.domain)
+            rules().check(raw, what.domain)
         return SHAPER.shape(what.rules, raw, live=live)
 
     return Document(kind, isolation.read(text, shaped))

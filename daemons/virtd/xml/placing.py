@@ -135,12 +135,15 @@ def assign(element: etree._Element, rule: Rule, name: str, value: str | None) ->
         element.attrib.pop(name, None)
         return
     value = writable(value)
-    if name in element.attrib:
-        element.set(name, value)
-        return
-    order = list(rule.by_name)
-    mine = order.index(name) if name in order else len(order)
-    later = [(n, v) for n, v in element.items() if n in order and order.index(n) > mine]
+    order = rule.order
+    mine = order.get(name, len(order))
+    later: list[tuple[str, str]] = []
+    for other, kept in element.items():
+        if other == name:
+            element.set(name, value)
+            return
+        if order.get(str(other), -1) > mine:
+            later.append((str(other), str(kept)))
     for other, _ in later:
         del element.attrib[other]
     element.set(name, value)

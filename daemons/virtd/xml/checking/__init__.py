@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
@@ -15,6 +16,8 @@ from lxml import etree
 from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
 
+#: Sets of elements for which the joined XPath is kept.
+_JOINED_MAX: Final = 128
 #: The codes that tables name.
 CODES: Final = {
     "xml": ErrorCode.XML_ERROR,
@@ -28,10 +31,11 @@ CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A document is refused if an XPath holds."""
+    """A document is refused if an XPath holds; source: an XPath that is true then."""
 
     about: str
     code: ErrorCode
+    source: str
     holds: etree.XPath
     detail: str
     values: tuple[etree.XPath, ...]
@@ -51,10 +55,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """No two elements may have the same key; an element without a part of it has none."""
+    """No two elements may have the same key; an element without a part of it has none.
+
+    source: an XPath that is true if there are two elements.
+    """
 
     about: str
     code: ErrorCode
+    source: str
     elements: etree.XPath
     keys: tuple[etree.XPath, ...]
     detail: str
@@ -86,7 +94,14 @@ Rule = Condition | Unique
 def conditions(table: Iterable[tuple[str, ...]]) -> list[Rule]:
     """Compile conditions: element, code, XPath, detail, and an XPath for each `{}` of the detail."""
     return [
-        Condition(about, CODES[code], etree.XPath(holds), detail, tuple(map(etree.XPath, values)))
+        Condition(
+            about,
+            CODES[code],
+            f"boolean({holds})",
+            etree.XPath(holds),
+            detail,
+            tuple(map(etree.XPath, values)),
+        )
         for about, code, holds, detail, *values in table
     ]
 
@@ -97,6 +112,7 @@ def unique(table: Iterable[tuple[str, str, str, str, str]]) -> list[Rule]:
         Unique(
             about,
             CODES[code],
+            f"count({elements}) > 1",
             etree.XPath(elements),
             tuple(etree.XPath(f"string({key})") for key in keys.split()),
             detail,
@@ -105,18 +121,34 @@ def unique(table: Iterable[tuple[str, str, str, str, str]]) -> list[Rule]:
     ]
 
 
-def check(root: etree._Element, rules: Iterable[Rule], domain: ErrorDomain) -> None:
-    """Refuse a document that breaks a rule.
+class Rules:
+    """Rules in the order in which libvirt looks at them.
 
-    Args:
-        root: the document, in shape.
-        rules: what is looked at.
-        domain: the part of libvirt that refuses.
-
-    Raises:
-        RpcError: for the first rule that is broken.
+    One XPath tells of most documents that no rule refuses them: it joins those of all rules about
+    elements that the document has.
     """
-    names = {element.tag for element in root.iter()}
-    for rule in rules:
-        if rule.about in names:
-            rule.check(root, domain)
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._abouts = frozenset(rule.about for rule in self._rules)
+        self._joined = lru_cache(_JOINED_MAX)(self._join)
+
+    def _join(self, abouts: frozenset[str]) -> tuple[etree.XPath, tuple[Rule, ...]]:
+        """The rules about these elements, and an XPath that is true if one of them may be broken."""
+        rules = tuple(rule for rule in self._rules if rule.about in abouts)
+        return etree.XPath(" or ".join(rule.source for rule in rules) or "false()"), rules
+
+    def check(self, root: etree._Element, domain: ErrorDomain) -> None:
+        """Refuse a document that breaks a rule.
+
+        Args:
+            root: the document, in shape.
+            domain: the part of libvirt that refuses.
+
+        Raises:
+            RpcError: for the first rule that is broken.
+        """
+        suspect, rules = self._joined(self._abouts.intersection([one.tag for one in root.iter()]))
+        if suspect(root):
+            for rule in rules:
+                rule.check(root, domain)

@@ -8,7 +8,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from aiovirt.daemons.virtd.xml.checking import Rule, conditions, devices, duplicates, limits, unique
+from aiovirt.daemons.virtd.xml.checking import (
+    Rules,
+    conditions,
+    devices,
+    duplicates,
+    limits,
+    unique,
+)
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 
 
@@ -192,16 +199,16 @@ _COMPLETED: Final = (
 
 
 @cache
-def given() -> list[Rule]:
+def given() -> Rules:
     """The rules about a guest as it was given."""
     known = " or ".join(f"self::{name}" for name in domain_features())
     other = f"features/*[not({known})]"
     words = "unexpected feature '{}'"
     features = ("features", "unsupported", other, words, f"name({other})")
-    return conditions((*limits.LIMITS, *_GIVEN, *devices.GIVEN, features))
+    return Rules(conditions((*limits.LIMITS, *_GIVEN, *devices.GIVEN, features)))
 
 
 @cache
-def completed() -> list[Rule]:
+def completed() -> Rules:
     """The rules about a guest that has all of libvirt's additions."""
-    return [*conditions((*_COMPLETED, *devices.COMPLETED)), *unique(duplicates.GUESTS)]
+    return Rules([*conditions((*_COMPLETED, *devices.COMPLETED)), *unique(duplicates.GUESTS)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from aiovirt.daemons.virtd.xml.checking import Rule, conditions, unique
+from aiovirt.daemons.virtd.xml.checking import Rules, conditions, unique
 
 _UNBRIDGED: Final = (
     "forward[@mode='private' or @mode='vepa' or @mode='passthrough' or @mode='hostdev']"
@@ -90,6 +90,6 @@ _UNIQUE: Final = (
 
 
 @cache
-def rules() -> list[Rule]:
+def rules() -> Rules:
     """The rules about a network."""
-    return [*conditions(_CONDITIONS), *unique(_UNIQUE)]
+    return Rules([*conditions(_CONDITIONS), *unique(_UNIQUE)])

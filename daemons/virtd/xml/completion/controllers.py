@@ -106,15 +106,12 @@ def ensure(devices: etree._Element, kind: str, index: int, model: str | None = N
 
 def implied(devices: etree._Element) -> None:
     """Add the controllers that disks, channels, consoles, smart cards and host devices need."""
-    for bus, kind in OF_BUS.items():
-        highest = -1
-        for disk in devices.findall("disk"):
-            target, address = disk.find("target"), disk.find("address")
-            if target is None or address is None or target.get("bus") != bus:
-                continue
-            if address.get("type") == "drive":
-                highest = max(highest, int(address.get("controller") or 0))
-        for index in range(highest + 1):
+    highest: dict[str | None, int] = {}
+    for drive in devices.iterfind("disk/address[@type='drive']"):
+        bus = devices_bus(holder(drive))
+        highest[bus] = max(highest.get(bus, -1), int(drive.get("controller") or 0))
+    for needs, kind in OF_BUS.items():
+        for index in range(highest.get(needs, -1) + 1):
             ensure(devices, kind, index)
     for device in (*devices.findall("channel"), *devices.findall("console")):
         target, address = device.find("target"), device.find("address")
@@ -125,8 +122,10 @@ def implied(devices: etree._Element) -> None:
                 "virtio-serial",
                 int(address.get("controller") or 0) if serial and address is not None else 0,
             )
-    _smart_cards(devices)
-    _host_devices(devices)
+    if devices.find("smartcard") is not None:
+        _smart_cards(devices)
+    if devices.find("hostdev") is not None:
+        _host_devices(devices)
 
 
 def host_addresses(devices: etree._Element, units: int) -> None:
@@ -136,6 +135,8 @@ def host_addresses(devices: etree._Element, units: int) -> None:
         devices: the devices of a guest.
         units: how many places a controller has.
     """
+    if devices.find("hostdev") is None:
+        return
     rules = domain_rules()["%hostdev"].children[0]
     waiting = [
         host for host in devices.findall("hostdev[@type='scsi']") if host.find("address") is None
