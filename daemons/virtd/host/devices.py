@@ -72,6 +72,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
             trays.append(_change_medium(document, device))
             return
         _require_pluggable(device, "attached")
+        _require_port(document, device)
         made = changes.attach(document, device, domain.host.name)
         live.assign_aliases(document)
         domain.host.name_interfaces(document)
@@ -232,4 +233,17 @@ def _require_pluggable(device: etree._Element, done: str) -> None:
             ErrorCode.OPERATION_UNSUPPORTED,
             f"live {verb} of device '{tag}' is not supported",
             domain=ErrorDomain.QEMU,
+        )
+
+
+def _require_port(document: Document, device: etree._Element) -> None:
+    """A running guest gets no controller for a channel, as a definition does."""
+    port = device.find("target[@type='virtio']")
+    if device.tag != "channel" or port is None or device.find("address") is not None:
+        return
+    if document.root.find("devices/controller[@type='virtio-serial']") is None:
+        raise RpcError.of(
+            ErrorCode.INTERNAL_ERROR,
+            "no virtio-serial controllers are available",
+            domain=ErrorDomain.DOMAIN,
         )

@@ -225,14 +225,10 @@ def _of_disk(device: etree._Element) -> str:
 
 
 def _of_controller(device: etree._Element) -> str:
-    kind, index, model = (
-        device.get("type") or "",
-        device.get("index") or "0",
-        device.get("model") or "",
-    )
+    kind, index = device.get("type") or "", device.get("index") or "0"
     if kind == "pci":
-        return f"pcie.{index}" if model == "pcie-root" else f"pci.{index}"
-    if kind == "usb" and index == "0" and not model.startswith("ich9-uhci"):
+        return f"pcie.{index}" if device.get("model") == "pcie-root" else f"pci.{index}"
+    if kind == "usb" and index == "0":
         return "usb"
     if kind in ("ide", "fdc") and index == "0":
         return kind

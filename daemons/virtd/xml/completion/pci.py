@@ -58,6 +58,9 @@ PLAIN: Final = {
     "video": ("cirrus", "vga", "qxl", "bochs", "vmvga"),
 }
 
+#: The functions of the parts of one USB 2 controller, which share a slot.
+COMPANIONS: Final = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
+
 Slot = tuple[int, int]
 
 
@@ -66,9 +69,9 @@ def _needs_slot(device: etree._Element) -> bool:
     tag, kind, model = str(device.tag), device.get("type") or "", device.get("model") or ""
     target, name = device.find("target"), device.find("model")
     if tag == "controller":
-        return kind in ("scsi", "virtio-serial", "usb", "sata") or (
-            kind == "ide" and device.get("index") != "0"
-        )
+        if kind == "ide":
+            return device.get("index") != "0"
+        return model != "none" and kind in ("scsi", "virtio-serial", "usb", "sata")
     if tag == "disk":
         return target is not None and target.get("bus") == "virtio"
     if tag == "sound":
@@ -168,6 +171,11 @@ class _Buses:
             self.ports()
         return index
 
+    def for_plain(self, *, pcie: bool) -> Slot:
+        """The bus and the slot for the next device of plain PCI."""
+        bus = self.bridge() if pcie else 0
+        return bus, self.first_free(bus)
+
     def bridge(self) -> int:
         """The bus of the bridge to plain PCI; one is added if there is none."""
         found = self._devices.find("controller[@model='pcie-to-pci-bridge']")
@@ -181,6 +189,16 @@ class _Buses:
             add(new, domain_rules()["%controller"].children[0], "model", name="pcie-pci-bridge")
             self.place(new, port, 0)
         return index
+
+
+def _companion(devices: etree._Element, controller: etree._Element) -> Slot | None:
+    """The bus and the slot of another part of a USB 2 controller, if it has them."""
+    for other in devices.findall("controller[@type='usb']"):
+        address = other.find("address[@type='pci']")
+        same = other.get("index") == controller.get("index")
+        if same and other.get("model") in COMPANIONS and address is not None:
+            return int(address.get("bus") or "0", 0), int(address.get("slot") or "0", 0)
+    return None
 
 
 def _waiting(devices: etree._Element) -> Iterator[etree._Element]:
@@ -202,13 +220,16 @@ def assign_addresses(devices: etree._Element, *, pcie: bool) -> None:
     if pcie:
         buses.ports()
     for device in list(_waiting(devices)):
-        if not pcie:
+        function = COMPANIONS.get(device.get("model") or "") if device.tag == "controller" else None
+        if function is not None:
+            bus, slot = _companion(devices, device) or buses.for_plain(pcie=pcie)
+            buses.place(device, bus, slot, function, multi=function == 0)
+        elif not pcie:
             buses.place(device, 0, buses.first_free(0))
         elif device.tag == "sound" and device.get("model") == "ich9" and buses.is_free(0x1B):
             buses.place(device, 0, 0x1B)
         elif _model(device) in PLAIN.get(str(device.tag), ()):
-            bus = buses.bridge()
-            buses.place(device, bus, buses.first_free(bus))
+            buses.place(device, *buses.for_plain(pcie=pcie))
         else:
             buses.place(device, buses.express(), 0)
 
