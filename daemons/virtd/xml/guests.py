@@ -247,6 +247,9 @@ def _with_namespace(text: str, key: str, uri: str) -> etree._Element:
     if not key or ":" in key or not key.isprintable() or key[0].isdigit():
         detail = "failed to validate prefix for a new XML namespace"
         raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
+    if key in given.nsmap:
+        detail = "failed to create a new XML namespace"
+        raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
     return _renamed(given, uri, {key: uri})
 
 
