@@ -250,6 +250,9 @@ def _with_namespace(text: str, key: str, uri: str) -> etree._Element:
     """Read an element and put it and all in it that has no namespace into one."""
     given = reading.parse_any(text, name="metadata_xml")
     _check_namespace(key, uri)
+    if key in given.nsmap:
+        detail = "failed to create a new XML namespace"
+        raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
     return _renamed(given, uri, {key: uri})
 
 

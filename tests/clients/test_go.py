@@ -1,0 +1,101 @@
+"""Go: go-libvirt, which speaks the protocol without libvirt's library, on virtd.
+
+Its own integration tests, as Debian packages them, expect a libvirtd on port 16509 of 127.0.0.1. They
+and virtd run in a network of their own, where that port is free.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import harness
+from tests.clients.sides import HERE, HOSTS, Sides, both_sides
+
+_GOPATH: Final = Path("/usr/share/gocode")
+_PACKAGE: Final = _GOPATH / "src/github.com/digitalocean/go-libvirt"
+
+#: Tests that talk to the daemon, by what the source says; the others have a daemon of their own.
+_TEST: Final = re.compile(r"^func (Test\w+)\(", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def go(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of Go's compiler, which finds all packages on this machine."""
+    if shutil.which("go") is None:
+        harness.missing("Go is not installed")
+    if not _PACKAGE.is_dir() or not (_GOPATH / "src/github.com/stretchr/testify").is_dir():
+        harness.missing("go-libvirt is not installed")
+    cache = tmp_path_factory.mktemp("go")
+    return {
+        "GO111MODULE": "off",
+        "GOPATH": str(_GOPATH),
+        "GOCACHE": str(cache),
+        "HOME": str(cache),
+    }
+
+
+def test_the_integration_tests_of_go_libvirt_pass(go: dict[str, str], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a network of its own needs root")
+    program = str(tmp_path / "tests")
+    _build(go, _PACKAGE, "test", "-tags=integration", "-c", "-o", program, ".")
+    harness.require("virsh")
+    names = _TEST.findall((_PACKAGE / "libvirt_integration_test.go").read_text())
+    script = [sys.executable, "-m", "tests.clients.go.integration", program]
+    ran = subprocess.run(
+        ["unshare", "--net", *script, "-test.v", "-test.run", f"^({'|'.join(names)})$"],
+        cwd=harness.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert set(re.findall(r"--- PASS: (\w+)", ran.stdout)) == set(names)
+
+
+@pytest.mark.parametrize("driver", HOSTS)
+def test_a_walk_through_go_libvirt_is_the_same(
+    go: dict[str, str], sides: Sides, walker: str, driver: str
+) -> None:
+    def walk(uri: str, folder: Path) -> list[str]:
+        return [walker, uri.partition("socket=")[2], f"{driver}:///{HOSTS[driver]}", driver]
+
+    assert sides.same(driver, walk).endswith("done\n")
+
+
+@pytest.fixture(scope="module")
+def sides() -> Iterator[Sides]:
+    """Both daemons."""
+    with both_sides() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def walker(go: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the walk as a program."""
+    program = str(tmp_path_factory.mktemp("walk") / "walk")
+    _build(go, HERE / "go", "build", "-o", program, "walk.go")
+    return program
+
+
+def _build(go: dict[str, str], folder: Path, *arguments: str) -> None:
+    ran = subprocess.run(
+        ["go", *arguments],
+        cwd=folder,
+        env={**os.environ, **go},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
