@@ -11,7 +11,8 @@ READY := .venv/.ready
 # The daemons are 500 modules, and the tests start thousands of processes: each would compile them anew
 # where the environment forbids writing bytecode.
 unexport PYTHONDONTWRITEBYTECODE
-BYTECODE = $(BIN)/python -m compileall -q -j 0 $(addprefix $(CURDIR)/src/aiovirt/,rpc admin daemons)
+BYTECODE = $(BIN)/python -m compileall -q -j 0 $(addprefix $(CURDIR)/src/aiovirt/,rpc admin daemons testing \
+	pytest_plugin.py __init__.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run stop test conformance check bench soak fuzz clean

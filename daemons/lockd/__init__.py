@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.process.own_options import FOR_TESTS
 from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ KIND = DaemonKind(
     "Lock manager for the disks of virtual machines.",
     _build,
     admit=root_or_self,
+    options=FOR_TESTS,
     counterpart="virtlockd",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.kind import DaemonKind
+from aiovirt.daemons.runtime.process.own_options import FOR_TESTS
 from aiovirt.rpc.security.identity import root_or_self
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ KIND = DaemonKind(
     _build,
     _settings,
     admit=root_or_self,
+    options=FOR_TESTS,
     counterpart="virtlogd",
 )
 

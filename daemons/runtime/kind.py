@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
     from aiovirt.daemons.runtime.process.own_options import CommandOption
     from aiovirt.daemons.runtime.process.paths import Paths
+    from aiovirt.daemons.runtime.settings import Loaded
     from aiovirt.daemons.runtime.settings.declaration import Settings
     from aiovirt.daemons.runtime.start import Start
     from aiovirt.rpc.security.identity import PeerIdentity
     from aiovirt.rpc.server import Daemon, Server
+
+#: The folder of certificates below the run directory, where settings look for them with `--rundir`.
+CERTIFICATES: Final = "pki"
 
 
 class UnixSocket(NamedTuple):
@@ -79,7 +83,7 @@ class DaemonKind:
     options: of the command line, besides those of all daemons (see `process.own_options`); `Start.own`
         has their values.
     uris: gives the URIs for clients by a name for each, as `uris(paths, main)`, when all sockets are
-        open; they are told where the options EPHEMERAL and READY_FD say.
+        open; they are told with the admin socket where the options EPHEMERAL and READY_FD say.
     """
 
     name: str
@@ -91,3 +95,15 @@ class DaemonKind:
     counterpart: str = ""
     options: tuple[CommandOption, ...] = ()
     uris: Callable[[Paths, Server], Mapping[str, str]] = _no_uris
+
+    def needs_certificates(self, settings: Loaded) -> bool:
+        """Return whether TLS is served, and none of the settings names a file for it.
+
+        Args:
+            settings: as they were read.
+        """
+        given = (settings.settings.get(name) for name in settings.given)
+        if any(one is not None and one.in_rundir.startswith(f"{CERTIFICATES}/") for one in given):
+            return False
+        sockets = (one for one in self.sockets if isinstance(one, TcpSocket) and one.tls)
+        return any(settings.integer(one.enabled) for one in sockets)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiovirt.daemons.runtime.handover import signals
 from aiovirt.daemons.runtime.handover.reexec import Inheritance, Origin, Restart, inherited
+from aiovirt.daemons.runtime.kind import CERTIFICATES
 from aiovirt.daemons.runtime.logging import LogSettings
 from aiovirt.daemons.runtime.process import options as command_line
 from aiovirt.daemons.runtime.process.background import Parent, fork_into_background
@@ -134,11 +135,15 @@ class _Process:
         if "ephemeral" in self.options.own:
             self.ephemeral = Ephemeral.begin(self.kind.name)
             self.options = replace(self.options, rundir=self.ephemeral.rundir)
+            if "settings" in self.options.own:
+                self.ephemeral.write_settings(self.kind.name, str(self.options.own["settings"]))
             self.told.append(STDOUT)
 
     def _begin(self) -> None:
         """Start for the first time."""
         settings = self._read_settings()
+        if self.ephemeral is not None and self.kind.needs_certificates(settings):
+            self.ephemeral.make_certificates(CERTIFICATES)
         try:
             passed = passed_sockets()
         except OSError as error:
@@ -341,7 +346,7 @@ class _Process:
         signals.unblock()
         if self.told:
             uris = partial(self.kind.uris, start.paths, instance.main)
-            self.announce = partial(announce, uris, start.paths.rundir, self.told)
+            self.announce = partial(announce, self.kind.name, uris, start.paths, self.told)
         if self.ephemeral is not None:
             self.ephemeral.watch(instance.daemon.shutdown)
         if self.settings_failure:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.runtime.kind import DaemonKind, TcpSocket, UnixSocket
-from aiovirt.daemons.runtime.process.own_options import EPHEMERAL, READY_FD, CommandOption
+from aiovirt.daemons.runtime.process.own_options import FOR_TESTS, CommandOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +65,7 @@ KIND = DaemonKind(
     ),
     counterpart="libvirtd",
     options=(
-        EPHEMERAL,
-        READY_FD,
+        *FOR_TESTS,
         CommandOption("world", "what new hosts begin with; see virtd.md", "FILE", is_path=True),
     ),
     uris=_uris,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+from aiovirt.daemons.runtime.kind import CERTIFICATES
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.process.paths import Paths
@@ -18,8 +21,9 @@ _DRIVERS: Final = {"test": "/default", "qemu": "/system"}
 def uris(paths: Paths, main: Server) -> dict[str, str]:
     """Return the URIs by name.
 
-    "test" and "qemu" are for the UNIX socket and "admin" is for the admin socket; "test_tcp",
-    "qemu_tcp", "test_tls" and "qemu_tls" exist if such a socket is open, and are for the first of them.
+    "test" and "qemu" are for the UNIX socket; "test_tcp", "qemu_tcp", "test_tls" and "qemu_tls" exist if
+    such a socket is open, and are for the first of them. Those for TLS name the certificates of the run
+    directory, if it has any.
 
     Args:
         paths: of the UNIX sockets.
@@ -27,12 +31,14 @@ def uris(paths: Paths, main: Server) -> dict[str, str]:
     """
     query = f"?socket={quote(paths.socket)}"
     told = {name: f"{name}+unix://{path}{query}" for name, path in _DRIVERS.items()}
-    told["admin"] = f"virtd:///system?socket={quote(paths.admin_socket)}"
+    folder = f"{paths.rundir}/{CERTIFICATES}"
+    files = f"?pkipath={quote(folder)}" if os.path.isdir(folder) else ""
     for service in main.services:
         if service.sock.family != socket.AF_UNIX:
             kind = "tls" if service.access.tls else "tcp"
             for name, path in _DRIVERS.items():
-                told.setdefault(f"{name}_{kind}", f"{name}+{kind}://{_address(service)}{path}")
+                uri = f"{name}+{kind}://{_address(service)}{path}{files if kind == 'tls' else ''}"
+                told.setdefault(f"{name}_{kind}", uri)
     return told
 
 

@@ -69,7 +69,7 @@ def complete(line: str, cwd: Path, **environment: str) -> set[str]:
         ("virtadm -c virtd:///?socket=/nosuch server-li", {"server-list"}),
         ("virtadm help client-l", {"client-list"}),
         ("virtadm nosuch", set()),
-        ("lockd --s", {"--socket"}),
+        ("lockd --s", {"--settings", "--socket"}),
         ("lockd -t ", set()),
         ("lockd --config=x", {"x.conf"}),
         ("lockd -d -f x", {"x.conf"}),

@@ -20,7 +20,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = ("rpc", "admin", "daemons", "src/aiovirt/__init__.py")
+SOURCES: Final = ("rpc", "admin", "daemons", "src/aiovirt")
 #: These are made from the texts of the sources, and judged with them.
 GENERATED: Final = ("docs/protocol.md", "docs/protocol-remote.md", "docs/settings.md")
 DOCUMENTS: Final = tuple(

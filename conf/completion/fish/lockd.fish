@@ -12,3 +12,6 @@ complete -c lockd -s p -l pid-file -r -F -d 'where to write and lock the process
 complete -c lockd -l rundir -x -a '(__fish_complete_directories)' -d 'folder for all files of the daemon'
 complete -c lockd -l socket -r -F -d 'path of the daemon\'s own socket'
 complete -c lockd -l admin-socket -r -F -d 'path of the admin socket'
+complete -c lockd -l ephemeral -d 'keep everything in memory, use a temporary run directory, print the URIs as JSON, and end with the parent process or the standard input'
+complete -c lockd -l settings -x -d 'text of the settings file in the temporary run directory, with --ephemeral'
+complete -c lockd -l ready-fd -x -d 'descriptor to which the URIs are written as JSON when all sockets are open'

@@ -13,5 +13,6 @@ complete -c virtd -l rundir -x -a '(__fish_complete_directories)' -d 'folder for
 complete -c virtd -l socket -r -F -d 'path of the daemon\'s own socket'
 complete -c virtd -l admin-socket -r -F -d 'path of the admin socket'
 complete -c virtd -l ephemeral -d 'keep everything in memory, use a temporary run directory, print the URIs as JSON, and end with the parent process or the standard input'
+complete -c virtd -l settings -x -d 'text of the settings file in the temporary run directory, with --ephemeral'
 complete -c virtd -l ready-fd -x -d 'descriptor to which the URIs are written as JSON when all sockets are open'
 complete -c virtd -l world -r -F -d 'what new hosts begin with; see virtd.md'

@@ -15,10 +15,15 @@ import os
 import select
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
+from aiovirt.daemons.runtime.process.paths import default_settings_file
 from aiovirt.rpc.logs import get_logger
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.process.paths import Paths
 
 _log = get_logger("daemons.runtime.process.ephemeral")
 
@@ -27,6 +32,8 @@ _SOCKET_PATH_MAX: Final = 107
 #: The first descriptor that is nobody's by convention.
 _FIRST_FREE: Final = 3
 _STDIN: Final = 0
+#: The names of a server of which only this machine knows.
+_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 #: The standard output.
 STDOUT: Final = 1
 _CHUNK: Final = 65536
@@ -62,6 +69,33 @@ class Ephemeral:
                 Failure.RUNDIR, f"the folder {rundir} cannot be created: {error.strerror}"
             ) from error
         return cls(rundir, parent)
+
+    def write_settings(self, name: str, text: str) -> None:
+        """Write the settings file of the run directory. Raises StartError.
+
+        Args:
+            name: of the daemon.
+            text: of the file.
+        """
+        path = default_settings_file(name, self.rundir)
+        try:
+            with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        except OSError as error:
+            raise StartError(Failure.RUNDIR, f"{path}: {error.strerror}") from error
+
+    def make_certificates(self, folder: str) -> None:
+        """Make certificates in the run directory for TLS on this machine. Raises StartError.
+
+        Args:
+            folder: their folder in it.
+        """
+        from aiovirt.admin import pki
+
+        try:
+            pki.create(f"{self.rundir}/{folder}", hosts=_HOSTS)
+        except OSError as error:
+            raise StartError(Failure.RUNDIR, f"certificates: {error.strerror}") from error
 
     def remove(self) -> None:
         """Remove the run directory with everything in it."""
@@ -135,18 +169,25 @@ def ready_descriptor(text: str) -> int:
 
 
 def announce(
-    uris: Callable[[], Mapping[str, str]], rundir: str, descriptors: Sequence[int]
+    name: str, uris: Callable[[], Mapping[str, str]], paths: Paths, descriptors: Sequence[int]
 ) -> None:
     """Write the URIs of a daemon as one line of JSON, and close descriptors but the standard ones.
 
     A reader that is gone is no reason to end.
 
     Args:
-        uris: gives them by name.
-        rundir: its run directory.
+        name: of the daemon.
+        uris: gives those of its own server by name.
+        paths: its paths; the line has the sockets, and the URI of the admin socket.
         descriptors: where the line is written.
     """
-    told = {**uris(), "pid": os.getpid(), "rundir": rundir}
+    told = {
+        **uris(),
+        "admin": f"{name}:///system?socket={quote(paths.admin_socket)}",
+        "socket": paths.socket,
+        "pid": os.getpid(),
+        "rundir": paths.rundir,
+    }
     line = f"{json.dumps(told)}\n".encode()
     for descriptor in descriptors:
         with contextlib.suppress(OSError):

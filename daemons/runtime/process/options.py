@@ -93,6 +93,8 @@ def parse(
     if "ephemeral" in found:
         for lasting in sorted(_LASTING.keys() & found.keys()):
             parser.error(f"--ephemeral and {_LASTING[lasting]} exclude each other")
+    if "settings" in found and ("config" in found or "ephemeral" not in found):
+        parser.error("--settings is for --ephemeral without --config")
     common = {key: value for key, value in found.items() if key in _COMMON}
     rest = {key: value for key, value in found.items() if key not in _COMMON}
     return Options(**common, own=rest)

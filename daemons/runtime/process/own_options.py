@@ -28,7 +28,15 @@ EPHEMERAL: Final = CommandOption(
 )
 """Serve one test, and leave nothing; see `process.ephemeral`."""
 
+SETTINGS: Final = CommandOption(
+    "settings", "text of the settings file in the temporary run directory, with --ephemeral", "TEXT"
+)
+"""The settings of an ephemeral daemon; the option stands for a file."""
+
 READY_FD: Final = CommandOption(
     "ready-fd", "descriptor to which the URIs are written as JSON when all sockets are open", "N"
 )
 """Tell another process than the service manager when the daemon serves."""
+
+FOR_TESTS: Final = (EPHEMERAL, SETTINGS, READY_FD)
+"""The options with which a test starts a daemon."""

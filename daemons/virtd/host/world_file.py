@@ -42,14 +42,14 @@ def read(path: str) -> str:
     """Return the text of a world, with the files in it that it refers to.
 
     Args:
-        path: of the file; a name that ends in `.toml` says that it is TOML. References are relative to
-            its folder.
+        path: of the file; a name that ends in `.toml` says that it is TOML, and without any ending
+            the text tells. References are relative to its folder.
 
     Raises:
         WorldError: a file cannot be read, or is not a world.
     """
     text = _file(path)
-    if path.endswith(".toml"):
+    if path.endswith(".toml") or (not os.path.splitext(path)[1] and _is_toml(text)):
         return _written(_from_toml(text, path, lambda name: _file(_beside(path, name))))
     if text.lstrip().startswith("{"):
         return text
@@ -60,6 +60,10 @@ def read(path: str) -> str:
     for snapshot in list(root.iter(f"{{{TEST_SPACE}}}domainsnapshot")):
         _inline(snapshot, path)
     return _written(root)
+
+
+def _is_toml(text: str) -> bool:
+    return not text.lstrip().startswith(("<", "{"))
 
 
 def is_saved(text: str) -> bool:
@@ -76,11 +80,7 @@ def nodes(text: str) -> dict[str, etree._Element]:
     Raises:
         WorldError: it is no such text.
     """
-    root = (
-        _parsed(text, "world")
-        if text.lstrip().startswith("<")
-        else _from_toml(text, "world", _no_files)
-    )
+    root = _from_toml(text, "world", _no_files) if _is_toml(text) else _parsed(text, "world")
     found: dict[str, etree._Element] = {}
     for node in root if root.tag == "world" else [root]:
         host = node.get("driver", DEFAULT)

@@ -1,0 +1,140 @@
+"""The administration of a daemon under test, by functions that return the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiovirt.testing.blocking import run_apart
+
+if TYPE_CHECKING:
+    from aiovirt.admin import client
+    from aiovirt.daemons.virtd.admin_client import ClockInfo, WorldAdmin
+
+_T = TypeVar("_T")
+
+
+class Admin:
+    """The admin socket of a daemon.
+
+    uri: for `virtadm -c` and `virt-admin -c`. Errors, from every call: those of `admin.client`.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def __repr__(self) -> str:
+        return f"<Admin {self.uri}>"
+
+    def connect(self) -> client.connect:
+        """Connect for asyncio: `async with virtd.admin.connect() as connection:`."""
+        from aiovirt.admin.client import connect
+
+        return connect(self.uri)
+
+    def run(self, function: Callable[[client.Connection], Awaitable[_T]]) -> _T:
+        """Call a function with a connection, and return its result when it is there.
+
+        Without asyncio: `virtd.admin.run(lambda connection: connection.list_servers())`.
+
+        Args:
+            function: gets the connection, and returns an awaitable.
+        """
+
+        async def connected() -> _T:
+            async with self.connect() as connection:
+                return await function(connection)
+
+        return run_apart(connected())
+
+
+class World:
+    """The worlds and clocks of a virtd. A host is "test" or "qemu"; "" is for all of them.
+
+    Every function returns when it is done. The same for asyncio: `daemons.virtd.admin_client`.
+    """
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    def load(self, world: str | PathLike[str]) -> list[str]:
+        """Replace the worlds of hosts, and return the names of these.
+
+        Args:
+            world: a text in XML, TOML or JSON (see docs/virtd.md), or the path of a file, as a `Path`.
+
+        Raises:
+            RpcError: the world is refused, and nothing has changed.
+        """
+        text = world if isinstance(world, str) else _read(world)
+        return self._run(lambda worlds: worlds.load(text))
+
+    def save(self, host: str = "") -> str:
+        """Return the world of a host as a JSON document, for `load`."""
+        return self._run(lambda worlds: worlds.save(host))
+
+    def reset(self, host: str = "") -> list[str]:
+        """Return a host to the world that it began with, and return the names of the hosts."""
+        return self._run(lambda worlds: worlds.reset(host))
+
+    def clocks(self) -> list[ClockInfo]:
+        """Return the clocks of all hosts."""
+        return self._run(lambda worlds: worlds.clocks())
+
+    def set_clock(
+        self, host: str = "", *, now: int | None = None, rate: float | None = None
+    ) -> None:
+        """Change the clock of a host.
+
+        Args:
+            host: its name.
+            now: the new time of day, in nanoseconds since the epoch; None leaves it.
+            rate: seconds of the host in one second, 0 to stop; None leaves it.
+
+        Raises:
+            RpcError: there is no such host, or a number is out of range.
+        """
+        self._run(lambda worlds: worlds.set_clock(host, now=now, rate=rate))
+
+    def _run(self, function: Callable[[WorldAdmin], Awaitable[_T]]) -> _T:
+        from aiovirt.daemons.virtd.admin_client import WorldAdmin
+
+        return self._admin.run(lambda connection: function(WorldAdmin(connection)))
+
+
+class Blocking:
+    """A client module of the asyncio API, each of whose functions returns when it is done."""
+
+    def __init__(self, admin: Admin, client: Callable[[Any], Any]) -> None:
+        """Wrap it.
+
+        Args:
+            admin: of the daemon.
+            client: makes the asyncio object from a connection.
+        """
+        self._admin = admin
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or not hasattr(self._client, name):
+            raise AttributeError(
+                f"{getattr(self._client, '__name__', self._client)} has no {name!r}"
+            )
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            return self._admin.run(
+                lambda connection: getattr(self._client(connection), name)(*arguments, **named)
+            )
+
+        call.__name__ = name
+        return call
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(self._client) if not name.startswith("_")]
+
+
+def _read(path: PathLike[str]) -> str:
+    from aiovirt.daemons.virtd.host.world_file import read
+
+    return read(str(path))

@@ -1,0 +1,162 @@
+"""`aiovirt.testing` without pytest's fixtures: daemons for the length of a block."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiovirt.admin.client import RpcError
+from aiovirt.daemons.virtd.client import Host, connect
+from aiovirt.testing import StartFailed, Virtd, running, start
+from aiovirt.testing.launching import settings_text
+
+WORLD = "[[domain]]\nname = 'web'\n[[domain]]\nhost = 'qemu'\nname = 'db'\nstate = 'shutoff'\n"
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="module")
+def shared() -> Any:
+    with running("virtd", world=WORLD, tcp=True, tls=True, settings={"max_workers": 9}) as virtd:
+        yield virtd
+
+
+async def _names(uri: str) -> list[str]:
+    host: Host
+    async with connect(uri) as host:
+        return [domain.name for domain in await host.list_domains()]
+
+
+async def test_every_uri_leads_to_a_host(shared: Virtd) -> None:
+    for uri in (shared.uri, shared.tcp_uri, shared.tls_uri):
+        assert await _names(uri) == ["web"]
+    for uri in (shared.qemu_uri, shared.qemu_tcp_uri, shared.qemu_tls_uri):
+        assert await _names(uri) == ["db"]
+
+
+def test_settings_are_those_of_its_file(shared: Virtd) -> None:
+    assert shared.settings["max_workers"] == 9
+
+    async def workers(connection: Any) -> Any:
+        server = await connection.lookup_server("virtd")
+        return await server.get_threadpool_parameters()
+
+    assert shared.admin.run(workers).max_workers == 9
+
+
+async def test_worlds_are_changed_with_a_running_loop_and_without_await(shared: Virtd) -> None:
+    saved = shared.world.save()
+    assert shared.world.load("[[domain]]\nname = 'other'\n") == ["test"]
+    assert await _names(shared.uri) == ["other"]
+    assert shared.world.reset("test") == ["test"]
+    assert await _names(shared.uri) == ["web"]
+    assert shared.world.load(saved) == ["test", "qemu"]
+    with pytest.raises(RpcError):
+        shared.world.load("<nothing/>")
+    shared.world.set_clock("qemu", now=1_000_000_000, rate=0)
+    clocks = {clock.host: clock for clock in shared.world.clocks()}
+    assert (clocks["qemu"].now, clocks["qemu"].rate) == (1_000_000_000, 0)
+
+
+async def test_a_world_can_be_a_file(shared: Virtd, tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(
+        "<domain type='test'><name>a</name><memory>8</memory><os><type>hvm</type></os></domain>"
+    )
+    (tmp_path / "world.xml").write_text("<node><domain file='a.xml'/></node>")
+    shared.world.load(tmp_path / "world.xml")
+    assert await _names(shared.uri) == ["a"]
+    shared.world.reset()
+    async with running("virtd", world=tmp_path / "world.xml") as virtd:
+        assert await _names(virtd.uri) == ["a"]
+
+
+def test_the_log_is_text_and_records(shared: Virtd) -> None:
+    line = shared.log.wait_for(r"ready pid=\d+")
+    assert line.endswith(f"ready pid={shared.pid}")
+    assert shared.pid in [one.fields.get("pid") for one in shared.log.records("info")]
+    with pytest.raises(TimeoutError, match="no line of virtd's log matches 'nothing of the kind'"):
+        shared.log.wait_for("nothing of the kind", 0.05)
+
+
+def test_the_other_daemons_have_their_own_clients() -> None:
+    with running("lockd") as lockd, running("logd") as logd:
+        assert [space.resources for space in lockd.locks.spaces()] == [0]
+        assert logd.logs.list() == []
+        assert Path(lockd.socket).is_socket()
+        assert Path(logd.socket).is_socket()
+        with pytest.raises(AttributeError):
+            _ = lockd.locks.nothing
+    assert not os.path.exists(lockd.rundir)
+    assert not os.path.exists(logd.rundir)
+
+
+def test_a_daemon_may_be_killed_and_leaves_nothing() -> None:
+    with running("lockd") as lockd:
+        assert lockd.kill() == -signal.SIGKILL
+        assert not lockd.is_running
+        assert os.path.exists(lockd.rundir)
+    assert not os.path.exists(lockd.rundir)
+
+
+def test_a_daemon_that_ended_by_itself_is_an_error() -> None:
+    lockd = start("lockd")
+    os.kill(lockd.pid, signal.SIGSEGV)
+    os.waitid(os.P_PID, lockd.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(RuntimeError, match="lockd ended by itself with status -11"):
+        lockd.close()
+    assert not os.path.exists(lockd.rundir)
+
+
+def test_a_start_that_fails_tells_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(StartFailed, match=r"(?s)status 1\n.*max_clients = \"x\" is not possible"):
+        running("virtd", settings={"max_clients": "x"}).__enter__()
+    with pytest.raises(
+        StartFailed, match=r"(?s)status 3\n.*world: 'name' of \[\[domain\]\] has to be"
+    ):
+        running("virtd", world="[[domain]]\nname = 7\n").__enter__()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("virsh", {}, "'virsh' is not one of virtd, lockd, logd"),
+        ("lockd", {"tcp": True}, "for virtd, not for lockd"),
+        ("virtd", {"world": "world.toml"}, r"pathlib.Path\('world.toml'\) is a file"),
+        ("virtd", {"settings": {"a": "\"'"}}, "one kind of quotes"),
+    ],
+)
+def test_impossible_arguments_are_refused(name: str, options: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        running(name, **options).__enter__()
+
+
+def test_what_was_not_asked_for_is_named() -> None:
+    with running("virtd") as virtd, pytest.raises(LookupError, match="use tls=True"):
+        _ = virtd.tls_uri
+
+
+def test_settings_are_written_as_their_file_has_them() -> None:
+    text = settings_text({"a": True, "b": "x", "c": 'say "x"', "d": ["x", "y"], "e": r"\d"})
+    assert text == 'a = 1\nb = "x"\nc = \'say "x"\'\nd = ["x", "y"]\ne = \'\\d\'\n'
+    with pytest.raises(TypeError, match=r"a=1\.5"):
+        settings_text({"a": 1.5})  # type: ignore[dict-item]
+
+
+def test_importing_it_loads_nothing_else() -> None:
+    code = (
+        "import sys, aiovirt.testing; print([name for name in sys.modules if 'asyncio' in name or"
+        " name.startswith('aiovirt.') and not name.startswith('aiovirt.testing')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert done.stdout == "[]\n"
