@@ -22,6 +22,9 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     from aiovirt.daemons.virtd.admin_dispatch import WorldAdminDispatch
     from aiovirt.daemons.virtd.component import HostsComponent, RemoteComponent, SaslComponent
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+    from aiovirt.daemons.virtd.faults.component import FaultsComponent
+    from aiovirt.daemons.virtd.faults.dispatch import FaultAdminDispatch
+    from aiovirt.daemons.virtd.faults.striking import FaultRules
     from aiovirt.daemons.virtd.host.hosts import FILE, Hosts
     from aiovirt.daemons.virtd.sasl import SaslDispatch
 
@@ -36,8 +39,14 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     )
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
-    WorldAdminDispatch(hosts.all).serve_on(admin)
-    return [HostsComponent(hosts, daemon), RemoteComponent(dispatch), SaslComponent(sasl)]
+    rules = FaultRules(main, dispatch)
+    WorldAdminDispatch(hosts.all).serve_on(admin, FaultAdminDispatch(rules))
+    return [
+        HostsComponent(hosts, daemon),
+        RemoteComponent(dispatch),
+        SaslComponent(sasl),
+        FaultsComponent(rules),
+    ]
 
 
 def _settings() -> Settings:

@@ -21,9 +21,14 @@ class WorldAdminDispatch:
     def __init__(self, hosts: Mapping[str, Host]) -> None:
         self._hosts = hosts
 
-    def serve_on(self, server: Server) -> None:
-        """Add the program to the admin server."""
-        server.add_program(Handlers.of(self))
+    def serve_on(self, server: Server, *others: object) -> None:
+        """Add the program to the admin server.
+
+        Args:
+            server: the admin server.
+            others: what serves the rest of the program.
+        """
+        server.add_program(Handlers.of(self, *others))
 
     @serves(protocol.WORLD_LOAD)
     def load(self, client: Client, args: protocol.LoadArgs) -> protocol.HostsRet:

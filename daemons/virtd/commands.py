@@ -13,6 +13,7 @@ from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 from aiovirt.admin.cli.tabular import table, when
+from aiovirt.daemons.virtd.faults.commands import COMMANDS as FAULT_COMMANDS
 
 _NANOSECONDS: Final = 1_000_000_000
 #: Seconds since the epoch that no clock reaches: the end of 64 bits of nanoseconds.
@@ -233,5 +234,6 @@ GROUP: Final = Group(
                 _HOST,
             ),
         ),
+        *FAULT_COMMANDS,
     ),
 )

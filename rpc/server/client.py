@@ -39,7 +39,7 @@ from aiovirt.rpc.transport.link import (
     FrameWithFds,
     discard,
 )
-from aiovirt.rpc.wire.keepalive import PING_FRAME
+from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server.handlers import Binding, WithStream
@@ -109,6 +109,11 @@ class Client(HotPath):
     def _slow_path(self, data: bytearray, pos: int, after: int, size: int, out: list[bytes]) -> int:
         return slow_path.take(self, data, pos, after, size, out)
 
+    def _answer_pings(self, pings: int) -> None:
+        answered = sum(slow_path.is_answered(self) for _ in range(pings))
+        if answered:
+            self.write(PONG_FRAME * answered)
+
     def _failure(
         self,
         binding: Binding,
@@ -146,7 +151,7 @@ class Client(HotPath):
         self.in_flight -= 1
         if isinstance(reply, FrameWithFds):
             self.write_with_fds(reply)
-        else:
+        elif reply:  # a fault drops it
             self.write(reply)
             if isinstance(reply, replies.FrameWithStream) and not self.closed:
                 self._begin_stream(call, reply.stream)
@@ -317,10 +322,10 @@ class Client(HotPath):
         self.expect_progress()
         self._loop.call_soon(self._read_on)
 
-    def leave(self) -> None:
+    def leave(self, reason: str = "closed by the client") -> None:
         """Take nothing more, and disconnect when everything is sent."""
         self._stopped = True
-        self.end_when_sent("closed by the client")
+        self.end_when_sent(reason)
 
     # Ending --------------------------------------------------------------------------------------
 

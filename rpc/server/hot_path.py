@@ -37,7 +37,6 @@ from aiovirt.rpc.transport.link import (
     WRITE_HIGH,
 )
 from aiovirt.rpc.wire.errors import ErrorCode
-from aiovirt.rpc.wire.keepalive import PONG_FRAME
 from aiovirt.rpc.wire.message import (
     KEYED_HEADER,
     LENGTH_SIZE,
@@ -139,7 +138,7 @@ class HotPath(PeerLink):
     def _consume(self, data: bytearray, size: int) -> None:
         """Take whole messages from the front of `data`; what is left becomes, or stays, the tail."""
         server = self.server
-        table = _NOTHING if CALLS.debug_on or self._broken else server.table
+        table = _NOTHING if CALLS.debug_on or self._broken else server.fast_table
         pool = server.workers
         out: list[bytes] = []
         made = 0  # bytes in `out`
@@ -294,7 +293,7 @@ class HotPath(PeerLink):
         self._ahead, pings = take_pings(tail, self._ahead)
         if pings:
             self._need = MIN_FRAME  # it may have been a PING that had to become whole
-            self.write(PONG_FRAME * pings)
+            self._answer_pings(pings)
         if len(tail) >= READ_AHEAD and not self.closed:
             self.pause(PAUSE_LIMIT)
 
@@ -302,6 +301,10 @@ class HotPath(PeerLink):
 
     def _slow_path(self, data: bytearray, pos: int, after: int, size: int, out: list[bytes]) -> int:
         """See `slow_path.take`."""
+        raise NotImplementedError
+
+    def _answer_pings(self, pings: int) -> None:
+        """Answer the PINGs that were among what waits."""
         raise NotImplementedError
 
     def _failure(

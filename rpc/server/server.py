@@ -25,6 +25,7 @@ from aiovirt.rpc.wire.message import split_key
 if TYPE_CHECKING:
     from aiovirt.rpc.security.tls import ServerTls
     from aiovirt.rpc.server.daemon import Daemon
+    from aiovirt.rpc.server.faults import Faults
     from aiovirt.rpc.wire.program import Procedure
 
 _log = get_logger("rpc.server.server")
@@ -39,10 +40,11 @@ class Server:
     admit: asked for every new UNIX client, which is let in when it returns True; None lets all in.
     on_client_gone: called with every client that went, after its calls were abandoned. tls: what
     services with TLS use for new clients; None without any.
-    programs: the handlers of each, by its number and version. table: procedure key to handler, read by
-    every call. takes_descriptors: whether a procedure takes descriptors with its call, so that those
-    of clients on UNIX sockets are kept. draining: no more calls are taken. since: when it was made, in
-    seconds since the epoch: its counts began then.
+    programs: the handlers of each, by its number and version. table: procedure key to handler;
+    fast_table: the same for the hot path, empty while there are faults. faults: what makes calls fail,
+    None for nothing. takes_descriptors: whether a procedure takes descriptors with its call, so that
+    those of clients on UNIX sockets are kept. draining: no more calls are taken. since: when it was
+    made, in seconds since the epoch: its counts began then.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
@@ -63,6 +65,8 @@ class Server:
         self.tls: ServerTls | None = None
         self.programs: dict[tuple[int, int], Handlers] = {}
         self.table: dict[bytes, Binding] = {}
+        self.fast_table = self.table
+        self.faults: Faults | None = None
         self.takes_descriptors = False
         self.draining = False
         self._unserved: dict[Procedure[Any, Any], Tally] = {}
@@ -81,6 +85,11 @@ class Server:
             self.table[binding.procedure.key] = binding
             if binding.procedure.call_fds:
                 self.takes_descriptors = True
+
+    def set_faults(self, faults: Faults | None) -> None:
+        """Ask about every call, which takes the slow path then; None for the way of every day."""
+        self.faults = faults
+        self.fast_table = self.table if faults is None else {}
 
     # Counts --------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import counts, refusals, replies
 from aiovirt.rpc.server.call import Call
+from aiovirt.rpc.server.faults import Fault, FaultedCall
 from aiovirt.rpc.server.handlers import CallWithFds
 from aiovirt.rpc.server.streams import STREAMS_MAX
 from aiovirt.rpc.transport.link import close_all
@@ -57,7 +58,7 @@ def take(client: Client, data: bytearray, pos: int, after: int, size: int, out: 
     """
     _, key, kind, serial, status = _unpack(data, pos)
     if key[:8] == _KEEPALIVE_HEADER and kind == Type.MESSAGE:
-        if key == PING.key:
+        if key == PING.key and is_answered(client):
             out.append(PONG_FRAME)
         return after
     if kind not in (Type.CALL, Type.CALL_WITH_FDS):
@@ -81,6 +82,12 @@ def take(client: Client, data: bytearray, pos: int, after: int, size: int, out: 
             return after
     _call(client, _Arrived(key, serial, status, behind - pos, descriptors), data, begin, after, out)
     return behind
+
+
+def is_answered(client: Client) -> bool:
+    """Whether the PING that came from a client is answered."""
+    faults = client.server.faults
+    return faults is None or not faults.mutes(client)
 
 
 def _skip_unanswerable(client: Client, data: bytearray, pos: int, size: int) -> int:
@@ -147,13 +154,16 @@ def _call(
     except XdrError as error:
         _refuse(client, arrived, replies.undecodable(binding, error), out)
         return
-    if binding.direct and server.workers.ready:
+    fault = None
+    if server.faults is not None:
+        fault = server.faults.of_call(client, binding.procedure, args)
+    if binding.direct and server.workers.ready and fault is None:
         close_all(arrived.descriptors)
         reply = replies.run_inline(client, binding, arrived.serial, args)
         out.append(reply)
         counts.answered(client, arrived.key, arrived.serial, arrived.size, reply, arrived.started)
         return
-    call = _queued(client, binding, arrived, args)
+    call = _queued(client, binding, arrived, args, fault)
     # What this read has produced so far goes out first: the call may end at once and write.
     if out:
         client.write(b"".join(out))
@@ -164,12 +174,15 @@ def _call(
         client.begin_call(call)
 
 
-def _queued(client: Client, binding: Binding, arrived: _Arrived, args: Any) -> Call:
+def _queued(
+    client: Client, binding: Binding, arrived: _Arrived, args: Any, fault: Fault | None
+) -> Call:
     if binding.procedure.call_fds:
         args = CallWithFds(args, arrived.descriptors)
     else:
         close_all(arrived.descriptors)
-    return Call(client, binding, arrived.serial, args, arrived.size, arrived.started)
+    said = client, binding, arrived.serial, args, arrived.size, arrived.started
+    return Call(*said) if fault is None else FaultedCall(*said, fault)
 
 
 def _refuse(client: Client, arrived: _Arrived, error: RpcError, out: list[bytes]) -> None:

@@ -35,7 +35,7 @@ DOMAIN = """
 
 
 class Virtd:
-    """A server with the remote program. path: of its socket; hosts: what it serves."""
+    """A server with the remote program. path: of its socket; hosts: what it serves; dispatch: how."""
 
     def __init__(self, path: str, server: Server, stack: AsyncExitStack, store: str | None) -> None:
         self.path = path
@@ -45,7 +45,9 @@ class Virtd:
             host.pace.shutdown = 0.0
             host.pace.boot = 0.0
         self._stack = stack
-        RemoteDispatch(SaslDispatch("/nonexistent", None), self.hosts.all).serve_on(server)
+        self.server = server
+        self.dispatch = RemoteDispatch(SaslDispatch("/nonexistent", None), self.hosts.all)
+        self.dispatch.serve_on(server)
 
     def host(self, name: str = "test") -> Host:
         """The host of a driver."""

@@ -25,6 +25,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
 
 if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.dispatch.subscriptions import EventFaults
     from aiovirt.daemons.virtd.host.events import Event
     from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.sasl import SaslDispatch
@@ -57,7 +58,7 @@ _IDENTITY: Final = {
 
 
 class RemoteDispatch:
-    """Serves the program.
+    """Serves the program. event_faults: what sends the events, if any are to fail.
 
     Args:
         sasl: the procedures of authentication.
@@ -73,6 +74,7 @@ class RemoteDispatch:
         self._version = protocol.ConnectGetLibVersionRet(version)
         self._server: Server | None = None
         self._events: list[tuple[Host, Event]] = []
+        self.event_faults: EventFaults | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -108,7 +110,7 @@ class RemoteDispatch:
         events, self._events = self._events, []
         sessions = [found for one in self.clients() if (found := SESSION.get(one)) is not None]
         for host, event in events:
-            tell((one for one in sessions if one.host is host), event)
+            tell((one for one in sessions if one.host is host), event, self.event_faults)
 
     # Authentication ------------------------------------------------------------------------------
 

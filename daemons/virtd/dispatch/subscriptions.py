@@ -9,7 +9,7 @@ Source: libvirt's src/remote/remote_daemon_dispatch.c (remoteRelayDomainEvent* a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
@@ -156,8 +156,30 @@ class Subscriptions:
         return iter(self._wishes.items())
 
 
-def tell(sessions: Iterable[Session], event: Event) -> None:
-    """Send an event to those sessions that want it. Each number is encoded once."""
+class EventFaults(Protocol):
+    """Something that makes events be lost, repeated or late."""
+
+    def deliver(
+        self, session: Session, procedure: Procedure[Any, None], event: Event, data: bytes
+    ) -> None:
+        """Send an event, or do not.
+
+        Args:
+            session: which wants it.
+            procedure: as which it travels.
+            event: what happened.
+            data: the message.
+        """
+
+
+def tell(sessions: Iterable[Session], event: Event, faults: EventFaults | None = None) -> None:
+    """Send an event to those sessions that want it. Each number is encoded once.
+
+    Args:
+        sessions: of the host on which it happened.
+        event: what happened.
+        faults: what sends it, if there are faults.
+    """
     made: dict[tuple[int, bool], bytes] = {}
     for session in sessions:
         if session.subscriptions is None:
@@ -166,7 +188,10 @@ def tell(sessions: Iterable[Session], event: Event) -> None:
             data = made.get(wanted)
             if data is None:
                 data = made[wanted] = message(event, *wanted)
-            session.client.write_event(data)
+            if faults is None:
+                session.client.write_event(data)
+            else:
+                faults.deliver(session, _procedure(event, plain=wanted[1]), event, data)
 
 
 def message(event: Event, number: int, plain: bool) -> bytes:
@@ -177,8 +202,7 @@ def message(event: Event, number: int, plain: bool) -> bytes:
         number: of the subscription.
         plain: without that number.
     """
-    table = PLAIN if plain else NUMBERED[event.family]
-    procedure = table[event.number]
+    procedure = _procedure(event, plain=plain)
     content = procedure.args
     subject = _SUBJECTS[event.family](event.subject)
     if plain:
@@ -190,6 +214,11 @@ def message(event: Event, number: int, plain: bool) -> bytes:
         made = _type(content, inner)(subject, *event.details)
         return encoded(procedure, content(number, *reasons, made))
     return encoded(procedure, content(number, subject, *event.details))
+
+
+def _procedure(event: Event, *, plain: bool) -> Procedure[Any, None]:
+    """The procedure as which an event travels."""
+    return (PLAIN if plain else NUMBERED[event.family])[event.number]
 
 
 def _type(owner: type, annotation: object) -> Callable[..., Any]:

@@ -1,0 +1,86 @@
+"""The client side of virtd's faults.
+
+    async with admin.client.connect("virtd:///system") as connection:
+        faults = FaultAdmin(connection)
+        rule = await faults.add(Rule(Action.ERROR, "DOMAIN_CREATE*", code=ErrorCode.NO_MEMORY, times=1))
+        ...
+        await faults.wait(rule, timeout=5.0)
+        await faults.clear()
+
+Errors, from every call: those of `admin.client`; MissingProgram when the daemon is no virtd.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+from aiovirt.admin.client import Connection
+from aiovirt.daemons.virtd.admin_protocol import VIRT_ADMIN
+from aiovirt.daemons.virtd.faults import protocol
+from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule
+from aiovirt.rpc.wire.program import Procedure
+
+__all__ = ["DRIVER", "Action", "FaultAdmin", "Rule", "RuleInfo"]
+
+_ArgsT = TypeVar("_ArgsT")
+_ResultT = TypeVar("_ResultT")
+
+
+class RuleInfo(NamedTuple):
+    """A rule with its counts. seen: the calls or events that matched; strikes: those of them that it
+    struck; held: calls that it holds now."""
+
+    id: int
+    rule: Rule
+    seen: int
+    strikes: int
+    held: int
+
+
+class FaultAdmin:
+    """The faults of a virtd, over an admin connection that was opened by `admin.client.connect`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, rule: Rule) -> int:
+        """Add a rule after the existing ones, and return its id.
+
+        Raises RpcError INVALID_ARG for one that contradicts itself.
+        """
+        args = protocol.FaultAddArgs(protocol.to_wire(rule), flags=0)
+        return (await self._call(protocol.FAULT_ADD, args)).id
+
+    async def list(self) -> list[RuleInfo]:
+        """The rules, in the order in which they are asked."""
+        answer = await self._call(protocol.FAULT_LIST, protocol.FaultListArgs(flags=0))
+        return [
+            RuleInfo(one.id, protocol.rule_of(one.rule), one.seen, one.strikes, one.held)
+            for one in answer.rules
+        ]
+
+    async def remove(self, rule: int) -> None:
+        """Remove a rule, and let go the calls that it holds. Raises RpcError INVALID_ARG."""
+        await self._call(protocol.FAULT_REMOVE, protocol.FaultRemoveArgs(rule, flags=0))
+
+    async def clear(self) -> None:
+        """Remove all rules, and let go the calls that they hold."""
+        await self._call(protocol.FAULT_CLEAR, protocol.FaultListArgs(flags=0))
+
+    async def wait(self, rule: int, strikes: int = 1, timeout: float = 0.0) -> None:
+        """Wait until a rule has struck.
+
+        Args:
+            rule: its id.
+            strikes: how often it has to have struck since it was added.
+            timeout: seconds to wait at most; 0 without end.
+
+        Raises:
+            RpcError: OPERATION_TIMEOUT; INVALID_ARG when it does not exist, or is removed meanwhile.
+        """
+        args = protocol.FaultWaitArgs(rule, strikes, round(timeout * 1000), flags=0)
+        await self._call(protocol.FAULT_WAIT, args)
+
+    async def _call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
+        with self._connection.needing(VIRT_ADMIN, "virtd"):
+            return await self._connection.call(procedure, args)

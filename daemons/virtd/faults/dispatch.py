@@ -1,0 +1,72 @@
+"""virtd's administration: rules of faults."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiovirt.daemons.virtd.faults import protocol
+from aiovirt.daemons.virtd.faults.rules import RuleError
+from aiovirt.rpc.server import Client, serves
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.faults.striking import ActiveRule, FaultRules
+
+
+class FaultAdminDispatch:
+    """Serves the rules of a daemon."""
+
+    def __init__(self, rules: FaultRules) -> None:
+        self._rules = rules
+
+    @serves(protocol.FAULT_ADD)
+    def add(self, client: Client, args: protocol.FaultAddArgs) -> protocol.FaultAddRet:
+        if len(self._rules) >= protocol.RULES_MAX:
+            raise _invalid(f"there are {protocol.RULES_MAX} rules, which is the most")
+        try:
+            return protocol.FaultAddRet(self._rules.add(protocol.rule_of(args.rule)))
+        except RuleError as error:
+            raise _invalid(str(error)) from error
+
+    @serves(protocol.FAULT_LIST)
+    def list(self, client: Client, args: protocol.FaultListArgs) -> protocol.FaultListRet:
+        return protocol.FaultListRet(
+            [
+                protocol.FaultInfo(
+                    one.id, protocol.to_wire(one.rule), one.seen, one.strikes, one.held
+                )
+                for one in self._rules
+            ]
+        )
+
+    @serves(protocol.FAULT_REMOVE)
+    def remove(self, client: Client, args: protocol.FaultRemoveArgs) -> None:
+        if not self._rules.remove(args.id):
+            raise _invalid(f"rule {args.id} does not exist")
+
+    @serves(protocol.FAULT_CLEAR)
+    def clear(self, client: Client, args: protocol.FaultListArgs) -> None:
+        self._rules.clear()
+
+    @serves(protocol.FAULT_WAIT)
+    async def wait(self, client: Client, args: protocol.FaultWaitArgs) -> None:
+        one = self._find(args.id)
+        try:
+            async with asyncio.timeout(args.timeout / 1000 or None):
+                came = await one.wait_for(args.strikes)
+        except TimeoutError as error:
+            text = f"rule {one.id} has struck {one.strikes} times, not {args.strikes}"
+            raise RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.CONF) from error
+        if not came:
+            raise _invalid(f"rule {one.id} was removed after {one.strikes} strikes")
+
+    def _find(self, number: int) -> ActiveRule:
+        found = self._rules.get(number)
+        if found is None:
+            raise _invalid(f"rule {number} does not exist")
+        return found
+
+
+def _invalid(text: str) -> RpcError:
+    return RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.CONF)

@@ -1,0 +1,142 @@
+"""Faults: calls that are made to fail on command, and the one place where they are.
+
+A server that has `Faults` asks them about each call that can be made, after its arguments were read. A
+call with a fault becomes a `FaultedCall`, which takes a worker. Without faults nothing is asked: see
+`Server.set_faults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiovirt.rpc.server import replies
+from aiovirt.rpc.server.call import Call
+from aiovirt.rpc.transport.link import discard
+from aiovirt.rpc.wire.errors import RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.handlers import Binding
+    from aiovirt.rpc.wire.program import Procedure
+
+
+class Ending(Enum):
+    """The end of a call."""
+
+    ANSWERED = auto()  # as ever
+    DROPPED = auto()  # its reply is not sent
+    CUT = auto()  # a part of its reply is sent, then the connection is closed
+    CLOSED_BEFORE = auto()  # the connection is closed, and the work is not done
+    CLOSED_AFTER = auto()  # the work is done, then the connection is closed without a reply
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The fault of one call.
+
+    Attributes:
+        rule: what the log says of a connection that it closes.
+        wait: called when the call has a worker, and awaited before anything else is done.
+        error: the answer, instead of the work.
+        ending: what becomes of the call then.
+        cut: bytes of the reply that are sent if it is cut; 0 for half of them.
+    """
+
+    rule: str
+    wait: Callable[[], Awaitable[None]] | None = None
+    error: RpcError | None = None
+    ending: Ending = Ending.ANSWERED
+    cut: int = 0
+
+
+class Faults(Protocol):
+    """Something that makes calls fail."""
+
+    def of_call(self, client: Client, procedure: Procedure[Any, Any], args: Any) -> Fault | None:
+        """Return the fault of a call that is to be made, or None.
+
+        Args:
+            client: where it came from.
+            procedure: what is called.
+            args: what the table says of its arguments.
+        """
+
+    def mutes(self, client: Client) -> bool:
+        """Whether the PING that came from a client is not answered."""
+
+
+class FaultedCall(Call):
+    """A call with a fault."""
+
+    __slots__ = ("_fault",)
+
+    def __init__(
+        self,
+        client: Client,
+        binding: Binding,
+        serial: int,
+        args: Any,
+        size: int,
+        started: float,
+        fault: Fault,
+    ) -> None:
+        super().__init__(client, binding, serial, args, size, started)
+        self._fault = fault
+
+    def start(self) -> None:
+        """See `Call`."""
+        if self._fault.wait is not None:
+            self._task = asyncio.get_running_loop().create_task(self._start_later(self._fault.wait))
+        elif not self._is_without_work():
+            super().start()
+
+    async def _start_later(self, wait: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await wait()
+        except asyncio.CancelledError:
+            if not self.is_over:
+                raise
+            return  # `abandon` or `abort` has done the rest
+        if self._is_without_work():
+            return
+        if self.binding.inline:
+            args = self._taken_args()
+            self._finish(replies.run_inline(self.client, self.binding, self.serial, args))
+        else:
+            await self._run()
+
+    def _is_without_work(self) -> bool:
+        """End the call if its work is not to be done; whether that is so."""
+        fault = self._fault
+        if fault.ending is Ending.CLOSED_BEFORE:
+            self.client.abort(fault.rule)
+            return True
+        if fault.error is None:
+            return False
+        key = self.binding.procedure.key
+        self._close_descriptors()
+        self._finish(replies.error_reply(self.client, key, self.serial, fault.error))
+        return True
+
+    def _finish(self, reply: bytes) -> None:
+        fault = self._fault
+        if fault.ending is Ending.ANSWERED or self.is_over:
+            super()._finish(reply)
+            return
+        discard(reply)
+        if fault.ending is Ending.CLOSED_AFTER:
+            self.client.abort(fault.rule)
+        elif fault.ending is Ending.DROPPED:
+            super()._finish(b"")
+        else:
+            super()._finish(bytes(reply[: fault.cut or len(reply) // 2]))
+            self.client.leave(fault.rule)
+
+    def abort(self, error: RpcError) -> None:
+        """See `Call`: the daemon ends or restarts, and says so."""
+        self._fault = Fault(self._fault.rule)
+        super().abort(error)
