@@ -207,7 +207,7 @@ class Listener:
         (Rule(Action.LOSE_EVENT, LIFECYCLE, guest="a"), ["b", "c"]),
         (Rule(Action.LOSE_EVENT, times=1), ["b", "c"]),
         (Rule(Action.REPEAT_EVENT, LIFECYCLE, guest="b"), ["a", "b", "b", "c"]),
-        (Rule(Action.DELAY_EVENT, LIFECYCLE, guest="a", delay=1), ["b", "c", "a"]),
+        (Rule(Action.DELAY_EVENT, LIFECYCLE, guest="a", delay=500), ["b", "c", "a"]),
         (Rule(Action.LOSE_EVENT, "DOMAIN_EVENT_CALLBACK_REBOOT"), ["a", "b", "c"]),
     ],
 )
