@@ -103,7 +103,10 @@ async def compared(driver: str) -> Rows:
             row = rows.setdefault(step.method, Row())
             for host, found in (both.theirs, row.theirs), (both.ours, row.ours):
                 one = await outcome(step.call, host)
-                found.append(Outcome(_shape(one.value), one.refusal) if step.shape else one)
+                value, refusal = one.value, one.refusal
+                if ".list_" in step.method and value is not None:
+                    value = sorted(value, key=str)  # libvirtd's order is that of a hash table
+                found.append(Outcome(_shape(value) if step.shape else value, refusal))
     return rows
 
 
