@@ -55,8 +55,9 @@ bench: $(READY)  ## measure against libvirt's daemons; PHASES="16x5 idle" for so
 	@$(BYTECODE)
 	@$(BIN)/python -m tests.bench $(PHASES) $(ARGS)
 
-soak: $(READY)  ## a minute of clients that misbehave; SECONDS=600 for ten
-	AIOVIRT_SOAK_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/soak $(ARGS)
+soak: $(READY)  ## a minute of clients that misbehave, a hundred kills; SECONDS=600 for ten minutes
+	AIOVIRT_SOAK_SECONDS=$(or $(SECONDS),60) AIOVIRT_KILLS=$(or $(KILLS),100) \
+		$(BIN)/python -m pytest tests/soak tests/virtd/test_daemon_killed.py $(ARGS)
 
 fuzz: $(READY)  ## millions of broken inputs for all that reads bytes; RUNS=100000 for fewer
 	@nice -n 10 $(BIN)/python -m tests.fuzz --runs $(or $(RUNS),10000000) --jobs $(or $(JOBS),0) \

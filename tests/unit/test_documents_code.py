@@ -144,12 +144,17 @@ def test_the_example_of_a_remote_connection_runs(
     asyncio.run(run_blocks("api.md", monkeypatch)["open_remote"](virtd.socket))
 
 
-def test_the_first_example_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_example_of_the_readme_is_a_test_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs = os.path.dirname(sys.executable)
     monkeypatch.setenv("PATH", programs, prepend=os.pathsep)
-    module = ModuleType("readme")
-    exec(compile(blocks(DOCUMENTS[0])[0][1], "README.md", "exec"), module.__dict__)
-    asyncio.run(module.test_a_guest_is_started())
+    (tmp_path / "test_guest.py").write_text(blocks(DOCUMENTS[0])[0][1])
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), "test_guest.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 # docs/rpc.md -------------------------------------------------------------------------------------

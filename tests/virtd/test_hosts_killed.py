@@ -1,27 +1,20 @@
-"""A virtd that is killed a hundred times under load has everything that it answered."""
+"""Hosts that are killed a hundred times have all that they answered; see test_daemon_killed.py."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-from aiovirt.daemons.virtd.client import connect
 from aiovirt.daemons.virtd.host import lifecycle, saving
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store
-from aiovirt.rpc.client import ConnectionLost
 from tests.virtd.conftest import DOMAIN
 
-#: Kills of a process that only has hosts, and of a whole daemon.
+#: Kills of a process that only has hosts.
 KILLS = 100
-DAEMONS = 3
 GUESTS = 8
 
 
@@ -103,53 +96,3 @@ def test_nothing_that_was_answered_is_lost_in_a_hundred_kills(tmp_path: Path) ->
         late = [name for name, line in answered.items() if _state(host, name) != line]
         assert len(late) <= 1
         host.store.close()  # a child must not have it
-
-
-def _read(descriptor: int) -> str:
-    with open(descriptor, encoding="utf-8") as file:
-        return file.read()
-
-
-async def _define_all(uri: str, prefix: str, answered: list[str]) -> None:
-    """Define and start guests until the daemon is gone."""
-    try:
-        async with connect(uri) as host:
-            for number in range(10_000):
-                name = f"{prefix}-{number}"
-                domain = await host.define(DOMAIN.format(title="kvm", name=name))
-                answered.append(f"{name} 5 False")
-                await domain.create()
-                answered.append(f"{name} 1 False")
-    except (ConnectionLost, OSError):
-        return
-
-
-async def test_a_daemon_that_is_killed_while_clients_call_has_what_it_answered(
-    tmp_path: Path,
-) -> None:
-    place = tmp_path / "r"
-    answered: list[str] = []
-    for number in range(DAEMONS):
-        reading, writing = os.pipe()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aiovirt.daemons.virtd"),
-            *("--rundir", str(place), "--ready-fd", str(writing)),
-            pass_fds=(writing,),
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(writing)
-        uri = json.loads(await asyncio.to_thread(_read, reading))["qemu"]
-        clients = [
-            asyncio.create_task(_define_all(uri, f"{number}-{one}", answered)) for one in range(4)
-        ]
-        enough = len(answered) + 30
-        while len(answered) < enough:
-            await asyncio.sleep(0)
-            assert process.returncode is None
-        process.kill()
-        await asyncio.gather(*clients)
-        await process.wait()
-    host = _opened(str(place / "virtd.sqlite"), read_only=True)
-    latest = {line.split()[0]: line for line in answered}
-    for name, line in latest.items():
-        assert _state(host, name) in (line, f"{name} 1 False")

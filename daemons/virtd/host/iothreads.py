@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.virtd.host import pinning
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import guests
-from aiovirt.daemons.virtd.xml.placing import add
-from aiovirt.daemons.virtd.xml.settings import put, reach
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, TypedParam, validate
 
@@ -54,7 +52,7 @@ def add_thread(domain: Domain, number: int, meant: Impact) -> None:
         if number in known:
             text = f"an IOThread is already using iothread_id '{number}'"
             raise _invalid(text, ErrorDomain.NONE)
-        _write(document, (*known, number))
+        guests.set_iothreads(document, (*known, number), named=True)
 
     edit(domain, meant, change)
 
@@ -83,19 +81,11 @@ def remove_thread(domain: Domain, number: int, meant: Impact) -> None:
             text = f"cannot remove IOThread {number} since it is being used by {kind}"
             raise _invalid(text, ErrorDomain.NONE)
         pinning.forget(document, number)
-        _write(document, tuple(one for one in known if one != number))
+        left = tuple(one for one in known if one != number)
+        pinned = document.root.find("cputune/iothreadpin") is not None
+        guests.set_iothreads(document, left, named=pinned)
 
     edit(domain, meant, change)
-
-
-def _write(document: Document, numbers: tuple[int, ...]) -> None:
-    """Write down which threads a guest has; unnumbered ones are those from 1 on."""
-    put(document, "iothreads", str(len(numbers)) if numbers else None)
-    put(document, "iothreadids", None)
-    if numbers and numbers != tuple(range(1, len(numbers) + 1)):
-        holder = reach(document, "iothreadids")
-        for number in numbers:
-            add(holder, document.rules.below("iothreadids"), "iothread", id=str(number))
 
 
 def tune(domain: Domain, number: int, params: list[TypedParam]) -> None:

@@ -74,7 +74,7 @@ def cells_free(host: Host, start: int, count: int) -> list[int]:
 
     Args:
         host: the host.
-        start: the first cell.
+        start: the first cell; of free pages, -1 is the whole machine.
         count: how many at most.
 
     Raises:
@@ -143,13 +143,13 @@ def free_pages(host: Host, pages: list[int], start: int, count: int) -> list[int
     Args:
         host: qemu's.
         pages: sizes in KiB.
-        start: the first cell.
+        start: the first cell; of free pages, -1 is the whole machine.
         count: how many cells.
 
     Raises:
         RpcError: INTERNAL_ERROR for a cell that does not exist, OPERATION_FAILED for an unknown size.
     """
-    if not 0 <= start < QEMU.nodes:
+    if not -1 <= start < QEMU.nodes:
         detail = f"start cell {start} out of range (0-{QEMU.nodes - 1})"
         raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.NONE)
     known = {4: free_memory(host) // 4096, 2048: 0, 1048576: 0}

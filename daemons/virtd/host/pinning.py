@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host import cpumaps
 from aiovirt.daemons.virtd.host.editing import Impact, edit
+from aiovirt.daemons.virtd.xml import guests
 from aiovirt.daemons.virtd.xml.placing import add
 from aiovirt.daemons.virtd.xml.settings import reach, remove
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -81,6 +82,8 @@ def pin(domain: Domain, kind: str, number: int, cpumap: bytes, meant: Impact) ->
 
 
 def _write(document: Document, kind: str, number: int, cpus: str) -> None:
+    if kind == "iothread":  # a thread that was pinned has its number written
+        guests.set_iothreads(document, guests.iothreads(document), named=True)
     holder = reach(document, "cputune")
     rule = document.rules.below("cputune")
     tag, attribute = _NUMBERED.get(kind, ("emulatorpin", ""))

@@ -78,12 +78,33 @@ def iothreads(document: Document) -> tuple[int, ...]:
     """The numbers of a guest's threads for input and output: those named, and the free ones below."""
     named = [int(one.get("id") or 0) for one in document.root.iterfind("iothreadids/iothread")]
     count = int(document.root.findtext("iothreads") or len(named))
+    taken = set(named)
     number = 0
     while len(named) < count:
         number += 1
-        if number not in named:
+        if number not in taken:
             named.append(number)
     return tuple(named)
+
+
+def set_iothreads(document: Document, numbers: tuple[int, ...], *, named: bool) -> None:
+    """Set which threads for input and output a guest has.
+
+    Args:
+        document: the guest.
+        numbers: of the threads.
+        named: their numbers are written; those that count from 1 need not be.
+    """
+    _set_text(document, "iothreads", str(len(numbers)) if numbers else None)
+    old = document.root.find("iothreadids")
+    if old is not None:
+        document.root.remove(old)
+    if numbers and (named or numbers != tuple(range(1, len(numbers) + 1))):
+        holder = add(document.root, document.rules, "iothreadids")
+        rule = document.rules.below("iothreadids")
+        for number in numbers:
+            add(holder, rule, "iothread", id=str(number))
+    document.changed()
 
 
 def _set_text(document: Document, tag: str, text: str | None) -> None:
