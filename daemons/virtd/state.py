@@ -7,6 +7,7 @@ import contextlib
 import msgspec
 
 from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.monitor_events import MonitorWish
 from aiovirt.daemons.virtd.dispatch.serving import SESSION
 from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions, Wish
 from aiovirt.daemons.virtd.host import ending
@@ -61,11 +62,21 @@ class WishState(msgspec.Struct, array_like=True):
     plain: bool
 
 
+class MonitorState(msgspec.Struct, array_like=True):
+    """One subscription to events of monitors; see `MonitorWish`."""
+
+    key: int
+    subject: str
+    name: str
+    flags: int
+
+
 class RemoteState(msgspec.Struct):
-    """opened: URIs by client id; wishes: subscriptions, likewise."""
+    """opened: URIs by client id; wishes, monitors: subscriptions, likewise."""
 
     opened: dict[str, str] = {}
     wishes: dict[str, list[WishState]] = {}
+    monitors: dict[str, list[MonitorState]] = {}
 
 
 def save(dispatch: RemoteDispatch) -> RemoteState:
@@ -87,6 +98,10 @@ def save(dispatch: RemoteDispatch) -> RemoteState:
                 )
                 for key, wish in session.subscriptions
             ]
+            state.monitors[str(client.id)] = [
+                MonitorState(key, wish.subject.hex(), wish.name, wish.flags)
+                for key, wish in session.subscriptions.monitors.items()
+            ]
     return state
 
 
@@ -100,7 +115,14 @@ def restore(dispatch: RemoteDispatch, state: RemoteState) -> None:
             session = dispatch.open_driver(client, uri)
             wishes = state.wishes.get(str(client.id))
             if wishes is not None:
-                session.subscriptions = Subscriptions({one.key: _wish(one) for one in wishes})
+                monitors = state.monitors.get(str(client.id), [])
+                session.subscriptions = Subscriptions(
+                    {one.key: _wish(one) for one in wishes},
+                    {
+                        one.key: MonitorWish(bytes.fromhex(one.subject), one.name, one.flags)
+                        for one in monitors
+                    },
+                )
 
 
 def _wish(one: WishState) -> Wish:

@@ -23,7 +23,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions
     from aiovirt.daemons.virtd.host.host import Host
-    from aiovirt.rpc.server import CallWithFds, Handlers, WithStream
+    from aiovirt.rpc.server import CallWithFds, Handlers, WithFds, WithStream
     from aiovirt.rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
@@ -68,7 +68,7 @@ class _Answers(Generic[ArgsT, ResultT]):
         self._procedure = procedure
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # a function that fits two of them does not exist
         self, handler: Callable[[SelfT, Session, ArgsT], ResultT]
     ) -> Callable[[SelfT, Session, ArgsT], ResultT]: ...
     @overload
@@ -87,6 +87,14 @@ class _Answers(Generic[ArgsT, ResultT]):
     def __call__(
         self, handler: Callable[[SelfT, Session, CallWithFds[ArgsT]], ResultT]
     ) -> Callable[[SelfT, Session, CallWithFds[ArgsT]], ResultT]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[SelfT, Session, ArgsT], WithFds[ResultT]]
+    ) -> Callable[[SelfT, Session, ArgsT], WithFds[ResultT]]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[SelfT, Session, CallWithFds[ArgsT]], WithFds[ResultT]]
+    ) -> Callable[[SelfT, Session, CallWithFds[ArgsT]], WithFds[ResultT]]: ...
 
     def __call__(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         setattr(handler, _MARK, (*getattr(handler, _MARK, ()), self._procedure))
@@ -146,4 +154,12 @@ def _guarded(procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> Cal
     def at_once(client: Client, args: Any) -> Any:
         return handler(session_of(client), args)
 
-    return at_once
+    def with_descriptors(client: Client, call: CallWithFds[Any]) -> Any:
+        try:
+            session = session_of(client)
+        except RpcError:
+            call.close()
+            raise
+        return handler(session, call)
+
+    return with_descriptors if procedure.call_fds else at_once
