@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
+from aiovirt.daemons.virtd.dispatch import read_only
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.rpc.server import Client, ClientState
 from aiovirt.rpc.server.refusals import unsupported
@@ -154,6 +155,11 @@ def _guarded(procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> Cal
     def at_once(client: Client, args: Any) -> Any:
         return handler(session_of(client), args)
 
+    def limited(client: Client, args: Any) -> Any:
+        if client.readonly and get(client) is not None:  # before the driver is asked
+            read_only.check(procedure, args)
+        return handler(session_of(client), args)
+
     def with_descriptors(client: Client, call: CallWithFds[Any]) -> Any:
         try:
             session = session_of(client)
@@ -162,4 +168,6 @@ def _guarded(procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> Cal
             raise
         return handler(session, call)
 
+    if procedure in read_only.LIMITS:
+        return limited
     return with_descriptors if procedure.call_fds else at_once
