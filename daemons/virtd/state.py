@@ -6,6 +6,7 @@ import contextlib
 
 import msgspec
 
+from aiovirt.daemons.virtd.dispatch.file_worlds import restored
 from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
 from aiovirt.daemons.virtd.dispatch.monitor_events import MonitorWish
 from aiovirt.daemons.virtd.dispatch.serving import SESSION
@@ -72,11 +73,13 @@ class MonitorState(msgspec.Struct, array_like=True):
 
 
 class RemoteState(msgspec.Struct):
-    """opened: URIs by client id; wishes, monitors: subscriptions, likewise."""
+    """opened: URIs by client id; wishes, monitors: subscriptions, likewise; private: stores of the hosts
+    that were made for one client."""
 
     opened: dict[str, str] = {}
     wishes: dict[str, list[WishState]] = {}
     monitors: dict[str, list[MonitorState]] = {}
+    private: dict[str, bytes] = {}
 
 
 def save(dispatch: RemoteDispatch) -> RemoteState:
@@ -87,6 +90,8 @@ def save(dispatch: RemoteDispatch) -> RemoteState:
         if session is None:
             continue
         state.opened[str(client.id)] = session.uri
+        if not dispatch.is_shared(session.host):
+            state.private[str(client.id)] = session.host.store.dump()
         if session.subscriptions is not None:
             state.wishes[str(client.id)] = [
                 WishState(
@@ -112,7 +117,11 @@ def restore(dispatch: RemoteDispatch, state: RemoteState) -> None:
         if uri is None:
             continue
         with contextlib.suppress(RpcError):
-            session = dispatch.open_driver(client, uri)
+            private = state.private.get(str(client.id))
+            if private is None:
+                session = dispatch.open_driver(client, uri)
+            else:
+                session = dispatch.open_private(client, uri, restored(private))
             wishes = state.wishes.get(str(client.id))
             if wishes is not None:
                 monitors = state.monitors.get(str(client.id), [])
