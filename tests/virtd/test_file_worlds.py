@@ -87,7 +87,7 @@ async def test_errors_name_the_file_and_show_nothing_of_it(virtd: Virtd, tmp_pat
     assert missing is not None
     assert (missing.code, missing.domain) == (ErrorCode.XML_ERROR, ErrorDomain.XML)
     assert missing.message == "XML error: failed to parse xml document '/nowhere/x.xml'"
-    secret = tmp_path / "secret"
+    secret = tmp_path / "secret.xml"
     secret.write_text("password=sesame\n")
     error = await opened(virtd, f"test://{secret}")
     assert error is not None
