@@ -6,7 +6,9 @@ import contextlib
 
 import msgspec
 
+from aiovirt.daemons.virtd.dispatch.file_worlds import restored
 from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+from aiovirt.daemons.virtd.dispatch.monitor_events import MonitorWish
 from aiovirt.daemons.virtd.dispatch.serving import SESSION
 from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions, Wish
 from aiovirt.daemons.virtd.host import ending
@@ -61,11 +63,23 @@ class WishState(msgspec.Struct, array_like=True):
     plain: bool
 
 
+class MonitorState(msgspec.Struct, array_like=True):
+    """One subscription to events of monitors; see `MonitorWish`."""
+
+    key: int
+    subject: str
+    name: str
+    flags: int
+
+
 class RemoteState(msgspec.Struct):
-    """opened: URIs by client id; wishes: subscriptions, likewise."""
+    """opened: URIs by client id; wishes, monitors: subscriptions, likewise; private: stores of the hosts
+    that were made for one client."""
 
     opened: dict[str, str] = {}
     wishes: dict[str, list[WishState]] = {}
+    monitors: dict[str, list[MonitorState]] = {}
+    private: dict[str, bytes] = {}
 
 
 def save(dispatch: RemoteDispatch) -> RemoteState:
@@ -76,6 +90,8 @@ def save(dispatch: RemoteDispatch) -> RemoteState:
         if session is None:
             continue
         state.opened[str(client.id)] = session.uri
+        if not dispatch.is_shared(session.host):
+            state.private[str(client.id)] = session.host.store.dump()
         if session.subscriptions is not None:
             state.wishes[str(client.id)] = [
                 WishState(
@@ -87,6 +103,10 @@ def save(dispatch: RemoteDispatch) -> RemoteState:
                 )
                 for key, wish in session.subscriptions
             ]
+            state.monitors[str(client.id)] = [
+                MonitorState(key, wish.subject.hex(), wish.name, wish.flags)
+                for key, wish in session.subscriptions.monitors.items()
+            ]
     return state
 
 
@@ -97,10 +117,21 @@ def restore(dispatch: RemoteDispatch, state: RemoteState) -> None:
         if uri is None:
             continue
         with contextlib.suppress(RpcError):
-            session = dispatch.open_driver(client, uri)
+            private = state.private.get(str(client.id))
+            if private is None:
+                session = dispatch.open_driver(client, uri)
+            else:
+                session = dispatch.open_private(client, uri, restored(private))
             wishes = state.wishes.get(str(client.id))
             if wishes is not None:
-                session.subscriptions = Subscriptions({one.key: _wish(one) for one in wishes})
+                monitors = state.monitors.get(str(client.id), [])
+                session.subscriptions = Subscriptions(
+                    {one.key: _wish(one) for one in wishes},
+                    {
+                        one.key: MonitorWish(bytes.fromhex(one.subject), one.name, one.flags)
+                        for one in monitors
+                    },
+                )
 
 
 def _wish(one: WishState) -> Wish:

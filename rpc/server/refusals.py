@@ -32,8 +32,10 @@ def refusal(client: Client, key: bytes, status: int, binding: Binding | None) ->
     if procedure.needs_auth and not client.authenticated:
         return RpcError(ErrorCode.RPC, "authentication required")
     if client.readonly and not procedure.reads:
-        return RpcError(
-            ErrorCode.OPERATION_DENIED, f"{procedure.name} is not for a read-only connection"
+        return RpcError.of(
+            ErrorCode.OPERATION_DENIED,
+            f"read only access prevents {procedure.function}",
+            domain=handlers.domain_of(procedure),
         )
     if binding is None:
         return unsupported(procedure, handlers.domain_of(procedure))

@@ -196,8 +196,10 @@ def test_a_name_that_is_none(code: ErrorCode, domain: ErrorDomain, names: list[s
 def test_names_that_libvirtd_takes_or_refuses_otherwise() -> None:
     with _refused(ErrorCode.NO_CONNECT, ErrorDomain.NONE):  # it would connect to that host
         find_driver("qemu://localhost/system")
-    with _refused(ErrorCode.INVALID_ARG, ErrorDomain.TEST):  # it would read that file
-        find_driver("test:///nowhere.xml")
+    assert find_driver("test:///a%20b.xml").file == "/a b.xml"
+    for name in ("test://", "test:///"):
+        with _refused(ErrorCode.INVALID_ARG, ErrorDomain.TEST):
+            find_driver(name)
     longest = "test:///default?".ljust(16384, "a")
     assert find_driver(longest).uri == longest
     with _refused(ErrorCode.INTERNAL_ERROR, ErrorDomain.URI):  # it has no limit
@@ -338,6 +340,25 @@ async def test_polkit_is_refused_and_the_connection_goes_on(house: RemoteHouse) 
 
 
 # Restart -----------------------------------------------------------------------------------------
+
+
+async def test_a_host_of_one_client_is_written_down_and_read_back(
+    house: RemoteHouse, tmp_path: Path
+) -> None:
+    (tmp_path / "world.xml").write_text(
+        "<node><domain type='test'><name>a</name><memory>1024</memory>"
+        "<os><type>hvm</type></os></domain></node>"
+    )
+    connection, client = await house.seat(house.socket)
+    async with connection:
+        await _open(connection, f"test://{tmp_path}/world.xml")
+        document = msgspec.json.encode(save(house.service))
+        assert SESSION.pop(client) is not None
+        restore(house.service, msgspec.json.decode(document, type=RemoteState))
+        answer = await connection.call(
+            protocol.CONNECT_LIST_DOMAINS, protocol.ConnectListDomainsArgs(9)
+        )
+        assert answer.ids == [1]
 
 
 async def test_what_is_open_is_written_down_and_read_back(house: RemoteHouse) -> None:

@@ -129,6 +129,9 @@ async def test_a_guest_goes_on_booting_after_the_end_of_the_daemon(
 
 async def test_a_channel_that_is_plugged_in_gets_an_agent(client: Client) -> None:
     domain = await client.define()
+    controller = "<controller type='virtio-serial' index='0'/>"
+    text = (await client.xml(domain)).replace("</devices>", f"{controller}</devices>")
+    await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
     await client.start(domain)
     args = protocol.DomainXmlFlagsArgs(domain, CHANNEL, 1)
     await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)

@@ -74,10 +74,6 @@ class Checkpoints:
     @answers(protocol.DOMAIN_CHECKPOINT_GET_XML_DESC)
     def xml(self, session: Session, args: protocol.CheckpointFlagsArgs) -> protocol.XmlRet:
         session.host.flavour.check_flags(args.flags, _XML, "DomainCheckpointGetXMLDesc")
-        if args.flags & Xml.SECURE and session.client.readonly:
-            raise RpcError.of(
-                ErrorCode.OPERATION_DENIED, "virDomainCheckpointGetXMLDesc with secure flag"
-            )
         domain, moment = self._find(session, args.checkpoint)
         return protocol.XmlRet(
             checkpoint.text_of(

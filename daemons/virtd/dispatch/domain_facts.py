@@ -24,8 +24,6 @@ class DomainFacts:
     def xml(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.XmlRet:
         supported = _XML_FLAGS_TEST if session.host.name == "test" else _XML_FLAGS
         session.host.flavour.check_flags(args.flags, supported, "DomainGetXMLDesc")
-        if args.flags & DomainXMLFlags.SECURE and session.client.readonly:
-            raise RpcError.of(ErrorCode.OPERATION_DENIED, "virDomainGetXMLDesc with secure flag")
         record = find_domain(session, args.dom).record
         return protocol.XmlRet(
             record.shown(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
+from aiovirt.daemons.virtd.dispatch.file_worlds import host_of
 from aiovirt.daemons.virtd.dispatch.parts import QEMU_PARTS, parts
 from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened
 from aiovirt.daemons.virtd.dispatch.subscriptions import tell
@@ -85,6 +86,7 @@ class RemoteDispatch:
         bind(for_qemu, [part() for part in QEMU_PARTS])
         server.add_program(for_qemu)
         self._server = server
+        server.on_client_gone.append(self._client_gone)
         for host in self._hosts.values():
             host.events.receive(partial(self._happened, host))
 
@@ -93,9 +95,30 @@ class RemoteDispatch:
         return self._server.registry if self._server is not None else ()
 
     def open_driver(self, client: Client, uri: str) -> Session:
-        """Open a driver for a client. Raises RpcError as `find_driver` does."""
+        """Open the host of a driver for a client. Raises RpcError as `find_driver` does."""
         found = find_driver(uri)
         return SESSION.set(client, Session(client, self._hosts[found.name], found.uri))
+
+    def open_private(self, client: Client, uri: str, host: Host) -> Session:
+        """Open a host for the one client that it was made for.
+
+        Args:
+            client: the client, with whose connection the host ends.
+            uri: what the client opened.
+            host: its host.
+        """
+        host.events.receive(partial(self._happened, host))
+        return SESSION.set(client, Session(client, host, uri))
+
+    def is_shared(self, host: Host) -> bool:
+        """Whether a host is one for all clients."""
+        return self._hosts.get(host.name) is host
+
+    def _client_gone(self, client: Client) -> None:
+        session = SESSION.get(client)
+        if session is not None and not self.is_shared(session.host):
+            session.host.timers.cancel_all()
+            session.host.store.close()
 
     # Events --------------------------------------------------------------------------------------
 
@@ -130,12 +153,16 @@ class RemoteDispatch:
     # The connection ------------------------------------------------------------------------------
 
     @serves(protocol.CONNECT_OPEN)
-    def open(self, client: Client, args: protocol.ConnectOpenArgs) -> None:
+    async def open(self, client: Client, args: protocol.ConnectOpenArgs) -> None:
         if SESSION.pop(client) is not None:  # libvirt's closes it then, too
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection already open")
         if args.name is None:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "connection not open: no URI was named")
-        self.open_driver(client, args.name)
+        found = find_driver(args.name)
+        if found.file is None:
+            self.open_driver(client, args.name)
+        else:
+            self.open_private(client, found.uri, await host_of(found.file))
         if args.flags & ConnectFlags.RO:
             client.readonly = True
 

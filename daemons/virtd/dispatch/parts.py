@@ -11,6 +11,7 @@ from aiovirt.daemons.virtd.dispatch.domain_guest import DomainGuest
 from aiovirt.daemons.virtd.dispatch.domain_jobs import DomainJobs
 from aiovirt.daemons.virtd.dispatch.domain_life import DomainLife
 from aiovirt.daemons.virtd.dispatch.domain_lists import DomainLists
+from aiovirt.daemons.virtd.dispatch.domain_native import DomainNative
 from aiovirt.daemons.virtd.dispatch.domain_pinning import DomainPinning
 from aiovirt.daemons.virtd.dispatch.domain_power import DomainPower
 from aiovirt.daemons.virtd.dispatch.domain_resources import DomainResources
@@ -25,7 +26,7 @@ from aiovirt.daemons.virtd.dispatch.node import Capabilities, Node, Processors
 from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
 from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
-from aiovirt.daemons.virtd.dispatch.qemu_program import QemuAgent
+from aiovirt.daemons.virtd.dispatch.qemu_program import QemuAgent, QemuMonitor
 from aiovirt.daemons.virtd.dispatch.secrets import Secrets
 from aiovirt.daemons.virtd.dispatch.snapshots import Snapshots
 from aiovirt.daemons.virtd.dispatch.storage_pools import (
@@ -44,6 +45,7 @@ PARTS = (
     DomainLists,
     DomainFacts,
     DomainLife,
+    DomainNative,
     DomainPower,
     DomainResources,
     DomainSaving,
@@ -81,7 +83,7 @@ PARTS = (
     DomainBlocks,
 )
 """The classes whose methods serve procedures of the remote program."""
-QEMU_PARTS = (QemuAgent,)
+QEMU_PARTS = (QemuAgent, QemuMonitor)
 """The classes whose methods serve procedures of the QEMU program."""
 
 

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
+from aiovirt.daemons.virtd.dispatch import read_only
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.rpc.server import Client, ClientState
 from aiovirt.rpc.server.refusals import unsupported
@@ -23,7 +24,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.dispatch.subscriptions import Subscriptions
     from aiovirt.daemons.virtd.host.host import Host
-    from aiovirt.rpc.server import CallWithFds, Handlers, WithStream
+    from aiovirt.rpc.server import CallWithFds, Handlers, WithFds, WithStream
     from aiovirt.rpc.wire.program import Procedure
 
 ArgsT = TypeVar("ArgsT")
@@ -68,7 +69,7 @@ class _Answers(Generic[ArgsT, ResultT]):
         self._procedure = procedure
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # a function that fits two of them does not exist
         self, handler: Callable[[SelfT, Session, ArgsT], ResultT]
     ) -> Callable[[SelfT, Session, ArgsT], ResultT]: ...
     @overload
@@ -87,6 +88,14 @@ class _Answers(Generic[ArgsT, ResultT]):
     def __call__(
         self, handler: Callable[[SelfT, Session, CallWithFds[ArgsT]], ResultT]
     ) -> Callable[[SelfT, Session, CallWithFds[ArgsT]], ResultT]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[SelfT, Session, ArgsT], WithFds[ResultT]]
+    ) -> Callable[[SelfT, Session, ArgsT], WithFds[ResultT]]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[SelfT, Session, CallWithFds[ArgsT]], WithFds[ResultT]]
+    ) -> Callable[[SelfT, Session, CallWithFds[ArgsT]], WithFds[ResultT]]: ...
 
     def __call__(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         setattr(handler, _MARK, (*getattr(handler, _MARK, ()), self._procedure))
@@ -146,4 +155,19 @@ def _guarded(procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> Cal
     def at_once(client: Client, args: Any) -> Any:
         return handler(session_of(client), args)
 
-    return at_once
+    def limited(client: Client, args: Any) -> Any:
+        if client.readonly and get(client) is not None:  # before the driver is asked
+            read_only.check(procedure, args)
+        return handler(session_of(client), args)
+
+    def with_descriptors(client: Client, call: CallWithFds[Any]) -> Any:
+        try:
+            session = session_of(client)
+        except RpcError:
+            call.close()
+            raise
+        return handler(session, call)
+
+    if procedure in read_only.LIMITS:
+        return limited
+    return with_descriptors if procedure.call_fds else at_once

@@ -107,10 +107,6 @@ class Snapshots:
     def xml(self, session: Session, args: protocol.SnapshotFlagsArgs) -> protocol.XmlRet:
         secure = DomainSnapshotXMLFlags.SECURE
         session.host.flavour.check_flags(args.flags, secure, "DomainSnapshotGetXMLDesc")
-        if args.flags & secure and session.client.readonly:
-            raise RpcError.of(
-                ErrorCode.OPERATION_DENIED, "virDomainSnapshotGetXMLDesc with secure flag"
-            )
         _, moment = self._find(session, args.snap)
         text = moment_documents.written(moment, "snapshot", secure=bool(args.flags & secure))
         return protocol.XmlRet(text)

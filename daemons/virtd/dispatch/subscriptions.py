@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
+from aiovirt.daemons.virtd.dispatch.monitor_events import MonitorWish, monitor_event
+from aiovirt.daemons.virtd.dispatch.monitor_events import message as monitor_message
 from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.rpc.server.events import encoded
 from aiovirt.rpc.wire import xdr
@@ -106,11 +108,23 @@ class Wish(NamedTuple):
 
 
 class Subscriptions:
-    """The subscriptions of one client, by number. wishes: those to begin with."""
+    """The subscriptions of one client, by number.
 
-    def __init__(self, wishes: Mapping[int, Wish] | None = None) -> None:
+    monitors: those to events of monitors.
+
+    Args:
+        wishes: subscriptions to begin with.
+        monitors: likewise.
+    """
+
+    def __init__(
+        self,
+        wishes: Mapping[int, Wish] | None = None,
+        monitors: Mapping[int, MonitorWish] | None = None,
+    ) -> None:
         self._wishes = dict(wishes or {})
-        self._last = max(self._wishes, default=-1)
+        self.monitors = dict(monitors or {})
+        self._last = max((*self._wishes, *self.monitors), default=-1)
 
     def add(self, wish: Wish) -> int:
         """Add one, and return its number.
@@ -120,13 +134,30 @@ class Subscriptions:
         known = PLAIN if wish.plain else NUMBERED[wish.family]
         if wish.number not in known:
             raise RpcError.of(ErrorCode.INTERNAL_ERROR, f"unsupported event ID {wish.number}")
-        if len(self._wishes) >= SUBSCRIPTIONS_MAX:
+        number = self._next()
+        self._wishes[number] = wish
+        return number
+
+    def add_monitor(self, wish: MonitorWish) -> int:
+        """Add one to events of monitors, and return its number. Raises RpcError for too many."""
+        number = self._next()
+        self.monitors[number] = wish
+        return number
+
+    def _next(self) -> int:
+        if len(self._wishes) + len(self.monitors) >= SUBSCRIPTIONS_MAX:
             raise RpcError.of(
                 ErrorCode.INTERNAL_ERROR, f"a client has at most {SUBSCRIPTIONS_MAX} subscriptions"
             )
         self._last += 1
-        self._wishes[self._last] = wish
         return self._last
+
+    def remove_monitor(self, number: int) -> None:
+        """End one to events of monitors. Raises RpcError INTERNAL_ERROR if it does not exist."""
+        if self.monitors.pop(number, None) is None:
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR, f"qemu monitor event callback {number} not registered"
+            )
 
     def remove(self, number: int) -> None:
         """End one. Raises RpcError INTERNAL_ERROR if it does not exist."""
@@ -192,6 +223,18 @@ def tell(sessions: Iterable[Session], event: Event, faults: EventFaults | None =
                 session.client.write_event(data)
             else:
                 faults.deliver(session, _procedure(event, plain=wanted[1]), event, data)
+        if session.subscriptions.monitors and event.family is Family.DOMAIN:
+            _tell_of_monitor(session, session.subscriptions, event)
+
+
+def _tell_of_monitor(session: Session, subscriptions: Subscriptions, event: Event) -> None:
+    told = monitor_event(event) if session.host.name == "qemu" else None
+    if told is None:
+        return
+    now = session.host.clock.now()
+    for number, wish in subscriptions.monitors.items():
+        if wish.wants(event.subject.uuid, told.name):
+            session.client.write_event(monitor_message(event, told, number, now))
 
 
 def message(event: Event, number: int, plain: bool) -> bytes:

@@ -49,10 +49,12 @@ _URI: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The driver that a client opens. uri: as libvirt writes it, not as the client did."""
+    """The driver that a client opens. uri: as libvirt writes it, not as the client did; file: that its
+    host is made of, None for the host that all clients share."""
 
     uri: str
     name: str
+    file: str | None = None
 
 
 def find_driver(uri: str) -> Opened:
@@ -80,12 +82,21 @@ def find_driver(uri: str) -> Opened:
     if host:
         raise _no_driver(f"{uri} names the host {host}, and nothing is passed on from here")
     path = unquote(path)
+    at = "" if user is None else f"{user}@"
+    opened = f"{scheme}://{at}{path}{rest}"
+    if scheme == "test" and path not in (*driver.paths, "", "/"):
+        return Opened(opened, scheme, path)
+    if path not in driver.paths and scheme == "test":
+        raise RpcError.of(
+            ErrorCode.INVALID_ARG,
+            "testOpen: supply a path or use test:///default",
+            domain=ErrorDomain.TEST,
+        )
     if path not in driver.paths:
         code, domain = driver.refusal
         expected = ", ".join(sorted(driver.paths))
         raise RpcError(code, f"'{path}' in the URI {uri} is none of {expected}", domain=domain)
-    at = "" if user is None else f"{user}@"
-    return Opened(f"{scheme}://{at}{path}{rest}", scheme)
+    return Opened(opened, scheme)
 
 
 def _no_driver(message: str) -> RpcError:

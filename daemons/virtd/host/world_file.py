@@ -38,27 +38,43 @@ class WorldError(ValueError):
     """A world that cannot be used; the text says where and why."""
 
 
-def read(path: str) -> str:
+def file_text(path: str) -> str:
+    """Return the text of a file. Raises WorldError if it cannot be read, or is too large."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(TEXT_MAX + 1)
+    except OSError as error:
+        raise WorldError(f"{path}: {error.strerror}") from error
+    if len(data) > TEXT_MAX:
+        raise WorldError(f"{path}: a world has at most {TEXT_MAX} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise WorldError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def read(path: str, file: Callable[[str], str] = file_text) -> str:
     """Return the text of a world, with the files in it that it refers to.
 
     Args:
         path: of the file; a name that ends in `.toml` says that it is TOML, and without any ending
             the text tells. References are relative to its folder.
+        file: returns the text of a file, or raises WorldError.
 
     Raises:
         WorldError: a file cannot be read, or is not a world.
     """
-    text = _file(path)
+    text = file(path)
     if path.endswith(".toml") or (not os.path.splitext(path)[1] and _is_toml(text)):
-        return _written(_from_toml(text, path, lambda name: _file(_beside(path, name))))
+        return _written(_from_toml(text, path, lambda name: file(_beside(path, name))))
     if text.lstrip().startswith("{"):
         return text
     root = _parsed(text, path)
     # Lists, since the tree changes; the snapshots may be in the documents of the domains.
     for element in list(root.iter("domain", "network", "interface", "pool", "device", "volume")):
-        _inline(element, path)
+        _inline(element, path, file)
     for snapshot in list(root.iter(f"{{{TEST_SPACE}}}domainsnapshot")):
-        _inline(snapshot, path)
+        _inline(snapshot, path, file)
     return _written(root)
 
 
@@ -116,21 +132,7 @@ def _beside(path: str, name: str) -> str:
     return os.path.join(os.path.dirname(path), name)
 
 
-def _file(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(TEXT_MAX + 1)
-    except OSError as error:
-        raise WorldError(f"{path}: {error.strerror}") from error
-    if len(data) > TEXT_MAX:
-        raise WorldError(f"{path}: a world has at most {TEXT_MAX} bytes")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise WorldError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _inline(element: etree._Element, path: str) -> None:
+def _inline(element: etree._Element, path: str, file: Callable[[str], str]) -> None:
     """Put the contents of the file that an element refers to into the element."""
     name = element.get("file")
     if not isinstance(name, str) or not _is_described(element):
@@ -138,7 +140,7 @@ def _inline(element: etree._Element, path: str) -> None:
     found = _beside(path, name)
     local = etree.QName(element).localname
     try:
-        root = reading.parse(_file(found), local, name=found)
+        root = reading.parse(file(found), local, name=found)
     except RpcError as error:
         raise WorldError(error.message) from error
     element.clear()

@@ -1,7 +1,7 @@
 """The remote program and the QEMU program, to whose tables the other modules of this package add.
 
 A procedure *reads* if libvirt lets a client of a read-only connection call it. With some arguments such
-a client may not call these, which the handler has to refuse: DOMAIN_GET_XML_DESC,
+a client may not call these (see `dispatch.read_only`): DOMAIN_GET_XML_DESC,
 DOMAIN_MANAGED_SAVE_GET_XML_DESC, DOMAIN_SNAPSHOT_GET_XML_DESC and DOMAIN_CHECKPOINT_GET_XML_DESC with a
 flag SECURE (the first one also with MIGRATABLE), DOMAIN_GET_VCPUS_FLAGS with VCPU_GUEST, and
 DOMAIN_INTERFACE_ADDRESSES with the source AGENT.

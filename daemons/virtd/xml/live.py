@@ -48,8 +48,8 @@ _LOCAL: Final = "127.0.0.1"
 _TERMINALS: Final = 8
 
 #: Where libvirt has the sockets of channels, and the characters of a guest's name there.
-_CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target"
-_SHORT_NAME: Final = 20
+CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target"
+SHORT_NAME: Final = 20
 
 #: The bus in the alias of a disk with an address on a controller, and how many parts follow.
 _DRIVES: Final = {"ide": ("bus",), "sata": ("bus",), "fdc": ("bus",), "scsi": ("bus", "target")}
@@ -142,7 +142,7 @@ def open_channels(document: Document, number: int) -> None:
         document: the running guest.
         number: its id.
     """
-    folder = f"{_CHANNELS}/domain-{number}-{(document.root.findtext('name') or '')[:_SHORT_NAME]}"
+    folder = f"{CHANNELS}/domain-{number}-{(document.root.findtext('name') or '')[:SHORT_NAME]}"
     rule = devices.rule_of("channel")
     for device in document.root.iterfind("devices/channel"):
         target, source = device.find("target"), device.find("source")

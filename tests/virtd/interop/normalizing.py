@@ -42,6 +42,7 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     # QEMU tells of its end, and whether libvirtd still listens then is chance.
     "event": ((r"^event 'lifecycle' .* Shutdown Finished after host request\n?", ""),),
+    "domxml-to-native": ((r'"fd":"\d+"', '"fd":"N"'),),
     "version": ((r"(QEMU 7\.2)\.\d+", r"\1"),),
     "domblkstat": ((r"\b\d{11,}$", "N"),),
     "domifstat": ((r"\b\d{11,}$", "N"),),
