@@ -53,6 +53,7 @@ def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
     pool.need_active()
     host, test = pool.host, pool.host.name == "test"
     document = read("volume", text)
+    _capacity(pool, document.root, source)
     document.complete(host.documents.defaults)
     name = document.root.findtext("name") or ""
     if host.volumes.in_pool(pool.record.uuid, name) is not None:
@@ -88,6 +89,19 @@ def _second(pool: Pool, name: str, *, cloned: bool) -> RpcError:
         return RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.STORAGE)
     text = f"storage volume '{name}' exists already"
     return RpcError(ErrorCode.STORAGE_VOL_EXIST, text, domain=ErrorDomain.STORAGE)
+
+
+def _capacity(pool: Pool, root: etree._Element, source: Volume | None) -> None:
+    """A volume that begins as another one, or lies over one, may leave its capacity to that one, except
+    with the test driver."""
+    if root.find("capacity") is not None:
+        return
+    if pool.host.name == "test":
+        detail = "missing capacity element"
+        raise RpcError.of(ErrorCode.XML_ERROR, detail, domain=ErrorDomain.STORAGE)
+    below = source or pool.host.volumes.by_path(root.findtext("backingStore/path") or "")
+    if below is not None:
+        add(root, KINDS["volume"].rules, "capacity", str(below.capacity), unit="bytes")
 
 
 def _sizes(root: etree._Element, source: Volume | None, *, test: bool) -> None:

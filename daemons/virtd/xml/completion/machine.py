@@ -38,6 +38,10 @@ _SERIAL_MODEL: Final = {
 }
 
 
+#: The folder of the variables of guests' firmware.
+_VARIABLES: Final = "/var/lib/libvirt/qemu/nvram"
+
+
 def is_pcie(root: etree._Element) -> bool:
     """Whether the machine's root is a PCI Express one."""
     kind = need(root, "os/type")
@@ -64,11 +68,25 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
         assign(kind, rules.below("os", "type"), "machine", machines[name])
     if devices.find("emulator") is None and arch in flavour.emulators:
         add(devices, domain_rules()["%devices"], "emulator", flavour.emulators[arch])
+    _nvram(root)
     _processor(root)
     if arch in ("x86_64", "i686"):
         _controllers(root, devices)
     if devices.find("memballoon") is None:
         add(devices, domain_rules()["%devices"], "memballoon", model="virtio")
+
+
+def _nvram(root: etree._Element) -> None:
+    """A guest with firmware in a read-only flash chip has a file for the firmware's variables."""
+    loader = root.find("os/loader[@type='pflash'][@readonly='yes']")
+    if loader is None or loader.get("stateless") == "yes":
+        return
+    os = need(root, "os")
+    found = os.find("nvram")
+    if found is None:
+        found = add(os, domain_rules()["domain"].below("os"), "nvram")
+    if not found.text and not len(found):
+        found.text = f"{_VARIABLES}/{root.findtext('name')}_VARS.fd"
 
 
 def _processor(root: etree._Element) -> None:

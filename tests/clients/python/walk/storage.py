@@ -26,6 +26,13 @@ VOLUME = """
   <target><format type='{format}'/>{compat}</target>
 </volume>
 """
+OVERLAY = """
+<volume>
+  <name>five.qcow2</name>
+  <target><format type='qcow2'/></target>
+  <backingStore><path>{path}</path><format type='qcow2'/></backingStore>
+</volume>
+"""
 CONTENT = bytes(range(256)) * 512
 
 
@@ -141,7 +148,13 @@ def volumes(host: libvirt.virConnect, pool: libvirt.virStoragePool, path: str) -
     attempt("wipe pattern", volume.wipePattern, 99, 0)
     image = attempt("image", pool.createXML, volume_document("three.qcow2", 4096, "qcow2"), 0)
     tell("image info", image.info()[:2])
-    for one in (volume, copy, image):
+    bare = "<volume><name>four</name></volume>"
+    attempt("without a size", pool.createXML, bare, 0)
+    small = attempt("clone without a size", pool.createXMLFrom, bare, volume, 0)
+    overlay = attempt("overlay", pool.createXML, OVERLAY.format(path=image.path()), 0)
+    for one in filter(None, (small, overlay)):
+        tell("size of it", one.info()[1])
+    for one in (volume, copy, image, small, overlay):
         if one is not None:
             attempt("delete", one.delete)
     attempt("delete again", volume.delete)
