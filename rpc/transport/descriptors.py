@@ -25,6 +25,9 @@ WAITING_HIGH: Final = 2 * MAX_FDS
 
 _INT: Final = array.array("i").itemsize
 _SPACE: Final = socket.CMSG_SPACE(MAX_FDS * _INT)
+#: Plain numbers: an operation on members of an enumeration takes longer than all the rest here.
+_CLOEXEC: Final = int(socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED: Final = int(socket.MSG_CTRUNC)
 
 
 def close_all(descriptors: Iterable[int]) -> None:
@@ -52,11 +55,11 @@ class Inbox:
             OSError: as recvmsg(2) does.
             FramingError: more descriptors at once than one message can have.
         """
-        size, ancillary, flags, _ = sock.recvmsg_into([buffer], _SPACE, socket.MSG_CMSG_CLOEXEC)
+        size, ancillary, flags, _ = sock.recvmsg_into([buffer], _SPACE, _CLOEXEC)
         for level, kind, content in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self.waiting.extend(array.array("i", content[: len(content) - len(content) % _INT]))
-        if flags & socket.MSG_CTRUNC:
+        if flags & _TRUNCATED:
             raise FramingError(f"more than {MAX_FDS} descriptors came at once")
         return size
 

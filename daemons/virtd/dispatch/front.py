@@ -8,7 +8,7 @@ Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -125,13 +125,22 @@ class RemoteDispatch:
     def _happened(self, host: Host, event: Event) -> None:
         """Send an event in the loop's next iteration: the reply to the call that caused it goes
         first."""
-        if not self._events and self._server is not None:
+        if not self._events:
+            if self._server is None or not any(self._subscribers()):
+                return
             self._server.loop.call_soon(self._tell)
         self._events.append((host, event))
 
+    def _subscribers(self) -> Iterator[Session]:
+        """The sessions of the clients that want events."""
+        for client in self.clients():
+            session = SESSION.get(client)
+            if session is not None and session.subscriptions is not None:
+                yield session
+
     def _tell(self) -> None:
         events, self._events = self._events, []
-        sessions = [found for one in self.clients() if (found := SESSION.get(one)) is not None]
+        sessions = list(self._subscribers())
         for host, event in events:
             tell((one for one in sessions if one.host is host), event, self.event_faults)
 

@@ -68,22 +68,30 @@ class Facts:
         self.vcpus = guests.vcpus(document)
         self.os_type = guests.os_type(document)
 
-    @cached_property
+    @property
     def disks(self) -> tuple[Disk, ...]:
         """The disks, in the order of the document."""
-        return tuple(_disk(element) for element in self.root.iterfind("devices/disk"))
+        return self._devices[0]
 
-    @cached_property
+    @property
     def nics(self) -> tuple[Nic, ...]:
         """The interfaces, in the order of the document."""
-        return tuple(
-            Nic(
-                devices.value(one, "target/@dev") or "",
-                devices.value(one, "mac/@address") or "",
-                one.get("type") or "",
-                devices.value(one, "alias/@name") or "",
-            )
-            for one in self.root.iterfind("devices/interface")
+        return self._devices[1]
+
+    @property
+    def has_balloon(self) -> bool:
+        """Whether the guest has a balloon, which counts its memory."""
+        return self._devices[2]
+
+    @cached_property
+    def _devices(self) -> tuple[tuple[Disk, ...], tuple[Nic, ...], bool]:
+        """The devices that counters are about, read together."""
+        root = self.root
+        balloon = root.find("devices/memballoon")
+        return (
+            tuple(map(_disk, root.iterfind("devices/disk"))),
+            tuple(map(_nic, root.iterfind("devices/interface"))),
+            balloon is not None and balloon.get("model") != "none",
         )
 
     @cached_property
@@ -94,7 +102,7 @@ class Facts:
     @cached_property
     def iothreads(self) -> tuple[int, ...]:
         """The numbers of the threads for input and output."""
-        return guests.iothreads(self.document)
+        return guests.iothreads(self.document) if "<iothread" in self.text else ()
 
     @cached_property
     def agent(self) -> str | None:
@@ -109,12 +117,6 @@ class Facts:
     def lacks_agent(self) -> bool:
         """Whether the guest agent has a channel, and is not connected."""
         return self.agent in ("", "disconnected")
-
-    @cached_property
-    def has_balloon(self) -> bool:
-        """Whether the guest has a balloon, which counts its memory."""
-        found = self.root.find("devices/memballoon")
-        return found is not None and found.get("model") != "none"
 
     def disk(self, path: str) -> Disk | None:
         """Return the disk with this target, or else with this source."""
@@ -142,6 +144,15 @@ class Facts:
     def root(self) -> etree._Element:
         """The root of the document, which is not to be changed."""
         return cached("domain", self.text).root
+
+
+def _nic(element: etree._Element) -> Nic:
+    return Nic(
+        devices.value(element, "target/@dev") or "",
+        devices.value(element, "mac/@address") or "",
+        element.get("type") or "",
+        devices.value(element, "alias/@name") or "",
+    )
 
 
 def _disk(element: etree._Element) -> Disk:

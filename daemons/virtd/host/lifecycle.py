@@ -233,6 +233,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         details=_details(domain, config),
     )
     host.domains.started(domain)
+    _ = domain.record.facts  # they are asked for soon, and the document is still read
     agent.began(domain)
     if host.name == "test" or paused:
         _lifecycle(domain, DomainEventType.STARTED, origin.detail)

@@ -145,8 +145,12 @@ class Store:
         Raises:
             RpcError: it cannot be written, SYSTEM_ERROR; nothing has changed then.
         """
-        with self._writing():
+        try:
+            if self.is_read_only:
+                self.write()
             self._base.execute(_PUT, (host, kind, key, data))
+        except (sqlite3.Error, StoreError) as error:
+            raise self._unwritable(error) from error
         self._log.wrote(len(data))
 
     def delete(self, host: str, kind: str, key: str) -> None:
@@ -245,11 +249,13 @@ class Store:
                 self.write()
             yield
         except (sqlite3.Error, StoreError) as error:
-            name = self.path or "the store in memory"
-            reason = error if isinstance(error, sqlite3.Error) else error.__cause__ or error
-            raise RpcError(
-                ErrorCode.SYSTEM_ERROR, f"cannot write {name}: {reason}", domain=ErrorDomain.CONF
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: sqlite3.Error | StoreError) -> RpcError:
+        name = self.path or "the store in memory"
+        reason = error if isinstance(error, sqlite3.Error) else error.__cause__ or error
+        text = f"cannot write {name}: {reason}"
+        return RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.CONF)
 
     # Without a file ------------------------------------------------------------------------------
 

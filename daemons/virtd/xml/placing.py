@@ -89,7 +89,7 @@ def place(parent: etree._Element, child: etree._Element, rule: Rule) -> None:
 
 def _position(rule: Rule, parent: etree._Element, child: etree._Element, *, default: int) -> int:
     """The number of the line that is about this child."""
-    lines = rule.by_tag.get(str(child.tag), [])
+    lines = rule.by_tag.get(child.tag, ())  # type: ignore[arg-type]  # no comments are left
     if len(lines) > 1:
         scope = Scope(child, child, Scope(parent, parent, None))
         for number, line in lines:

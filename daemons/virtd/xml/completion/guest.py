@@ -6,6 +6,7 @@ Source: libvirt's src/conf (virDomainDefParseXML, virDomainDefPostParse).
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from lxml import etree
 
@@ -16,6 +17,10 @@ from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add, assign, holder, need
 from aiovirt.daemons.virtd.xml.values import members_of
 from aiovirt.rpc.wire.errors import ErrorCode
+
+#: The devices that some steps are about.
+_SCREENS: Final = frozenset(("graphics", "video"))
+_CONSOLES: Final = frozenset(("console", "serial", "parallel"))
 
 
 def complete(root: etree._Element, flavour: Flavour) -> None:
@@ -38,14 +43,16 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     devices = need(root, "devices")
     disks.order(devices)
     controllers.order(devices)
-    screens.order(devices)
-    screens.complete(root, devices, flavour)
+    if not _SCREENS.isdisjoint(device.tag for device in devices):
+        screens.order(devices)
+        screens.complete(root, devices, flavour)
     distances(root)
     inputs(root, devices)
     interfaces(devices, flavour)
     disks.complete(devices, flavour)
     controllers.host_addresses(devices, flavour.scsi_units)
-    consoles.complete(root, devices)
+    if not _CONSOLES.isdisjoint(device.tag for device in devices):
+        consoles.complete(root, devices)
     controllers.implied(devices)
     if flavour.emulators:
         machine.finish(root, devices)
@@ -79,12 +86,13 @@ def operating_system(root: etree._Element, flavour: Flavour) -> None:
 
 def memory(root: etree._Element, flavour: Flavour) -> None:
     """Give a guest its memory: what its nodes and modules add up to, and at most that is current."""
-    cells = root.findall("cpu/numa/cell")
-    modules = sum(int(size.text or 0) for size in root.findall("devices/memory/target/size"))
+    cells = root.findall("cpu/numa/cell") if root.find("cpu") is not None else []
     total = root.find("memory")
     rules = domain_rules()["domain"]
     if cells and (total is None or not total.text or flavour.memory_of_nodes):
-        amount = sum(int(cell.get("memory") or 0) for cell in cells) + modules
+        modules = root.findall("devices/memory/target/size")
+        amount = sum(int(cell.get("memory") or 0) for cell in cells)
+        amount += sum(int(size.text or 0) for size in modules)
         if total is None:
             total = add(root, rules, "memory")
         assign(total, rules.below("memory"), "unit", "KiB")
@@ -108,8 +116,11 @@ def processors(root: etree._Element) -> None:
     vcpu.text = vcpu.text or "1"
     if vcpu.get("current") == vcpu.text:
         del vcpu.attrib["current"]
-    if (
+    automatic = root.find("numatune") is not None and (
         root.find("numatune/memory[@placement='auto']") is not None
+    )
+    if (
+        automatic
         and vcpu.get("cpuset") is None
         and root.find("cputune/vcpupin") is None
         and root.find("cputune/emulatorpin") is None
@@ -172,7 +183,7 @@ def schedulers(root: etree._Element, vcpus: int) -> None:
 
 def distances(root: etree._Element) -> None:
     """Distances between nodes hold both ways."""
-    if root.find("cpu/numa/cell/distances") is None:
+    if root.find("cpu") is None or root.find("cpu/numa/cell/distances") is None:
         return
     cells = {int(cell.get("id") or 0): cell for cell in root.findall("cpu/numa/cell")}
     table: dict[int, dict[int, str]] = {}
@@ -223,12 +234,13 @@ def _input_bus(
 def lifecycle(root: etree._Element) -> None:
     """Say what becomes of a guest that powers off, reboots or crashes."""
     rules = domain_rules()["domain"]
+    given = {child.tag for child in root}
     for name, action in (
         ("on_poweroff", "destroy"),
         ("on_reboot", "restart"),
         ("on_crash", "destroy"),
     ):
-        if root.find(name) is None:
+        if name not in given:
             add(root, rules, name, action)
 
 
