@@ -133,6 +133,29 @@ async def _clear(session: AdminSession, command: Invocation) -> None:
     session.terminal.notice("All rules removed\n")
 
 
+async def _event(session: AdminSession, command: Invocation) -> None:
+    from aiovirt.daemons.virtd.faults import happenings
+    from aiovirt.daemons.virtd.faults.client import FaultAdmin
+    from aiovirt.daemons.virtd.faults.rules import RuleError
+
+    guest, event = command.required("guest"), command.required("event")
+    host = command.text("host") or ""
+    try:
+        given = happenings.split(command.all("value"))
+        happenings.check(event, given)
+    except RuleError as error:
+        raise CommandFailed(f"failed to inject '{event}'", str(error)) from error
+    with explained(f"failed to inject '{event}'"):
+        await FaultAdmin(session.connection).inject(guest, event, host, **given)
+    session.terminal.notice(f"Event '{event}' injected into domain '{guest}'\n")
+
+
+async def _events(session: AdminSession, command: Invocation) -> list[str]:
+    from aiovirt.daemons.virtd.faults.happenings import HAPPENINGS
+
+    return list(HAPPENINGS)
+
+
 async def _actions(session: AdminSession, command: Invocation) -> list[str]:
     from aiovirt.daemons.virtd.faults.rules import Action
 
@@ -209,5 +232,21 @@ COMMANDS: Final = (
         _clear,
         "remove all rules of faults",
         "Remove all rules. Calls that they hold go on.",
+    ),
+    Command(
+        "fault-event",
+        _event,
+        "let an event happen to a guest",
+        "Let an event happen to a guest, whose state changes with it: crash, kill, io-error, watchdog,"
+        " shutdown, reboot, start, stop, suspend, resume, pmsuspend, pmwakeup, agent-connect,"
+        " agent-disconnect, agent-reply, address; or only tell of it: lifecycle, rtc-change,"
+        " balloon-change, tray-change, device-removed, device-removal-failed, control-error,"
+        " memory-failure, block-threshold. faults.md has the values of each.",
+        (
+            Option("guest", OptionKind.DATA, "the name of the domain", required=True),
+            Option("event", OptionKind.DATA, "the event", required=True, complete=_events),
+            _named("host", "the host: test or qemu; the one that has the domain if not given"),
+            Option("value", OptionKind.REST, "values of the event: disk=vda reason=enospc"),
+        ),
     ),
 )
