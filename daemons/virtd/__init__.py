@@ -40,7 +40,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
     rules = FaultRules(main, dispatch)
-    WorldAdminDispatch(hosts.all).serve_on(admin, FaultAdminDispatch(rules))
+    WorldAdminDispatch(hosts.all).serve_on(admin, FaultAdminDispatch(rules, hosts.all))
     return [
         HostsComponent(hosts, daemon),
         RemoteComponent(dispatch),

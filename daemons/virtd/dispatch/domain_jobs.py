@@ -25,7 +25,7 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 )
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import guest, lifecycle
+from aiovirt.daemons.virtd.host import guest, incidents, lifecycle
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -98,7 +98,11 @@ class DomainJobs:
         if not args.maxerrors:
             return protocol.DomainGetDiskErrorsRet([], len(disks))
         if session.host.name != "test":
-            return protocol.DomainGetDiskErrorsRet([], 0)
+            errors = [
+                protocol.DomainDiskError(target, code)
+                for target, code in incidents.disk_errors(domain).items()
+            ]
+            return protocol.DomainGetDiskErrorsRet(errors, len(errors))
         kinds = len(DomainDiskErrorCode) - 1
         found = [
             protocol.DomainDiskError(disk.target, at % kinds + 1)

@@ -81,6 +81,23 @@ class FaultAdmin:
         args = protocol.FaultWaitArgs(rule, strikes, round(timeout * 1000), flags=0)
         await self._call(protocol.FAULT_WAIT, args)
 
+    async def inject(self, guest: str, event: str, host: str = "", /, **values: str | int) -> None:
+        """Let an event happen to a guest.
+
+        Args:
+            guest: the name of the domain.
+            event: as in `happenings`: "crash", "io-error" and so on.
+            host: its driver; empty for the one that has the guest.
+            values: of the event: `disk="vda"`.
+
+        Raises:
+            RpcError: INVALID_ARG, NO_DOMAIN, or the error of the driver for a guest to which that cannot
+                happen now.
+        """
+        words = [f"{key}={value}" for key, value in values.items()]
+        args = protocol.GuestEventArgs(host, guest, event, words, flags=0)
+        await self._call(protocol.GUEST_EVENT, args)
+
     async def _call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
         with self._connection.needing(VIRT_ADMIN, "virtd"):
             return await self._connection.call(procedure, args)

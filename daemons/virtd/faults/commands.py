@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.admin.cli.failure import CommandFailed, explained
+from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, explained, text_of
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.table import Command, Option, OptionKind
@@ -12,6 +12,10 @@ from aiovirt.admin.cli.tabular import table
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.faults.client import Rule, RuleInfo
+
+
+#: Characters of a scenario that are read; more are refused.
+_FILE_MAX: Final = 1024 * 1024
 
 
 async def _add(session: AdminSession, command: Invocation) -> None:
@@ -133,6 +137,63 @@ async def _clear(session: AdminSession, command: Invocation) -> None:
     session.terminal.notice("All rules removed\n")
 
 
+async def _event(session: AdminSession, command: Invocation) -> None:
+    from aiovirt.daemons.virtd.faults import happenings
+    from aiovirt.daemons.virtd.faults.client import FaultAdmin
+    from aiovirt.daemons.virtd.faults.rules import RuleError
+
+    guest, event = command.required("guest"), command.required("event")
+    host = command.text("host") or ""
+    try:
+        given = happenings.split(command.all("value"))
+        happenings.check(event, given)
+    except RuleError as error:
+        raise CommandFailed(f"failed to inject '{event}'", str(error)) from error
+    with explained(f"failed to inject '{event}'"):
+        await FaultAdmin(session.connection).inject(guest, event, host, **given)
+    session.terminal.notice(f"Event '{event}' injected into domain '{guest}'\n")
+
+
+async def _script(session: AdminSession, command: Invocation) -> None:
+    import asyncio
+
+    from aiovirt.daemons.virtd.admin_client import WorldAdmin
+    from aiovirt.daemons.virtd.faults import script
+    from aiovirt.daemons.virtd.faults.client import FaultAdmin
+    from aiovirt.daemons.virtd.faults.playing import play
+
+    file = command.required("file")
+    try:
+        steps = script.parse(await asyncio.to_thread(_read, file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"failed to read {file}", str(error)) from error
+    except script.ScriptError as error:
+        raise CommandFailed(f"{file} is not a scenario", str(error)) from error
+    if command.given("check"):
+        session.terminal.answer(len(steps), f"{file} has {len(steps)} steps\n")
+        return
+    done: list[str] = []
+    try:
+        connection = session.connection
+        async for told in play(steps, FaultAdmin(connection), WorldAdmin(connection)):
+            done.append(told)
+            session.terminal.notice(f"step {len(done)}: {told}\n")
+    except CALL_FAILURES as error:
+        reason = text_of(error)
+        raise CommandFailed(f"step {len(done) + 1} of {file} failed", reason) from error
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8") as opened:
+        return opened.read(_FILE_MAX + 1)
+
+
+async def _events(session: AdminSession, command: Invocation) -> list[str]:
+    from aiovirt.daemons.virtd.faults.happenings import HAPPENINGS
+
+    return list(HAPPENINGS)
+
+
 async def _actions(session: AdminSession, command: Invocation) -> list[str]:
     from aiovirt.daemons.virtd.faults.rules import Action
 
@@ -209,5 +270,33 @@ COMMANDS: Final = (
         _clear,
         "remove all rules of faults",
         "Remove all rules. Calls that they hold go on.",
+    ),
+    Command(
+        "fault-event",
+        _event,
+        "let an event happen to a guest",
+        "Let an event happen to a guest, whose state changes with it: crash, kill, io-error, watchdog,"
+        " shutdown, reboot, start, stop, suspend, resume, pmsuspend, pmwakeup, agent-connect,"
+        " agent-disconnect, agent-reply, address; or only tell of it: lifecycle, rtc-change,"
+        " balloon-change, tray-change, device-removed, device-removal-failed, control-error,"
+        " memory-failure, block-threshold. faults.md has the values of each.",
+        (
+            Option("guest", OptionKind.DATA, "the name of the domain", required=True),
+            Option("event", OptionKind.DATA, "the event", required=True, complete=_events),
+            _named("host", "the host: test or qemu; the one that has the domain if not given"),
+            Option("value", OptionKind.REST, "values of the event: disk=vda reason=enospc"),
+        ),
+    ),
+    Command(
+        "fault-script",
+        _script,
+        "play a scenario of faults and events",
+        "Play the steps of a file in TOML in order: rules, waits until they have struck, events of"
+        " guests, clocks; see faults.md. The file is checked as a whole before anything is done. Rules"
+        " stay until a step or a command removes them.",
+        (
+            Option("file", OptionKind.DATA, "the file of the scenario", required=True),
+            Option("check", OptionKind.FLAG, "only check the file"),
+        ),
     ),
 )

@@ -6,19 +6,29 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd.faults import protocol
+from aiovirt.daemons.virtd.faults.happenings import split
+from aiovirt.daemons.virtd.faults.injecting import inject
 from aiovirt.daemons.virtd.faults.rules import RuleError
+from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiovirt.daemons.virtd.faults.striking import ActiveRule, FaultRules
+    from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.host.host import Host
+
+_log = get_logger("daemons.virtd.faults")
 
 
 class FaultAdminDispatch:
-    """Serves the rules of a daemon."""
+    """Serves the rules of a daemon, and events of its guests. hosts: by the name of their driver."""
 
-    def __init__(self, rules: FaultRules) -> None:
+    def __init__(self, rules: FaultRules, hosts: Mapping[str, Host]) -> None:
         self._rules = rules
+        self._hosts = hosts
 
     @serves(protocol.FAULT_ADD)
     def add(self, client: Client, args: protocol.FaultAddArgs) -> protocol.FaultAddRet:
@@ -60,6 +70,26 @@ class FaultAdminDispatch:
             raise RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.CONF) from error
         if not came:
             raise _invalid(f"rule {one.id} was removed after {one.strikes} strikes")
+
+    @serves(protocol.GUEST_EVENT)
+    def guest_event(self, client: Client, args: protocol.GuestEventArgs) -> None:
+        domain = self._guest(args.host, args.guest)
+        try:
+            inject(domain, args.event, split(args.values))
+        except RuleError as error:
+            raise _invalid(str(error)) from error
+        _log.info("event injected", host=domain.host.name, guest=args.guest, name=args.event)
+
+    def _guest(self, host: str, name: str) -> Domain:
+        if host and host not in self._hosts:
+            raise _invalid(f"'{host}' is not a host; there are {', '.join(self._hosts)}")
+        hosts = [self._hosts[host]] if host else list(self._hosts.values())
+        found = [domain for one in hosts if (domain := one.domains.by_name(name)) is not None]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _invalid(f"domain '{name}' exists on {len(found)} hosts; name one of them")
+        raise RpcError.of(ErrorCode.NO_DOMAIN, f"'{name}'", domain=ErrorDomain.CONF)
 
     def _find(self, number: int) -> ActiveRule:
         found = self._rules.get(number)

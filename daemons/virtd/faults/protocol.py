@@ -6,14 +6,15 @@ from typing import Annotated, Final
 
 import msgspec
 
-from aiovirt.daemons.virtd.admin_protocol import VIRT_ADMIN
+from aiovirt.daemons.virtd.admin_protocol import HOST_MAX, VIRT_ADMIN
 from aiovirt.daemons.virtd.faults.rules import Action, Rule
 from aiovirt.rpc.wire import xdr
 
-#: Bytes of a name or a pattern, and of an error's text; rules of one daemon.
+#: Bytes of a name or a pattern, and of an error's text; rules of one daemon; values of an event.
 NAME_MAX: Final = 256
 TEXT_MAX: Final = 4096
 RULES_MAX: Final = 1024
+VALUES_MAX: Final = 16
 
 _Name = Annotated[str, xdr.String(NAME_MAX)]
 _Text = Annotated[str, xdr.String(TEXT_MAX)]
@@ -104,6 +105,21 @@ class FaultWaitArgs:
     flags: xdr.UInt
 
 
+@xdr.struct
+class GuestEventArgs:
+    """Arguments of GUEST_EVENT.
+
+    host: by the name of its driver; empty for the one that has the guest. event, values: as in
+    `happenings`, each value as KEY=VALUE.
+    """
+
+    host: Annotated[str, xdr.String(HOST_MAX)]
+    guest: _Name
+    event: _Name
+    values: Annotated[list[str], xdr.Array(xdr.String(TEXT_MAX), VALUES_MAX)]
+    flags: xdr.UInt
+
+
 FAULT_ADD: Final = VIRT_ADMIN.procedure(6, "FAULT_ADD", FaultAddArgs, FaultAddRet, flags=0)
 FAULT_LIST: Final = VIRT_ADMIN.procedure(
     7, "FAULT_LIST", FaultListArgs, FaultListRet, flags=0, reads=True
@@ -111,6 +127,7 @@ FAULT_LIST: Final = VIRT_ADMIN.procedure(
 FAULT_REMOVE: Final = VIRT_ADMIN.procedure(8, "FAULT_REMOVE", FaultRemoveArgs, xdr.Void, flags=0)
 FAULT_CLEAR: Final = VIRT_ADMIN.procedure(9, "FAULT_CLEAR", FaultListArgs, xdr.Void, flags=0)
 FAULT_WAIT: Final = VIRT_ADMIN.procedure(10, "FAULT_WAIT", FaultWaitArgs, xdr.Void, flags=0)
+GUEST_EVENT: Final = VIRT_ADMIN.procedure(11, "GUEST_EVENT", GuestEventArgs, xdr.Void, flags=0)
 
 
 def rule_of(wire: FaultRule) -> Rule:

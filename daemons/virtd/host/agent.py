@@ -84,6 +84,26 @@ def lost(domain: Domain) -> None:
     wait(domain)
 
 
+def set_connected(domain: Domain, *, connected: bool) -> None:
+    """Let the agent come or go by itself.
+
+    Args:
+        domain: a running guest.
+        connected: whether the agent answers from now on.
+
+    Raises:
+        RpcError: ARGUMENT_UNSUPPORTED without a channel in the document; the store cannot be written.
+    """
+    if domain.record.facts.agent is None:
+        text = "QEMU guest agent is not configured"
+        raise domain.refused(ErrorCode.ARGUMENT_UNSUPPORTED, text)
+    domain.host.timers.cancel((domain.uuid, BOOT))
+    if (domain.record.facts.agent == "connected") is connected:
+        return
+    _set(domain, "connected" if connected else "disconnected")
+    _tell(domain, State.CONNECTED if connected else State.DISCONNECTED, Reason.CHANNEL)
+
+
 def _set(domain: Domain, state: str) -> None:
     meant = editing.Impact(live=True, config=False)
     editing.edit(domain, meant, lambda document: live.set_agent(document, state))

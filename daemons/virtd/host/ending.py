@@ -54,7 +54,8 @@ def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
     later(domain, "shutdown", host.pace.shutdown)
 
 
-def _shut_down_now(domain: Domain) -> None:
+def shut_down_now(domain: Domain) -> None:
+    """Let a running guest shut down now. Raises RpcError when the store cannot be written."""
     if domain.record.state == DomainState.RUNNING:
         _powered_off(domain, domain.record.facts.root.findtext("on_poweroff"))
 
@@ -83,7 +84,8 @@ def reboot(domain: Domain, *, by_agent: bool = False) -> None:
     later(domain, "reboot", host.pace.shutdown)
 
 
-def _rebooted(domain: Domain) -> None:
+def rebooted(domain: Domain) -> None:
+    """Let a running guest boot again now. Raises RpcError when the store cannot be written."""
     if domain.record.state != DomainState.RUNNING:
         return
     if domain.record.facts.root.findtext("on_reboot") == "destroy":
@@ -102,7 +104,7 @@ def later(domain: Domain, what: str, seconds: float) -> None:
         what: "shutdown", "reboot" or "boot"; nothing happens for a name that is not known here.
         seconds: how long.
     """
-    functions = {"shutdown": _shut_down_now, "reboot": _rebooted, agent.BOOT: agent.booted}
+    functions = {"shutdown": shut_down_now, "reboot": rebooted, agent.BOOT: agent.booted}
     function = functions.get(what)
     if function is not None:
         domain.host.timers.after(seconds, (domain.uuid, what), function, domain)

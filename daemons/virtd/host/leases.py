@@ -30,6 +30,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 EXPIRY: Final = 3600
 _UNITS: Final = {"seconds": 1, "minutes": 60, "hours": 3600}
 _SECOND: Final = 1_000_000_000
+#: In place of an address: the guest gets none.
+_WITHHELD: Final = "-"
 #: Addresses of a range that are tried for one guest.
 _TRIED: Final = 65536
 
@@ -215,6 +217,8 @@ def _given(
         key = "" if server.own.version == 4 else "/6"
         fixed = {one.get("ip") or "" for one in server.hosts}
         for mac, domain in guests.items():
+            if known.get(mac + key) == _WITHHELD:
+                continue
             entry = server.host(mac, domain.name)
             address = _address(server, entry, known.get(mac + key), fixed)
             if address is None:
@@ -231,6 +235,43 @@ def _given(
             yield _lease(network, server, domain, mac, address, entry)
     if known != network.record.leases:
         network.change(leases=known)
+
+
+def readdress(domain: Domain, mac: str, address: str) -> None:
+    """Give an interface of a running guest another address on its network.
+
+    Args:
+        domain: the guest.
+        mac: the hardware address of the interface; empty for the first on a network.
+        address: a free one in a range of the network; "next" for any other; "none" to give none.
+
+    Raises:
+        RpcError: OPERATION_INVALID for a guest without such an interface, INVALID_ARG for an address
+            that cannot be given; the store cannot be written.
+    """
+    domain.require_active()
+    for interface in interfaces(domain.record):
+        network = domain.host.networks.by_name(interface.network)
+        if network is not None and network.is_active and mac.lower() in ("", interface.mac):
+            break
+    else:
+        text = f"domain '{domain.name}' has no interface '{mac}' on an active network"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    known = {one.mac: str(one.address) for one in leases(network) if one.address.version == 4}
+    wanted = _parsed(address)
+    servers = [_Server(one) for one in network.root.findall("ip") if one.find("dhcp") is not None]
+    taken = {*known.values(), *(str(one.own) for one in servers)}
+    taken |= {host.get("ip") or "" for one in servers for host in one.hosts}
+    if address == "next":
+        wanted = servers[0].free(interface.mac, taken) if servers else None
+    given = _WITHHELD if address == "none" else str(wanted)
+    if address != "none" and (
+        wanted is None or given in taken or not any(one.holds(wanted) for one in servers)
+    ):
+        text = f"network '{network.name}' cannot give the address '{address}'"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    key = "/6" if wanted is not None and wanted.version == 6 else ""
+    network.change(leases={**network.record.leases, interface.mac + key: given})
 
 
 def _address(
