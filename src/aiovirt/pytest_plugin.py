@@ -6,14 +6,19 @@ until one of its fixtures is used, and has no hook that runs for each test until
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import pytest
 
 if TYPE_CHECKING:
     from aiovirt.testing import Daemon, Lockd, Logd, Virtd
+
+#: The name of the part that shows logs, among pytest's plugins.
+_LOGS: Final = "aiovirt logs"
+#: Characters of a log in a report.
+_SHOWN: Final = 20_000
 
 _Scope = Literal["function", "class", "module", "package", "session"]
 
@@ -39,15 +44,53 @@ def _scope(fixture_name: str, config: pytest.Config) -> _Scope:
     return config.getini("aiovirt_scope")  # type: ignore[no-any-return]  # pytest checks it
 
 
-def _factory() -> Iterator[Callable[..., Any]]:
+class _Logs:
+    """Shows the logs of daemons in the reports of failed tests; registered by the first daemon."""
+
+    def __init__(self) -> None:
+        self._running: dict[Daemon, int] = {}
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> _Logs:
+        """Return that of a run of pytest."""
+        found = config.pluginmanager.get_plugin(_LOGS)
+        if found is None:
+            found = cls()
+            config.pluginmanager.register(found, _LOGS)
+        return cast(_Logs, found)
+
+    def add(self, daemon: Daemon) -> None:
+        """Show what a daemon logs from now on."""
+        self._running[daemon] = 0
+
+    def remove(self, daemon: Daemon) -> None:
+        """Forget a daemon that ends."""
+        del self._running[daemon]
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+        """Add what was logged during the test."""
+        report = (yield).get_result()
+        for daemon, begin in self._running.items():
+            text = daemon.log.text(begin)[-_SHOWN:] if report.failed else ""
+            if text:
+                report.sections.append((f"Captured {daemon.name} log", text))
+            if call.when == "teardown":
+                self._running[daemon] = daemon.log.size
+
+
+def _factory(config: pytest.Config) -> Iterator[Callable[..., Any]]:
     """Start any number of daemons, and end them after the test, the module or the session."""
     from aiovirt.testing import start
 
+    logs = _Logs.of(config)
     with ExitStack() as stack:
 
         def begin(name: str, **options: Any) -> Daemon:
             daemon = start(name, **options)
             stack.callback(daemon.close)
+            logs.add(daemon)
+            stack.callback(logs.remove, daemon)
             return daemon
 
         yield begin
@@ -56,7 +99,7 @@ def _factory() -> Iterator[Callable[..., Any]]:
 def _started(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Start one with the options of its marker."""
     marker = request.node.get_closest_marker(name)
-    for begin in _factory():
+    for begin in _factory(request.config):
         yield begin(name, **(marker.kwargs if marker else {}))
 
 
@@ -115,18 +158,18 @@ def logd_session(request: pytest.FixtureRequest) -> Iterator[Logd]:
 
 
 @pytest.fixture(scope=_scope)
-def aiovirt_daemons() -> Iterator[Callable[..., Any]]:
+def aiovirt_daemons(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """`aiovirt_daemons("virtd", world=..., settings=...)` starts any number of daemons."""
-    yield from _factory()
+    yield from _factory(request.config)
 
 
 @pytest.fixture(scope="module")
-def aiovirt_daemons_module() -> Iterator[Callable[..., Any]]:
+def aiovirt_daemons_module(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """The same, ending with the module."""
-    yield from _factory()
+    yield from _factory(request.config)
 
 
 @pytest.fixture(scope="session")
-def aiovirt_daemons_session() -> Iterator[Callable[..., Any]]:
+def aiovirt_daemons_session(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """The same, ending with the session."""
-    yield from _factory()
+    yield from _factory(request.config)

@@ -156,6 +156,19 @@ def test_a_wheel_has_the_package_and_its_data_only(packages: Packages) -> None:
     }
 
 
+def test_tests_of_others_use_it_where_there_is_no_source(installed: Environment) -> None:
+    code = (
+        "from aiovirt.testing import running; daemon = running('virtd', tls=True).__enter__();"
+        " print(daemon.qemu_tls_uri); daemon.close()"
+    )
+    assert installed.run("python", "-c", code).startswith("qemu+tls://127.0.0.1:")
+    ask = (
+        "from importlib.metadata import entry_points; from importlib.util import find_spec;"
+        " (one,) = entry_points(group='pytest11', name='aiovirt'); print(find_spec(one.module).origin)"
+    )
+    assert installed.run("python", "-c", ask).startswith(str(installed.prefix))
+
+
 def test_the_commands_work_where_there_is_no_source(installed: Environment) -> None:
     for name in DAEMONS:
         told = f"{name} (aiovirt) {__version__}\n"

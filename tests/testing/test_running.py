@@ -13,6 +13,7 @@ import pytest
 
 from aiovirt.admin.client import RpcError
 from aiovirt.daemons.virtd.client import Host, connect
+from aiovirt.rpc.wire.errors import ErrorCode
 from aiovirt.testing import StartFailed, Virtd, running, start
 from aiovirt.testing.launching import settings_text
 
@@ -61,6 +62,23 @@ async def test_worlds_are_changed_with_a_running_loop_and_without_await(shared: 
     shared.world.set_clock("qemu", now=1_000_000_000, rate=0)
     clocks = {clock.host: clock for clock in shared.world.clocks()}
     assert (clocks["qemu"].now, clocks["qemu"].rate) == (1_000_000_000, 0)
+
+
+async def test_failures_are_commanded_and_cleared(shared: Virtd) -> None:
+    rule = shared.faults.add("error", "CONNECT_GET_HOSTNAME", code=ErrorCode.NO_MEMORY, times=1)
+    async with shared.connect() as host:
+        with pytest.raises(RpcError) as failed:
+            await host.hostname()
+        assert failed.value.code == ErrorCode.NO_MEMORY
+        assert await host.hostname()
+    shared.faults.wait(rule, timeout=1.0)
+    assert [(one.id, one.strikes) for one in shared.faults.list()] == [(rule, 1)]
+    shared.world.load("<node/>")
+    shared.reset()
+    assert shared.faults.list() == []
+    assert await _names(shared.uri) == ["web"]
+    with pytest.raises(ValueError, match="'explode' is not an action"):
+        shared.faults.add("explode")
 
 
 async def test_a_world_can_be_a_file(shared: Virtd, tmp_path: Path) -> None:

@@ -216,6 +216,9 @@ async def test_tcp_is_told_if_it_is_open(tmp_path: Path) -> None:
     [
         (["--ephemeral", "-d"], Failure.USAGE, "--ephemeral and --daemon exclude each other"),
         (["--ephemeral", "--rundir", "x"], Failure.USAGE, "--ephemeral and --rundir exclude"),
+        (["--settings", "a = 1"], Failure.USAGE, "--settings is for --ephemeral without --config"),
+        (["--ephemeral", "--settings", "a = 1", "-f", "x"], Failure.USAGE, "without --config"),
+        (["--ephemeral", "--settings", "max_clients = 0"], Failure.USAGE, "max_clients = 0 is not"),
         (["--ephemeral", "--ready-fd", "77"], Failure.USAGE, "--ready-fd 77: Bad file descriptor"),
         (["--ephemeral", "--ready-fd", "x"], Failure.USAGE, "a descriptor is a number from 3"),
         (["--ephemeral", "--world", "none"], Failure.INIT, "none: No such file or directory"),

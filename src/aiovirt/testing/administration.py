@@ -11,6 +11,7 @@ from aiovirt.testing.blocking import run_apart
 if TYPE_CHECKING:
     from aiovirt.admin import client
     from aiovirt.daemons.virtd.admin_client import ClockInfo, WorldAdmin
+    from aiovirt.daemons.virtd.faults.rules import Rule
 
 _T = TypeVar("_T")
 
@@ -132,6 +133,33 @@ class Blocking:
 
     def __dir__(self) -> list[str]:
         return [name for name in dir(self._client) if not name.startswith("_")]
+
+
+class Faults(Blocking):
+    """Failures of a virtd on command: the functions of `daemons.virtd.faults.client.FaultAdmin`."""
+
+    def __init__(self, admin: Admin) -> None:
+        from aiovirt.daemons.virtd.faults.client import FaultAdmin
+
+        super().__init__(admin, FaultAdmin)
+
+    def add(self, action: str | Rule, procedure: str = "*", **fields: Any) -> int:
+        """Add a rule and return its id: `virtd.faults.add("error", "DOMAIN_CREATE*", code=2, times=1)`.
+
+        Args:
+            action: its name, or a whole rule.
+            procedure: the calls or events that it is for, a name or a glob.
+            fields: the others of `daemons.virtd.faults.rules.Rule`.
+
+        Raises:
+            ValueError: there is no such action.
+            RpcError: the rule contradicts itself.
+        """
+        from aiovirt.daemons.virtd.faults.client import FaultAdmin
+        from aiovirt.daemons.virtd.faults.rules import Action, Rule
+
+        rule = action if isinstance(action, Rule) else Rule(Action.of(action), procedure, **fields)
+        return self._admin.run(lambda connection: FaultAdmin(connection).add(rule))
 
 
 def _read(path: PathLike[str]) -> str:

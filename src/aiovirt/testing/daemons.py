@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.testing.administration import Admin, Blocking, World
+from aiovirt.testing.administration import Admin, Blocking, Faults, World
 from aiovirt.testing.launching import Process, Settings, StartFailed
 from aiovirt.testing.log import Log
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 #: Seconds for an end.
 _PATIENCE: Final = 10.0
-#: The module with the client of failures on command, and its class.
-_FAULTS: Final = ("aiovirt.daemons.virtd.faults.client", "FaultAdmin")
 
 
 class Daemon:
@@ -183,19 +181,14 @@ class Virtd(Daemon):
         return World(self.admin)
 
     @property
-    def faults(self) -> Any:
-        """Failures on command: the functions of the client module, each returning when it is done.
+    def faults(self) -> Faults:
+        """Its failures on command."""
+        return Faults(self.admin)
 
-        Raises NotImplementedError where the package has no such module.
-        """
-        import importlib
-
-        module, name = _FAULTS
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            raise NotImplementedError(f"this aiovirt has no {module}") from error
-        return Blocking(self.admin, found)
+    def reset(self) -> None:
+        """Return both hosts to the worlds that they began with, and remove all rules of faults."""
+        self.faults.clear()
+        self.world.reset()
 
 
 class Lockd(Daemon):

@@ -1,0 +1,144 @@
+"""The pytest plugin in projects of others: scopes, options, reports, and no effect until it is used."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PATIENCE = 60.0
+
+
+def run(folder: Path, code: str, *arguments: str, ini: str = "") -> str:
+    """Run a file of tests as a project of its own. Returns what pytest wrote."""
+    (folder / "pytest.ini").write_text(f"[pytest]\n{ini}")
+    (folder / "test_it.py").write_text(code)
+    kept = {key: os.environ[key] for key in os.environ if not key.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+TWO_TESTS = """
+pids = set()
+
+def test_one(virtd):
+    pids.add(virtd.pid)
+
+def test_two(virtd):
+    pids.add(virtd.pid)
+    assert len(pids) == %d
+"""
+
+
+def test_a_daemon_is_for_one_test(tmp_path: Path) -> None:
+    assert "2 passed" in run(tmp_path, TWO_TESTS % 2)
+
+
+def test_an_option_makes_the_scope_wider(tmp_path: Path) -> None:
+    assert "2 passed" in run(tmp_path, TWO_TESTS % 1, ini="aiovirt_scope = module")
+    assert "nonsense" in run(tmp_path, TWO_TESTS % 1, ini="aiovirt_scope = nonsense")
+
+
+def test_fixtures_of_wider_scopes_have_names_of_their_own(tmp_path: Path) -> None:
+    code = """
+seen = []
+
+def test_one(lockd_module, lockd_session, lockd):
+    seen.append([lockd_module.pid, lockd_session.pid, lockd.pid])
+
+def test_two(lockd_module, lockd_session, lockd):
+    seen.append([lockd_module.pid, lockd_session.pid, lockd.pid])
+    assert len(set(seen[0])) == 3
+    assert [one == other for one, other in zip(*seen)] == [True, True, False]
+"""
+    assert "2 passed" in run(tmp_path, code)
+
+
+def test_a_marker_has_the_options(tmp_path: Path) -> None:
+    code = """
+import pytest
+
+pytestmark = pytest.mark.virtd(world="[[domain]]\\nname = 'all'\\n")
+
+def test_one(virtd_module):
+    assert "<name>all</name>" in virtd_module.world.save("test").replace("\\\\n", "")
+
+@pytest.mark.virtd(world="[[domain]]\\nname = 'mine'\\n", tcp=True)
+def test_two(virtd):
+    assert "<name>mine</name>" in virtd.world.save("test")
+    assert virtd.tcp_uri
+"""
+    assert "2 passed" in run(tmp_path, code, "--strict-markers")
+
+
+def test_a_factory_starts_several_with_a_world_and_settings_each(tmp_path: Path) -> None:
+    code = """
+def test_it(aiovirt_daemons):
+    one = aiovirt_daemons("virtd", settings={"max_workers": 7})
+    other = aiovirt_daemons("virtd", world="[[domain]]\\nname = 'mine'\\n")
+    lockd = aiovirt_daemons("lockd")
+    assert len({one.rundir, other.rundir, lockd.rundir}) == 3
+    assert "<name>mine</name>" in other.world.save("test")
+    assert "<name>mine</name>" not in one.world.save("test")
+"""
+    assert "1 passed" in run(tmp_path, code)
+
+
+def test_the_report_of_a_failed_test_has_the_log_of_that_time(tmp_path: Path) -> None:
+    code = """
+async def nothing(connection):
+    pass
+
+def test_good(virtd_session):
+    virtd_session.admin.run(nothing)
+    virtd_session.log.wait_for("connected.*admin")
+
+def test_bad(virtd_session):
+    virtd_session.admin.run(nothing)
+    virtd_session.log.wait_for("connected")
+    assert False
+
+def test_worse(virtd):
+    import os, signal
+    os.kill(virtd.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, virtd.pid, os.WEXITED | os.WNOWAIT)
+"""
+    said = run(tmp_path, code)
+    assert "1 failed, 2 passed, 1 error" in said
+    _, _, part = said.partition("Captured virtd log")
+    assert "connected" in part
+    assert "ready pid=" not in part.partition("short test summary")[0]
+    assert "RuntimeError: virtd ended by itself with status -9" in said
+
+
+def test_nothing_is_imported_and_no_hook_is_there_until_it_is_used(tmp_path: Path) -> None:
+    code = """
+import sys
+
+def test_without(request):
+    assert [one for one in sys.modules if one.startswith("aiovirt.")] == ["aiovirt.pytest_plugin"]
+    plugin = request.config.pluginmanager.get_plugin("aiovirt")
+    hooks = request.config.pluginmanager.get_hookcallers(plugin)
+    assert sorted(one.name for one in hooks) == ["pytest_addoption", "pytest_configure"]
+"""
+    assert "1 passed" in run(tmp_path, code)
+
+
+def test_the_plugin_can_be_left_out(tmp_path: Path) -> None:
+    assert "fixture 'virtd' not found" in run(tmp_path, TWO_TESTS % 2, "-p", "no:aiovirt")
+
+
+def test_fixtures_are_described(tmp_path: Path) -> None:
+    said = run(tmp_path, TWO_TESTS % 2, "--fixtures", "--collect-only")
+    for name in ("virtd", "lockd_module", "logd_session", "aiovirt_daemons"):
+        assert re.search(rf"^{name}\b.*\n +\S", said, re.MULTILINE), said
