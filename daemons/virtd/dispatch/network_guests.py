@@ -175,3 +175,18 @@ class NetworkPorts:
     def delete(self, session: Session, args: protocol.NetworkPortFlagsArgs) -> None:
         _check(session, args.flags, 0, "NetworkPortDelete")
         network_ports.delete(find_network(session, args.port.net), args.port.uuid)
+
+    @answers(protocol.NETWORK_PORT_GET_PARAMETERS)
+    def parameters(
+        self, session: Session, args: protocol.NetworkPortGetParametersArgs
+    ) -> protocol.NetworkPortGetParametersRet:
+        _check(session, args.flags, 0, "NetworkPortGetParameters")
+        network = find_network(session, args.port.net)
+        found = network_ports.parameters(network, args.port.uuid)
+        return protocol.NetworkPortGetParametersRet(found, len(found))
+
+    @answers(protocol.NETWORK_PORT_SET_PARAMETERS)
+    def set_parameters(self, session: Session, args: protocol.NetworkPortSetParametersArgs) -> None:
+        _check(session, args.flags, 0, "NetworkPortSetParameters")
+        network = find_network(session, args.port.net)
+        network_ports.set_parameters(network, args.port.uuid, args.params)

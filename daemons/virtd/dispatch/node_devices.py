@@ -30,6 +30,10 @@ _NAMES: Final = {
 _CAPABILITIES: Final = [one for one in Wanted if (one.name or "").startswith("CAP_")]
 
 
+def _other_type(code: ErrorCode) -> RpcError:
+    return RpcError.of(code, "Unsupported device type", domain=ErrorDomain.NODEDEV)
+
+
 def _has(capability: str, one: Any) -> bool:
     return capability in one.all_capabilities
 
@@ -149,6 +153,32 @@ class NodeDevices:
     def autostart(self, session: Session, args: protocol.NameArgs) -> protocol.AutostartRet:
         _find(session, args.name)
         return protocol.AutostartRet(1)
+
+    @answers(protocol.NODE_DEVICE_SET_AUTOSTART)
+    def set_autostart(self, session: Session, args: protocol.NodeDeviceSetAutostartArgs) -> None:
+        """Only mediated devices can be set, which no host here has."""
+        _find(session, args.name)
+        raise _other_type(ErrorCode.OPERATION_UNSUPPORTED)
+
+    @answers(protocol.NODE_DEVICE_DEFINE_XML)
+    def define(self, session: Session, args: protocol.XmlDescFlagsArgs) -> protocol.NodeDeviceRet:
+        _check(session, args.flags, 1, "NodeDeviceDefineXML")
+        device.require_definable(session.host, args.xml_desc)
+        raise _other_type(ErrorCode.CONFIG_UNSUPPORTED)
+
+    @answers(protocol.NODE_DEVICE_UNDEFINE)
+    def undefine(self, session: Session, args: protocol.NameFlagsArgs) -> None:
+        _check(session, args.flags, 0, "NodeDeviceUndefine")
+        _find(session, args.name)
+        raise _other_type(ErrorCode.CONFIG_UNSUPPORTED)
+
+    @answers(protocol.NODE_DEVICE_CREATE)
+    def start(self, session: Session, args: protocol.NameFlagsArgs) -> None:
+        _check(session, args.flags, 0, "NodeDeviceCreate")
+        _find(session, args.name)
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID, "Device is already active", domain=ErrorDomain.NODEDEV
+        )
 
     @answers(protocol.NODE_DEVICE_CREATE_XML)
     def create(self, session: Session, args: protocol.XmlDescFlagsArgs) -> protocol.NodeDeviceRet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiovirt.daemons.virtd.dispatch.checkpoints import Checkpoints
 from aiovirt.daemons.virtd.dispatch.domain_blocks import DomainBlocks
 from aiovirt.daemons.virtd.dispatch.domain_console import DomainConsole
+from aiovirt.daemons.virtd.dispatch.domain_descriptors import DomainDescriptors
 from aiovirt.daemons.virtd.dispatch.domain_devices import DomainDevices
 from aiovirt.daemons.virtd.dispatch.domain_facts import DomainFacts
 from aiovirt.daemons.virtd.dispatch.domain_guest import DomainGuest
@@ -20,10 +21,12 @@ from aiovirt.daemons.virtd.dispatch.domain_statistics import DomainStatistics
 from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscriptions
 from aiovirt.daemons.virtd.dispatch.domain_tuning import DomainTuning
 from aiovirt.daemons.virtd.dispatch.interfaces import Interfaces
+from aiovirt.daemons.virtd.dispatch.migration_settings import MigrationSettings
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
 from aiovirt.daemons.virtd.dispatch.node import Capabilities, Node, Processors
 from aiovirt.daemons.virtd.dispatch.node_devices import NodeDevices
+from aiovirt.daemons.virtd.dispatch.node_settings import NodeSettings
 from aiovirt.daemons.virtd.dispatch.nwfilters import NwFilterBindings, NwFilters
 from aiovirt.daemons.virtd.dispatch.object_subscriptions import ObjectSubscriptions
 from aiovirt.daemons.virtd.dispatch.qemu_program import QemuAgent, QemuMonitor
@@ -69,10 +72,13 @@ PARTS = (
     NwFilters,
     NwFilterBindings,
     DomainDevices,
+    DomainDescriptors,
+    MigrationSettings,
     DomainStatistics,
     DomainPinning,
     DomainTuning,
     Node,
+    NodeSettings,
     Capabilities,
     Processors,
     DomainGuest,

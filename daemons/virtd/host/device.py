@@ -140,6 +140,22 @@ def create_port(host: Host, text: str) -> Device:
     return device
 
 
+def require_definable(host: Host, text: str) -> None:
+    """Refuse the document of a device that cannot be defined. Raises RpcError.
+
+    Args:
+        host: where.
+        text: the document; a mediated device needs a parent that exists.
+    """
+    root = read("node-device", text).root
+    parent = root.findtext("parent")
+    detail = "missing parent device" if parent is None else ""
+    if parent is not None and host.devices.by_name(parent) is None:
+        detail = f"invalid parent device '{parent}'"
+    if detail and root.find("capability[@type='mdev']") is not None:
+        raise RpcError.of(ErrorCode.CONFIG_UNSUPPORTED, detail, domain=host.flavour.nodedev)
+
+
 def remove(device: Device) -> None:
     """Remove a virtual port. Raises RpcError CONFIG_UNSUPPORTED for another device; the test driver
     leaves it where it is, and says nothing."""

@@ -25,7 +25,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
     DomainEventUndefinedDetailType,
 )
-from aiovirt.daemons.virtd.host import agent, editing, leases
+from aiovirt.daemons.virtd.host import agent, editing, leases, migration_settings
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 
 
 #: Small things of a domain that end with its guest.
-_VOLATILE: Final = (*agent.VOLATILE, "dirty-rate", "clock-offset", "jobs")
+_VOLATILE: Final = (
+    *agent.VOLATILE,
+    *migration_settings.RUNNING,
+    "dirty-rate",
+    "clock-offset",
+    "jobs",
+)
 
 
 def _lifecycle(domain: Domain, event: DomainEventType, detail: int) -> None:

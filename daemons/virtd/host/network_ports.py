@@ -6,12 +6,14 @@ Source: libvirt's src/network/bridge_driver.c (networkPortCreateXML) and src/con
 from __future__ import annotations
 
 import uuid as uuids
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
-from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.documents import cached, written
 from aiovirt.daemons.virtd.xml.kinds import KINDS
 from aiovirt.daemons.virtd.xml.placing import add
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.typedparams import ParamType, TypedParam, uint, validate
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -76,16 +78,82 @@ def create(network: Network, document: str, *, reclaim: bool) -> bytes:
     if made.uuid in network.record.ports:
         detail = f"Network port with UUID {made.uuid} already exists"
         raise RpcError.of(ErrorCode.NETWORK_PORT_EXIST, detail, domain=ErrorDomain.NETWORK)
-    written = network.host.documents.define(
+    plugged = network.host.documents.define(
         "network-port", made.text, lambda root: _plug(network, root)
     )
-    network.change(ports={**network.record.ports, made.uuid: written.text})
+    network.change(ports={**network.record.ports, made.uuid: plugged.text})
     return uuids.UUID(made.uuid).bytes
 
 
 def _plug(network: Network, root: etree._Element) -> None:
     if root.find("plug") is None and network.bridge is not None:
         add(root, KINDS["network-port"].rules, "plug", type="network", bridge=network.bridge)
+
+
+#: The limits of a port, in the order in which they are reported; in KiB/s, a burst in KiB.
+BANDWIDTH: Final = (
+    "inbound.average",
+    "inbound.peak",
+    "inbound.floor",
+    "inbound.burst",
+    "outbound.average",
+    "outbound.peak",
+    "outbound.burst",
+)
+
+
+def parameters(network: Network, uuid: bytes) -> list[TypedParam]:
+    """Return the limits of a port; a direction without an average and a floor has none.
+
+    Args:
+        network: its network.
+        uuid: 16 bytes.
+
+    Raises:
+        RpcError: as `text`.
+    """
+    root = cached("network-port", network.record.ports[_key(network, uuid)]).root
+    found = []
+    for name in BANDWIDTH:
+        way, _, key = name.partition(".")
+        element = root.find(f"bandwidth/{way}")
+        if element is not None:
+            found.append(uint(name, int(element.get(key) or 0)))
+    return found
+
+
+def set_parameters(network: Network, uuid: bytes, params: Iterable[TypedParam]) -> None:
+    """Set the limits of a port, in the place of all that it had.
+
+    Args:
+        network: its network.
+        uuid: 16 bytes.
+        params: those of BANDWIDTH.
+
+    Raises:
+        RpcError: as `text`; INVALID_ARG or ARGUMENT_UNSUPPORTED for other parameters.
+    """
+    values = validate(params, dict.fromkeys(BANDWIDTH, ParamType.UINT))
+    key = _key(network, uuid)
+    document = cached("network-port", network.record.ports[key]).copy()
+    rules = KINDS["network-port"].rules
+    earlier = document.root.find("bandwidth")
+    if earlier is not None:
+        document.root.remove(earlier)
+    for way in ("inbound", "outbound"):
+        given = {
+            name.partition(".")[2]: str(value)
+            for name, value in values.items()
+            if name.startswith(way) and value
+        }
+        if not {"average", "floor"} & given.keys():
+            continue
+        holder = document.root.find("bandwidth")
+        if holder is None:
+            holder = add(document.root, rules, "bandwidth")
+        add(holder, rules.below("bandwidth"), way, **given)
+    document.changed()
+    network.change(ports={**network.record.ports, key: written(document)})
 
 
 def delete(network: Network, uuid: bytes) -> None:
