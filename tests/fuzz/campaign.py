@@ -46,9 +46,7 @@ def shares(targets: Iterable[Target], runs: int) -> dict[str, int]:
     """So many inputs in all, divided by the targets' shares and costs; every target gets some."""
     chosen = list(targets)
     total = sum(target.share for target in chosen)
-    parts = {
-        target.name: max(1, runs * target.share // total // target.cost) for target in chosen
-    }
+    parts = {target.name: max(1, runs * target.share // total // target.cost) for target in chosen}
     largest = max(chosen, key=lambda target: target.share / target.cost).name
     parts[largest] = max(1, parts[largest] + runs - sum(parts.values()))
     return parts
