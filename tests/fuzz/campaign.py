@@ -43,11 +43,11 @@ class Result(NamedTuple):
 
 
 def shares(targets: Iterable[Target], runs: int) -> dict[str, int]:
-    """So many inputs in all, divided by the targets' shares; every target gets some."""
+    """So many inputs in all, divided by the targets' shares and costs; every target gets some."""
     chosen = list(targets)
     total = sum(target.share for target in chosen)
-    parts = {target.name: max(1, runs * target.share // total) for target in chosen}
-    largest = max(chosen, key=lambda target: target.share).name
+    parts = {target.name: max(1, runs * target.share // total // target.cost) for target in chosen}
+    largest = max(chosen, key=lambda target: target.share / target.cost).name
     parts[largest] = max(1, parts[largest] + runs - sum(parts.values()))
     return parts
 

@@ -86,7 +86,7 @@ def instrumented() -> Iterator[None]:
         atheris.instrument_imports(include=_PACKAGES),
     ):
         codegen: Any = importlib.import_module("aiovirt.rpc.wire.codegen")
-        build = codegen._build
+        build = codegen.build
 
         def build_instrumented(source: list[str], scope: Any) -> dict[str, Any]:
             built: dict[str, Any] = build(source, scope)
@@ -95,7 +95,7 @@ def instrumented() -> Iterator[None]:
                     atheris.instrument_func(built[name])
             return built
 
-        codegen._build = build_instrumented
+        codegen.build = build_instrumented
         yield
 
 

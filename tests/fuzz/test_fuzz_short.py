@@ -53,7 +53,7 @@ def test_a_target_passes_its_seeds(name: str) -> None:
 
 @needs_fuzzer
 def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
-    ran = fuzz(tmp_path, "--each", str(EACH), "--jobs", "1", "--seed", "1")
+    ran = fuzz(tmp_path, "--each", str(EACH), "--jobs", "1", "--seed", "1", "--hang", "60")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = [line.split("|")[1:-1] for line in ran.stdout.splitlines() if line.endswith("| ok |")]
     assert [row[0].strip() for row in rows] == list(TARGETS)

@@ -258,5 +258,5 @@ def virtd_target() -> Target:
     """A client of virtd that calls anything."""
     words = [number.to_bytes(2, "big") for number in range(1, len(set(_PROCEDURES)))]
     return Target(
-        "virtd", _check, _seeds, 2, words, max_len=1 + CALLS * PIECE, slack=32 << 20, cost=5
+        "virtd", _check, _seeds, 1, words, max_len=1 + CALLS * PIECE, slack=32 << 20, cost=5
     )

@@ -9,6 +9,7 @@ import pytest
 
 from aiovirt.daemons.virtd import xml
 from aiovirt.daemons.virtd.xml import devices
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 PC = """<domain type='qemu'><name>g</name><memory>524288</memory><vcpu>2</vcpu>
 <os><type>hvm</type></os>{}<devices>
@@ -162,3 +163,30 @@ def test_a_driver_without_machines_adds_none_of_it() -> None:
     document.complete("test")
     assert "emulator" not in document.text()
     assert "memballoon" not in document.text()
+
+
+def _interfaces(count: int, machine: str = "pc") -> str:
+    inner = "<interface type='user'/>" * count
+    return (
+        "<domain type='qemu'><name>g</name><memory>65536</memory><os>"
+        f"<type arch='x86_64' machine='{machine}'>hvm</type></os><devices>{inner}</devices></domain>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "bridges", "last"),
+    [(28, 0, "0x00:0x1d"), (29, 1, "0x00:0x1f"), (58, 1, "0x01:0x1d"), (60, 2, "0x02:0x01")],
+)
+def test_a_pc_gets_as_many_bridges_as_libvirt_gives_it(count: int, bridges: int, last: str) -> None:
+    document = guest(_interfaces(count))
+    found = document.root.findall("devices/controller[@model='pci-bridge']")
+    assert [one.get("index") for one in found] == [str(number + 1) for number in range(bridges)]
+    address = document.root.findall("devices/interface/address")[-1]
+    assert f"{address.get('bus')}:{address.get('slot')}" == last
+
+
+@pytest.mark.parametrize(("count", "machine"), [(59, "pc"), (120, "pc"), (2000, "q35")])
+def test_devices_without_a_slot_are_refused(count: int, machine: str) -> None:
+    with pytest.raises(RpcError, match="PCI slot") as refused:  # libvirt refuses 59 and 120, too
+        guest(_interfaces(count, machine))
+    assert refused.value.code == ErrorCode.INTERNAL_ERROR

@@ -48,11 +48,13 @@ def _set_port(device: etree._Element, port: str) -> None:
 
 def _number(found: list[etree._Element]) -> None:
     """Give every port without a number the one after the highest."""
+    ports = [int(other.get("port") or -1) for d in found for other in d.findall("target")]
+    highest = max(ports, default=-1)
     for device in found:
         target = device.find("target")
         if target is not None and target.get("port") is None:
-            ports = [int(other.get("port") or -1) for d in found for other in d.findall("target")]
-            _set_port(device, str(max(ports) + 1))
+            highest += 1
+            _set_port(device, str(highest))
 
 
 def _pair(devices: etree._Element) -> None:

@@ -16,9 +16,11 @@ from typing import Final
 
 from lxml import etree
 
+from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.completion.controllers import ensure
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 #: The devices that have a slot, in the order in which they get one, as paths of lxml.
 ORDER: Final = (
@@ -92,6 +94,10 @@ def _model(device: etree._Element) -> str:
     )
 
 
+def _full(reason: str) -> RpcError:
+    return refusals.refused(ErrorCode.INTERNAL_ERROR, reason)
+
+
 class _Buses:
     """The slots that are taken, and the buses that exist."""
 
@@ -125,8 +131,43 @@ class _Buses:
         add(device, rules, "address", None, type="pci", domain="0x0000", **where, **more)
 
     def first_free(self, bus: int) -> int:
-        """The first free slot of a bus."""
-        return next(slot for slot in range(1, 32) if self.is_free(slot, bus))
+        """The first free slot of a bus. Raises RpcError."""
+        for slot in range(1, 32):
+            if self.is_free(slot, bus):
+                return slot
+        raise _full("No more available PCI slots")
+
+    def add_bridges(self, wanted: int) -> None:
+        """Give a machine with PCI as many bridges as its devices need.
+
+        libvirt keeps one slot free, and does not count those of the bridges themselves, so that some
+        numbers of devices are refused.
+
+        Args:
+            wanted: how many devices are without a slot.
+
+        Raises:
+            RpcError: if no slot is left for a bridge.
+        """
+        path = "controller[@model='pci-bridge']"
+        bridges = [int(one.get("index") or 0) for one in self._devices.iterfind(path)]
+        free = sum(self.is_free(slot, bus) for bus in (0, *bridges) for slot in range(1, 32))
+        while wanted and wanted + 1 > free:
+            self._new("pci-bridge")
+            free += 31
+        added = [one for one in self._devices.iterfind(path) if one.find("address") is None]
+        if wanted and wanted + len(added) + 1 > free:
+            raise _full(
+                "a PCI slot is needed to connect a PCI controller model='pci-bridge', but none is "
+                "available, and it cannot be automatically added"
+            )
+        rules = domain_rules()["%controller"].children[0]
+        for one in added:
+            if one.find("model") is None:
+                add(one, rules, "model", name="pci-bridge")
+            if one.find("target") is None:
+                add(one, rules, "target", chassisNr=one.get("index") or "1")
+            self.place(one, *self.for_plain(pcie=False))
 
     def ports(self) -> None:
         """Number the ports of a PCI Express root, eight to a slot."""
@@ -153,7 +194,7 @@ class _Buses:
             functions = {function for taken, function in self._used[0] if taken == slot}
             if not functions or (slot in groups and len(functions) < 8):
                 return slot, next(number for number in range(8) if number not in functions)
-        raise LookupError("no slot is left for a port")
+        raise _full("No more available PCI slots")
 
     def express(self) -> int:
         """The bus of a port that has no device; a port is added if there is none."""
@@ -173,8 +214,15 @@ class _Buses:
 
     def for_plain(self, *, pcie: bool) -> Slot:
         """The bus and the slot for the next device of plain PCI."""
-        bus = self.bridge() if pcie else 0
-        return bus, self.first_free(bus)
+        if pcie:
+            bus = self.bridge()
+            return bus, self.first_free(bus)
+        path = "controller[@model='pci-bridge']"
+        for bridge in (None, *self._devices.iterfind(path)):
+            bus = 0 if bridge is None else int(bridge.get("index") or 0)
+            if any(self.is_free(slot, bus) for slot in range(1, 32)):
+                return bus, self.first_free(bus)
+        return 0, self.first_free(0)
 
     def bridge(self) -> int:
         """The bus of the bridge to plain PCI; one is added if there is none."""
@@ -219,13 +267,17 @@ def assign_addresses(devices: etree._Element, *, pcie: bool) -> None:
     _chipset(devices, buses, pcie=pcie)
     if pcie:
         buses.ports()
-    for device in list(_waiting(devices)):
+    waiting = list(_waiting(devices))
+    if not pcie:
+        parts = sum(COMPANIONS.get(one.get("model") or "", 0) > 0 for one in waiting)
+        buses.add_bridges(len(waiting) - parts)
+    for device in waiting:
         function = COMPANIONS.get(device.get("model") or "") if device.tag == "controller" else None
         if function is not None:
             bus, slot = _companion(devices, device) or buses.for_plain(pcie=pcie)
             buses.place(device, bus, slot, function, multi=function == 0)
         elif not pcie:
-            buses.place(device, 0, buses.first_free(0))
+            buses.place(device, *buses.for_plain(pcie=False))
         elif device.tag == "sound" and device.get("model") == "ich9" and buses.is_free(0x1B):
             buses.place(device, 0, 0x1B)
         elif _model(device) in PLAIN.get(str(device.tag), ()):
