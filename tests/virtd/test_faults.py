@@ -138,7 +138,7 @@ async def test_a_held_call_goes_on_when_its_rule_is_removed(stand: Stand) -> Non
     found = stand.rules.get(number)
     assert found is not None
     waiting = asyncio.create_task(client.call(HOSTNAME))
-    assert await found.wait_for(1)
+    await found.wait_for(1)
     assert (await client.call(protocol.CONNECT_GET_TYPE)).type == "TEST"
     assert found.held == 1
     stand.rules.remove(number)
