@@ -156,6 +156,24 @@ async def test_a_connection_that_is_closed_fails_its_calls(stand: Stand, action:
     assert len(stand.virtd.server.registry) == 0
 
 
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_client_whose_pings_have_no_answer_gives_up(stand: Stand, answered: bool) -> None:
+    client = await stand.virtd.connect()
+    stand.rules.add(Rule(Action.DROP, "CONNECT_GET_HOSTNAME"))
+    muted = stand.rules.add(Rule(Action.MUTE, times=3 if answered else 0))
+    client.rpc.start_keepalive(0.02, 5)
+    waiting = asyncio.create_task(client.call(HOSTNAME))
+    if not answered:
+        with pytest.raises(ConnectionError, match="no sign of life"):
+            await waiting
+        return
+    found = stand.rules.get(muted)
+    assert found is not None
+    await found.wait_for(3)
+    assert (await client.call(protocol.CONNECT_GET_TYPE)).type == "TEST"
+    waiting.cancel()
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
