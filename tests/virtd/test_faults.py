@@ -14,7 +14,7 @@ from aiovirt.daemons.virtd.faults.rules import Action, Rule, RuleError, check
 from aiovirt.daemons.virtd.faults.striking import FaultRules
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import eventually
-from tests.virtd.conftest import Client, MakeVirtd, Virtd
+from tests.virtd.conftest import DOMAIN, Client, MakeVirtd, Virtd
 
 STATE = protocol.DOMAIN_GET_STATE
 HOSTNAME = protocol.CONNECT_GET_HOSTNAME
@@ -248,3 +248,22 @@ async def test_a_late_event_is_told_before_the_program_ends(stand: Stand) -> Non
     await eventually(lambda: next(iter(stand.rules)).strikes == 1)
     stand.rules.send_late_events()
     await eventually(lambda: listener.names == ["a"])
+
+
+@pytest.mark.parametrize("action", [Action.CUT, Action.CLOSE_AFTER])
+async def test_a_console_is_free_again_after_a_connection_that_was_closed_at_its_opening(
+    stand: Stand, action: Action
+) -> None:
+    client = await stand.virtd.connect("qemu:///system")
+    console = "<console type='pty'/></devices>"
+    text = DOMAIN.format(title="kvm", name="web").replace("</devices>", console)
+    ref = (await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))).dom
+    await client.start(ref)
+    stand.rules.add(Rule(action, "DOMAIN_OPEN_CONSOLE", times=1))
+    args = protocol.DomainOpenConsoleArgs(ref, None, 0)
+    with pytest.raises(ConnectionError):
+        await client.rpc.open_stream(protocol.DOMAIN_OPEN_CONSOLE, args)
+    await eventually(lambda: len(stand.virtd.server.registry) == 0)
+    again = await stand.virtd.connect("qemu:///system")
+    stream = await again.rpc.open_stream(protocol.DOMAIN_OPEN_CONSOLE, args)
+    assert await stream.receive()
