@@ -45,7 +45,7 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
         HostsComponent(hosts, daemon),
         RemoteComponent(dispatch),
         SaslComponent(sasl),
-        FaultsComponent(rules),
+        FaultsComponent(rules, daemon),
     ]
 
 

@@ -151,8 +151,9 @@ class Client(HotPath):
         self.in_flight -= 1
         if isinstance(reply, FrameWithFds):
             self.write_with_fds(reply)
-        elif reply:  # a fault drops it
-            self.write(reply)
+        else:
+            if reply:  # a fault may have dropped it
+                self.write(reply)
             if isinstance(reply, replies.FrameWithStream) and not self.closed:
                 self._begin_stream(call, reply.stream)
         if self._stopped and not self._input_over and not self.closed:  # CLOSE waited for a worker

@@ -44,12 +44,13 @@ class State(Enum):
 class Daemon:
     """A process's servers and their common life (virNetDaemon). Make it inside a running loop.
 
-    name: what it calls itself; logging: what the admin program changes logging through;
-    grace: seconds that calls in flight have at a graceful end. on_ending: awaited one by one when every
-    client has been disconnected, before `serve` returns. before_preserving: called before an end that
+    name: what it calls itself; logging: what the admin program changes logging through; grace: seconds
+    that calls in flight have at a graceful end. on_ending: awaited one by one when every client has
+    been disconnected, before `serve` returns. on_settling: called when the calls in flight are about to
+    be waited for, at the end and before a restart. before_preserving: called before an end that
     preserves state; each may refuse it by raising RpcError. preserves: whether that was asked for.
-    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal).
-    turns: for the clients of all its servers.
+    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal). turns:
+    for the clients of all its servers.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Daemon:
         self.grace = grace
         self.servers: dict[str, Server] = {}
         self.on_ending: list[Callable[[], Awaitable[None]]] = []
+        self.on_settling: list[Callable[[], None]] = []
         self.before_preserving: list[Callable[[], None]] = []
         self.preserves = False
         self.shares_descriptors = False
@@ -157,6 +159,8 @@ class Daemon:
 
         Everything is served as ever meanwhile.
         """
+        for let_go in self.on_settling:
+            let_go()
         deadline = self._loop.time() + self.grace
         self._hanging = self._calls()
         while self._hanging and self._loop.time() < deadline and not self.is_ending:
@@ -265,6 +269,8 @@ class Daemon:
         self._set_timer()
         for server in self.servers.values():
             server.drain()
+        for let_go in self.on_settling:
+            let_go()
         await self._finish_calls()
         await self._flush()
 

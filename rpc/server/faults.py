@@ -128,13 +128,20 @@ class FaultedCall(Call):
             super()._finish(reply)
             return
         discard(reply)
-        if fault.ending is Ending.CLOSED_AFTER:
+        sent = b""
+        if fault.ending is Ending.CUT:
+            sent = bytes(reply[: fault.cut or len(reply) // 2])
+        if isinstance(reply, replies.FrameWithStream):
+            # It begins all the same: at its end it gives back what the handler has taken for it.
+            sent = replies.FrameWithStream.of(sent, reply.stream)
+        elif fault.ending is Ending.CLOSED_AFTER:
             self.client.abort(fault.rule)
-        elif fault.ending is Ending.DROPPED:
-            super()._finish(b"")
-        else:
-            super()._finish(bytes(reply[: fault.cut or len(reply) // 2]))
+            return
+        super()._finish(sent)
+        if fault.ending is Ending.CUT:
             self.client.leave(fault.rule)
+        elif fault.ending is Ending.CLOSED_AFTER:
+            self.client.abort(fault.rule)
 
     def abort(self, error: RpcError) -> None:
         """See `Call`: the daemon ends or restarts, and says so."""

@@ -15,6 +15,7 @@ from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.counts import Counts, Tally
 from aiovirt.rpc.server.handlers import Binding, Handlers
 from aiovirt.rpc.server.options import ServerOptions
+from aiovirt.rpc.server.refusals import unsupported
 from aiovirt.rpc.server.registry import ClientRegistry
 from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from aiovirt.rpc.server.workers import QUEUED, WorkerPool
@@ -90,6 +91,23 @@ class Server:
         """Ask about every call, which takes the slow path then; None for the way of every day."""
         self.faults = faults
         self.fast_table = self.table if faults is None else {}
+
+    def stand_in(self, key: bytes) -> Binding | None:
+        """Return what refuses a procedure that a table has and nothing serves; None for another one.
+
+        Faults are for such a procedure as well.
+        """
+        number, version, which = split_key(key)
+        handlers = self.programs.get((number, version))
+        procedure = handlers.program.get(which) if handlers is not None else None
+        if handlers is None or procedure is None or procedure.event:
+            return None
+        error = unsupported(procedure, handlers.domain_of(procedure))
+
+        def refuse(client: Client, args: Any) -> None:
+            raise error
+
+        return Binding(procedure, refuse, checks_flags=True)
 
     # Counts --------------------------------------------------------------------------------------
 

@@ -141,6 +141,8 @@ def _call(
     """Refuse a call, or run it, or let it wait for a worker."""
     server = client.server
     binding = server.table.get(arrived.key)
+    if binding is None and server.faults is not None:
+        binding = server.stand_in(arrived.key)
     refused = refusals.refusal(client, arrived.key, arrived.status, binding)
     if binding is None or refused is not None:
         if refused is not None:

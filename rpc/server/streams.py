@@ -136,6 +136,7 @@ class Stream:
         self._queue: deque[bytes | Hole | None] = deque()
         self._finished = False  # the client has sent all that it wanted to
         self._over = False  # nothing more is sent
+        self._begun = False  # `serve` was called
         self._served = False  # `serve` has returned
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
@@ -197,6 +198,7 @@ class Stream:
         self._task = asyncio.get_running_loop().create_task(self._run(wanted))
 
     async def _run(self, wanted: WithStream[Any]) -> None:
+        self._begun = True
         try:
             await wanted.serve(self)
         except asyncio.CancelledError:
@@ -294,7 +296,10 @@ class Stream:
 
     def _cancel(self) -> None:
         self._over = True
-        if self._task is not None:
+        if self._task is not None and not self._begun:
+            # `serve` has to begin, or it would not give back what the handler has taken for it.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
+        elif self._task is not None:
             self._task.cancel()  # even if it is what runs now: its own packet may find the client gone
 
     def _named(self) -> dict[str, object]:

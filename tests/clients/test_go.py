@@ -6,6 +6,7 @@ and virtd run in a network of their own, where that port is free.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -13,12 +14,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from aiovirt.admin import client as admin_client
+from aiovirt.daemons.virtd.faults.client import Action, FaultAdmin, Rule
 from tests import harness
 from tests.clients.sides import HERE, HOSTS, Sides, both_sides
+from tests.virtd.test_ephemeral import ephemeral
 
 _GOPATH: Final = Path("/usr/share/gocode")
 _PACKAGE: Final = _GOPATH / "src/github.com/digitalocean/go-libvirt"
@@ -99,3 +103,50 @@ def _build(go: dict[str, str], folder: Path, *arguments: str) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+async def test_faults_are_seen_as_the_errors_that_they_are(
+    go: dict[str, str], tmp_path: Path
+) -> None:
+    program = str(tmp_path / "failing")
+    await asyncio.to_thread(_build, go, HERE / "go", "build", "-o", program, "failing.go")
+    with ephemeral() as daemon:
+        async with admin_client.connect(daemon.told["admin"]) as connection:
+            faults = FaultAdmin(connection)
+            for action, procedure, fields in FAULTS:
+                await faults.add(Rule(Action(action), procedure, times=1, **fields))
+            socket = daemon.told["test"].partition("socket=")[2]
+            ran = await asyncio.create_subprocess_exec(program, socket, stdout=subprocess.PIPE)
+            try:
+                async with asyncio.timeout(60):
+                    said, _ = await ran.communicate()
+            finally:
+                if ran.returncode is None:
+                    ran.kill()
+            assert said.decode().splitlines() == SEEN
+            assert [one.strikes for one in await faults.list()] == [1] * len(FAULTS)
+
+
+FAULTS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+    ("error", "DOMAIN_LOOKUP_BY_NAME", {"code": 2}),
+    ("delay", "CONNECT_GET_HOSTNAME", {"delay": 10}),
+    ("close-before", "DOMAIN_DESTROY", {}),
+    ("close-after", "DOMAIN_SUSPEND", {}),
+    ("cut-reply", "DOMAIN_GET_XML_DESC", {}),
+    ("lose-event", "DOMAIN_EVENT_CALLBACK_LIFECYCLE", {"guest": "lost"}),
+    ("repeat-event", "DOMAIN_EVENT_CALLBACK_LIFECYCLE", {"guest": "twice"}),
+)
+SEEN: Final = [
+    "error ! 2 out of memory",
+    "lookup = done",
+    "delay = done",
+    "close-before ! disconnected",
+    "close-after ! disconnected",
+    "cut-reply ! disconnected",
+    "state 3 1 = done",
+    "subscribe = done",
+    "define = done",
+    "define = done",
+    "event twice",
+    "event twice",
+]

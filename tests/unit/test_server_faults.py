@@ -16,6 +16,7 @@ from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import (
     ECHO,
     HOOK,
+    UNBOUND,
     WAIT,
     House,
     MakeHouse,
@@ -86,6 +87,19 @@ async def test_an_error_is_the_answer_and_nothing_is_done(
     error = failure(await wire.receive())
     assert (error.code, error.domain, error.message) == (ErrorCode.NO_MEMORY, 12, "out of memory")
     assert house.stage.started == []
+
+
+async def test_a_procedure_that_nothing_serves_can_be_struck(house: House) -> None:
+    wire = await house.wire()
+    await wire.send(call(UNBOUND))
+    refused = failure(await wire.receive())
+    house.server.set_faults(Struck(lambda args: None))
+    await wire.send(call(UNBOUND))
+    assert failure(await wire.receive()).message == refused.message
+    house.server.set_faults(always(error=RpcError(ErrorCode.NO_MEMORY, "out of memory")))
+    await wire.send(call(UNBOUND))
+    assert failure(await wire.receive()).message == "out of memory"
+    assert house.server.counts()[UNBOUND].errors == 3
 
 
 async def test_a_wait_holds_a_worker_and_no_other_call(make_house: MakeHouse) -> None:

@@ -462,6 +462,24 @@ async def test_an_abort_on_the_wire(house: FlowHouse) -> None:
     wire.close()
 
 
+async def test_a_stream_that_is_aborted_before_it_began_gives_back_what_was_taken_for_it(
+    house: FlowHouse,
+) -> None:
+    async def serve(stream: Stream) -> None:
+        await stream.send(b"never sent")
+        await asyncio.Event().wait()
+
+    house.serve = serve
+    wire = await house.wire()
+    opening = frame(SENDS.key, Type.CALL, 9, Status.OK, SENDS.encode_args(Number(1)))
+    await wire.send(opening, _packet(SENDS, Status.ERROR))
+    await eventually(lambda: house.ended == ["CancelledError"])
+    assert [(one.type, one.status) for one in await wire.replies(2)] == [
+        (Type.REPLY, Status.OK),
+        (Type.STREAM, Status.OK),
+    ]
+
+
 @pytest.mark.parametrize(
     ("what", "text"),
     [

@@ -135,3 +135,26 @@ def _lines_until(daemon: Ephemeral, word: str) -> list[str]:
         if word in lines[-1]:
             break
     return lines
+
+
+@pytest.mark.parametrize("action", [Action.HOLD, Action.DELAY])
+async def test_a_daemon_that_ends_lets_calls_go_that_rules_hold(action: Action) -> None:
+    with ephemeral() as daemon:
+        async with (
+            daemon.host() as host,
+            admin_client.connect(daemon.told["admin"]) as connection,
+        ):
+            faults = FaultAdmin(connection)
+            delay = 3_600_000 if action is Action.DELAY else 0
+            rule = await faults.add(Rule(action, "CONNECT_GET_HOSTNAME", delay=delay, times=1))
+            held = asyncio.create_task(host.call(protocol.CONNECT_GET_HOSTNAME, None))
+            await faults.wait(rule)
+            waiting = asyncio.create_task(faults.wait(rule, 2))
+            await asyncio.sleep(0)
+            await faults.list()  # after it, on the same connection
+            daemon.process.send_signal(signal.SIGTERM)
+            assert (await held).hostname
+            with pytest.raises(RpcError) as caught:
+                await waiting
+            assert caught.value.code == ErrorCode.OPERATION_ABORTED
+        assert await asyncio.to_thread(daemon.process.wait, 30) == 0

@@ -14,7 +14,7 @@ from aiovirt.daemons.virtd.faults.rules import Action, Rule, RuleError, check
 from aiovirt.daemons.virtd.faults.striking import FaultRules
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import eventually
-from tests.virtd.conftest import Client, MakeVirtd, Virtd
+from tests.virtd.conftest import DOMAIN, Client, MakeVirtd, Virtd
 
 STATE = protocol.DOMAIN_GET_STATE
 HOSTNAME = protocol.CONNECT_GET_HOSTNAME
@@ -138,7 +138,7 @@ async def test_a_held_call_goes_on_when_its_rule_is_removed(stand: Stand) -> Non
     found = stand.rules.get(number)
     assert found is not None
     waiting = asyncio.create_task(client.call(HOSTNAME))
-    assert await found.wait_for(1)
+    await found.wait_for(1)
     assert (await client.call(protocol.CONNECT_GET_TYPE)).type == "TEST"
     assert found.held == 1
     stand.rules.remove(number)
@@ -154,6 +154,24 @@ async def test_a_connection_that_is_closed_fails_its_calls(stand: Stand, action:
     with pytest.raises(ConnectionError):
         await client.call(HOSTNAME)
     assert len(stand.virtd.server.registry) == 0
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_client_whose_pings_have_no_answer_gives_up(stand: Stand, answered: bool) -> None:
+    client = await stand.virtd.connect()
+    stand.rules.add(Rule(Action.DROP, "CONNECT_GET_HOSTNAME"))
+    muted = stand.rules.add(Rule(Action.MUTE, times=3 if answered else 0))
+    client.rpc.start_keepalive(0.02, 5)
+    waiting = asyncio.create_task(client.call(HOSTNAME))
+    if not answered:
+        with pytest.raises(ConnectionError, match="no sign of life"):
+            await waiting
+        return
+    found = stand.rules.get(muted)
+    assert found is not None
+    await found.wait_for(3)
+    assert (await client.call(protocol.CONNECT_GET_TYPE)).type == "TEST"
+    waiting.cancel()
 
 
 @pytest.mark.parametrize(
@@ -230,3 +248,22 @@ async def test_a_late_event_is_told_before_the_program_ends(stand: Stand) -> Non
     await eventually(lambda: next(iter(stand.rules)).strikes == 1)
     stand.rules.send_late_events()
     await eventually(lambda: listener.names == ["a"])
+
+
+@pytest.mark.parametrize("action", [Action.CUT, Action.CLOSE_AFTER])
+async def test_a_console_is_free_again_after_a_connection_that_was_closed_at_its_opening(
+    stand: Stand, action: Action
+) -> None:
+    client = await stand.virtd.connect("qemu:///system")
+    console = "<console type='pty'/></devices>"
+    text = DOMAIN.format(title="kvm", name="web").replace("</devices>", console)
+    ref = (await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))).dom
+    await client.start(ref)
+    stand.rules.add(Rule(action, "DOMAIN_OPEN_CONSOLE", times=1))
+    args = protocol.DomainOpenConsoleArgs(ref, None, 0)
+    with pytest.raises(ConnectionError):
+        await client.rpc.open_stream(protocol.DOMAIN_OPEN_CONSOLE, args)
+    await eventually(lambda: len(stand.virtd.server.registry) == 0)
+    again = await stand.virtd.connect("qemu:///system")
+    stream = await again.rpc.open_stream(protocol.DOMAIN_OPEN_CONSOLE, args)
+    assert await stream.receive()

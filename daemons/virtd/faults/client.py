@@ -76,7 +76,8 @@ class FaultAdmin:
             timeout: seconds to wait at most; 0 without end.
 
         Raises:
-            RpcError: OPERATION_TIMEOUT; INVALID_ARG when it does not exist, or is removed meanwhile.
+            RpcError: OPERATION_TIMEOUT; INVALID_ARG when it does not exist, or is removed meanwhile;
+                OPERATION_ABORTED when the daemon ends or restarts.
         """
         args = protocol.FaultWaitArgs(rule, strikes, round(timeout * 1000), flags=0)
         await self._call(protocol.FAULT_WAIT, args)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from aiovirt.daemons.runtime.component import Component, Keep
 from aiovirt.daemons.virtd.faults.rules import Rule
 from aiovirt.daemons.virtd.faults.striking import ActiveRule, FaultRules
+
+if TYPE_CHECKING:
+    from aiovirt.rpc.server import Daemon
 
 
 class RuleState(msgspec.Struct):
@@ -26,12 +31,13 @@ class FaultsState(msgspec.Struct):
 
 
 class FaultsComponent(Component):
-    """The rules of a daemon. Calls that they hold end with the program, as all others do."""
+    """The rules of a daemon. Calls that they hold go on before the program ends."""
 
     name = "faults"
 
-    def __init__(self, rules: FaultRules) -> None:
+    def __init__(self, rules: FaultRules, daemon: Daemon) -> None:
         self._rules = rules
+        daemon.on_settling.append(rules.let_go)
 
     @property
     def state_type(self) -> type[FaultsState]:

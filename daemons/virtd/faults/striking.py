@@ -20,7 +20,7 @@ from aiovirt.daemons.virtd.host.events import Family
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.faults import Ending, Fault
 from aiovirt.rpc.wire.error_codes import phrase
-from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
@@ -50,6 +50,7 @@ class ActiveRule:
         self.strikes = strikes
         self.held = 0
         self.keys = frozenset(procedure.key for procedure in matched(rule))
+        self._is_removed = False
         self._released = asyncio.Event()
         self._struck = asyncio.Event()
 
@@ -75,25 +76,36 @@ class ActiveRule:
         self._struck.set()
         return True
 
-    async def wait_for(self, strikes: int) -> bool:
-        """Wait until it has struck so often; False when it is removed before."""
-        while self.strikes < strikes and not self._released.is_set():
+    async def wait_for(self, strikes: int) -> None:
+        """Wait until it has struck so often. Raises RpcError if it is let go before."""
+        released = self._released
+        while self.strikes < strikes and not released.is_set():
             self._struck.clear()
             await self._struck.wait()
-        return self.strikes >= strikes
+        if self.strikes < strikes:
+            code = ErrorCode.INVALID_ARG if self._is_removed else ErrorCode.OPERATION_ABORTED
+            why = "was removed" if self._is_removed else "is left, as the daemon ends or restarts,"
+            text = f"rule {self.id} {why} after {self.strikes} strikes"
+            raise RpcError(code, text, domain=ErrorDomain.CONF)
 
-    async def hold(self) -> None:
-        """Wait until it is removed."""
+    async def hold(self, seconds: float | None = None) -> None:
+        """Wait so many seconds, None for ever, or until it is let go."""
         self.held += 1
         try:
-            await self._released.wait()
+            async with asyncio.timeout(seconds):
+                await self._released.wait()
+        except TimeoutError:
+            pass
         finally:
             self.held -= 1
 
-    def release(self) -> None:
-        """Let go what waits for it: it is removed."""
+    def let_go(self, *, removed: bool = False) -> None:
+        """End all that waits for it. removed: for good."""
+        self._is_removed = removed
         self._released.set()
         self._struck.set()
+        if not removed:
+            self._released = asyncio.Event()
 
 
 class LateEvents:
@@ -174,8 +186,13 @@ class FaultRules:
         if found is None:
             return False
         self._apply()
-        found.release()
+        found.let_go(removed=True)
         return True
+
+    def let_go(self) -> None:
+        """Let the calls go on that are delayed or held, since the daemon ends or restarts."""
+        for one in self._rules.values():
+            one.let_go()
 
     def clear(self) -> None:
         """Remove all rules."""
@@ -265,7 +282,7 @@ def _fault(one: ActiveRule, client: Client) -> Fault:
     if rule.action is Action.HOLD:
         wait = one.hold
     elif rule.delay:
-        wait = partial(_sleep, rule.delay / 1000)
+        wait = partial(one.hold, rule.delay / 1000)
     error = None
     if rule.action is Action.ERROR:
         domain = _domain(client) if rule.domain == DRIVER else rule.domain
@@ -277,10 +294,6 @@ def _fault(one: ActiveRule, client: Client) -> Fault:
 def _subject(event: Event) -> str:
     """The name of the domain that an event is about; empty for another object."""
     return event.subject.name if event.family is Family.DOMAIN else ""
-
-
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)
 
 
 def _domain(client: Client) -> int:
