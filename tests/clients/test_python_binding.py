@@ -27,6 +27,8 @@ TOPICS = (
     "filters",
     "snapshots",
     "statistics",
+    "hotplug",
+    "tuning",
     "events",
 )
 
@@ -78,6 +80,14 @@ DIFFERENCES: dict[tuple[str, str], tuple[str, ...]] = {
         "block limits of none",
         # libvirtd runs QEMU as root in these tests.
         "messages",
+    ),
+    ("qemu", "hotplug"): (
+        # virtd looks at no file of the machine.
+        "capacity",
+    ),
+    ("qemu", "tuning"): (
+        # virtd has no server for the screen of a guest.
+        "graphics",
     ),
     ("qemu", "events"): (
         # A guest without an operating system does not give memory back.

@@ -12,12 +12,14 @@ import addresses
 import domains
 import events
 import hosts
+import hotplug
 import libvirt
 import networks
 import objects
 import snapshots
 import statistics_of_domains
 import storage
+import tuning
 from telling import section
 
 TOPICS = {
@@ -31,6 +33,8 @@ TOPICS = {
     "filters": objects.walk_filters,
     "snapshots": snapshots.walk,
     "statistics": statistics_of_domains.walk,
+    "hotplug": hotplug.walk,
+    "tuning": tuning.walk,
     "events": events.walk,
     "addresses": addresses.walk,
     "poke": events.poke,
