@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -175,6 +176,25 @@ def test_the_event_test_hears_everything_with_each_loop(daemon: harness.RunningD
             # asyncio's loop does not tell the end of a connection from an error of it.
             closed = f"myConnectionCloseCallback: {uri}: "
             assert {f"{closed}End-of-file", f"{closed}Error"} & set(heard)
+
+
+def test_a_guest_has_addresses_by_lease_by_agent_and_by_arp(daemon: harness.RunningDaemon) -> None:
+    found = walking.finish(walking.start("qemu", daemon.socket, "addresses"), daemon.socket)
+    told = dict(line.split(": ", 1) for line in found["addresses"])
+    assert "ERROR 55 20" in told["while off"]
+    address = re.search(r"'addr'='(192\.168\.122\.\d+)'", told["lease"])
+    assert address is not None, told
+    assert told["lease"].startswith("{'vnet0'=")
+    assert told["arp"].startswith("{'vnet0'=")
+    assert f"'{address[1]}'" in told["arp"]
+    assert "'eth0'=" in told["agent"]
+    assert "'lo'=" in told["agent"]
+    assert f"'{address[1]}'" in told["agent"]
+    assert f"'ipaddr'='{address[1]}'" in told["leases"]
+    assert "'hostname'='walkaddr'" in told["leases"]
+    assert told["hostname"] == "'walkaddr'"
+    assert told["unknown source"].startswith("ERROR 74 10")
+    assert f"'{address[1]}'" in told["while paused"]
 
 
 def test_the_event_test_is_told_that_the_test_driver_has_no_secrets(

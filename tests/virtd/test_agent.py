@@ -30,10 +30,10 @@ async def client(virtd: Virtd) -> Client:
     return await virtd.connect("qemu:///system")
 
 
-async def guest(client: Client) -> Domain:
-    """A running guest with the channel of an agent."""
+async def guest(client: Client, device: str = CHANNEL) -> Domain:
+    """A running guest with one more device: the channel of an agent, or another one."""
     domain = await client.define()
-    text = (await client.xml(domain)).replace("</devices>", f"{CHANNEL}</devices>")
+    text = (await client.xml(domain)).replace("</devices>", f"{device}</devices>")
     await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
     await client.start(domain)
     return domain
@@ -128,14 +128,19 @@ async def test_a_guest_goes_on_booting_after_the_end_of_the_daemon(
 
 
 async def test_a_channel_that_is_plugged_in_gets_an_agent(client: Client) -> None:
-    domain = await client.define()
-    controller = "<controller type='virtio-serial' index='0'/>"
-    text = (await client.xml(domain)).replace("</devices>", f"{controller}</devices>")
-    await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
-    await client.start(domain)
+    domain = await guest(client, "<controller type='virtio-serial'/>")
     args = protocol.DomainXmlFlagsArgs(domain, CHANNEL, 1)
     await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
     assert await agent_state(client, domain) == "connected"
+
+
+async def test_a_channel_needs_a_controller_that_is_there(client: Client) -> None:
+    domain = await client.define()
+    await client.start(domain)
+    args = protocol.DomainXmlFlagsArgs(domain, CHANNEL, 1)
+    error = await client.refused(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
+    assert (error.code, error.domain) == (ErrorCode.INTERNAL_ERROR, ErrorDomain.DOMAIN)
+    assert "no virtio-serial controllers are available" in str(error)
 
 
 async def test_the_test_drivers_guests_have_no_agent(virtd: Virtd) -> None:

@@ -145,7 +145,9 @@ class DomainConsole:
         capacity = guest.disk_capacity(domain, args.path)
         if disk is None or capacity is None:
             raise RpcError.of(
-                ErrorCode.INVALID_ARG, f"invalid disk or path '{args.path}'", domain=flavour.domain
+                ErrorCode.INVALID_ARG,
+                f"disk '{args.path}' not found in domain",
+                domain=flavour.domain,
             )
         kind = devices.value(disk, "driver/@type") or "raw"
         if kind != "raw":

@@ -51,7 +51,7 @@ def add_thread(domain: Domain, number: int, meant: Impact) -> None:
         known = guests.iothreads(document)
         if number in known:
             text = f"an IOThread is already using iothread_id '{number}'"
-            raise _invalid(text, ErrorDomain.NONE)
+            raise _invalid(text, ErrorDomain.DOMAIN)
         guests.set_iothreads(document, (*known, number), named=True)
 
     edit(domain, meant, change)

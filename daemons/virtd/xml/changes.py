@@ -16,7 +16,7 @@ from aiovirt.daemons.virtd.xml.completion import FLAVOURS, Flavour
 from aiovirt.daemons.virtd.xml.documents import Document
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import holder, need, place
-from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
 
 #: Devices that a guest has once at most, and what is said of a second one.
 SINGLE: Final = {
@@ -60,12 +60,14 @@ def attach(
     """
     tag = str(device.tag)
     if tag in SINGLE and document.root.find(f"devices/{tag}") is not None:
-        raise refusals.refused(ErrorCode.OPERATION_INVALID, SINGLE[tag])
-    if tag in DISTINCT and devices.IDENTITY[tag]:
+        raise refusals.refused(ErrorCode.OPERATION_INVALID, SINGLE[tag], ErrorDomain.QEMU)
+    # A running guest gets no second disk of a name either, but in the words of a document's check.
+    is_live_disk = tag == "disk" and document.root.get("id") is not None
+    if tag in DISTINCT and not is_live_disk and devices.IDENTITY[tag]:
         keys = [devices.value(device, path) for path in devices.IDENTITY[tag]]
         if any(keys) and devices.matches(document, device):
             detail = DISTINCT[tag].format(*(key or "" for key in keys))
-            raise refusals.refused(ErrorCode.OPERATION_INVALID, detail)
+            raise refusals.refused(ErrorCode.OPERATION_INVALID, detail, ErrorDomain.QEMU)
     trial = document.copy()
     place(need(trial.root, "devices"), device, domain_rules()["%devices"])
     devices.complete_device(trial, device, _flavour(flavour))

@@ -66,6 +66,9 @@ class Unique:
     elements: etree.XPath
     keys: tuple[etree.XPath, ...]
     detail: str
+    named: etree.XPath | None = (
+        None  # what `{first}` and `{second}` of the detail are of each element
+    )
 
     def check(self, root: etree._Element, domain: ErrorDomain) -> None:
         """Refuse the document if two elements share a key.
@@ -77,15 +80,20 @@ class Unique:
         found = self.elements(root)
         if not isinstance(found, list) or len(found) < 2:
             return
-        seen: set[tuple[str, ...]] = set()
+        seen: dict[tuple[str, ...], etree._Element] = {}
         for element in found:
             key = tuple(str(part(element)) for part in self.keys)
             if not all(key):
                 continue
             if key in seen:
-                detail = self.detail.format(*map(refusals.shown, key))
-                raise refusals.refused(self.code, detail, domain)
-            seen.add(key)
+                raise refusals.refused(self.code, self._said(key, seen[key], element), domain)
+            seen[key] = element
+
+    def _said(self, key: tuple[str, ...], *elements: etree._Element) -> str:
+        names = [str(self.named(one)) if self.named is not None else "" for one in elements]
+        parts = map(refusals.shown, key)
+        first, second = (refusals.shown(name or "(null)") for name in names)
+        return self.detail.format(*parts, first=first, second=second)
 
 
 Rule = Condition | Unique
@@ -106,8 +114,9 @@ def conditions(table: Iterable[tuple[str, ...]]) -> list[Rule]:
     ]
 
 
-def unique(table: Iterable[tuple[str, str, str, str, str]]) -> list[Rule]:
-    """Compile keys: element, code, XPath of the elements, the key's parts, detail."""
+def unique(table: Iterable[tuple[str, ...]]) -> list[Rule]:
+    """Compile keys: element, code, XPath of the elements, the key's parts, detail, and an XPath for
+    `{first}` and `{second}` of the detail, if it has them."""
     return [
         Unique(
             about,
@@ -116,8 +125,9 @@ def unique(table: Iterable[tuple[str, str, str, str, str]]) -> list[Rule]:
             etree.XPath(elements),
             tuple(etree.XPath(f"string({key})") for key in keys.split()),
             detail,
+            etree.XPath(f"string({named[0]})") if named else None,
         )
-        for about, code, elements, keys, detail in table
+        for about, code, elements, keys, detail, *named in table
     ]
 
 

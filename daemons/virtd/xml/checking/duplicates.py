@@ -14,7 +14,8 @@ GUESTS: Final = (
         "xml",
         "devices/disk",
         "target/@dev",
-        "target '{0}' duplicated for disk sources",
+        "target '{0}' duplicated for disk sources '{first}' and '{second}'",
+        "source/@file | source/@dev | source/@dir | source/@name",
     ),
     (
         "disk",

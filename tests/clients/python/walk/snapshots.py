@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import libvirt
 import storage
 from domains import document
@@ -28,22 +23,8 @@ UUID = "11111111-2222-3333-4444-000000000006"
 
 def walk(host: libvirt.virConnect) -> None:
     """Go through the functions of snapshots and of checkpoints."""
-    with disk(host) as path:
-        walk_through(host, path)
-
-
-@contextmanager
-def disk(host: libvirt.virConnect) -> Iterator[str]:
-    """A disk that has room for snapshots, in a pool of its own."""
-    with tempfile.TemporaryDirectory(prefix="av-walk-") as folder:
-        os.chmod(folder, 0o755)
-        pool = host.storagePoolCreateXML(storage.POOL.format(name=NAME, uuid=UUID, path=folder))
-        try:
-            volume = pool.createXML(storage.volume_document("snap.qcow2", 4096, "qcow2"), 0)
-            yield volume.path()
-        finally:
-            quietly(lambda: pool.storageVolLookupByName("snap.qcow2").delete())
-            pool.destroy()
+    with storage.one_pool(host, NAME, UUID) as pool:
+        walk_through(host, pool.createXML(storage.volume_document("snap", 4096, "qcow2"), 0).path())
 
 
 def walk_through(host: libvirt.virConnect, path: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import libvirt
@@ -40,6 +42,20 @@ def volume_document(name: str, capacity: int = 128, form: str = "raw") -> str:
     """A volume. capacity: in KiB."""
     compat = "<compat>1.1</compat>" if form == "qcow2" else ""
     return VOLUME.format(name=name, capacity=capacity, format=form, compat=compat)
+
+
+@contextmanager
+def one_pool(host: libvirt.virConnect, name: str, uuid: str) -> Iterator[libvirt.virStoragePool]:
+    """A pool of its own, for disks; its volumes go with it."""
+    with tempfile.TemporaryDirectory(prefix="av-walk-") as folder:
+        os.chmod(folder, 0o755)
+        pool = host.storagePoolCreateXML(POOL.format(name=name, uuid=uuid, path=folder))
+        try:
+            yield pool
+        finally:
+            for volume in pool.listAllVolumes():
+                quietly(volume.delete)
+            pool.destroy()
 
 
 def walk(host: libvirt.virConnect) -> None:
