@@ -5,7 +5,7 @@ write-ahead log, which a killed process leaves whole. Writes happen on the loop,
 leave before them; the file lies in the run directory, beside the sockets.
 
 The loop does not wait for the disk (`synchronous = normal`): when the machine loses its power, changes
-of the last seconds may be lost, and the file is whole. To wait for it in each write would cost ten
+may be lost that were made latest, and the file is whole. To wait for it in each write would cost ten
 milliseconds a call and protect guests that do not outlive the machine.
 
 Several writes that belong together are a `batch`. Memory follows each write at once, so that the later

@@ -5,15 +5,19 @@ Metadata are written as libxml2 writes them, with double quotes, since libvirt h
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 
 from lxml import etree
 
 _METADATA = "metadata"
+_has_special = re.compile("[&<>'\"]").search
 
 
 def _escape(value: str) -> str:
     """Escape a text or a value as virBufferEscapeString does."""
+    if not _has_special(value):
+        return value
     if "&" in value:
         value = value.replace("&", "&amp;")
     for character, entity in (("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ('"', "&quot;")):
