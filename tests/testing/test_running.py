@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -111,6 +112,21 @@ def test_the_other_daemons_have_their_own_clients() -> None:
             _ = lockd.locks.nothing
     assert not os.path.exists(lockd.rundir)
     assert not os.path.exists(logd.rundir)
+    assert "ready pid=" in lockd.log.text()
+
+
+async def test_a_call_that_a_fault_holds_does_not_delay_the_end() -> None:
+    async with running("virtd") as virtd:
+        rule = virtd.faults.add("hold-worker", "CONNECT_GET_HOSTNAME")
+        async with virtd.connect() as host:
+            held = asyncio.create_task(host.hostname())
+            await asyncio.sleep(0)  # it is sent before the loop waits
+            await asyncio.to_thread(virtd.faults.wait, rule, timeout=PATIENCE)
+            virtd.close()
+            with pytest.raises(ConnectionError):
+                await held
+    assert virtd.status == -signal.SIGKILL
+    assert "ready pid=" in virtd.log.text()
 
 
 def test_a_daemon_may_be_killed_and_leaves_nothing() -> None:

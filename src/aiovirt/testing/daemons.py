@@ -44,7 +44,7 @@ class Daemon:
         self._was_ended = False
         try:
             self._process = Process(self.name, settings, arguments, self.log.fileno(), keep)
-            problem = self._process.wait_ready(timeout)
+            problem = self._wait_ready(timeout)
             if problem:
                 said = self.log.text().strip()
                 for descriptor in keep:
@@ -52,6 +52,13 @@ class Daemon:
                 raise StartFailed(f"{self.name}: {problem}\n{said}")
         except BaseException:
             self.log.close()
+            raise
+
+    def _wait_ready(self, timeout: float) -> str:
+        try:
+            return self._process.wait_ready(timeout)
+        except BaseException:  # a ^C
+            self._process.end(0)
             raise
 
     def __repr__(self) -> str:
