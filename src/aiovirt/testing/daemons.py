@@ -12,6 +12,8 @@ from aiovirt.testing.log import Log
 
 if TYPE_CHECKING:
     from aiovirt.admin.logs import LogRecord
+    from aiovirt.daemons.virtd.client import Host
+    from aiovirt.rpc.client.connecting import Connecting
 
 #: Seconds for an end.
 _PATIENCE: Final = 10.0
@@ -172,7 +174,7 @@ class Virtd(Daemon):
             raise LookupError(f"virtd was started without {transport}: use {transport}=True")
         return str(found)
 
-    def connect(self, uri: str | None = None) -> Any:
+    def connect(self, uri: str | None = None) -> Connecting[Host]:
         """Connect with our own client for asyncio: `async with virtd.connect() as host:`.
 
         Args:
