@@ -134,6 +134,16 @@ def test_without(request):
     assert "1 passed" in run(tmp_path, code)
 
 
+def test_our_modules_are_imported_as_any_others(tmp_path: Path) -> None:
+    code = """
+import aiovirt.admin.uri
+
+def test_it():
+    assert type(aiovirt.admin.uri.__loader__).__name__ == "SourceFileLoader"
+"""
+    assert "1 passed" in run(tmp_path, code)
+
+
 def test_the_plugin_can_be_left_out(tmp_path: Path) -> None:
     assert "fixture 'virtd' not found" in run(tmp_path, TWO_TESTS % 2, "-p", "no:aiovirt")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aiovirt.admin.client import RpcError
+from aiovirt.admin.client import Connection, RpcError
 from aiovirt.daemons.virtd.client import Host, connect
 from aiovirt.rpc.wire.errors import ErrorCode
 from aiovirt.testing import StartFailed, Virtd, running, start
@@ -33,6 +34,11 @@ async def _names(uri: str) -> list[str]:
         return [domain.name for domain in await host.list_domains()]
 
 
+async def _workers(connection: Connection) -> int:
+    server = await connection.lookup_server("virtd")
+    return (await server.get_threadpool_parameters()).max_workers
+
+
 async def test_every_uri_leads_to_a_host(shared: Virtd) -> None:
     for uri in (shared.uri, shared.tcp_uri, shared.tls_uri):
         assert await _names(uri) == ["web"]
@@ -42,12 +48,7 @@ async def test_every_uri_leads_to_a_host(shared: Virtd) -> None:
 
 def test_settings_are_those_of_its_file(shared: Virtd) -> None:
     assert shared.settings["max_workers"] == 9
-
-    async def workers(connection: Any) -> Any:
-        server = await connection.lookup_server("virtd")
-        return await server.get_threadpool_parameters()
-
-    assert shared.admin.run(workers).max_workers == 9
+    assert shared.admin.run(_workers) == 9
 
 
 async def test_worlds_are_changed_with_a_running_loop_and_without_await(shared: Virtd) -> None:
@@ -111,6 +112,28 @@ def test_the_other_daemons_have_their_own_clients() -> None:
             _ = lockd.locks.nothing
     assert not os.path.exists(lockd.rundir)
     assert not os.path.exists(logd.rundir)
+    assert "ready pid=" in lockd.log.text()
+
+
+async def test_a_restart_in_place_keeps_settings_certificates_and_objects() -> None:
+    async with running("virtd", tls=True, world=WORLD, settings={"max_workers": 9}) as virtd:
+        os.kill(virtd.pid, signal.SIGUSR1)
+        virtd.log.wait_for(": took over", PATIENCE)
+        assert await _names(virtd.qemu_tls_uri) == ["db"]
+        assert virtd.admin.run(_workers) == 9
+
+
+async def test_a_call_that_a_fault_holds_does_not_delay_the_end() -> None:
+    async with running("virtd") as virtd:
+        rule = virtd.faults.add("hold-worker", "CONNECT_GET_HOSTNAME")
+        async with virtd.connect() as host:
+            held = asyncio.create_task(host.hostname())
+            await asyncio.to_thread(virtd.faults.wait, rule, timeout=PATIENCE)
+            virtd.close()
+            with pytest.raises(ConnectionError):
+                await held
+    assert virtd.status == -signal.SIGKILL
+    assert "ready pid=" in virtd.log.text()
 
 
 def test_a_daemon_may_be_killed_and_leaves_nothing() -> None:

@@ -12,6 +12,8 @@ from aiovirt.testing.log import Log
 
 if TYPE_CHECKING:
     from aiovirt.admin.logs import LogRecord
+    from aiovirt.daemons.virtd.client import Host
+    from aiovirt.rpc.client.connecting import Connecting
 
 #: Seconds for an end.
 _PATIENCE: Final = 10.0
@@ -44,7 +46,7 @@ class Daemon:
         self._was_ended = False
         try:
             self._process = Process(self.name, settings, arguments, self.log.fileno(), keep)
-            problem = self._process.wait_ready(timeout)
+            problem = self._wait_ready(timeout)
             if problem:
                 said = self.log.text().strip()
                 for descriptor in keep:
@@ -52,6 +54,13 @@ class Daemon:
                 raise StartFailed(f"{self.name}: {problem}\n{said}")
         except BaseException:
             self.log.close()
+            raise
+
+    def _wait_ready(self, timeout: float) -> str:
+        try:
+            return self._process.wait_ready(timeout)
+        except BaseException:  # a ^C
+            self._process.end(0)
             raise
 
     def __repr__(self) -> str:
@@ -165,7 +174,7 @@ class Virtd(Daemon):
             raise LookupError(f"virtd was started without {transport}: use {transport}=True")
         return str(found)
 
-    def connect(self, uri: str | None = None) -> Any:
+    def connect(self, uri: str | None = None) -> Connecting[Host]:
         """Connect with our own client for asyncio: `async with virtd.connect() as host:`.
 
         Args:

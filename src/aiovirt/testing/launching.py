@@ -17,8 +17,10 @@ from typing import Any, Final
 Settings = Mapping[str, "str | int | Sequence[str]"]
 """Settings of a daemon by name; true and false stand for 1 and 0."""
 
-#: Seconds that a daemon has for its end until it is killed.
-_END: Final = 3.0
+#: Seconds that a daemon has for its end until it is killed. A call that a fault holds takes all of them.
+_END: Final = 0.3
+#: The same for one that has closed its output, and tells the reason.
+_FAILING: Final = 5.0
 #: Variables that say what a client, or a daemon of the machine, logs.
 _ELSEWHERE: Final = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
 #: What a daemon logs unless its settings say otherwise.
@@ -84,7 +86,7 @@ class Process:
         if line.endswith(b"\n"):
             self.told = json.loads(line)
             return ""
-        self.end(0 if is_late else _END)
+        self.end(0 if is_late else _FAILING)
         return f"not ready in {timeout:g} s" if is_late else f"ended with status {self.status}"
 
     def _line(self, deadline: float) -> tuple[bytes, bool]:

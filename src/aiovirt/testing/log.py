@@ -32,6 +32,7 @@ class Log:
         self._name = name
         self._read = read
         self._descriptor = os.memfd_create(f"{name}.log")
+        self._kept = b""
 
     def fileno(self) -> int:
         """Return the descriptor to which the daemon writes."""
@@ -43,18 +44,21 @@ class Log:
         Args:
             since: bytes to leave out, from a `size` earlier.
         """
+        return self._bytes(since).decode(errors="replace")
+
+    def _bytes(self, since: int) -> bytes:
         if self._descriptor < 0:
-            return ""
+            return self._kept[since:]
         parts: list[bytes] = []
         while part := os.pread(self._descriptor, _CHUNK, since):
             parts.append(part)
             since += len(part)
-        return b"".join(parts).decode(errors="replace")
+        return b"".join(parts)
 
     @property
     def size(self) -> int:
         """The bytes written so far."""
-        return os.fstat(self._descriptor).st_size if self._descriptor >= 0 else 0
+        return os.fstat(self._descriptor).st_size if self._descriptor >= 0 else len(self._kept)
 
     def records(self, level: str | None = None) -> list[LogRecord]:
         """Return the latest records with their fields, which the daemon keeps in memory.
@@ -93,7 +97,8 @@ class Log:
             time.sleep(_PAUSE)
 
     def close(self) -> None:
-        """Forget the text. Does nothing if that was done."""
+        """Close the descriptor and keep the text. Does nothing if that was done."""
         if self._descriptor >= 0:
+            self._kept = self._bytes(0)
             os.close(self._descriptor)
             self._descriptor = -1
