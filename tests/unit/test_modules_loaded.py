@@ -46,6 +46,7 @@ def _loaded(name: str, folder: Path, settings: harness.Settings) -> set[str]:
 def _reachable(package: str) -> set[str]:
     """The modules of ours that a daemon can come to import."""
     found: set[str] = set()
+    others = {f"aiovirt.daemons.{one}" for one in harness.OURS} - {package}
     wanted = [package, "aiovirt.daemons.runtime.lifecycle"]
     while wanted:
         name = wanted.pop()
@@ -53,6 +54,8 @@ def _reachable(package: str) -> set[str]:
         if file is None or name in found:
             continue
         found.add(name)
+        if name in others:  # one module of it is used, and no function of the package
+            continue
         wanted += [name.rpartition(".")[0], *_imports(ast.parse(file.read_text()))]
     return found - {"aiovirt"}
 
