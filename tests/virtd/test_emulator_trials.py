@@ -1,4 +1,4 @@
-"""A call that needs an emulator is begun again when it is made, and leaves nothing when it is refused."""
+"""A call that needs an emulator is begun again when that is made, and leaves nothing when refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainShutoffReason,
     DomainState,
 )
-from aiovirt.daemons.virtd.host.emulators import Need
+from aiovirt.daemons.virtd.host.emulator import Need
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.virtd.conftest import DOMAIN, Client, Virtd
 
@@ -37,6 +37,12 @@ class FakeEmulator:
     async def unlock(self) -> None:
         self.is_locked = False
         self._maker.told.append("unlock")
+
+    def lacks(self, config: str) -> bool:
+        return False
+
+    async def update(self, config: str) -> None:
+        """It locks no disks."""
 
     async def end(self, reason: str) -> None:
         self._maker.told.append(reason)

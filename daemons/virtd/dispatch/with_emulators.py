@@ -29,5 +29,11 @@ WITH_EMULATORS: Final[tuple[Procedure[Any, Any], ...]] = (
     protocol.DOMAIN_CORE_DUMP,
     protocol.DOMAIN_CORE_DUMP_WITH_FORMAT,
     protocol.DOMAIN_PM_SUSPEND_FOR_DURATION,
+    protocol.DOMAIN_ATTACH_DEVICE,
+    protocol.DOMAIN_ATTACH_DEVICE_FLAGS,
+    protocol.DOMAIN_DETACH_DEVICE,
+    protocol.DOMAIN_DETACH_DEVICE_FLAGS,
+    protocol.DOMAIN_DETACH_DEVICE_ALIAS,
+    protocol.DOMAIN_UPDATE_DEVICE_FLAGS,
 )
-"""Each of them may start a guest, let it run on, pause it or end it."""
+"""Each of them may start a guest, let it run on, pause it or end it, or change its disks."""

@@ -73,15 +73,22 @@ class EmulatorsComponent(Component):
 
     def save(self, keep: Keep) -> EmulatorsState:
         """See `Component`."""
-        from aiovirt.daemons.virtd.emulation.state import save
+        from aiovirt.daemons.virtd.emulation.state import EmulatorsState
 
-        return save(self._host, keep)
+        running: Mapping[bytes, Any] = self._host.emulators.running
+        if not running:
+            return EmulatorsState()
+        from aiovirt.daemons.virtd.emulation.emulator import save
+
+        return EmulatorsState([save(one, keep) for one in running.values()])
 
     def restore(self, state: EmulatorsState) -> None:
         """See `Component`."""
-        from aiovirt.daemons.virtd.emulation.state import restore
+        if state.emulators:
+            from aiovirt.daemons.virtd.emulation.emulator import restore
 
-        restore(self._host, state)
+            for saved in state.emulators:
+                self._host.emulators.restored(bytes.fromhex(saved.uuid), restore(saved))
         self._take(self._managers)
 
     def resume(self) -> None:

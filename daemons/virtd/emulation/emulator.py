@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +16,15 @@ from aiovirt.daemons.virtd.emulation.locks import LockManager
 from aiovirt.daemons.virtd.emulation.logs import LogManager
 from aiovirt.daemons.virtd.emulation.managers import Managers
 from aiovirt.daemons.virtd.emulation.process import Process
+from aiovirt.daemons.virtd.emulation.state import EmulatorState, LocksState, LogState
+from aiovirt.daemons.virtd.host.consoles import Terminal
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.virtd.host.emulators import Need
+    from aiovirt.daemons.runtime.component import Keep
+    from aiovirt.daemons.virtd.host.emulator import Need
 
 _log = get_logger("daemons.virtd.emulation")
 
@@ -49,7 +53,7 @@ class Log:
 
 
 class GuestEmulator:
-    """See `host.emulators.Emulator`. locks, process: None without a lock manager; log: likewise."""
+    """See `host.emulator.Emulator`. locks, process: None without a lock manager; log: likewise."""
 
     def __init__(
         self,
@@ -111,8 +115,36 @@ class GuestEmulator:
         if self.locks is None or not self._is_locked:
             return
         self._is_locked = False
+        await self._release(self.locks.resources)
+
+    def lacks(self, config: str) -> bool:
+        """See `Emulator`."""
+        if self.locks is None or not self._is_locked:
+            return False
+        return any(one not in self.locks.resources for one in self.locks.manager.resources(config))
+
+    async def update(self, config: str) -> None:
+        """See `Emulator`."""
+        if self.locks is None:
+            return
+        manager, held = self.locks.manager, self.locks.resources
+        wanted = manager.resources(config)
+        new = [one for one in wanted if one not in held]
+        gone = [one for one in held if one not in wanted]
+        if self._is_locked and new:
+            try:
+                await manager.acquire(self.owner, new)
+            except (RpcError, OSError) as error:
+                raise refusal(error, manager.path) from error
+        self.locks.resources = wanted
+        if self._is_locked and gone:
+            await self._release(gone)
+
+    async def _release(self, resources: list[ResourceArgs]) -> None:
+        if self.locks is None:
+            return
         try:
-            await self.locks.manager.release(self.owner, self.locks.resources)
+            await self.locks.manager.release(self.owner, resources)
         except (RpcError, OSError) as error:
             _log.warning("unable to release the locks", guest=self.name, reason=str(error))
 
@@ -157,7 +189,7 @@ class EmulatorMaker:
         self.managers = managers
 
     async def make(self, need: Need) -> GuestEmulator:
-        """See `host.emulators.Maker`."""
+        """See `host.emulator.Maker`."""
         emulator = GuestEmulator(need.name, need.uuid, need.number)
         logs = await run_blocking(self.managers.logs)
         locks = await run_blocking(self.managers.locks)
@@ -174,6 +206,7 @@ class EmulatorMaker:
             await emulator.end("failed")
             raise
         emulator.write("".join(f"{line}\r\n" for line in _BOOT).encode())
+        emulator.write(Terminal(need.name).greeting())
         emulator.watch()
         return emulator
 
@@ -201,6 +234,50 @@ class EmulatorMaker:
                 f"Process exited prior to exec: libvirt: XML-RPC error : {told.message}",
                 domain=ErrorDomain.QEMU,
             ) from error
+
+
+def save(emulator: GuestEmulator, keep: Keep) -> EmulatorState:
+    """Write down an emulator for the next program; `restore` is the counterpart.
+
+    Args:
+        emulator: of one guest.
+        keep: notes each descriptor.
+    """
+    state = EmulatorState(emulator.name, emulator.uuid.hex(), emulator.number)
+    if emulator.locks is not None and emulator.process is not None:
+        manager = emulator.locks.manager
+        state.locks = LocksState(
+            emulator.process.pid,
+            keep(emulator.process.control.fileno()),
+            manager.path,
+            manager.lockspace,
+            [(one.path, one.name, one.flags) for one in emulator.locks.resources],
+            emulator.is_locked,
+        )
+    if emulator.log is not None:
+        pipe = emulator.log.pipe
+        state.log = LogState(
+            emulator.log.manager.path,
+            emulator.log.manager.folder,
+            keep(pipe) if pipe >= 0 else -1,
+        )
+    return state
+
+
+def restore(saved: EmulatorState) -> GuestEmulator:
+    """Return the emulator of the program before this one. saved: what is known of it."""
+    emulator = GuestEmulator(saved.name, bytes.fromhex(saved.uuid), saved.number)
+    if saved.locks is not None:
+        locks = saved.locks
+        emulator.process = Process(locks.pid, socket.socket(fileno=locks.control))
+        emulator.locks = Locks(
+            LockManager(locks.path, locks.lockspace),
+            [ResourceArgs(*one) for one in locks.resources],
+        )
+        emulator.is_locked = locks.is_locked
+    if saved.log is not None:
+        emulator.log = Log(LogManager(saved.log.path, saved.log.folder), saved.log.pipe)
+    return emulator
 
 
 def _line(text: str) -> str:

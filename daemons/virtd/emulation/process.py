@@ -9,12 +9,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from aiovirt.rpc.server.threads import run_blocking
 
-_PROGRAM: Final = str(Path(__file__).with_name("stand_in.py"))
+_PROGRAM: Final = f"{os.path.dirname(__file__)}/stand_in.py"
 #: Seconds that the process has to connect to a socket.
 _PATIENCE: Final = 10.0
 

@@ -17,11 +17,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.host.emulator import Emulator, Maker, Need, Wanted
 from aiovirt.rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
@@ -32,67 +33,12 @@ T = TypeVar("T")
 
 #: How often a call is begun: its guest may be changed by others while its emulator is made.
 _TRIALS: Final = 8
+#: Seconds until an emulator of a guest that runs already is made again after a refusal.
+_RETRY: Final = 0.25
 #: Seconds for what was begun, at a restart and at the end of the daemon.
 _FINISH: Final = 3.0
 #: States in which a guest holds no locks.
 _WITHOUT_LOCKS: Final = (DomainState.PAUSED, DomainState.CRASHED)
-
-
-class Need(NamedTuple):
-    """A guest that is to run. config: the document that it runs from; paused: it does not run at first;
-    number: its id, -1 for one that it does not have yet."""
-
-    uuid: bytes
-    name: str
-    config: str
-    paused: bool
-    number: int = -1
-
-
-class Emulator(Protocol):
-    """The emulator of one guest.
-
-    number: of the guest; is_locked: whether it holds the locks; ended: called when its process has ended
-    by itself.
-    """
-
-    number: int
-    is_locked: bool
-    ended: Callable[[], object] | None
-
-    async def lock(self) -> None:
-        """Acquire the locks of the guest's disks. Raises RpcError; none is held then."""
-
-    async def unlock(self) -> None:
-        """Give the locks back, as far as that is possible."""
-
-    async def end(self, reason: str) -> None:
-        """Give everything back, and end the process. reason: why the guest ended."""
-
-    def watch(self) -> None:
-        """Call `ended` when the process ends by itself."""
-
-    def write(self, data: bytes) -> None:
-        """Add to the guest's log; what cannot be written is lost."""
-
-
-class Maker(Protocol):
-    """Makes emulators."""
-
-    async def make(self, need: Need) -> Emulator:
-        """Make the emulator of a guest, with its locks unless it is paused. Raises RpcError."""
-
-
-class Wanted(Exception):
-    """A call cannot go on without an emulator, or without its locks.
-
-    need: the guest that is to run; None if `domain` is to run on.
-    """
-
-    def __init__(self, domain: Domain, need: Need | None = None) -> None:
-        super().__init__(domain.name)
-        self.uuid = domain.uuid
-        self.need = need
 
 
 @dataclass
@@ -153,6 +99,16 @@ class Emulators:
             self.changed(domain)
         else:
             raise Wanted(domain)
+
+    def plugged(self, domain: Domain) -> None:
+        """Say that a guest's devices have changed. Raises Wanted if there are locks to be acquired."""
+        emulator = self.running.get(domain.uuid)
+        live = domain.record.live
+        if emulator is None or live is None:
+            return
+        if self._trial is not None and emulator.lacks(live):
+            raise Wanted(domain, live=live)
+        self._host.store.after(self._later, domain.uuid)
 
     def changed(self, domain: Domain, reason: int = DomainShutoffReason.UNKNOWN) -> None:
         """Say that a guest was paused or has ended.
@@ -247,7 +203,10 @@ class Emulators:
         if wanted.need is None:
             emulator = self.running.get(wanted.uuid)
             if emulator is not None:
-                await emulator.lock()
+                if wanted.live is not None:
+                    await emulator.update(wanted.live)
+                else:
+                    await emulator.lock()
                 trial.touched.add(wanted.uuid)
                 self._later(wanted.uuid)  # in case that the call fails all the same
             return
@@ -331,10 +290,12 @@ class Emulators:
             try:
                 if emulator is None and self.maker is not None:
                     await self._supply(uuid, record.number)
-                elif emulator is not None and record.state in _WITHOUT_LOCKS:
-                    await emulator.unlock()
-                elif emulator is not None and not emulator.is_locked:
-                    await emulator.lock()
+                elif emulator is not None:
+                    if record.state in _WITHOUT_LOCKS:
+                        await emulator.unlock()
+                    await emulator.update(record.text)
+                    if record.state not in _WITHOUT_LOCKS and not emulator.is_locked:
+                        await emulator.lock()
             except RpcError:
                 self._fail(uuid, record.number)
 
@@ -346,7 +307,14 @@ class Emulators:
         record = domain.record
         paused = record.state in _WITHOUT_LOCKS
         need = Need(uuid, record.name, record.text, paused, number)
-        emulator = await self.maker.make(need)
+        for left in reversed(range(_TRIALS)):
+            try:
+                emulator = await self.maker.make(need)
+                break
+            except RpcError:  # a manager that starts, or that has not noticed yet what has ended
+                if not left:
+                    raise
+                await asyncio.sleep(_RETRY)
         self._attach(uuid, emulator)
         if not domain.is_active or domain.record.number != number:
             self._later(uuid)

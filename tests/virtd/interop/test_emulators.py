@@ -45,12 +45,13 @@ GUEST = """
 
 @dataclass
 class Place:
-    """A virtd, the lock manager and the log manager of its guests, and the folder of their logs."""
+    """A virtd with its settings, the lock manager and the log manager of its guests, and their logs."""
 
     virtd: harness.RunningDaemon
     manager: harness.RunningDaemon
     logger: harness.RunningDaemon
     logs: Path
+    settings: harness.Settings
 
     @property
     def uri(self) -> str:
@@ -94,7 +95,7 @@ def running_place(pair: str, folder: Path) -> Iterator[Place]:
             "log_outputs": "2:stderr",
         }
         virtd = stack.enter_context(harness.running("virtd", settings))
-        yield Place(virtd, manager, logger, folder)
+        yield Place(virtd, manager, logger, folder, settings)
 
 
 @pytest.fixture(scope="module", params=PAIRS)
@@ -259,6 +260,24 @@ async def test_a_transient_guest_is_the_same_however_often_its_call_is_begun(
     assert (await host.domain("first")).uuid == first.uuid
 
 
+async def test_a_disk_that_is_attached_is_locked_until_it_is_detached(
+    place: Place, host: Host
+) -> None:
+    first = await host.create(guest("first"))
+    disk = "<disk type='file'><source file='/d/other.img'/><target dev='vdb' bus='virtio'/></disk>"
+    await first.attach_device(disk)
+    assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], ["WRITE"])
+    assert (await refused(host.create(guest("second", disk="/d/other.img")))).code == (
+        ErrorCode.RESOURCE_BUSY
+    )
+    await first.detach_device(disk)
+    assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], [])
+    second = await host.create(guest("second", disk="/d/other.img"))
+    assert (await refused(first.attach_device(disk))).code == ErrorCode.RESOURCE_BUSY
+    assert "vdb" not in await first.xml()
+    await second.destroy()
+
+
 # Logs ----------------------------------------------------------------------------------------------
 
 
@@ -326,6 +345,26 @@ async def test_a_killed_log_manager_costs_logs_and_starts_only(
     assert await names(host) == []
 
 
+async def test_guests_are_started_again_when_the_managers_are_back(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.define(guest("first"))
+    await first.create()
+    place.manager.kill(signal.SIGKILL)
+    place.logger.kill(signal.SIGKILL)
+    await first.destroy()
+    with contextlib.ExitStack() as stack:
+        for one in (place.manager, place.logger):
+            again = stack.enter_context(harness.running(one.name))
+            os.remove(one.socket)
+            os.symlink(again.socket, one.socket)
+        await first.create()
+        assert place.locks() == ["WRITE"]
+        await first.destroy()
+    assert place.log("first").splitlines()[-1].endswith(": shutting down, reason=destroyed")
+
+
 # virtd that goes -----------------------------------------------------------------------------------
 
 
@@ -346,3 +385,53 @@ async def test_a_restart_of_virtd_keeps_locks_logs_and_processes(
     await first.destroy()
     assert (place.emulators(), place.locks()) == ([], [])
     assert place.log("first").splitlines()[-1].endswith(": shutting down, reason=destroyed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_guests_of_an_earlier_virtd_get_their_locks_again(
+    own_place: Place, number: signal.Signals
+) -> None:
+    place = own_place
+    async with connect(place.uri) as host:
+        await host.create(guest("first"))
+        paused = await host.create(guest("second", disk="/d/other.img"))
+        await paused.suspend()
+    (former, _) = place.emulators()
+    place.virtd.kill(number)
+    place.virtd = harness.start("virtd", place.virtd.folder, place.settings)
+    try:
+        async with connect(place.uri) as host:
+            await wait_for_emulators(place, host, 2)
+            assert former not in place.emulators()
+            assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], [])
+            assert await names(host) == ["first", "second"]
+    finally:
+        place.virtd.kill()
+
+
+async def wait_for_emulators(place: Place, host: Host, count: int) -> None:
+    await wait_for(lambda: len(place.emulators()) == count and place.locks(), host)
+
+
+async def test_settings_count_for_guests_that_are_started_afterwards(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.create(guest("first"))
+
+    async def set_to(manager: str) -> None:
+        settings = {**place.settings, "lock_manager": manager}
+        harness.write_settings(place.virtd.conf, settings)
+        before = place.virtd.log.read_text().count("settings")
+        os.kill(place.virtd.pid, signal.SIGHUP)
+        await wait_for(lambda: place.virtd.log.read_text().count("settings") > before, host)
+
+    await set_to("")
+    second = await host.create(guest("second"))
+    assert (place.locks(), len(place.emulators())) == (["WRITE"], 1)
+    await first.destroy()
+    assert place.locks() == []
+    await second.destroy()
+    await set_to("lockd")
+    await host.create(guest("third"))
+    assert place.locks() == ["WRITE"]
