@@ -22,6 +22,8 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     from aiovirt.daemons.virtd.admin_dispatch import WorldAdminDispatch
     from aiovirt.daemons.virtd.component import HostsComponent, RemoteComponent, SaslComponent
     from aiovirt.daemons.virtd.dispatch.front import RemoteDispatch
+    from aiovirt.daemons.virtd.emulation.component import EmulatorsComponent
+    from aiovirt.daemons.virtd.emulation.managers import managers
     from aiovirt.daemons.virtd.faults.component import FaultsComponent
     from aiovirt.daemons.virtd.faults.dispatch import FaultAdminDispatch
     from aiovirt.daemons.virtd.faults.striking import FaultRules
@@ -41,8 +43,12 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     dispatch.serve_on(main)
     rules = FaultRules(main, dispatch)
     WorldAdminDispatch(hosts.all).serve_on(admin, FaultAdminDispatch(rules, hosts.all))
+    emulators = EmulatorsComponent(
+        hosts.all["qemu"], managers(start), daemon, dispatch.wait_for_emulators
+    )
     return [
         HostsComponent(hosts, daemon),
+        emulators,
         RemoteComponent(dispatch),
         SaslComponent(sasl),
         FaultsComponent(rules, daemon),

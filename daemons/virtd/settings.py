@@ -21,7 +21,13 @@ from aiovirt.daemons.runtime.settings.declaration import (
     Text,
     Texts,
 )
-from aiovirt.daemons.runtime.settings.verify import absolute_path, host, port, tls_priority
+from aiovirt.daemons.runtime.settings.verify import (
+    absolute_path,
+    absolute_path_or_nothing,
+    host,
+    port,
+    tls_priority,
+)
 
 #: Why existing connections do not follow settings of authentication and encryption.
 ADMITTED: Final = "existing connections have been admitted"
@@ -248,12 +254,80 @@ AUTHENTICATION = (
     ),
 )
 
+_RUNNING: Final = "running guests keep their locks and logs"
+
+EMULATORS = (
+    Setting(
+        name="lock_manager",
+        group="Locks and logs of guests",
+        kind=Choice(("", "lockd")),
+        default="",
+        change=Live("emulators", "lock_manager", _RUNNING),
+        doc='"lockd" makes guests of the qemu driver lock their disks at lockd, or at libvirt\'s'
+        " virtlockd. An empty string means no locks.",
+    ),
+    Setting(
+        name="lockd_socket",
+        group="Locks and logs of guests",
+        kind=_PEM,
+        default=None,
+        change=Live("emulators", "lockd_socket", _RUNNING),
+        example='"/run/libvirt/virtlockd-sock"',
+        ours=True,
+        doc="Socket of the lock manager. If unset, lockd-sock in the run directory, or else in that of a"
+        " daemon without --rundir.",
+    ),
+    Setting(
+        name="file_lockspace_dir",
+        group="Locks and logs of guests",
+        kind=Text("an absolute path in quotes, or an empty string", absolute_path_or_nothing),
+        default="/var/lib/aiovirt/lockspace",
+        in_rundir="lockspace",
+        change=Live("emulators", "file_lockspace_dir", _RUNNING),
+        ours=True,
+        doc="Folder with one file for each locked disk, named by a hash of the disk's path. An empty"
+        " string locks the files of the disks, which then have to exist. libvirt has this setting in"
+        " qemu-lockd.conf.",
+    ),
+    Setting(
+        name="stdio_handler",
+        group="Locks and logs of guests",
+        kind=Choice(("file", "logd")),
+        default="file",
+        change=Live("emulators", "stdio_handler", _RUNNING),
+        doc='"logd" has logd, or libvirt\'s virtlogd, write a log for each guest of the qemu driver.'
+        ' "file" means no logs.',
+    ),
+    Setting(
+        name="logd_socket",
+        group="Locks and logs of guests",
+        kind=_PEM,
+        default=None,
+        change=Live("emulators", "logd_socket", _RUNNING),
+        example='"/run/libvirt/virtlogd-sock"',
+        ours=True,
+        doc="Socket of the log manager. If unset, logd-sock in the run directory, or else in that of a"
+        " daemon without --rundir.",
+    ),
+    Setting(
+        name="guest_log_dir",
+        group="Locks and logs of guests",
+        kind=_PEM,
+        default="/var/log/aiovirt/qemu",
+        in_rundir="log/qemu",
+        change=Live("emulators", "guest_log_dir", _RUNNING),
+        ours=True,
+        doc="Folder of the guests' logs; the log manager writes NAME.log there.",
+    ),
+)
+
 SETTINGS: Final[Settings] = daemon_settings(
     replace(COMMON["max_workers"], kind=Integer(1)),  # libvirtd cannot do without a pool
     *READONLY_SOCKET,
     *NETWORK,
     *TLS,
     *AUTHENTICATION,
+    *EMULATORS,
     defaults={
         "max_clients": 5000,
         "max_anonymous_clients": 20,

@@ -284,21 +284,26 @@ class Binding(Tally):
     ) -> None:
         super().__init__()
         self.procedure = procedure
+        self.priority = procedure.priority
+        self.needs_auth = procedure.needs_auth
+        self.reads = procedure.reads
+        self.serve_with(handler)
+        if procedure.flags is not None and not checks_flags:
+            self.handler = _flags_checked(procedure, procedure.flags, handler)
+        # Codecs are compiled by the first call: a program has hundreds of procedures.
+        self.decode = self._first_decode
+        self.encode = self._first_encode
+
+    def serve_with(self, handler: Callable[..., Any]) -> None:
+        """Have a function serve the procedure, from the next call on; it checks the flags itself."""
+        procedure = self.procedure
+        self.handler = handler
         self.inline = not inspect.iscoroutinefunction(handler)
         # Whether it is fit for the hot path.
         self.direct = self.inline and not (
             procedure.call_fds or procedure.reply_fds or procedure.stream
         )
-        self.priority = procedure.priority
-        self.needs_auth = procedure.needs_auth
-        self.reads = procedure.reads
-        self.handler = handler
-        if procedure.flags is not None and not checks_flags:
-            self.handler = _flags_checked(procedure, procedure.flags, handler)
-        # Codecs are compiled by the first call: a program has hundreds of procedures.
         self.answer = self._first_answer
-        self.decode = self._first_decode
-        self.encode = self._first_encode
 
     def _first_answer(self, client: Any, serial: int, data: Any, pos: int, end: int) -> bytes:
         self.answer = compile_answer(self.procedure, self.handler)

@@ -33,6 +33,12 @@ def absolute_path(text: str) -> None:
         raise ValueError("it does not begin with a slash")
 
 
+def absolute_path_or_nothing(text: str) -> None:
+    """Refuse what is neither empty nor an absolute path."""
+    if text:
+        absolute_path(text)
+
+
 def tls_priority(text: str) -> None:
     """Refuse what cannot be put into OpenSSL's terms."""
     if text:

@@ -50,7 +50,13 @@ class DomainConsole:
         force = bool(args.flags & DomainConsoleFlags.FORCE)
         ended = session.host.consoles.open(domain, device, force=force, what="console session")
         terminal = consoles.Terminal(domain.name)
-        return _conversation(domain, device, ended, terminal.greeting(), terminal.typed)
+
+        def typed(data: bytes) -> bytes:
+            shown = terminal.typed(data)
+            session.host.emulators.write(domain, shown)
+            return shown
+
+        return _conversation(domain, device, ended, terminal.greeting(), typed)
 
     @answers(protocol.DOMAIN_OPEN_CHANNEL)
     def open_channel(

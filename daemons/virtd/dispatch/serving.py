@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from aiovirt.daemons.virtd.dispatch import read_only
@@ -171,3 +172,17 @@ def _guarded(procedure: Procedure[Any, Any], handler: Callable[..., Any]) -> Cal
     if procedure in read_only.LIMITS:
         return limited
     return with_descriptors if procedure.call_fds else at_once
+
+
+def waiting(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a handler whose calls wait for the emulators of guests (see `host.emulators`).
+
+    Args:
+        handler: a plain function, as `bind` binds it.
+    """
+
+    async def attempt(client: Client, args: Any) -> Any:
+        emulators = opened(client).host.emulators
+        return await emulators.attempt(partial(handler, client, args))
+
+    return attempt

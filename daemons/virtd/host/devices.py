@@ -79,6 +79,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         aliases.append(devices.value(made, "alias/@name") or "")
 
     edit(domain, meant, change)
+    domain.host.emulators.plugged(domain)
     agent.wait(domain)
     _moved(domain, trays)
     for alias in aliases:
@@ -126,6 +127,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
             aliases.append(devices.value(found, "alias/@name") or "")
 
     edit(domain, meant, change)
+    domain.host.emulators.plugged(domain)
     for alias in aliases:
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
 
@@ -149,6 +151,7 @@ def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
         document.changed()
 
     edit(domain, meant, change)
+    domain.host.emulators.plugged(domain)
     for one in removed:
         domain.emit(DomainEventID.DEVICE_REMOVED, one)
 
@@ -180,6 +183,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             domain.host.name_interfaces(document)
 
     edit(domain, meant, change)
+    domain.host.emulators.plugged(domain)
     _moved(domain, trays)
 
 

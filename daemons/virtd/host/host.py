@@ -18,6 +18,7 @@ from aiovirt.daemons.virtd.host.contents import Contents
 from aiovirt.daemons.virtd.host.device import Device
 from aiovirt.daemons.virtd.host.documents import Documents, cached, written
 from aiovirt.daemons.virtd.host.domain import Domain, Domains
+from aiovirt.daemons.virtd.host.emulators import Emulators
 from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
 from aiovirt.daemons.virtd.host.flavour import Flavour
@@ -70,6 +71,7 @@ class Host:
         self.timers = Timers()
         self.pace = Pace()
         self.consoles = Consoles()
+        self.emulators = Emulators(self)
         self._interface_names = self._names()
         self.domains = Domains(self)
         self.networks: Collection[Network] = Collection(self, Network)

@@ -144,7 +144,7 @@ def create(host: Host, text: str, *, paused: bool = False, restored: bool = Fals
 
     Raises RpcError: see `define`.
     """
-    made = host.documents.define("domain", text)
+    made = host.emulators.kept(text, lambda: host.documents.define("domain", text))
     found = _existing(host, made.name, made.uuid)
     if found is not None and found.is_active:
         raise RpcError.of(
@@ -225,7 +225,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     """
     host = domain.host
     leases.require(host, config)
-    number = host.domains.next_number()
+    number = host.emulators.number(domain, config, paused=paused)
     now = host.clock.now()
     domain.change(
         live=host.live_document(config, number),
@@ -276,6 +276,7 @@ def suspend(domain: Domain) -> None:
     domain.change(
         state=DomainState.PAUSED, reason=DomainPausedReason.USER, began=None, ran=domain.ran()
     )
+    domain.host.emulators.changed(domain)
     _lifecycle(domain, DomainEventType.SUSPENDED, DomainEventSuspendedDetailType.PAUSED)
 
 
@@ -290,6 +291,7 @@ def resume(domain: Domain) -> None:
             raise RpcError.of(
                 ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
             )
+    domain.host.emulators.resumes(domain)
     domain.change(
         state=DomainState.RUNNING,
         reason=DomainRunningReason.UNPAUSED,
@@ -326,6 +328,7 @@ def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> Non
         domains.remove(domain)
     domains.stopped(number)
     domain.host.store.after(domain.host.consoles.guest_ended, domain.uuid)
+    domain.host.emulators.changed(domain, reason)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
 
 

@@ -1,0 +1,286 @@
+"""The emulator of one guest: its process, its locks and its log, and what makes them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.admin.compatibility import version_text
+from aiovirt.daemons.lockd.protocol import Owner, ResourceArgs
+from aiovirt.daemons.virtd.emulation.connecting import refusal
+from aiovirt.daemons.virtd.emulation.locks import LockManager
+from aiovirt.daemons.virtd.emulation.logs import LogManager
+from aiovirt.daemons.virtd.emulation.managers import Managers
+from aiovirt.daemons.virtd.emulation.process import Process
+from aiovirt.daemons.virtd.emulation.state import EmulatorState, LocksState, LogState
+from aiovirt.daemons.virtd.host.consoles import Terminal
+from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.threads import run_blocking
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.runtime.component import Keep
+    from aiovirt.daemons.virtd.host.emulator import Need
+
+_log = get_logger("daemons.virtd.emulation")
+
+#: What a guest's console shows while it boots.
+_BOOT: Final = (
+    "[    0.000000] Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)",
+    "[    0.004000] Console: colour VGA+ 80x25",
+    "[    1.012000] Run /init as init process",
+)
+
+
+@dataclass
+class Locks:
+    """Where a guest has its locks. manager: where they are; resources: all that it locks."""
+
+    manager: LockManager
+    resources: list[ResourceArgs]
+
+
+@dataclass
+class Log:
+    """The log of a guest. pipe: a descriptor for writing, -1 when the log manager has gone."""
+
+    manager: LogManager
+    pipe: int
+
+
+class GuestEmulator:
+    """See `host.emulator.Emulator`. locks, process: None without a lock manager; log: likewise."""
+
+    def __init__(
+        self,
+        name: str,
+        uuid: bytes,
+        number: int,
+        *,
+        process: Process | None = None,
+        locks: Locks | None = None,
+        log: Log | None = None,
+        is_locked: bool = False,
+    ) -> None:
+        self.name = name
+        self.uuid = uuid
+        self.number = number
+        self.process = process
+        self.locks = locks
+        self.log = log
+        self._is_locked = is_locked
+        self.ended: Callable[[], object] | None = None
+
+    @property
+    def is_locked(self) -> bool:
+        """See `Emulator`; a guest without a lock manager has all that it needs."""
+        return self._is_locked or self.locks is None
+
+    @is_locked.setter
+    def is_locked(self, value: bool) -> None:
+        self._is_locked = value
+
+    @property
+    def owner(self) -> Owner:
+        """The guest as a lock manager knows it."""
+        return Owner(self.uuid, self.name, self.number, self.process.pid if self.process else 0)
+
+    def watch(self) -> None:
+        """Notice from now on when the process ends by itself."""
+        if self.process is not None:
+            self.process.watch(self._ended)
+
+    def _ended(self) -> None:
+        _log.warning("emulator has ended", guest=self.name, pid=self.owner.pid)
+        if self.ended is not None:
+            self.ended()
+
+    async def lock(self) -> None:
+        """See `Emulator`."""
+        if self.locks is None or self._is_locked:
+            return
+        manager = self.locks.manager
+        try:
+            await manager.acquire(self.owner, self.locks.resources)
+        except (RpcError, OSError) as error:
+            raise refusal(error, manager.path) from error
+        self._is_locked = True
+
+    async def unlock(self) -> None:
+        """See `Emulator`."""
+        if self.locks is None or not self._is_locked:
+            return
+        self._is_locked = False
+        await self._release(self.locks.resources)
+
+    def lacks(self, config: str) -> bool:
+        """See `Emulator`."""
+        if self.locks is None or not self._is_locked:
+            return False
+        return any(one not in self.locks.resources for one in self.locks.manager.resources(config))
+
+    async def update(self, config: str) -> None:
+        """See `Emulator`."""
+        if self.locks is None:
+            return
+        manager, held = self.locks.manager, self.locks.resources
+        wanted = manager.resources(config)
+        new = [one for one in wanted if one not in held]
+        gone = [one for one in held if one not in wanted]
+        if self._is_locked and new:
+            try:
+                await manager.acquire(self.owner, new)
+            except (RpcError, OSError) as error:
+                raise refusal(error, manager.path) from error
+        self.locks.resources = wanted
+        if self._is_locked and gone:
+            await self._release(gone)
+
+    async def _release(self, resources: list[ResourceArgs]) -> None:
+        if self.locks is None:
+            return
+        try:
+            await self.locks.manager.release(self.owner, resources)
+        except (RpcError, OSError) as error:
+            _log.warning("unable to release the locks", guest=self.name, reason=str(error))
+
+    async def end(self, reason: str) -> None:
+        """See `Emulator`."""
+        if self.process is not None:
+            self.process.unwatch()
+        await self.unlock()
+        if self.process is not None:
+            await self.process.end()
+        self._close_log()
+        if self.log is not None:
+            try:
+                await self.log.manager.append(
+                    self.name, self.uuid, _line(f"shutting down, reason={reason}")
+                )
+            except (RpcError, OSError) as error:
+                _log.warning("unable to write the log", guest=self.name, reason=str(error))
+
+    def write(self, data: bytes) -> None:
+        """See `Emulator`."""
+        if self.log is None or self.log.pipe < 0:
+            return
+        try:
+            os.write(self.log.pipe, data)
+        except BlockingIOError:
+            pass  # the log manager does not keep up
+        except OSError as error:
+            _log.warning("the log has ended", guest=self.name, reason=error.strerror)
+            self._close_log()
+
+    def _close_log(self) -> None:
+        if self.log is not None and self.log.pipe >= 0:
+            os.close(self.log.pipe)
+            self.log.pipe = -1
+
+
+class EmulatorMaker:
+    """Makes emulators. managers: what they need."""
+
+    def __init__(self, managers: Managers) -> None:
+        self.managers = managers
+
+    async def make(self, need: Need) -> GuestEmulator:
+        """See `host.emulator.Maker`."""
+        emulator = GuestEmulator(need.name, need.uuid, need.number)
+        logs = await run_blocking(self.managers.logs)
+        locks = await run_blocking(self.managers.locks)
+        try:
+            if logs is not None:
+                await self._open_log(logs, emulator)
+            if locks is not None:
+                await self._start(locks, emulator, need.config)
+                if not need.paused:
+                    await emulator.lock()
+        except BaseException as error:
+            if isinstance(error, RpcError):
+                _log.warning("emulator refused", guest=need.name, reason=error.message)
+            await emulator.end("failed")
+            raise
+        emulator.write("".join(f"{line}\r\n" for line in _BOOT).encode())
+        emulator.write(Terminal(need.name).greeting())
+        emulator.watch()
+        return emulator
+
+    async def _open_log(self, logs: LogManager, emulator: GuestEmulator) -> None:
+        try:
+            pipe = await logs.open(emulator.name, emulator.uuid)
+        except (RpcError, OSError) as error:
+            raise refusal(error, logs.path) from error
+        emulator.log = Log(logs, pipe)
+        emulator.write(
+            _line(f"starting up libvirt version: {version_text(self.managers.version)}").encode()
+        )
+
+    async def _start(self, locks: LockManager, emulator: GuestEmulator, config: str) -> None:
+        """Start the process, and have the lock manager know it; libvirt reports what it reads there."""
+        try:
+            emulator.process = await Process.start(emulator.name)
+            emulator.locks = Locks(locks, locks.resources(config))
+            connection = await emulator.process.connect(locks.path)
+            await locks.register(connection, emulator.owner)
+        except (RpcError, OSError) as error:
+            told = refusal(error, locks.path)
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR,
+                f"Process exited prior to exec: libvirt: XML-RPC error : {told.message}",
+                domain=ErrorDomain.QEMU,
+            ) from error
+
+
+def save(emulator: GuestEmulator, keep: Keep) -> EmulatorState:
+    """Write down an emulator for the next program; `restore` is the counterpart.
+
+    Args:
+        emulator: of one guest.
+        keep: notes each descriptor.
+    """
+    state = EmulatorState(emulator.name, emulator.uuid.hex(), emulator.number)
+    if emulator.locks is not None and emulator.process is not None:
+        manager = emulator.locks.manager
+        state.locks = LocksState(
+            emulator.process.pid,
+            keep(emulator.process.control.fileno()),
+            manager.path,
+            manager.lockspace,
+            [(one.path, one.name, one.flags) for one in emulator.locks.resources],
+            emulator.is_locked,
+        )
+    if emulator.log is not None:
+        pipe = emulator.log.pipe
+        state.log = LogState(
+            emulator.log.manager.path,
+            emulator.log.manager.folder,
+            keep(pipe) if pipe >= 0 else -1,
+        )
+    return state
+
+
+def restore(saved: EmulatorState) -> GuestEmulator:
+    """Return the emulator of the program before this one. saved: what is known of it."""
+    emulator = GuestEmulator(saved.name, bytes.fromhex(saved.uuid), saved.number)
+    if saved.locks is not None:
+        locks = saved.locks
+        emulator.process = Process(locks.pid, socket.socket(fileno=locks.control))
+        emulator.locks = Locks(
+            LockManager(locks.path, locks.lockspace),
+            [ResourceArgs(*one) for one in locks.resources],
+        )
+        emulator.is_locked = locks.is_locked
+    if saved.log is not None:
+        emulator.log = Log(LogManager(saved.log.path, saved.log.folder), saved.log.pipe)
+    return emulator
+
+
+def _line(text: str) -> str:
+    """A line of virtd's own in a log, as libvirt writes it."""
+    now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "+0000")
+    return f"{now}: {text}\n"

@@ -1,0 +1,67 @@
+"""The log of a guest at a log manager: logd, or libvirt's virtlogd.
+
+Source: libvirt's src/logging/log_manager.c and src/qemu/qemu_domain.c (qemuLogContextNew,
+qemuDomainLogAppendMessage).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from aiovirt.daemons.logd.protocol import (
+    DOMAIN_APPEND_LOG_FILE,
+    DOMAIN_OPEN_LOG_FILE,
+    AppendArgs,
+    Domain,
+    OpenArgs,
+)
+from aiovirt.daemons.virtd.emulation.connecting import WAIT, connected
+
+_DRIVER: Final = "qemu"
+
+
+@dataclass(frozen=True)
+class LogManager:
+    """A log manager. path: its socket; folder: where the guests' logs are."""
+
+    path: str
+    folder: str
+
+    def log_of(self, name: str) -> str:
+        """Return the path of a guest's log. name: of the guest, without slashes."""
+        return f"{self.folder}/{name}.log"
+
+    async def open(self, name: str, uuid: bytes) -> int:
+        """Open the log of a guest.
+
+        Args:
+            name: of the guest.
+            uuid: of the guest, 16 bytes.
+
+        Returns:
+            A descriptor for writing; the log is open until it is closed.
+
+        Raises:
+            RpcError, OSError, TimeoutError: the log manager refuses, or does not answer.
+        """
+        async with connected(self.path) as connection:
+            args = OpenArgs(_DRIVER, Domain(uuid, name), self.log_of(name), 0)
+            _, (descriptor,) = await connection.call_for_descriptors(
+                DOMAIN_OPEN_LOG_FILE, args, timeout=WAIT
+            )
+        os.set_blocking(descriptor, False)
+        return descriptor
+
+    async def append(self, name: str, uuid: bytes, text: str) -> None:
+        """Add a text to the log of a guest, open or not; arguments and errors are those of `open`.
+
+        Args:
+            name: of the guest.
+            uuid: of the guest.
+            text: whole lines.
+        """
+        async with connected(self.path) as connection:
+            args = AppendArgs(_DRIVER, Domain(uuid, name), self.log_of(name), text, 0)
+            await connection.call(DOMAIN_APPEND_LOG_FILE, args, timeout=WAIT)

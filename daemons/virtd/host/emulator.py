@@ -1,0 +1,74 @@
+"""The emulator of one guest: what the host asks of it, and of what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+
+
+class Need(NamedTuple):
+    """A guest that is to run. config: the document that it runs from; paused: it does not run at first;
+    number: its id, -1 for one that it does not have yet."""
+
+    uuid: bytes
+    name: str
+    config: str
+    paused: bool
+    number: int = -1
+
+
+class Emulator(Protocol):
+    """The emulator of one guest.
+
+    number: of the guest; is_locked: whether it holds the locks; ended: called when its process has ended
+    by itself.
+    """
+
+    number: int
+    is_locked: bool
+    ended: Callable[[], object] | None
+
+    async def lock(self) -> None:
+        """Acquire the locks of the guest's disks. Raises RpcError; none is held then."""
+
+    async def unlock(self) -> None:
+        """Give the locks back, as far as that is possible."""
+
+    def lacks(self, config: str) -> bool:
+        """Return whether a document has disks that are not locked and have to be."""
+
+    async def update(self, config: str) -> None:
+        """Have the locks for another document of the guest. Raises RpcError as `lock` does."""
+
+    async def end(self, reason: str) -> None:
+        """Give everything back, and end the process. reason: why the guest ended."""
+
+    def watch(self) -> None:
+        """Call `ended` when the process ends by itself."""
+
+    def write(self, data: bytes) -> None:
+        """Add to the guest's log; what cannot be written is lost."""
+
+
+class Maker(Protocol):
+    """Makes emulators."""
+
+    async def make(self, need: Need) -> Emulator:
+        """Make the emulator of a guest, with its locks unless it is paused. Raises RpcError."""
+
+
+class Wanted(Exception):
+    """A call cannot go on without an emulator, or without its locks.
+
+    need: the guest that is to run; None if a running one is to run on, with the disks of `live` unless
+    that is None.
+    """
+
+    def __init__(self, domain: Domain, need: Need | None = None, live: str | None = None) -> None:
+        super().__init__(domain.name)
+        self.uuid = domain.uuid
+        self.need = need
+        self.live = live

@@ -1,0 +1,437 @@
+"""Guests of virtd lock their disks and write their logs at lockd and logd, and at libvirt's own.
+
+Every claim is made of both pairs. What is expected was seen with libvirtd 9.0.0, QEMU, virtlockd and
+virtlogd, which `tests/interop/guest_host.py` runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aiovirt.daemons.virtd.client import Domain, Host, RpcError, connect
+from aiovirt.daemons.virtd.constants.domain import (
+    DomainPausedReason,
+    DomainShutoffReason,
+    DomainState,
+)
+from aiovirt.daemons.virtd.constants.domain_flags import DomainCreateFlags
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
+from tests import harness
+
+PAIRS = {"libvirt": ("virtlockd", "virtlogd"), "ours": ("lockd", "logd")}
+DISK = "/d/shared.img"
+GUEST = """
+<domain type='kvm'>
+  <name>{name}</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64'>hvm</type></os>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda'/>{mode}
+    </disk>
+  </devices>
+</domain>
+"""
+
+
+@dataclass
+class Place:
+    """A virtd with its settings, the lock manager and the log manager of its guests, and their logs."""
+
+    virtd: harness.RunningDaemon
+    manager: harness.RunningDaemon
+    logger: harness.RunningDaemon
+    logs: Path
+    settings: harness.Settings
+
+    @property
+    def uri(self) -> str:
+        """Of the qemu driver."""
+        return f"qemu:///system?socket={self.virtd.socket}"
+
+    def locks(self, disk: str = DISK) -> list[str]:
+        """The kernel's locks of a disk: WRITE for an exclusive one, READ for a shared one."""
+        file = self.virtd.folder / "lockspace" / hashlib.sha256(disk.encode()).hexdigest()
+        try:
+            inode = f":{file.stat().st_ino}"
+        except FileNotFoundError:
+            return []
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        return [line[3] for line in lines if line[1] != "->" and line[5].endswith(inode)]
+
+    def log(self, name: str) -> str:
+        """The content of a guest's log."""
+        return (self.logs / f"{name}.log").read_text()
+
+    def emulators(self) -> list[int]:
+        """The processes that stand for guests."""
+        tasks = Path(f"/proc/{self.virtd.pid}/task").iterdir()
+        return sorted(int(word) for one in tasks for word in (one / "children").read_text().split())
+
+
+@contextlib.contextmanager
+def running_place(pair: str, folder: Path) -> Iterator[Place]:
+    """Run one with the daemons of PAIRS[pair]."""
+    locks, logs = PAIRS[pair]
+    with contextlib.ExitStack() as stack:
+        manager = stack.enter_context(harness.running(locks))
+        logger = stack.enter_context(harness.running(logs))
+        settings: harness.Settings = {
+            "lock_manager": "lockd",
+            "stdio_handler": "logd",
+            "lockd_socket": str(manager.socket),
+            "logd_socket": str(logger.socket),
+            "guest_log_dir": str(folder),
+            "log_level": 2,
+            "log_outputs": "2:stderr",
+        }
+        virtd = stack.enter_context(harness.running("virtd", settings))
+        yield Place(virtd, manager, logger, folder, settings)
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """One for all tests that leave it as it was."""
+    with running_place(request.param, tmp_path_factory.mktemp("guests") / "qemu") as place:
+        yield place
+
+
+@pytest.fixture(params=PAIRS)
+def own_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """One that a test may break."""
+    with running_place(request.param, tmp_path / "qemu") as place:
+        yield place
+
+
+@pytest.fixture
+async def host(place: Place) -> AsyncIterator[Host]:
+    """A client; no guest runs afterwards."""
+    async with connect(place.uri) as host:
+        yield host
+        for one in await host.list_domains():
+            if await one.is_active():
+                await one.destroy()
+        for one in await host.list_domains():
+            await one.undefine(3)  # with its managed save image and its snapshots
+
+
+@pytest.fixture
+async def own_host(own_place: Place) -> AsyncIterator[Host]:
+    """A client of a place that a test may break."""
+    async with connect(own_place.uri) as host:
+        yield host
+
+
+def guest(name: str, *, disk: str = DISK, mode: str = "") -> str:
+    return GUEST.format(name=name, disk=disk, mode=mode)
+
+
+async def names(host: Host) -> list[str]:
+    """The names of the guests that run."""
+    return sorted([one.name for one in await host.list_domains() if await one.is_active()])
+
+
+async def state(domain: Domain) -> tuple[int, int]:
+    found = await domain.state()
+    return found.state, found.reason
+
+
+async def wait_for(thing: Callable[[], object], host: Host) -> None:
+    """Ask virtd something until `thing()` is true; fail when that does not come."""
+    end = time.monotonic() + harness.PATIENCE
+    while not thing():
+        assert time.monotonic() < end, "it never came"
+        await host.list_domains()
+
+
+async def refused(call: object) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        await call  # type: ignore[misc]  # whatever a client's call returns
+    return caught.value
+
+
+# Locks ---------------------------------------------------------------------------------------------
+
+
+async def test_a_guest_s_disk_is_locked_while_it_runs(place: Place, host: Host) -> None:
+    first = await host.create(guest("first"))
+    assert place.locks() == ["WRITE"]
+    error = await refused(host.create(guest("second")))
+    assert error.code == ErrorCode.RESOURCE_BUSY
+    assert "is locked" in error.message
+    assert await names(host) == ["first"]
+    await first.destroy()
+    assert place.locks() == []
+    assert place.emulators() == []
+    await host.create(guest("second"))
+    assert place.locks() == ["WRITE"]
+
+
+async def test_a_paused_guest_holds_no_lock_and_runs_on_only_with_it(
+    place: Place, host: Host
+) -> None:
+    first = await host.create(guest("first"))
+    await first.suspend()
+    assert place.locks() == []
+    second = await host.create(guest("second"))
+    error = await refused(first.resume())
+    assert error.code == ErrorCode.RESOURCE_BUSY
+    assert await state(first) == (DomainState.PAUSED, DomainPausedReason.USER)
+    await second.destroy()
+    await first.resume()
+    assert (await first.state()).state == DomainState.RUNNING
+    assert place.locks() == ["WRITE"]
+
+
+async def test_a_guest_that_starts_paused_acquires_its_lock_later(place: Place, host: Host) -> None:
+    first = await host.create(guest("first"), DomainCreateFlags.START_PAUSED)
+    assert place.locks() == []
+    assert len(place.emulators()) == 1
+    await first.resume()
+    assert place.locks() == ["WRITE"]
+
+
+async def test_shareable_disks_are_shared_and_readonly_ones_not_locked(
+    place: Place, host: Host
+) -> None:
+    for name in ("first", "second"):
+        await host.create(guest(name, mode="<shareable/>"))
+    assert set(place.locks()) == {"READ"}
+    assert (await refused(host.create(guest("third")))).code == ErrorCode.RESOURCE_BUSY
+    await host.create(guest("fourth", disk="/d/other.img", mode="<readonly/>"))
+    assert place.locks("/d/other.img") == []
+
+
+async def test_every_way_to_start_a_guest_takes_its_lock(place: Place, host: Host) -> None:
+    one = await host.define(guest("one"))
+    await one.create()
+    assert place.locks() == ["WRITE"]
+    snapshot = await one.snapshot_create("<domainsnapshot><name>s</name></domainsnapshot>")
+    await snapshot.revert()
+    assert place.locks() == ["WRITE"]
+    assert len(place.emulators()) == 1
+    await one.managed_save()
+    assert place.locks() == []
+    await one.create()
+    assert place.locks() == ["WRITE"]
+    await one.save("/d/image")
+    assert place.locks() == []
+    await host.restore("/d/image")
+    assert place.locks() == ["WRITE"]
+    other = await host.create(guest("other", disk="/d/other.img"))
+    assert (await refused(host.create(guest("busy")))).code == ErrorCode.RESOURCE_BUSY
+    await other.destroy()
+    await one.shutdown()
+    await wait_for(lambda: not place.locks(), host)
+
+
+async def test_a_guest_whose_process_dies_has_crashed_and_its_lock_is_free(
+    place: Place, host: Host
+) -> None:
+    first = await host.define(guest("first"))
+    await first.create()
+    (emulator,) = place.emulators()
+    os.kill(emulator, signal.SIGKILL)
+    await wait_for(lambda: not place.locks(), host)
+    async with connect(place.uri) as other:
+        await wait_for(lambda: "shutting down, reason=crashed" in place.log("first"), other)
+    assert await state(first) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
+    await first.create()
+    assert place.locks() == ["WRITE"]
+
+
+async def test_a_transient_guest_is_the_same_however_often_its_call_is_begun(
+    place: Place, host: Host
+) -> None:
+    nic = "<interface type='network'><source network='default'/></interface></devices>"
+    first = await host.create(guest("first").replace("</devices>", nic))
+    assert await names(host) == ["first"]
+    assert (await host.domain("first")).uuid == first.uuid
+
+
+async def test_a_disk_that_is_attached_is_locked_until_it_is_detached(
+    place: Place, host: Host
+) -> None:
+    first = await host.create(guest("first"))
+    disk = "<disk type='file'><source file='/d/other.img'/><target dev='vdb' bus='virtio'/></disk>"
+    await first.attach_device(disk)
+    assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], ["WRITE"])
+    assert (await refused(host.create(guest("second", disk="/d/other.img")))).code == (
+        ErrorCode.RESOURCE_BUSY
+    )
+    await first.detach_device(disk)
+    assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], [])
+    second = await host.create(guest("second", disk="/d/other.img"))
+    assert (await refused(first.attach_device(disk))).code == ErrorCode.RESOURCE_BUSY
+    assert "vdb" not in await first.xml()
+    await second.destroy()
+
+
+# Logs ----------------------------------------------------------------------------------------------
+
+
+async def test_a_guest_s_life_is_in_its_log(place: Place, host: Host) -> None:
+    first = await host.create(guest("talker"))
+    await wait_for(lambda: "Run /init as init process" in place.log("talker"), host)
+    await first.destroy()
+    said = place.log("talker").splitlines()
+    assert f": starting up libvirt version: {harness.libvirt_version_text()}" in said[0]
+    assert said[-1].endswith(": shutting down, reason=destroyed")
+
+
+# Managers that go ----------------------------------------------------------------------------------
+
+
+async def test_a_killed_lock_manager_is_met_as_by_libvirtd(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.define(guest("first"))
+    await first.create()
+    place.manager.kill(signal.SIGKILL)
+    assert await names(host) == ["first"]
+    await first.suspend()
+    assert (await first.state()).state == DomainState.PAUSED
+    error = await refused(first.resume())
+    unreached = f"Failed to connect socket to '{place.manager.socket}': Connection refused"
+    assert (error.code, error.domain) == (ErrorCode.SYSTEM_ERROR, ErrorDomain.RPC)
+    assert error.message == unreached
+    assert (await first.state()).state == DomainState.PAUSED
+    error = await refused(host.create(guest("second", disk="/d/other.img")))
+    assert (error.code, error.domain) == (ErrorCode.INTERNAL_ERROR, ErrorDomain.QEMU)
+    assert error.message == (
+        f"internal error: Process exited prior to exec: libvirt: XML-RPC error : {unreached}"
+    )
+    await first.destroy()
+    assert await names(host) == []
+    assert place.emulators() == []
+
+
+async def test_the_end_of_a_lock_manager_is_the_end_of_its_guests(
+    own_place: Place, own_host: Host
+) -> None:
+    first = await own_host.define(guest("first"))
+    await first.create()
+    own_place.manager.kill()
+    await wait_for(lambda: not own_place.emulators(), own_host)
+    assert await state(first) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
+
+
+async def test_a_killed_log_manager_costs_logs_and_starts_only(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.create(guest("first"))
+    place.logger.kill(signal.SIGKILL)
+    assert await names(host) == ["first"]
+    error = await refused(host.create(guest("second", disk="/d/other.img")))
+    assert (error.code, error.domain) == (ErrorCode.SYSTEM_ERROR, ErrorDomain.RPC)
+    assert error.message == (
+        f"Failed to connect socket to '{place.logger.socket}': Connection refused"
+    )
+    assert place.locks("/d/other.img") == []
+    await first.destroy()
+    assert await names(host) == []
+
+
+async def test_guests_are_started_again_when_the_managers_are_back(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.define(guest("first"))
+    await first.create()
+    place.manager.kill(signal.SIGKILL)
+    place.logger.kill(signal.SIGKILL)
+    await first.destroy()
+    with contextlib.ExitStack() as stack:
+        for one in (place.manager, place.logger):
+            again = stack.enter_context(harness.running(one.name))
+            os.remove(one.socket)
+            os.symlink(again.socket, one.socket)
+        await first.create()
+        assert place.locks() == ["WRITE"]
+        await first.destroy()
+    assert place.log("first").splitlines()[-1].endswith(": shutting down, reason=destroyed")
+
+
+# virtd that goes -----------------------------------------------------------------------------------
+
+
+async def test_a_restart_of_virtd_keeps_locks_logs_and_processes(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.create(guest("first"))
+    emulators = place.emulators()
+    os.kill(place.virtd.pid, signal.SIGUSR1)
+    await wait_for(lambda: "took over" in place.virtd.log.read_text(), host)
+    assert (place.emulators(), place.locks()) == (emulators, ["WRITE"])
+    assert "reason" not in place.log("first")
+    await first.suspend()
+    assert place.locks() == []
+    await first.resume()
+    assert place.locks() == ["WRITE"]
+    await first.destroy()
+    assert (place.emulators(), place.locks()) == ([], [])
+    assert place.log("first").splitlines()[-1].endswith(": shutting down, reason=destroyed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_guests_of_an_earlier_virtd_get_their_locks_again(
+    own_place: Place, number: signal.Signals
+) -> None:
+    place = own_place
+    async with connect(place.uri) as host:
+        await host.create(guest("first"))
+        paused = await host.create(guest("second", disk="/d/other.img"))
+        await paused.suspend()
+    (former, _) = place.emulators()
+    place.virtd.kill(number)
+    place.virtd = harness.start("virtd", place.virtd.folder, place.settings)
+    try:
+        async with connect(place.uri) as host:
+            await wait_for_emulators(place, host, 2)
+            assert former not in place.emulators()
+            assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], [])
+            assert await names(host) == ["first", "second"]
+    finally:
+        place.virtd.kill()
+
+
+async def wait_for_emulators(place: Place, host: Host, count: int) -> None:
+    await wait_for(lambda: len(place.emulators()) == count and place.locks(), host)
+
+
+async def test_settings_count_for_guests_that_are_started_afterwards(
+    own_place: Place, own_host: Host
+) -> None:
+    place, host = own_place, own_host
+    first = await host.create(guest("first"))
+
+    async def set_to(manager: str) -> None:
+        settings = {**place.settings, "lock_manager": manager}
+        harness.write_settings(place.virtd.conf, settings)
+        before = place.virtd.log.read_text().count("settings")
+        os.kill(place.virtd.pid, signal.SIGHUP)
+        await wait_for(lambda: place.virtd.log.read_text().count("settings") > before, host)
+
+    await set_to("")
+    second = await host.create(guest("second"))
+    assert (place.locks(), len(place.emulators())) == (["WRITE"], 1)
+    await first.destroy()
+    assert place.locks() == []
+    await second.destroy()
+    await set_to("lockd")
+    await host.create(guest("third"))
+    assert place.locks() == ["WRITE"]
