@@ -189,7 +189,7 @@ def _change_medium(document: Document, device: etree._Element) -> str:
     found = devices.disk(document, target)
     if found is None:
         raise RpcError.of(
-            ErrorCode.INVALID_ARG, f"disk '{target}' not found", domain=ErrorDomain.QEMU
+            ErrorCode.INTERNAL_ERROR, f"disk '{target}' not found", domain=ErrorDomain.QEMU
         )
     kind = found.get("device") or "disk"
     if found.get("device") != device.get("device"):
@@ -200,8 +200,8 @@ def _change_medium(document: Document, device: etree._Element) -> str:
         )
     if kind not in _REMOVABLE and not _same_source(found, device):
         raise RpcError.of(
-            ErrorCode.OPERATION_UNSUPPORTED,
-            f"disk device type '{kind}' cannot be updated",
+            ErrorCode.CONFIG_UNSUPPORTED,
+            "disk source can be changed only in removable drives",
             domain=ErrorDomain.QEMU,
         )
     changed = not _same_source(found, device)
