@@ -78,7 +78,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         domain.host.name_interfaces(document)
         aliases.append(devices.value(made, "alias/@name") or "")
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     agent.wait(domain)
     _moved(domain, trays)
     for alias in aliases:
@@ -125,7 +125,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
         if is_live:
             aliases.append(devices.value(found, "alias/@name") or "")
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     for alias in aliases:
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
 
@@ -148,7 +148,7 @@ def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
         holder(found).remove(found)
         document.changed()
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     for one in removed:
         domain.emit(DomainEventID.DEVICE_REMOVED, one)
 
@@ -179,7 +179,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             live.assign_aliases(document)
             domain.host.name_interfaces(document)
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     _moved(domain, trays)
 
 
