@@ -259,7 +259,7 @@ class Arguments:
         """Repeat an element, or what looks like one."""
         begins = [at for at, one in enumerate(text) if one == "<"] or [0]
         begin, end = sorted((self._choices.one(begins), self._choices.one(begins)))
-        return text[:end] + text[begin:end] * (1 + self._choices.below(3)) + text[end:]
+        return text[:end] + text[begin:end] * self._choices.one((1, 1, 2, 3, 40, 300)) + text[end:]
 
     def _parameter(self) -> TypedParam:
         choices = self._choices

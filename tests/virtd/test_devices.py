@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.domain_flags import DomainXMLFlags
@@ -126,3 +128,85 @@ async def test_the_test_driver_has_no_devices_to_attach(virtd: Virtd) -> None:
     args = protocol.DomainXmlFlagsArgs(domain, DISK, CONFIG)
     error = await client.refused(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
     assert (error.code, error.domain) == (ErrorCode.NO_SUPPORT, ErrorDomain.DOMAIN)
+
+
+BALLOON = "<memballoon model='virtio'/>"
+SPICE = "<graphics type='spice'/>"
+OTHER_DISK = DISK.replace("vdb", "vdz")
+TAKEN = (
+    DISK.replace("vdb", "sda")
+    .replace("virtio", "scsi")
+    .replace("</disk>", "<address type='drive' controller='0' bus='0' target='0' unit='0'/></disk>")
+)
+
+
+@pytest.mark.parametrize(
+    ("procedure", "flags", "text", "code", "message"),
+    [
+        ("ATTACH", CONFIG, DISK.replace("vdb", "vda"), 55, "target vda already exists"),
+        ("ATTACH", LIVE, DISK.replace("vdb", "vda"), 27, "target 'vda' duplicated"),
+        (
+            "ATTACH",
+            CONFIG,
+            BALLOON,
+            84,
+            "persistent attach of device 'memballoon' is not supported",
+        ),
+        ("ATTACH", CONFIG, TAKEN, 55, "Domain already contains a disk with that address"),
+        (
+            "DETACH",
+            CONFIG,
+            BALLOON,
+            84,
+            "persistent detach of device 'memballoon' is not supported",
+        ),
+        ("DETACH", CONFIG, OTHER_DISK, 99, "no target device vdz"),
+        ("UPDATE", CONFIG, OTHER_DISK, 8, "target vdz doesn't exist."),
+        ("UPDATE", LIVE, OTHER_DISK, 1, "disk 'vdz' not found"),
+        ("UPDATE", CONFIG, SPICE, 8, "cannot find existing graphics type 'spice' device to modify"),
+        ("UPDATE", CONFIG, BALLOON, 84, "persistent update of device 'memballoon' is not"),
+        ("UPDATE", LIVE, BALLOON, 67, "live update of device 'memballoon' is not supported"),
+        ("UPDATE", LIVE | CONFIG, BALLOON, 84, "persistent update"),
+        ("UPDATE", LIVE, DISK.replace("vdb", "vda"), 67, "only in removable drives"),
+    ],
+)
+async def test_a_device_is_refused_as_libvirtd_does(
+    virtd: Virtd, procedure: str, flags: int, text: str, code: int, message: str
+) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    if "scsi" in text:
+        first = protocol.DomainXmlFlagsArgs(domain, TAKEN.replace("/d/b", "/d/c"), CONFIG)
+        await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, first)
+        text = text.replace("sda", "sdb")
+    await client.start(domain)
+    found = getattr(protocol, f"DOMAIN_{procedure}_DEVICE_FLAGS")
+    error = await client.refused(found, protocol.DomainXmlFlagsArgs(domain, text, flags))
+    assert error.code == code
+    assert message in error.message
+
+
+async def test_one_address_of_pci_is_used_once(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    address = "<address type='pci' domain='0' bus='0' slot='0x9' function='0'/></disk>"
+    args = [
+        protocol.DomainXmlFlagsArgs(
+            domain, DISK.replace("vdb", name).replace("</disk>", address), 2
+        )
+        for name in ("vdb", "vdc")
+    ]
+    await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args[0])
+    error = await client.refused(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args[1])
+    assert error.code == ErrorCode.XML_ERROR
+    assert error.message.endswith("Attempted double use of PCI Address 0000:00:09.0")
+
+
+async def test_a_controller_without_an_index_gets_the_next_one(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    text = "<controller type='scsi' model='virtio-scsi'/>"
+    for _ in range(2):
+        args = protocol.DomainXmlFlagsArgs(domain, text, CONFIG)
+        await client.call(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
+    assert "<controller type='scsi' index='1' model='virtio-scsi'>" in await client.xml(domain)

@@ -13,7 +13,7 @@ from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import guest, metadata, resources
 from aiovirt.daemons.virtd.host.editing import IMPACT, LIVE, facts, impact
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _MEMORY: Final = IMPACT | DomainMemoryModFlags.MAXIMUM
 _VCPUS_TEST: Final = IMPACT | DomainVcpuFlags.MAXIMUM
@@ -57,6 +57,18 @@ class DomainResources:
     def set_vcpus_flags(self, session: Session, args: protocol.DomainSetVcpusFlagsArgs) -> None:
         supported = _VCPUS_TEST if session.host.name == "test" else _VCPUS
         session.host.flavour.check_flags(args.flags, supported, "DomainSetVcpusFlags")
+        if args.nvcpus == 0:
+            raise RpcError(
+                ErrorCode.INVALID_ARG,
+                "nvcpus in virDomainSetVcpusFlags must not be zero",
+                domain=ErrorDomain.DOMAIN,
+            )
+        if args.flags & DomainVcpuFlags.MAXIMUM and not args.flags & DomainVcpuFlags.CONFIG:
+            raise RpcError(
+                ErrorCode.INVALID_ARG,
+                "Flag 'VIR_DOMAIN_AFFECT_CONFIG' is required by flag 'VIR_DOMAIN_VCPU_MAXIMUM'",
+                domain=ErrorDomain.DOMAIN,
+            )
         domain = find_domain(session, args.dom)
         if args.flags & DomainVcpuFlags.GUEST:
             impact(domain, args.flags)
@@ -89,10 +101,16 @@ class DomainResources:
     def set_metadata(self, session: Session, args: protocol.DomainSetMetadataArgs) -> None:
         session.host.flavour.check_flags(args.flags, IMPACT, "DomainSetMetadata")
         if args.type == 1 and args.metadata and "\n" in args.metadata:
-            raise RpcError.of(
+            raise RpcError(
                 ErrorCode.INVALID_ARG,
                 "metadata title can't contain newlines",
-                domain=session.host.flavour.domain,
+                domain=ErrorDomain.DOMAIN,
+            )
+        if args.type == 2 and args.metadata is not None and args.key is None:
+            raise RpcError(
+                ErrorCode.INVALID_ARG,
+                "key in virDomainSetMetadata must not be NULL",
+                domain=ErrorDomain.DOMAIN,
             )
         domain = find_domain(session, args.dom)
         metadata.set_(domain, args.type, args.metadata, args.key, args.uri, args.flags)

@@ -78,7 +78,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         domain.host.name_interfaces(document)
         aliases.append(devices.value(made, "alias/@name") or "")
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
     agent.wait(domain)
     _moved(domain, trays)
@@ -126,7 +126,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
         if is_live:
             aliases.append(devices.value(found, "alias/@name") or "")
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
     for alias in aliases:
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
@@ -150,7 +150,7 @@ def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
         holder(found).remove(found)
         document.changed()
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
     for one in removed:
         domain.emit(DomainEventID.DEVICE_REMOVED, one)
@@ -182,7 +182,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             live.assign_aliases(document)
             domain.host.name_interfaces(document)
 
-    edit(domain, meant, change)
+    edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
     _moved(domain, trays)
 

@@ -88,16 +88,21 @@ def facts(domain: Domain, flags: int) -> Facts:
     return domain.record.facts if meant.live else domain.record.config_facts
 
 
-def edit(domain: Domain, meant: Impact, change: Edit, **fields: Any) -> None:
+def edit(
+    domain: Domain, meant: Impact, change: Edit, *, config_first: bool = False, **fields: Any
+) -> None:
     """Change the documents that are meant, all or none.
 
     Args:
         domain: whose.
         meant: see `impact`.
         change: called with a copy of each; it raises RpcError to refuse.
+        config_first: the definition may refuse before the running guest does.
         fields: of the record, that change together with them.
     """
-    fields.update(list(_changed(domain, meant, change)))
+    made = list(_changed(domain, Impact(False, meant.config), change)) if config_first else []
+    meant = Impact(meant.live, False) if config_first else meant
+    fields.update([*made, *_changed(domain, meant, change)])
     domain.change(**fields)
 
 

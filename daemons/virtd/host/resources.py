@@ -85,7 +85,7 @@ def set_vcpus(domain: Domain, count: int, flags: int) -> None:
         )
     if maximum and meant.live and host.name == "qemu":
         raise RpcError.of(
-            ErrorCode.INVALID_ARG,
+            ErrorCode.OPERATION_UNSUPPORTED,
             "maximum vcpu count of a live domain can't be modified",
             domain=speaker,
         )

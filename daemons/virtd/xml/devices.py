@@ -18,7 +18,7 @@ from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.documents import SHAPER, Document
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.rules import Rule
-from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _CHARACTER: Final = (
     "@type",
@@ -182,7 +182,7 @@ def find(document: Document, wanted: etree._Element) -> etree._Element:
     """
     found = matches(document, wanted)
     if not found:
-        raise _missing(wanted)
+        raise _missing(wanted, is_live=document.root.get("id") is not None)
     if len(found) > 1 and wanted.tag == "interface":
         mac = value(wanted, "mac/@address")
         which = (
@@ -247,7 +247,7 @@ def interface(document: Document, device: str) -> etree._Element | None:
     return None
 
 
-def _missing(wanted: etree._Element) -> RpcError:
+def _missing(wanted: etree._Element, *, is_live: bool) -> RpcError:
     tag = str(wanted.tag)
     if tag == "disk":
         detail = f"no target device {value(wanted, 'target/@dev') or ''}"
@@ -266,4 +266,8 @@ def _missing(wanted: etree._Element) -> RpcError:
         detail = f"no matching {tag} device was found"
     else:
         detail = "device not present in domain configuration"
-    return refusals.refused(ErrorCode.DEVICE_MISSING, detail)
+    code = ErrorCode.DEVICE_MISSING
+    if IDENTITY[tag] is _CHARACTER and not is_live:
+        code = ErrorCode.INVALID_ARG
+    domain = ErrorDomain.DOMAIN if tag == "interface" else ErrorDomain.QEMU
+    return refusals.refused(code, detail, domain)

@@ -110,7 +110,15 @@ class _Buses:
                 place = tuple(
                     int(address.get(name) or "0", 0) for name in ("bus", "slot", "function")
                 )
-                self._used.setdefault(place[0], set()).add((place[1], place[2]))
+                taken = self._used.setdefault(place[0], set())
+                if place[1:] in taken and place != (0, 0, 0):
+                    raise refusals.refused(
+                        ErrorCode.XML_ERROR,
+                        "Attempted double use of PCI Address "
+                        f"{int(address.get('domain') or '0', 0):04x}:{place[0]:02x}:{place[1]:02x}"
+                        f".{place[2]}",
+                    )
+                taken.add((place[1], place[2]))
 
     def reserve(self, slot: int, *, bus: int = 0) -> None:
         """Take a whole slot."""
