@@ -60,15 +60,14 @@ def walk(socket: str, folder: Path) -> list[str]:
     """Start a bus and libvirt-dbus for one daemon, and return what the program prints."""
     folder.mkdir()
     folder.chmod(0o755)
-    place = folder / "libvirt"
-    place.mkdir()
+    place = folder / "run" / "libvirt"
+    place.mkdir(parents=True)
     (place / "libvirt-sock").symlink_to(socket)
     bus = f"unix:path={folder}/bus"
     (folder / "bus.conf").write_text(BUS.format(path=folder / "bus").lstrip())
     daemon = [program("dbus-daemon", "dbus"), f"--config-file={folder}/bus.conf", "--nofork"]
     service = [program("libvirt-dbus", "libvirt-dbus"), "--system"]
-    script = f"mount --bind '{place}' /run/libvirt && exec \"$@\""
-    Path("/run/libvirt").mkdir(exist_ok=True)
+    script = f"mount --bind '{place.parent}' /run && exec \"$@\""
     with started(daemon, folder, bus) as bus_process:
         wait_for(folder / "bus", bus_process)
         with started(["unshare", "--mount", "sh", "-c", script, "sh", *service], folder, bus):

@@ -15,6 +15,7 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainDiskErrorCode,
     DomainJobType,
     DomainShutoffReason,
+    DomainState,
 )
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
 from aiovirt.daemons.virtd.constants.domain_flags import (
@@ -184,8 +185,14 @@ class DomainJobs:
         if flags & DomainCoreDumpFlags.CRASH:
             detail = DomainEventStoppedDetailType.CRASHED
             lifecycle.stop(domain, DomainShutoffReason.CRASHED, detail)
-        elif flags & DomainCoreDumpFlags.RESET:
-            domain.require_active()
+        elif (
+            not is_test
+            and not flags & DomainCoreDumpFlags.LIVE
+            and domain.record.state == DomainState.RUNNING
+        ):
+            with session.host.store.batch():  # it stands still for the time of the dump
+                lifecycle.suspend(domain)
+                lifecycle.resume(domain)
 
 
 def _test_control(seconds: int) -> protocol.DomainGetControlInfoRet:

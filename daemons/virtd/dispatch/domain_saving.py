@@ -117,7 +117,7 @@ class DomainSaving:
     @answers(protocol.DOMAIN_MANAGED_SAVE_REMOVE)
     def remove_managed_image(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
         session.host.flavour.check_flags(args.flags, 0, "DomainManagedSaveRemove")
-        find_domain(session, args.dom).change(saved=None)
+        saving.remove_managed(find_domain(session, args.dom))
 
     @answers(protocol.DOMAIN_MANAGED_SAVE_GET_XML_DESC)
     def managed_xml(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.XmlRet:

@@ -8,7 +8,7 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c, qemu_saveim
 from __future__ import annotations
 
 import uuid as uuids
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiovirt.daemons.virtd.constants.domain import (
     DomainShutoffReason,
@@ -28,6 +28,10 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
     from aiovirt.daemons.virtd.host.host import Host
+
+
+#: The folder of managed images, as refusals name it.
+_MANAGED: Final = "/var/lib/libvirt/qemu/save"
 
 
 class ImageRecord(Record, frozen=True, kw_only=True, dict=True):
@@ -151,3 +155,15 @@ def managed_save(domain: Domain, flags: int) -> None:
     with domain.host.store.batch():
         _stopped(domain)
         domain.change(saved=text, saved_paused=paused)
+
+
+def remove_managed(domain: Domain) -> None:
+    """Remove the managed image. Raises RpcError SYSTEM_ERROR of the qemu driver when there is none."""
+    if domain.record.saved is None and domain.host.name == "qemu":
+        path = f"{_MANAGED}/{domain.name}.save"
+        raise RpcError(
+            ErrorCode.SYSTEM_ERROR,
+            f"Failed to remove managed save file '{path}': No such file or directory",
+            domain=domain.host.flavour.domain,
+        )
+    domain.change(saved=None)

@@ -16,6 +16,7 @@ import hotplug
 import libvirt
 import networks
 import objects
+import saving
 import snapshots
 import statistics_of_domains
 import storage
@@ -33,6 +34,7 @@ TOPICS = {
     "filters": objects.walk_filters,
     "snapshots": snapshots.walk,
     "statistics": statistics_of_domains.walk,
+    "saving": saving.walk,
     "hotplug": hotplug.walk,
     "tuning": tuning.walk,
     "events": events.walk,
