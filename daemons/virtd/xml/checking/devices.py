@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+#: A predicate for character devices; it comes last, since few devices pass those before it.
+_CHARACTER: Final = (
+    "[self::serial or self::parallel or self::console or self::redirdev or self::smartcard"
+    " or self::channel]"
+)
 _NO_USB: Final = "devices/controller[@type='usb'][@model='none']"
 
 #: Looked at as the document was given, before libvirt's additions.
@@ -75,15 +80,15 @@ GIVEN: Final = (
     (
         "source",
         "xml",
-        "devices/*[self::serial or self::parallel or self::console or "
-        "self::channel][@type!='udp'][count(source) > 1]",
+        "devices/*[count(source) > 1][@type!='udp']"
+        "[self::serial or self::parallel or self::console or self::channel]",
         "only one source element is allowed for character device",
     ),
     (
         "source",
         "xml",
-        "devices/*[self::serial or self::parallel or self::console or "
-        "self::channel][@type='udp'][count(source) > 2]",
+        "devices/*[count(source) > 2][@type='udp']"
+        "[self::serial or self::parallel or self::console or self::channel]",
         "only two source elements are allowed for character device",
     ),
     (
@@ -364,35 +369,29 @@ COMPLETED: Final = (
     (
         "devices",
         "internal",
-        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
-        "self::smartcard or self::channel][@type='file' or @type='dev' or "
-        "@type='pipe'][not(source/@path)] | devices/rng/backend[@type='file' or @type='dev' "
-        "or @type='pipe'][not(source/@path)]",
+        f"devices/*[not(source/@path)][@type='file' or @type='dev' or @type='pipe']{_CHARACTER} | "
+        "devices/rng/backend[@type='file' or @type='dev' or @type='pipe'][not(source/@path)]",
         "Missing source path attribute for char device",
     ),
     (
         "devices",
         "internal",
-        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
-        "self::smartcard or "
-        "self::channel][not(self::channel)][@type='unix'][not(source/@path)] | "
+        f"devices/*[@type='unix'][not(source/@path)][not(self::channel)]{_CHARACTER} | "
         "devices/rng/backend[@type='unix'][not(source/@path)]",
         "Missing source path attribute for char device",
     ),
     (
         "source",
         "internal",
-        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
-        "self::smartcard or self::channel][@type='tcp']/source[not(@host)] | "
+        f"devices/*[@type='tcp']{_CHARACTER}/source[not(@host)] | "
         "devices/rng/backend[@type='tcp']/source[not(@host)]",
         "Missing source host attribute for char device",
     ),
     (
         "source",
         "internal",
-        "devices/*[self::serial or self::parallel or self::console or self::redirdev or "
-        "self::smartcard or self::channel][@type='tcp' or "
-        "@type='udp']/source[not(@service)][not(../@type='udp' and @mode='bind')] | "
+        f"devices/*[@type='tcp' or @type='udp']{_CHARACTER}"
+        "/source[not(@service)][not(../@type='udp' and @mode='bind')] | "
         "devices/rng/backend[@type='tcp']/source[not(@service)]",
         "Missing source service attribute for char device",
     ),
