@@ -105,7 +105,7 @@ def _exporter(side: Side, driver: str) -> Iterator[int]:
 
 
 def _fetched(port: int) -> str:
-    """What the exporter tells, as soon as it listens."""
+    """Fetch the text of the exporter as soon as it listens."""
     deadline = time.monotonic() + harness.PATIENCE
     while True:
         try:
