@@ -254,24 +254,24 @@ AUTHENTICATION = (
     ),
 )
 
-_RUNNING: Final = "running guests keep their locks and logs"
-
 EMULATORS = (
     Setting(
         name="lock_manager",
         group="Locks and logs of guests",
         kind=Choice(("", "lockd")),
         default="",
-        change=Live("emulators", "lock_manager", _RUNNING),
+        change=Live("emulators", "lock_manager"),
+        ours=True,
         doc='"lockd" makes guests of the qemu driver lock their disks at lockd, or at libvirt\'s'
-        " virtlockd. An empty string means no locks.",
+        " virtlockd. An empty string means no locks. Running guests keep what they have. libvirt has"
+        " this setting in qemu.conf.",
     ),
     Setting(
         name="lockd_socket",
         group="Locks and logs of guests",
         kind=_PEM,
         default=None,
-        change=Live("emulators", "lockd_socket", _RUNNING),
+        change=Live("emulators", "lockd_socket"),
         example='"/run/libvirt/virtlockd-sock"',
         ours=True,
         doc="Socket of the lock manager. If unset, lockd-sock in the run directory, or else in that of a"
@@ -283,7 +283,7 @@ EMULATORS = (
         kind=Text("an absolute path in quotes, or an empty string", absolute_path_or_nothing),
         default="/var/lib/aiovirt/lockspace",
         in_rundir="lockspace",
-        change=Live("emulators", "file_lockspace_dir", _RUNNING),
+        change=Live("emulators", "file_lockspace_dir"),
         ours=True,
         doc="Folder with one file for each locked disk, named by a hash of the disk's path. An empty"
         " string locks the files of the disks, which then have to exist. libvirt has this setting in"
@@ -294,16 +294,18 @@ EMULATORS = (
         group="Locks and logs of guests",
         kind=Choice(("file", "logd")),
         default="file",
-        change=Live("emulators", "stdio_handler", _RUNNING),
+        change=Live("emulators", "stdio_handler"),
+        ours=True,
         doc='"logd" has logd, or libvirt\'s virtlogd, write a log for each guest of the qemu driver.'
-        ' "file" means no logs.',
+        ' "file" means no logs. Running guests keep what they have. libvirt has this setting in'
+        " qemu.conf.",
     ),
     Setting(
         name="logd_socket",
         group="Locks and logs of guests",
         kind=_PEM,
         default=None,
-        change=Live("emulators", "logd_socket", _RUNNING),
+        change=Live("emulators", "logd_socket"),
         example='"/run/libvirt/virtlogd-sock"',
         ours=True,
         doc="Socket of the log manager. If unset, logd-sock in the run directory, or else in that of a"
@@ -315,7 +317,7 @@ EMULATORS = (
         kind=_PEM,
         default="/var/log/aiovirt/qemu",
         in_rundir="log/qemu",
-        change=Live("emulators", "guest_log_dir", _RUNNING),
+        change=Live("emulators", "guest_log_dir"),
         ours=True,
         doc="Folder of the guests' logs; the log manager writes NAME.log there.",
     ),
