@@ -81,7 +81,7 @@ async def test_a_client_of_an_older_document_has_the_whole_time(house: House) ->
     state = _document(house)
     state.servers[0].clients[0].deadline = None
     async with _heir(state) as heir:
-        assert 59 < (_only(heir).deadline or 0) <= 60
+        assert 59 < (_only(heir).deadline or 0) <= 60.001  # differences of floats
     wire.close()
 
 
