@@ -78,6 +78,12 @@ class DomainStatistics:
             if not args.nparams:
                 return protocol.DomainGetCpuStatsRet([], len(found))
             return protocol.DomainGetCpuStatsRet(limited(found, args.nparams), len(found))
+        if args.start_cpu < 0:
+            raise RpcError(
+                ErrorCode.INVALID_ARG,
+                "start_cpu in virDomainGetCPUStats must be zero or greater",
+                domain=ErrorDomain.DOMAIN,
+            )
         cpus = 2 if host.name == "test" else host.cpus
         if not args.nparams and args.ncpus:
             return protocol.DomainGetCpuStatsRet([], 2)

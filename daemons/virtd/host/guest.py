@@ -330,7 +330,7 @@ def set_password(domain: Domain, user: str, password: str, *, crypted: bool) -> 
     """
     domain.require_active()
     if domain.host.name == "qemu":
-        text = base64.b64encode(password.encode()).decode()
+        text = base64.b64encode(password.encode(errors="surrogateescape")).decode()
         ask(domain, "guest-set-user-password", username=user, password=text, crypted=crypted)
 
 
