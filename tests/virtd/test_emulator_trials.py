@@ -47,8 +47,8 @@ class FakeEmulator:
     async def end(self, reason: str) -> None:
         self._maker.told.append(reason)
 
-    def watch(self) -> None:
-        """It tells of its end when a test says so."""
+    def took_over(self) -> None:
+        """It has no descriptors."""
 
     def write(self, data: bytes) -> None:
         """There is no log."""

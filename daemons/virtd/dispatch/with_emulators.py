@@ -35,5 +35,7 @@ WITH_EMULATORS: Final[tuple[Procedure[Any, Any], ...]] = (
     protocol.DOMAIN_DETACH_DEVICE_FLAGS,
     protocol.DOMAIN_DETACH_DEVICE_ALIAS,
     protocol.DOMAIN_UPDATE_DEVICE_FLAGS,
+    protocol.DOMAIN_MONITOR_COMMAND,
+    protocol.DOMAIN_MONITOR_COMMAND_WITH_FILES,
 )
 """Each of them may start a guest, let it run on, pause it or end it, or change its disks."""

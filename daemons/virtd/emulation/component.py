@@ -94,5 +94,5 @@ class EmulatorsComponent(Component):
     def resume(self) -> None:
         """See `Component`."""
         for emulator in self._host.emulators.running.values():
-            emulator.watch()
+            emulator.took_over()
         self._host.emulators.follow_all()

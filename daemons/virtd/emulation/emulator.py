@@ -89,6 +89,14 @@ class GuestEmulator:
         """The guest as a lock manager knows it."""
         return Owner(self.uuid, self.name, self.number, self.process.pid if self.process else 0)
 
+    def took_over(self) -> None:
+        """Keep the descriptors from the processes of other guests; a new program inherited them."""
+        if self.process is not None:
+            self.process.took_over()
+        if self.log is not None and self.log.pipe >= 0:
+            os.set_inheritable(self.log.pipe, False)
+        self.watch()
+
     def watch(self) -> None:
         """Notice from now on when the process ends by itself."""
         if self.process is not None:

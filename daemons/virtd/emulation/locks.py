@@ -30,6 +30,7 @@ from aiovirt.daemons.virtd.emulation.connecting import WAIT, connected
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.xml import devices
 from aiovirt.rpc.client import Connection
+from aiovirt.rpc.wire.errors import RpcError
 
 #: The kinds of source that are locked.
 _TYPES: Final = ("file", "block", "dir")
@@ -102,9 +103,10 @@ class LockManager:
             for at, resource in enumerate(resources):
                 try:
                     await connection.call(ACQUIRE_RESOURCE, resource, timeout=WAIT)
-                except BaseException:
+                except BaseException as error:
+                    got = at if isinstance(error, RpcError) else at + 1  # as far as is known
                     with contextlib.suppress(Exception):
-                        await self._release(connection, resources[:at])
+                        await self._release(connection, resources[:got])
                     raise
 
     async def release(self, owner: Owner, resources: Sequence[ResourceArgs]) -> None:

@@ -75,6 +75,10 @@ class Process:
         connection.setblocking(False)
         return connection
 
+    def took_over(self) -> None:
+        """Keep the socket from the processes of other guests; a new program inherited it."""
+        self.control.set_inheritable(False)
+
     def watch(self, ended: Callable[[], object]) -> None:
         """Call a function once when the process has ended by itself."""
 

@@ -46,8 +46,8 @@ class Emulator(Protocol):
     async def end(self, reason: str) -> None:
         """Give everything back, and end the process. reason: why the guest ended."""
 
-    def watch(self) -> None:
-        """Call `ended` when the process ends by itself."""
+    def took_over(self) -> None:
+        """Go on in a new program, which has inherited the descriptors."""
 
     def write(self, data: bytes) -> None:
         """Add to the guest's log; what cannot be written is lost."""

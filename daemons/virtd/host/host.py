@@ -120,6 +120,7 @@ class Host:
         self.set_uuid(uuid)
         for kind in self.kinds:
             kind.clear()
+        self.store.after(self.emulators.follow_all)
 
     def set_clock(self, now: int | None, rate: float | None) -> None:
         """Change the clock, in the store as well.

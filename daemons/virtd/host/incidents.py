@@ -159,6 +159,7 @@ def resume(domain: Domain, reason: int, detail: int) -> None:
         detail: a DomainEventResumedDetailType.
     """
     domain.require_active()
+    domain.host.emulators.resumes(domain)
     began = domain.record.began or domain.host.clock.now()
     domain.change(state=DomainState.RUNNING, reason=int(reason), began=began)
     domain.emit(DomainEventID.LIFECYCLE, DomainEventType.RESUMED, int(detail))
@@ -167,3 +168,4 @@ def resume(domain: Domain, reason: int, detail: int) -> None:
 
 def _stand_still(domain: Domain, state: int, reason: int) -> None:
     domain.change(state=int(state), reason=int(reason), began=None, ran=domain.ran())
+    domain.host.emulators.changed(domain)

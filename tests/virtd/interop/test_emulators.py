@@ -1,7 +1,7 @@
 """Guests of virtd lock their disks and write their logs at lockd and logd, and at libvirt's own.
 
-Every claim is made of both pairs. What is expected was seen with libvirtd 9.0.0, QEMU, virtlockd and
-virtlogd, which `tests/interop/guest_host.py` runs.
+Every claim about managers is made of both pairs. What is expected was seen with libvirtd 9.0.0, QEMU,
+virtlockd and virtlogd, which `tests/interop/guest_host.py` runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from aiovirt.admin import client as admin_client
+from aiovirt.daemons.lockd.client import LockAdmin
+from aiovirt.daemons.logd.client import LogAdmin
 from aiovirt.daemons.virtd.client import Domain, Host, RpcError, connect
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
@@ -112,6 +115,20 @@ def own_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]
     """One that a test may break."""
     with running_place(request.param, tmp_path / "qemu") as place:
         yield place
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Place]:
+    """One with our managers."""
+    with running_place("ours", tmp_path / "qemu") as place:
+        yield place
+
+
+@pytest.fixture
+async def our_host(ours: Place) -> AsyncIterator[Host]:
+    """A client of the place with our managers."""
+    async with connect(ours.uri) as host:
+        yield host
 
 
 @pytest.fixture
@@ -369,9 +386,9 @@ async def test_guests_are_started_again_when_the_managers_are_back(
 
 
 async def test_a_restart_of_virtd_keeps_locks_logs_and_processes(
-    own_place: Place, own_host: Host
+    ours: Place, our_host: Host
 ) -> None:
-    place, host = own_place, own_host
+    place, host = ours, our_host
     first = await host.create(guest("first"))
     emulators = place.emulators()
     os.kill(place.virtd.pid, signal.SIGUSR1)
@@ -389,9 +406,9 @@ async def test_a_restart_of_virtd_keeps_locks_logs_and_processes(
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_guests_of_an_earlier_virtd_get_their_locks_again(
-    own_place: Place, number: signal.Signals
+    ours: Place, number: signal.Signals
 ) -> None:
-    place = own_place
+    place = ours
     async with connect(place.uri) as host:
         await host.create(guest("first"))
         paused = await host.create(guest("second", disk="/d/other.img"))
@@ -414,9 +431,9 @@ async def wait_for_emulators(place: Place, host: Host, count: int) -> None:
 
 
 async def test_settings_count_for_guests_that_are_started_afterwards(
-    own_place: Place, own_host: Host
+    ours: Place, our_host: Host
 ) -> None:
-    place, host = own_place, own_host
+    place, host = ours, our_host
     first = await host.create(guest("first"))
 
     async def set_to(manager: str) -> None:
@@ -435,3 +452,45 @@ async def test_settings_count_for_guests_that_are_started_afterwards(
     await set_to("lockd")
     await host.create(guest("third"))
     assert place.locks() == ["WRITE"]
+
+
+# What only ours can --------------------------------------------------------------------------------
+
+
+async def test_a_guest_shows_in_the_lists_of_lockd_and_logd_and_its_lock_can_be_broken(
+    ours: Place,
+) -> None:
+    async with (
+        connect(ours.uri) as host,
+        admin_client.connect(ours.manager.uri) as manager,
+        admin_client.connect(ours.logger.uri) as logger,
+    ):
+        first = await host.define(guest("first"))
+        await first.create()
+        (emulator,) = ours.emulators()
+        (lock,) = await LockAdmin(manager).locks()
+        owner = lock.owner
+        assert (owner.name, owner.pid, owner.uuid.hex()) == (
+            "first",
+            emulator,
+            first.uuid.replace("-", ""),
+        )
+        (log,) = await LogAdmin(logger).list()
+        assert (log.path, log.domain.name) == (str(ours.logs / "first.log"), "first")
+        await LockAdmin(manager).break_lock(
+            lock.name, "first", directory=lock.directory, force=True
+        )
+        await wait_for(lambda: "reason=crashed" in ours.log("first"), host)
+        assert await state(first) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
+        assert await LockAdmin(manager).locks() == []
+        assert await LogAdmin(logger).list() == []
+
+
+async def test_what_a_console_shows_is_in_the_log(ours: Place) -> None:
+    console = "<serial type='pty'/><console type='pty'/></devices>"
+    async with connect(ours.uri) as host:
+        first = await host.create(guest("first").replace("</devices>", console))
+        stream = await first.console()
+        await stream.send(b"root\r")
+        await wait_for(lambda: "first login: root\nPassword: " in ours.log("first"), host)
+        await stream.abort()
