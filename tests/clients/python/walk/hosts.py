@@ -36,7 +36,7 @@ def connection(host: libvirt.virConnect) -> None:
 def machine(host: libvirt.virConnect) -> None:
     """The machine; numbers only on the test driver, whose machine is always the same."""
     attempt("read only security", host.getSecurityModel)
-    if host.getType() == "Test":
+    if host.getType() == "TEST":
         tell("info", host.getInfo())
         attempt("free memory", host.getFreeMemory)
         attempt("cells", host.getCellsFreeMemory, 0, 5)
@@ -87,7 +87,7 @@ def lists(host: libvirt.virConnect) -> None:
     tell("old pools", [host.listStoragePools(), host.numOfStoragePools()])
     tell("defined pools", [host.listDefinedStoragePools(), host.numOfDefinedStoragePools()])
     tell("networks", names(host.listAllNetworks()))
-    if host.getType() == "Test":
+    if host.getType() == "TEST":
         tell("old networks", [host.listNetworks(), host.numOfNetworks()])
         tell("interfaces", [host.listInterfaces(), host.numOfInterfaces()])
         tell("devices", sorted(host.listDevices(None)))

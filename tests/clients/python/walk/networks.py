@@ -37,14 +37,14 @@ def walk(host: libvirt.virConnect) -> None:
         found(host, network)
         defined(network)
         sections(network)
-        if host.getType() == "Test":
+        if host.getType() == "TEST":
             active(network)
     finally:
         quietly(network.destroy)
         quietly(network.undefine)
     attempt("gone", network.XMLDesc)
     attempt("start gone", network.create)
-    if host.getType() == "Test":
+    if host.getType() == "TEST":
         transient(host)
 
 
