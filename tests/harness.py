@@ -30,6 +30,10 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_HOME = tempfile.TemporaryDirectory(prefix="av-home-")
+#: For programs of others, which keep histories and caches in it; it is removed with this process.
+HOME = _HOME.name
 """The top folder of the project, to be found whatever the current directory is."""
 
 OURS = ("virtd", "lockd", "logd")

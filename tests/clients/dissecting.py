@@ -80,7 +80,7 @@ def messages(capture: Path) -> Counter[tuple[str, ...]]:
 def _tshark(*arguments: str) -> str:
     ran = subprocess.run(
         [harness.require("tshark"), *arguments],
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": harness.HOME},
         capture_output=True,
         text=True,
         timeout=120,

@@ -126,7 +126,7 @@ def run(
         environment: variables beside PATH and the locale.
         folder: where it runs; HOME if the environment gives none.
     """
-    home = str(folder or "/nonexistent")
+    home = str(folder or harness.HOME)
     return subprocess.run(
         command,
         env={

@@ -28,7 +28,7 @@ ENVIRONMENT: Final = {
     "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    "HOME": "/nonexistent",
+    "HOME": harness.HOME,
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 

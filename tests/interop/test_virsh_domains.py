@@ -125,7 +125,7 @@ class Virsh:
             "--connect",
             self._uri,
             *command.split(),
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": harness.HOME},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

@@ -106,11 +106,11 @@ def test_bad_words(virtadm: Program, words: list[str], complaint: str) -> None:
 
 
 def test_a_log_that_cannot_be_written_is_told_with_the_reason(virtadm: Program) -> None:
-    ran = virtadm("-l", "/nonexistent/x", "pwd")
+    ran = virtadm("-l", "/dev/null/x", "pwd")
     assert (ran.returncode, ran.stdout) == (1, "")
     told = ran.stderr.splitlines()
     assert told[0] == "error: failed to open the log file. check the log file path"
-    assert "/nonexistent/x" in told[1]
+    assert "/dev/null/x" in told[1]
 
 
 def test_no_command_at_all_fails_silently(virtadm: Program) -> None:
