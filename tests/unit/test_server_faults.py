@@ -205,7 +205,9 @@ async def test_a_muted_ping_at_the_request_limit_has_no_answer(make_house: MakeH
     wire = await house.wire()
     await wire.send(call(WAIT, Number(1)))
     await eventually(lambda: house.stage.started == [1])
-    await wire.send(PING_FRAME, call(ECHO, Text("a"), 2))
+    await wire.send(call(ECHO, Text("a"), 2), PING_FRAME)  # both wait
+    (client,) = house.server.registry
+    await eventually(lambda: client.unconsumed)
     house.stage.release(1)
     assert [one.serial for one in await wire.replies(2)] == [1, 2]
 
