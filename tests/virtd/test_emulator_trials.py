@@ -12,6 +12,7 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainShutoffReason,
     DomainState,
 )
+from aiovirt.daemons.virtd.constants.domain_events import DomainEventType
 from aiovirt.daemons.virtd.host.emulator import Need
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.virtd.conftest import DOMAIN, Client, Virtd
@@ -179,6 +180,27 @@ async def test_a_guest_whose_emulator_ends_has_crashed(
     emulator.ended()
     assert await client.state(guest) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
     assert maker.told == ["made", "crashed"]
+
+
+async def test_what_a_call_did_before_it_waits_is_taken_back(
+    virtd: Virtd, maker: FakeMaker, client: Client
+) -> None:
+    guest = await client.define()
+    text = (await client.xml(guest)).replace("type='raw'", "type='qcow2'")
+    await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
+    await client.start(guest)
+    snapshot = "<domainsnapshot><name>one</name></domainsnapshot>"
+    args = protocol.DomainXmlDescFlagsArgs(guest, snapshot, 0)
+    made = (await client.call(protocol.DOMAIN_SNAPSHOT_CREATE_XML, args)).snap
+    told: list[object] = []
+    virtd.host("qemu").events.receive(lambda event: told.append(event.details[:1]))
+    await client.call(protocol.DOMAIN_REVERT_TO_SNAPSHOT, protocol.SnapshotFlagsArgs(made, 0))
+    assert told.count((DomainEventType.STOPPED,)) == 1
+    assert maker.told == ["made", "from-snapshot", "made"]
+    maker.refuses = True
+    args_of = protocol.SnapshotFlagsArgs(made, 0)
+    await client.refused(protocol.DOMAIN_REVERT_TO_SNAPSHOT, args_of)
+    assert await client.state(guest) == (DomainState.SHUTOFF, DomainShutoffReason.FAILED)
 
 
 async def test_guests_that_run_already_get_emulators_or_end(
