@@ -71,6 +71,7 @@ class Setup:
             "tls": Recording(),
             "sockets": Recording(),
             "sasl": Recording(),
+            "emulators": Recording(),
         }
         self.settings = Administration([f"{name}.conf", "other.conf"], loaded, Running(self.parts))
         self.reloader = Reloader(self.settings, self.log.control, Notifier(None))
