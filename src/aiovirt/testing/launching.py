@@ -17,8 +17,8 @@ from typing import Any, Final
 Settings = Mapping[str, "str | int | Sequence[str]"]
 """Settings of a daemon by name; true and false stand for 1 and 0."""
 
-#: Seconds that a daemon has for its end until it is killed. A call that a fault holds takes all of them.
-_END: Final = 0.3
+#: Seconds that a daemon has for its end until it is killed; a twentieth is usual.
+_END: Final = 1.0
 #: The same for one that has closed its output, and tells the reason.
 _FAILING: Final = 5.0
 #: Variables that say what a client, or a daemon of the machine, logs.
