@@ -26,6 +26,7 @@ CODES: Final = {
     "internal": ErrorCode.INTERNAL_ERROR,
     "argument": ErrorCode.INVALID_ARG,
     "target": ErrorCode.NO_TARGET,
+    "name": ErrorCode.NO_NAME,
 }
 
 

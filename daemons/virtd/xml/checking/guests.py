@@ -24,6 +24,9 @@ def domain_features() -> list[str]:
     return [line.tag for line in domain_rules()["%features"].children[0].children]
 
 
+#: libvirt looks for the name before anything else of a guest.
+_NAMELESS: Final = ("domain", "name", "not(string(name))", "")
+
 #: Looked at as the document was given, before libvirt's additions.
 _GIVEN: Final = (
     (
@@ -205,7 +208,7 @@ def given() -> Rules:
     other = f"features/*[not({known})]"
     words = "unexpected feature '{}'"
     features = ("features", "unsupported", other, words, f"name({other})")
-    return Rules(conditions((*limits.LIMITS, *_GIVEN, *devices.GIVEN, features)))
+    return Rules(conditions((_NAMELESS, *limits.LIMITS, *_GIVEN, *devices.GIVEN, features)))
 
 
 @cache

@@ -33,7 +33,6 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     Raises:
         RpcError: for a definition that libvirt refuses.
     """
-    identity(root)
     operating_system(root, flavour)
     if flavour.emulators:
         machine.complete(root, flavour)
@@ -56,13 +55,6 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     controllers.implied(devices)
     if flavour.emulators:
         machine.finish(root, devices)
-
-
-def identity(root: etree._Element) -> None:
-    """A guest has a name."""
-    name = root.findtext("name")
-    if not name:
-        raise refusals.refused(ErrorCode.NO_NAME, "")
 
 
 def operating_system(root: etree._Element, flavour: Flavour) -> None:
