@@ -149,6 +149,7 @@ def test_a_killed_pytest_leaves_nothing(daemons: int, project: Path, place: Path
         cwd=project,
         env=environment(project, place),
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
