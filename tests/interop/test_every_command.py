@@ -28,6 +28,10 @@ WORDS = {
     "daemon-config-reset": ["max_clients"],
     "daemon-config-set": ["max_clients=10"],
     "daemon-timeout": ["1000"],
+    "fault-add": ["delay", "--procedure", "CONNECT_GET_HOSTNAME", "--delay", "1"],
+    "fault-event": ["test", "reboot", "--host", "test"],
+    "fault-remove": ["4294967295"],
+    "fault-script": [str(harness.ROOT / "examples/ten_failures/scenario.toml"), "--check"],
     "lock-break": ["resource", "owner"],
     "log-follow": ["/nosuch"],
     "log-rotate": ["/nosuch"],
@@ -62,7 +66,7 @@ COMMANDS = [
 def virtadm(uri: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "aiovirt.admin.cli", "-c", uri, *words],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(harness.ROOT), "HOME": "/nonexistent"},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(harness.ROOT), "HOME": harness.HOME},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
