@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import resource
 import sys
 from collections.abc import Callable
 
@@ -43,7 +44,9 @@ class Instance:
 
     def document(self, keep: Keep, *, signals: int, rehearsal: bool) -> bytes:
         self.documents += 1
-        descriptor = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 500)  # a number that nothing else takes
+        # Nothing else takes this number once it is free, however many are open in this process.
+        highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+        descriptor = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, highest)
         gone = self.documents <= self.closed
         try:
             if gone and self.early:
