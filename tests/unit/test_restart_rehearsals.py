@@ -45,7 +45,7 @@ class Instance:
     def document(self, keep: Keep, *, signals: int, rehearsal: bool) -> bytes:
         self.documents += 1
         # Nothing else takes this number once it is free, however many are open in this process.
-        highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+        highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100
         descriptor = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, highest)
         gone = self.documents <= self.closed
         try:
