@@ -44,8 +44,9 @@ _BY_COMMAND: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "event": ((r"^event 'lifecycle' .* Shutdown Finished after host request\n?", ""),),
     "domxml-to-native": ((r'"fd":"\d+"', '"fd":"N"'),),
     "version": ((r"(QEMU 7\.2)\.\d+", r"\1"),),
-    "domblkstat": ((r"\b\d{11,}$", "N"),),
-    "domifstat": ((r"\b\d{11,}$", "N"),),
+    # The test driver counts the clock; errors are half its seconds.
+    "domblkstat": ((r"\b\d{9,}$", "N"),),
+    "domifstat": ((r"\b\d{9,}$", "N"),),
     "domstats": ((r"(cpu\.\w+=)\d+", r"\1TIME"),),
     "iothreadinfo": _ALL_PROCESSORS,
     "vcpupin": _ALL_PROCESSORS,
