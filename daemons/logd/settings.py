@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiovirt.daemons.runtime.settings.catalogue import daemon_settings
+from aiovirt.daemons.runtime.settings.catalogue import ABSOLUTE_PATH, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
     SIZE_MAX,
     Integer,
     Live,
     Setting,
     Settings,
-    Text,
 )
 from aiovirt.daemons.runtime.settings.sizes import Size
-from aiovirt.daemons.runtime.settings.verify import absolute_path
 
 ROTATION = (
     Setting(
@@ -52,7 +50,7 @@ ROTATION = (
     Setting(
         name="log_root",
         group="Logs of guests",
-        kind=Text("an absolute path in quotes", absolute_path),
+        kind=ABSOLUTE_PATH,
         default="/var/log/libvirt",
         in_rundir="log",
         change=Live("logs", "log_root"),

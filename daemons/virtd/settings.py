@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from aiovirt.daemons.runtime.settings.catalogue import COMMON, daemon_settings
+from aiovirt.daemons.runtime.settings.catalogue import ABSOLUTE_PATH, COMMON, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
     Choice,
     Flag,
@@ -74,7 +74,6 @@ NETWORK = (
 )
 
 _PEMS = Texts("a list of absolute paths, each in quotes", absolute_path)
-_PEM = Text("an absolute path in quotes", absolute_path)
 
 TLS = (
     Setting(
@@ -97,7 +96,7 @@ TLS = (
     Setting(
         name="key_file",
         group="TLS",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/etc/pki/libvirt/private/serverkey.pem",
         in_rundir="pki/serverkey.pem",
         change=Live("tls", "key", ADMITTED),
@@ -106,7 +105,7 @@ TLS = (
     Setting(
         name="cert_file",
         group="TLS",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/etc/pki/libvirt/servercert.pem",
         in_rundir="pki/servercert.pem",
         change=Live("tls", "cert", ADMITTED),
@@ -138,7 +137,7 @@ TLS = (
     Setting(
         name="ca_file",
         group="TLS",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/etc/pki/CA/cacert.pem",
         in_rundir="pki/cacert.pem",
         change=Live("tls", "ca", ADMITTED),
@@ -148,7 +147,7 @@ TLS = (
     Setting(
         name="crl_file",
         group="TLS",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/etc/pki/CA/cacrl.pem",
         in_rundir="pki/cacrl.pem",
         change=Live("tls", "crl", ADMITTED),
@@ -244,7 +243,7 @@ AUTHENTICATION = (
     Setting(
         name="sasl_password_file",
         group="Authentication",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/etc/aiovirt/virtd.passwords",
         in_rundir="virtd.passwords",
         change=Live("sasl", "sasl_password_file"),
@@ -269,7 +268,7 @@ EMULATORS = (
     Setting(
         name="lockd_socket",
         group="Locks and logs of guests",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default=None,
         change=Live("emulators", "lockd_socket"),
         example='"/run/libvirt/virtlockd-sock"',
@@ -303,7 +302,7 @@ EMULATORS = (
     Setting(
         name="logd_socket",
         group="Locks and logs of guests",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default=None,
         change=Live("emulators", "logd_socket"),
         example='"/run/libvirt/virtlogd-sock"',
@@ -314,7 +313,7 @@ EMULATORS = (
     Setting(
         name="guest_log_dir",
         group="Locks and logs of guests",
-        kind=_PEM,
+        kind=ABSOLUTE_PATH,
         default="/var/log/aiovirt/qemu",
         in_rundir="log/qemu",
         change=Live("emulators", "guest_log_dir"),

@@ -32,6 +32,8 @@ from aiovirt.daemons.runtime.settings.verify import (
     version,
 )
 
+#: The type of a setting that names a file, a folder or a socket.
+ABSOLUTE_PATH: Final = Text("an absolute path in quotes", absolute_path)
 #: Why existing connections do not follow some settings.
 AGREED: Final = "existing connections keep the interval and the count that they began with"
 
@@ -189,7 +191,7 @@ SOCKETS = (
     Setting(
         name="unix_sock_dir",
         group="Sockets",
-        kind=Text("an absolute path in quotes", absolute_path),
+        kind=ABSOLUTE_PATH,
         default=None,
         change=Fixed("clients find the daemon by the paths of its sockets"),
         example='"/run/aiovirt"',
