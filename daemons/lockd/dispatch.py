@@ -112,6 +112,7 @@ class LockSpaceDispatch:
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
         server.add_program(Handlers.of(self))
+        server.answer_together()  # guests of one libvirtd: one process waits for all these replies
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)

@@ -144,10 +144,13 @@ class Journal:
         Raises:
             OSError: There is no room, or the disk fails. Nothing was written then.
         """
-        where = directory.encode("utf-8", _ERRORS) if directory else b""
         what = name.encode("utf-8", _ERRORS)
-        record = _pack_record(1, len(where), len(what), len(owner), flags, since)
-        record += where + what + owner
+        if directory:
+            where = directory.encode("utf-8", _ERRORS)
+            head = _pack_record(1, len(where), len(what), len(owner), flags, since)
+            record = head + where + what + owner
+        else:
+            record = _pack_record(1, 0, len(what), len(owner), flags, since) + what + owner
         if len(record) > _SLOT:
             return self._add_long(record)
         slot = self._free.pop() if self._free else self._unused(1)
@@ -182,23 +185,17 @@ class Journal:
 
     def remove(self, slot: int) -> None:
         """Strike a holding out. Never raises: what fails is logged, and `damaged` is set."""
-        if not self._strike_out(slot):
-            return
-        if slot in self._long:
-            self._free_long.setdefault(self._long.pop(slot), []).append(slot)
-        else:
-            self._free.append(slot)
-
-    def _strike_out(self, slot: int) -> bool:
-        """Make a record invalid. Returns whether its slot is free."""
         try:
             os.pwrite(self.descriptor, _FREE, slot * _SLOT)
         except OSError as error:
             if not self.damaged:
                 _log.error("a record of the journal stays", path=self.path, reason=error.strerror)
             self.damaged = True
-            return False
-        return True
+            return
+        if slot in self._long:
+            self._free_long.setdefault(self._long.pop(slot), []).append(slot)
+        else:
+            self._free.append(slot)
 
     def _unused(self, count: int) -> int:
         slot = self._end

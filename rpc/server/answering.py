@@ -51,6 +51,12 @@ def _arguments(procedure: Procedure[Any, Any], scope: codegen.Scope) -> str:
 def _reply(procedure: Procedure[Any, Any], call: str, scope: codegen.Scope) -> list[str]:
     key = scope.add(procedure.key)
     start = f"{key}, {Type.REPLY:d}, serial, {Status.OK:d}"
+    if procedure.result is xdr.Void:
+        return [
+            f"value = {call}",
+            f"if value is not None: {scope.add(procedure.encode_result)}(value)  # which refuses it",
+            f"return {scope.add(KEYED_HEADER.pack)}({MIN_FRAME}, {start})",
+        ]
     fields = xdr.fields_of(procedure.result)
     if not codegen.are_numbers(fields):
         encode, pack = scope.add(procedure.encode_result), scope.add(KEYED_HEADER.pack)

@@ -20,6 +20,7 @@ from aiovirt.rpc.server.registry import ClientRegistry
 from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from aiovirt.rpc.server.workers import QUEUED, WorkerPool
 from aiovirt.rpc.transport.link import PAUSE_SHUTDOWN
+from aiovirt.rpc.transport.outbox import Outbox
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.message import split_key
 
@@ -43,9 +44,10 @@ class Server:
     services with TLS use for new clients; None without any.
     programs: the handlers of each, by its number and version. table: procedure key to handler;
     fast_table: the same for the hot path, empty while there are faults. faults: what makes calls fail,
-    None for nothing. takes_descriptors: whether a procedure takes descriptors with its call, so that
-    those of clients on UNIX sockets are kept. draining: no more calls are taken. since: when it was
-    made, in seconds since the epoch: its counts began then.
+    None for nothing. outbox: where replies wait for each other, None if they are sent at once.
+    takes_descriptors: whether a procedure takes descriptors with its call, so that those of clients on
+    UNIX sockets are kept. draining: no more calls are taken. since: when it was made, in seconds since
+    the epoch: its counts began then.
     """
 
     def __init__(self, daemon: Daemon, options: ServerOptions) -> None:
@@ -68,6 +70,7 @@ class Server:
         self.table: dict[bytes, Binding] = {}
         self.fast_table = self.table
         self.faults: Faults | None = None
+        self.outbox: Outbox | None = None
         self.takes_descriptors = False
         self.draining = False
         self._unserved: dict[Procedure[Any, Any], Tally] = {}
@@ -86,6 +89,10 @@ class Server:
             self.table[binding.procedure.key] = binding
             if binding.procedure.call_fds:
                 self.takes_descriptors = True
+
+    def answer_together(self) -> None:
+        """Send the replies of one turn of the event loop at its end; see `Outbox`."""
+        self.outbox = Outbox(self.loop)
 
     def set_faults(self, faults: Faults | None) -> None:
         """Ask about every call, which takes the slow path then; None for the way of every day."""

@@ -276,6 +276,37 @@ class SocketLink:
         if len(self._out) > WRITE_HIGH:
             self.pause(PAUSE_WRITE)
 
+    def hold(self, data: bytes) -> bool:
+        """Keep whole messages back until `send_held`; whether that is to be called.
+
+        What is written meanwhile follows them. Where something else waits already, they do, too.
+        """
+        if self._passage is not None or self._out is not None or self.closed:
+            self.write(data)
+            return False
+        self._out = bytearray(data)
+        self._alive = True  # until `send_held` fails, which sees to it that all is read
+        return True
+
+    def send_held(self) -> None:
+        """Send what was held, now."""
+        out = self._out
+        if out is None:
+            return  # it was sent with what followed it, or the link is gone
+        if self._fds is None and len(out) <= WRITE_HIGH:
+            try:
+                sent = self.sock.send(out)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._write_failed(error)
+                return
+            if sent == len(out) and not self._end_when_sent:
+                self._out = None
+                return
+            del out[:sent]
+        self._loop.add_writer(self.sock.fileno(), self._writable)
+
     def write_with_fds(self, data: FrameWithFds) -> None:
         """Send a frame and its descriptors, each with one byte after the frame; then close them.
 
