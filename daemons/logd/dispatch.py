@@ -32,7 +32,7 @@ from aiovirt.daemons.logd.rotating import (
 )
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server import Client, Daemon, Handlers, Server, WithFds, check_flags, serves
-from aiovirt.rpc.transport.link import close_all
+from aiovirt.rpc.transport.descriptors import close_all
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _log = get_logger("daemons.logd.dispatch")

@@ -21,7 +21,9 @@ from aiovirt.rpc.client.events import Subscribers
 from aiovirt.rpc.client.receiving import ConnectionLost, Receiving
 from aiovirt.rpc.client.streams import Stream
 from aiovirt.rpc.transport import Keepalive
-from aiovirt.rpc.transport.link import PAUSE_STREAM, FrameWithFds, close_all
+from aiovirt.rpc.transport.descriptors import close_all
+from aiovirt.rpc.transport.outgoing import FrameWithFds
+from aiovirt.rpc.transport.pauses import PAUSE_STREAM
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
 from aiovirt.rpc.wire.message import MAX_FDS, Status, Type, frame
 from aiovirt.rpc.wire.program import Procedure

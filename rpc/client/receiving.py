@@ -18,7 +18,8 @@ from typing import Any, Final
 from aiovirt.rpc.client.events import Subscribers
 from aiovirt.rpc.client.streams import Stream
 from aiovirt.rpc.transport import SocketLink
-from aiovirt.rpc.transport.link import WRITE_HIGH, close_all
+from aiovirt.rpc.transport.descriptors import close_all
+from aiovirt.rpc.transport.outgoing import WRITE_HIGH
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RemoteError, RpcError
 from aiovirt.rpc.wire.framing import Framer, descriptor_count

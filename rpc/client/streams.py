@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
-from aiovirt.rpc.transport.link import WRITE_HIGH
+from aiovirt.rpc.transport.outgoing import WRITE_HIGH
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RemoteError, RpcError
 from aiovirt.rpc.wire.message import Status, Type, frame

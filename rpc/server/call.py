@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiovirt.rpc.server import counts, replies
 from aiovirt.rpc.server.handlers import CallWithFds
 from aiovirt.rpc.server.workers import NOWHERE
-from aiovirt.rpc.transport.link import discard
+from aiovirt.rpc.transport.outgoing import discard
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:

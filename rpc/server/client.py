@@ -28,16 +28,14 @@ from aiovirt.rpc.server.hot_path import HotPath
 from aiovirt.rpc.server.state import NO_STATE
 from aiovirt.rpc.server.streams import Streams
 from aiovirt.rpc.transport.keepalive import Keepalive
-from aiovirt.rpc.transport.link import (
+from aiovirt.rpc.transport.outgoing import WRITE_LOW, FrameWithFds, discard
+from aiovirt.rpc.transport.pauses import (
     PAUSE_DESCRIPTORS,
     PAUSE_INPUT_ENDED,
     PAUSE_LIMIT,
     PAUSE_SHUTDOWN,
     PAUSE_SLICE,
     PAUSE_STREAM,
-    WRITE_LOW,
-    FrameWithFds,
-    discard,
 )
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
 

@@ -49,8 +49,8 @@ class Daemon:
     been disconnected, before `serve` returns. on_settling: called when the calls in flight are about to
     be waited for, at the end and before a restart. before_preserving: called before an end that
     preserves state; each may refuse it by raising RpcError. preserves: whether that was asked for.
-    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal). turns:
-    for the clients of all its servers.
+    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal). slices:
+    of the clients of all its servers.
     """
 
     def __init__(
@@ -159,13 +159,17 @@ class Daemon:
 
         Everything is served as ever meanwhile.
         """
-        for let_go in self.on_settling:
-            let_go()
+        self._settle()
         deadline = self._loop.time() + self.grace
         self._hanging = self._calls()
         while self._hanging and self._loop.time() < deadline and not self.is_ending:
             await asyncio.sleep(_LOOK)
             self._hanging = [call for call in self._hanging if not call.is_over]
+
+    def _settle(self) -> None:
+        """Have those who hold calls in flight let them go."""
+        for let_go in self.on_settling:
+            let_go()
 
     async def pause(self) -> None:
         """Accept and read nothing until `resume`, and give the calls in flight a moment to end.
@@ -269,8 +273,7 @@ class Daemon:
         self._set_timer()
         for server in self.servers.values():
             server.drain()
-        for let_go in self.on_settling:
-            let_go()
+        self._settle()
         await self._finish_calls()
         await self._flush()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aiovirt.rpc.server import replies
 from aiovirt.rpc.server.call import Call
-from aiovirt.rpc.transport.link import discard
+from aiovirt.rpc.transport.outgoing import discard
 from aiovirt.rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:

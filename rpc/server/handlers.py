@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, over
 from aiovirt.rpc.server.answering import Answer, compile_answer
 from aiovirt.rpc.server.counts import Tally
 from aiovirt.rpc.server.refusals import check_flags
-from aiovirt.rpc.transport.link import close_all
+from aiovirt.rpc.transport.descriptors import close_all
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.message import MAX_FDS
 from aiovirt.rpc.wire.program import Procedure, Program

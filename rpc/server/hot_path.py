@@ -32,13 +32,8 @@ from aiovirt.rpc.server.counts import CALLS, FAST, Counts, error_code, now
 from aiovirt.rpc.server.peer import PeerLink
 from aiovirt.rpc.server.read_ahead import READ_AHEAD, take_pings
 from aiovirt.rpc.server.slices import SLICE
-from aiovirt.rpc.transport.link import (
-    PAUSE_INPUT_ENDED,
-    PAUSE_LIMIT,
-    PAUSE_SLICE,
-    PAUSE_WRITE,
-    WRITE_HIGH,
-)
+from aiovirt.rpc.transport.outgoing import WRITE_HIGH
+from aiovirt.rpc.transport.pauses import PAUSE_INPUT_ENDED, PAUSE_LIMIT, PAUSE_SLICE, PAUSE_WRITE
 from aiovirt.rpc.wire.errors import ErrorCode
 from aiovirt.rpc.wire.message import (
     KEYED_HEADER,

@@ -9,7 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
-from aiovirt.rpc.transport.link import FrameWithFds, close_all
+from aiovirt.rpc.transport.descriptors import close_all
+from aiovirt.rpc.transport.outgoing import FrameWithFds
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame
 from aiovirt.rpc.wire.xdr import XdrError, encode

@@ -27,7 +27,7 @@ from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.daemon import Daemon
 from aiovirt.rpc.server.restart_buffers import OutgoingBuffers, Place, read_back
 from aiovirt.rpc.server.server import AUTHENTICATION_TIME, Server
-from aiovirt.rpc.transport.link import close_all
+from aiovirt.rpc.transport.descriptors import close_all
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.keepalive import PONG
 from aiovirt.rpc.wire.message import KEYED_HEADER, MIN_FRAME, Type

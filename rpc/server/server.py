@@ -19,8 +19,8 @@ from aiovirt.rpc.server.refusals import unsupported
 from aiovirt.rpc.server.registry import ClientRegistry
 from aiovirt.rpc.server.service import Service, file_of, listen_tcp, listen_unix
 from aiovirt.rpc.server.workers import QUEUED, WorkerPool
-from aiovirt.rpc.transport.link import PAUSE_SHUTDOWN
 from aiovirt.rpc.transport.outbox import Outbox
+from aiovirt.rpc.transport.pauses import PAUSE_SHUTDOWN
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.message import split_key
 

@@ -17,7 +17,7 @@ from aiovirt.rpc.server.call import Call
 from aiovirt.rpc.server.faults import Fault, FaultedCall
 from aiovirt.rpc.server.handlers import CallWithFds
 from aiovirt.rpc.server.streams import STREAMS_MAX
-from aiovirt.rpc.transport.link import close_all
+from aiovirt.rpc.transport.descriptors import close_all
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.framing import descriptor_count
 from aiovirt.rpc.wire.keepalive import PING, PONG_FRAME

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.handlers import WithStream
-from aiovirt.rpc.transport.link import PAUSE_STREAM
+from aiovirt.rpc.transport.pauses import PAUSE_STREAM
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.message import Status, Type, frame
 from aiovirt.rpc.wire.stream import Hole, data_packets, hole_packet, parse_hole

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from aiovirt.rpc.server.read_ahead import READ_AHEAD
-from aiovirt.rpc.transport.link import PAUSE_LIMIT, PAUSE_WRITE, WRITE_HIGH
+from aiovirt.rpc.transport.outgoing import WRITE_HIGH
 from aiovirt.rpc.transport.passage import READ_SIZE
+from aiovirt.rpc.transport.pauses import PAUSE_LIMIT, PAUSE_WRITE
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.keepalive import PING, PING_FRAME, PONG, PONG_FRAME

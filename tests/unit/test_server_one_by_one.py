@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiovirt.rpc.server import Client, Counts
-from aiovirt.rpc.transport.link import PAUSE_INPUT_ENDED
+from aiovirt.rpc.transport.pauses import PAUSE_INPUT_ENDED
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.keepalive import PING_FRAME
 from aiovirt.rpc.wire.message import MAX_PAYLOAD, Status, Type, frame

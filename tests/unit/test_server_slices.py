@@ -8,8 +8,8 @@ from itertools import groupby
 
 from aiovirt.rpc.server.client import Client
 from aiovirt.rpc.server.slices import SLICE
-from aiovirt.rpc.transport.link import PAUSE_SLICE
 from aiovirt.rpc.transport.passage import READ_SIZE
+from aiovirt.rpc.transport.pauses import PAUSE_SLICE
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG
 from tests.unit.house import ECHO, HOOK, HOOK_LATER, House, Number, Text, call, eventually, result
 
