@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from aiovirt.rpc.wire.records import frozen
 
 ConfValue = int | str | bool | float | list["ConfValue"] | object
 """A value as the file has it; TOML's dates and times are passed on as they are."""
@@ -48,7 +49,7 @@ class _TooDeep(ConfError):
     """Lists within lists within lists: TOML's reader would only spend more memory on them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One setting of a file.
 
@@ -61,7 +62,7 @@ class Entry:
     place: tuple[int, int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repeated:
     """A line that sets a name again, and so sets nothing. first: the line that counts."""
 
@@ -70,7 +71,7 @@ class Repeated:
     first: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfFile:
     """The content of a settings file.
 

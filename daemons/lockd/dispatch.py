@@ -12,8 +12,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
 
 from aiovirt.daemons.lockd import protocol
 from aiovirt.daemons.lockd.admin_protocol import REFUSALS
@@ -53,8 +54,7 @@ class Refusal(NamedTuple):
     because: str
 
 
-@dataclass(slots=True)
-class LockSession:
+class LockSession(msgspec.Struct):
     """The state of one client: its process's number, and for which owner and process it acts.
 
     record: the owner as the journal takes it.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from dataclasses import dataclass
 from typing import Final, NoReturn
+
+import msgspec
 
 from aiovirt.daemons.lockd.holder import Holder
 from aiovirt.daemons.lockd.journal import Journal, pack_owner
@@ -27,8 +28,7 @@ _log = get_logger("daemons.lockd.upkeep")
 CHECK_EVERY: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(msgspec.Struct, frozen=True):
     """The work that is left after a restart. journal: its descriptor, -1 without one.
 
     endings: processes that the earlier program was about to end.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiovirt.daemons.runtime.component import Component, Keep
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
 
 
-@dataclass(slots=True)
-class Ageing:
+class Ageing(msgspec.Struct):
     """The age at which logs are removed.
 
     log_root: the folder above the drivers' folders; max_age_days: 0 for never.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiovirt.daemons.logd.admin_protocol import RECORD_MAX, FollowRecord
 from aiovirt.daemons.logd.reading import Piece
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.logd.outside import Outside
 
 
-@dataclass(slots=True)
-class Follower:
+class Follower(msgspec.Struct):
     """Serves one stream.
 
     log: the open log, or None for one that nobody writes to, which is read to its end; tail: what

@@ -21,8 +21,9 @@ import errno
 import itertools
 import os
 import stat
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from aiovirt.rpc.logs import get_logger
 
@@ -37,8 +38,7 @@ _MODE: Final = 0o600
 _UNKNOWN: Final = -1
 
 
-@dataclass(slots=True)
-class Rotation:
+class Rotation(msgspec.Struct):
     """When files are rotated and how many are kept; shared by all logs, so that a change counts.
 
     max_size: bytes, 0 for no rotation; max_backups: rotated files kept beside the current one.

@@ -7,6 +7,7 @@ SIGUSR1 would end it.
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,7 @@ def run(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after --help, --version, --print-config and a wrong command line.
     """
+    gc.disable()  # it would find nothing; `lifecycle` lets it begin when the daemon is ready
     signal.pthread_sigmask(signal.SIG_BLOCK, _EARLY)  # `handover.reexec.take_signals` lets them in
     fill_standard_descriptors()
     replace_missing_streams()

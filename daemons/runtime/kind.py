@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiovirt.rpc.wire.records import frozen
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
@@ -65,7 +66,7 @@ def _nothing(daemon: Daemon, main: Server, admin: Server, start: Start) -> Itera
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonKind:
     """The declaration of one daemon, `KIND` in its package's `__init__`.
 

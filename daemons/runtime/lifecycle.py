@@ -14,9 +14,10 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
 
 from aiovirt.daemons.runtime.handover import signals
 from aiovirt.daemons.runtime.handover.reexec import Inheritance, Origin, Restart, inherited
@@ -63,7 +64,6 @@ def run_process(kind: DaemonKind, arguments: Sequence[str] | None = None) -> int
 
     Raises SystemExit after --help, --version, --print-config and a wrong command line.
     """
-    gc.disable()
     options = command_line.parse(
         kind.name,
         kind.title,
@@ -112,11 +112,13 @@ class _Process:
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
         if self.options.rundir:  # later, in the background, the working directory is another one
-            self.options = replace(self.options, rundir=absolute(self.options.rundir))
+            self.options = msgspec.structs.replace(
+                self.options, rundir=absolute(self.options.rundir)
+            )
         paths = {one.name for one in self.kind.options if one.is_path}
         own = self.options.own
         own = {key: absolute(str(own[key])) if key in paths else own[key] for key in own}
-        self.options = replace(self.options, own=own)
+        self.options = msgspec.structs.replace(self.options, own=own)
         inheritance = inherited()
         try:
             if inheritance is not None:
@@ -134,7 +136,7 @@ class _Process:
             self.told.append(ready_descriptor(str(self.options.own["ready-fd"])))
         if "ephemeral" in self.options.own:
             self.ephemeral = Ephemeral.begin(self.kind.name)
-            self.options = replace(self.options, rundir=self.ephemeral.rundir)
+            self.options = msgspec.structs.replace(self.options, rundir=self.ephemeral.rundir)
             if "settings" in self.options.own:
                 self.ephemeral.write_settings(self.kind.name, str(self.options.own["settings"]))
             self.told.append(STDOUT)
@@ -186,14 +188,16 @@ class _Process:
 
         document = decode(inheritance.document, self.kind.name)
         if document.temporary:
-            self.options = replace(self.options, rundir=document.temporary)
+            self.options = msgspec.structs.replace(self.options, rundir=document.temporary)
             self.ephemeral = Ephemeral(document.temporary)
         try:
             fresh = self._read_settings()
         except StartError as error:
             if inheritance.rehearsal:
                 raise
-            fresh = replace(load(self._declared(), None), path=self._settings_path())
+            fresh = msgspec.structs.replace(
+                load(self._declared(), None), path=self._settings_path()
+            )
             fresh = known(fresh, document.settings, document.given)
             self.settings_failure = str(error)
         earlier = known(fresh, document.settings, document.given)

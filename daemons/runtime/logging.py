@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiovirt import __version__
 from aiovirt.admin.extension.protocol.settings import Origin
@@ -47,8 +48,7 @@ ENVIRONMENT = {
 """What is set -> the variable that comes before the settings file."""
 
 
-@dataclass(slots=True)
-class LoggingState:
+class LoggingState(msgspec.Struct):
     """Logging as it is now, in the words of the admin program, on its way to the next program.
 
     is_default: whether the outputs are the daemon's own choice; records: the latest ones.
@@ -58,7 +58,7 @@ class LoggingState:
     filters: str
     outputs: str
     is_default: bool
-    records: list[str] = field(default_factory=list)
+    records: list[str] = msgspec.field(default_factory=list)
 
 
 class LogSettings:

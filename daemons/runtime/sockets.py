@@ -11,7 +11,8 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError, quoted
 from aiovirt.daemons.runtime.settings.verify import is_number
@@ -84,8 +85,7 @@ def _bind(
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class FileMode:
+class FileMode(msgspec.Struct, frozen=True):
     """The mode and the group of a socket's file. identity: its device and inode."""
 
     path: str

@@ -6,8 +6,9 @@ setting, add it here and run `python -m aiovirt.daemons.documents write`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.runtime.settings.catalogue import ABSOLUTE_PATH, COMMON, daemon_settings
 from aiovirt.daemons.runtime.settings.declaration import (
@@ -323,7 +324,9 @@ EMULATORS = (
 )
 
 SETTINGS: Final[Settings] = daemon_settings(
-    replace(COMMON["max_workers"], kind=Integer(1)),  # libvirtd cannot do without a pool
+    msgspec.structs.replace(
+        COMMON["max_workers"], kind=Integer(1)
+    ),  # libvirtd cannot do without a pool
     *READONLY_SOCKET,
     *NETWORK,
     *TLS,

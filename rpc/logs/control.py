@@ -308,7 +308,7 @@ class LogControl:
             self._open = False
             OUTLET.flush(_END_PATIENCE)
             gone = OUTLET.swap(())
-            OUTLET.start((), SinkPaths.stderr, threaded=False)
+            OUTLET.start((), SinkPaths().stderr, threaded=False)
             SWITCHBOARD.apply(lambda _source: DEFAULT_LEVEL)
             self.audience.close()
             _release(self)

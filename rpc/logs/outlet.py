@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .settings import Destination, FormatName, Level, Output
@@ -33,15 +32,17 @@ SOURCE = "rpc.logs"
 """The source of records that logging itself writes."""
 
 
-@dataclass(slots=True, eq=False)
 class LiveOutput:
     """An output in force: what was asked for, the opened sink, and how its records are written."""
 
-    output: Output
-    sink: Sink
-    format: FormatName
-    ident: str
-    _render: Render | None = field(default=None)
+    __slots__ = ("_render", "format", "ident", "output", "sink")
+
+    def __init__(self, output: Output, sink: Sink, format_name: FormatName, ident: str) -> None:
+        self.output = output
+        self.sink = sink
+        self.format = format_name
+        self.ident = ident
+        self._render: Render | None = None
 
     @property
     def render(self) -> Render:

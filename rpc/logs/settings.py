@@ -15,8 +15,9 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from aiovirt.rpc.wire.records import frozen
 
 FormatName = Literal["text", "json"]
 
@@ -69,7 +70,7 @@ class Destination(enum.StrEnum):
         return self in (Destination.SYSLOG, Destination.FILE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """Which level a source needs to be heard.
 
@@ -84,7 +85,7 @@ class Filter:
         return f"{self.level.value}:{self.match}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """One place that records go to, and the least level that goes there.
 
@@ -243,7 +244,7 @@ def level_chooser(filters: Iterable[Filter], otherwise: Level) -> Callable[[str]
     return choose
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Formats:
     """Which format each output's records are written in (ours: libvirt knows only text).
 

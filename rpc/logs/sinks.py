@@ -17,8 +17,9 @@ import os
 import select
 import socket
 import stat
-from dataclasses import dataclass
 from typing import Protocol
+
+from aiovirt.rpc.wire.records import frozen
 
 PATIENCE = 100
 """How long, in milliseconds, a stuck peer is waited for before its records are given up."""
@@ -27,7 +28,7 @@ _SYSLOG_CUT = 8192
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-@dataclass(frozen=True)  # no slots: the class attributes are the defaults
+@frozen
 class SinkPaths:
     """Where the system's log services are found; tests put their own here."""
 
@@ -36,7 +37,6 @@ class SinkPaths:
     journal: str = "/run/systemd/journal/socket"
 
 
-@dataclass(slots=True)
 class Condition:
     """How a sink has been doing, kept by the outlet.
 
@@ -44,9 +44,12 @@ class Condition:
     banner.
     """
 
-    failing: bool = False
-    lost: int = 0
-    greeted: bool = False
+    __slots__ = ("failing", "greeted", "lost")
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.lost = 0
+        self.greeted = False
 
 
 class Sink(Protocol):

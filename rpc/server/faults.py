@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +16,7 @@ from aiovirt.rpc.server import replies
 from aiovirt.rpc.server.call import Call
 from aiovirt.rpc.transport.outgoing import discard
 from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.records import frozen
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server.client import Client
@@ -34,7 +34,7 @@ class Ending(Enum):
     CLOSED_AFTER = auto()  # the work is done, then the connection is closed without a reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """The fault of one call.
 

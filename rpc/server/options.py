@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from aiovirt.rpc.wire.records import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerOptions:
     """The knobs of one server, with libvirtd's defaults.
 

@@ -7,10 +7,11 @@ declarations only, never from data.
 
 from __future__ import annotations
 
-import dataclasses
 import struct as _struct
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from aiovirt.rpc.wire.records import frozen
 
 Buffer = bytes | bytearray | memoryview
 Append = Callable[[bytes], Any]
@@ -64,7 +65,7 @@ class Scope:
         return self.add(None)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Scalar(Codec):
     """A fixed-size number; `convert` is applied to what was read (for booleans)."""
 

@@ -9,11 +9,12 @@ A table says beside a number which names its values have, without loading these:
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from aiovirt.rpc.wire.records import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Named:
     """A reference to the enumerations that together name the values of a number.
 

@@ -1,13 +1,14 @@
-"""Record classes that cost little to declare: what `xdr.struct` makes of an annotated class.
+"""Record classes that cost little to declare, of annotated classes.
 
-A program has hundreds of them, of which one run uses few. So the class gets its slots at once, and its
-`__init__` is generated when the first instance is made. Comparison and representation read the slots.
-(A dataclass generates and compiles all of its methods at import, which takes twenty times as long.)
+`xdr.struct` makes those that travel, `frozen` those that do not change. A program has hundreds of them,
+of which one run uses few. So the class gets its slots at once, and its `__init__` is generated when the
+first instance is made. Comparison and representation read the slots. (A dataclass generates and compiles
+all of its methods at import, which takes twenty times as long.)
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -31,7 +32,11 @@ def record(cls: type[T], **attributes: Any) -> type[T]:
     namespace = dict(cls.__dict__)
     for name in _NOT_WITH_SLOTS:
         namespace.pop(name, None)
-    own = tuple(namespace.get("__annotations__", ()))
+    own = tuple(
+        name
+        for name, hint in namespace.get("__annotations__", {}).items()
+        if not str(hint).startswith("ClassVar")
+    )
     defaults = {name: namespace.pop(name) for name in own if name in namespace}
     names = own
     if cls.__base__ is not object:
@@ -47,12 +52,20 @@ def record(cls: type[T], **attributes: Any) -> type[T]:
         __init__=_first_init,
         __eq__=_equal,
         __repr__=namespace.get("__repr__", _shown),  # a secret hides its value
-        __hash__=None,
-        **attributes,
+        **{"__hash__": None, **attributes},
     )
     metaclass: Any = type(cls)
     made: type[T] = metaclass(cls.__name__, cls.__bases__, namespace)
     return made
+
+
+@dataclass_transform(frozen_default=True)
+def frozen(cls: type[T]) -> type[T]:
+    """Make a record class whose instances do not change: they are hashable if their fields are.
+
+    Otherwise it is as `record` says. `__post_init__` is called if the class has one.
+    """
+    return record(cls, __hash__=_hash, __setattr__=_refuse, __delattr__=_refuse)
 
 
 def names_of(cls: type) -> tuple[str, ...]:
@@ -92,9 +105,13 @@ def _make_init(cls: Any) -> Any:
     parameters = ", ".join(
         f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names
     )
-    body = "; ".join(f"self.{name} = {name}" for name in names) or "pass"
-    namespace: dict[str, Any] = {"_defaults": defaults}
-    source = f"def __init__(self, {parameters}): {body}"
+    is_frozen = cls.__setattr__ is _refuse
+    assign = "_set(self, {0!r}, {0})" if is_frozen else "self.{0} = {0}"
+    body = [assign.format(name) for name in names]
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    namespace: dict[str, Any] = {"_defaults": defaults, "_set": object.__setattr__}
+    source = f"def __init__(self, {parameters}): {'; '.join(body) or 'pass'}"
     exec(source, namespace)  # noqa: S102  # the source is made above, from declarations only
     made = namespace["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
@@ -106,6 +123,14 @@ def _equal(self: Any, other: object) -> Any:
         return NotImplemented
     names = names_of(type(self))
     return all(getattr(self, name) == getattr(other, name) for name in names)
+
+
+def _hash(self: Any) -> int:
+    return hash((type(self), *(getattr(self, name) for name in names_of(type(self)))))
+
+
+def _refuse(self: object, name: str, *_: object) -> NoReturn:
+    raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
 
 
 def _shown(self: Any) -> str:

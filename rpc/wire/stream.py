@@ -12,11 +12,11 @@ src/rpc/virnetclientstream.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.message import Status, Type, frame
+from aiovirt.rpc.wire.records import frozen
 
 #: The most data that libvirt puts into one packet, in bytes; what both sides take at least.
 PACKET_MAX: Final = 262120
@@ -25,7 +25,7 @@ PACKET_MAX: Final = 262120
 PACKET_SIZE: Final = 32768
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hole:
     """So many zero bytes, which did not travel."""
 

@@ -20,7 +20,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import dataclasses
 import struct as _struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import (
@@ -51,7 +50,7 @@ from aiovirt.rpc.wire.codegen import (
     read_count,
     read_counted,
 )
-from aiovirt.rpc.wire.records import as_dict, names_of, record
+from aiovirt.rpc.wire.records import as_dict, frozen, names_of, record
 
 __all__ = [
     "Array",
@@ -100,7 +99,7 @@ STRING_MAX: Final = 4194304
 Void: Final = type(None)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class String(Codec):
     """A counted string of at most `maximum` bytes. Bytes that are not UTF-8 survive as surrogates."""
 
@@ -130,7 +129,7 @@ class String(Codec):
         ]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class VarOpaque(Codec):
     """Counted bytes, at most `maximum` of them.
 
@@ -151,7 +150,7 @@ class VarOpaque(Codec):
         ]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Opaque(Codec):
     """Exactly `size` bytes, such as a UUID. widened: as in `VarOpaque`."""
 
@@ -184,7 +183,7 @@ class EncodedItems(list[Any]):
         super().__init__(items)
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Array(Codec):
     """A counted array of at most `maximum` items of one type (a struct class, alias or codec)."""
 
@@ -222,7 +221,7 @@ class Array(Codec):
         ]
 
 
-@dataclasses.dataclass(frozen=True)
+@frozen
 class Optional(Codec):
     """A value or None: XDR's pointer."""
 
@@ -249,15 +248,15 @@ class Optional(Codec):
         ]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Union(Codec):
     """A discriminated union.
 
     Decoding gives `make(discriminant, value)`; encoding takes such a pair apart again.
     """
 
-    arms: Mapping[int, Any]
-    make: Callable[[int, Any], Any]
+    def __init__(self, arms: Mapping[int, Any], make: Callable[[int, Any], Any]) -> None:
+        self.arms = arms
+        self.make = make
 
     def encode_lines(self, value: str, scope: Scope) -> list[str]:
         arms, kind, content = scope.add(self._codecs()), scope.fresh(), scope.fresh()
@@ -283,7 +282,7 @@ class Union(Codec):
         return {int(kind): compile_value(codec_of(arm)) for kind, arm in self.arms.items()}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@frozen
 class Struct(Codec):
     """A struct class inside another type."""
 
@@ -310,7 +309,7 @@ Str = Annotated[str, String()]
 OptStr = Annotated[str | None, Optional(String())]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class CodecTable:
     """The compiled codec of one struct class; `dumps` is `encode` to one bytes object."""
 

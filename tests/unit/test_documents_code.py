@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import dataclasses
 import inspect
 import os
 import re
@@ -96,8 +95,7 @@ def _public(module: ModuleType) -> Iterator[str]:
         found = getattr(module, name)
         if not inspect.isclass(found) or issubclass(found, tuple | Exception | int):
             continue
-        if dataclasses.is_dataclass(found):
-            yield from (f"{name}.{field.name}" for field in dataclasses.fields(found))
+        yield from (f"{name}.{field}" for field in getattr(found, "__match_args__", ()))
         for member, value in vars(found).items():
             is_method = callable(value) or isinstance(value, property)
             if is_method and not member.startswith("_") and member != "from_params":

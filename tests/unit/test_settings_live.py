@@ -6,11 +6,11 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aiovirt.daemons.discovery import kinds
 from aiovirt.daemons.runtime.component import Component

@@ -49,8 +49,10 @@ _EMULATION: Final = frozenset(
     for name in ("connecting", "emulator", "locks", "logs", "process", "stand_in")
 )
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
-#: Modules of a daemon's own package that are for those who talk to it.
-_FOR_OTHERS: Final = frozenset({"__main__", "admin_client", "client", "commands"})
+#: Modules of a daemon's own package that are for its clients.
+_FOR_OTHERS: Final = frozenset(
+    {"__main__", "admin_client", "client", "commands", "playing", "script"}
+)
 
 
 class Loadable(Protocol):

@@ -28,8 +28,9 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+
+import msgspec
 
 from aiovirt.daemons.runtime.component import Keep, Unsaved
 from aiovirt.daemons.runtime.handover import signals
@@ -81,8 +82,7 @@ class Restartable(Protocol):
         """Write the document for the next program. Raises Exception if that is not possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(msgspec.Struct, frozen=True):
     """The document that this process got from the one before it, or, in a rehearsal, would get."""
 
     document: bytes
@@ -112,8 +112,7 @@ def inherited() -> Inheritance | None:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a program was started, and whether anything in its command line depends on that."""
 
     folder: str

@@ -7,10 +7,12 @@ virtlockd and virtlogd ignore them.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
 
 from aiovirt import __version__
 from aiovirt.daemons.runtime.process.failure import Failure
@@ -30,8 +32,7 @@ _COMMON: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """The options of a command line; None for an option that it does not have.
 
     own: the values of options that only some daemons have, by name; True for one without a value.
@@ -45,7 +46,7 @@ class Options:
     rundir: str | None = None
     socket: str | None = None
     admin_socket: str | None = None
-    own: Mapping[str, str | bool] = field(default_factory=dict)
+    own: Mapping[str, str | bool] = msgspec.field(default_factory=dict)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +54,24 @@ class _Parser(argparse.ArgumentParser):
         """Leave with libvirt's exit status for a wrong command line, which is not argparse's."""
         self.print_usage(sys.stderr)
         self.exit(Failure.USAGE, f"{self.prog}: {message}\n")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. Asking argparse for that loads shutil, which no start needs."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+def _width() -> int:
+    """The columns that a text of help may take."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns):
+        return int(columns) - 2
+    try:
+        return (os.get_terminal_size().columns or 80) - 2
+    except OSError:
+        return 78
 
 
 class _PrintConfig(argparse.Action):
@@ -110,7 +129,7 @@ def _parser(
         prog=name,
         description=title,
         epilog=_default_paths(name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         argument_default=argparse.SUPPRESS,
     )
     add = parser.add_argument

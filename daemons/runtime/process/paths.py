@@ -7,7 +7,8 @@ default is below that folder, so that a daemon started for a test sees nothing o
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+import msgspec
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 
@@ -60,8 +61,7 @@ def _cache_directory() -> str:
     return os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True):
     """The paths of one daemon, all absolute."""
 
     rundir: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 _FIRST_DESCRIPTOR = 3
 
@@ -69,8 +70,7 @@ class Notifier:
                 return  # nobody is there to be told, which is no reason not to serve
 
 
-@dataclass(frozen=True, slots=True)
-class PassedSocket:
+class PassedSocket(msgspec.Struct, frozen=True):
     """A listening socket that was open when the daemon was started; an empty `name` means none."""
 
     name: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from aiovirt.admin.extension.protocol.settings import SettingInfo
 from aiovirt.daemons.runtime.settings.declaration import (
@@ -157,7 +158,7 @@ class Administration:
         ):
             if not await self._follow_step(step):
                 kept.update(step.names)
-        self._now.loaded = replace(
+        self._now.loaded = msgspec.structs.replace(
             fresh,
             values={**fresh.values, **{name: old.values[name] for name in kept}},
             given=(fresh.given - kept) | (old.given & kept),

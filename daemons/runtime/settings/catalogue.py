@@ -8,8 +8,9 @@ except where `ours` is set; defaults are those of libvirt's small daemons.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.runtime.settings.declaration import (
     INT_MAX,
@@ -349,7 +350,7 @@ def daemon_settings(
         raise ValueError(f"a setting is declared twice: {', '.join(sorted(names))}")
     found = dict(COMMON)
     for name, default in (defaults or {}).items():
-        found[name] = replace(found[name], default=default)
+        found[name] = msgspec.structs.replace(found[name], default=default)
     order = list(found)
     place = len(order)
     for setting in own:

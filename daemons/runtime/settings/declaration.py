@@ -6,8 +6,9 @@ Nothing here knows any particular setting (`catalogue` does) or any file (`file`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 Value = int | str | bool | tuple[str, ...] | None
 """The value of a setting; `None` stands for "not set"."""
@@ -46,8 +47,7 @@ class ValueKind(Protocol):
         """How a value is written in a settings file; the inverse of reading and `check`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(msgspec.Struct, frozen=True):
     """A whole number between two bounds, both included."""
 
     lowest: int = 0
@@ -69,8 +69,7 @@ class Integer:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """Yes or no: 0 or 1 as in libvirt's files, or TOML's own false and true."""
 
     @property
@@ -89,8 +88,7 @@ class Flag:
         return "1" if value else "0"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A string, which `verify` may look at more closely (it raises ValueError and says why)."""
 
     what: str = "a string in quotes"
@@ -115,8 +113,7 @@ class Text:
         return f'"{value}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(msgspec.Struct, frozen=True):
     """A list of strings, each of which `verify` may look at as with `Text`."""
 
     what: str = "a list of strings"
@@ -143,8 +140,7 @@ class Texts:
         return f"[{inside}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -165,8 +161,7 @@ class Choice:
         return f'"{value}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(msgspec.Struct, frozen=True):
     """The mode of a socket file, in octal digits and in quotes, as libvirt writes it."""
 
     @property
@@ -188,8 +183,7 @@ class Permissions:
         return f'"{value or 0:04o}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(msgspec.Struct, frozen=True):
     """A change takes effect without a restart.
 
     where: the receiver of the change: "main" or "admin" (a server), "log", "tls", "sockets", or the name
@@ -204,23 +198,20 @@ class Live:
     existing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(msgspec.Struct, frozen=True):
     """A change waits for the next start; `why` ends the sentence "it cannot change while running:
     ..."."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Same:
+class Same(msgspec.Struct, frozen=True):
     """A default that is whatever another setting is."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One setting of a daemon.
 
     name: as it stands in the file; group: the heading under which the documents show it; kind: the

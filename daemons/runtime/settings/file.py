@@ -6,8 +6,9 @@ The syntax is that of `aiovirt.admin.conf_file`: libvirt's own, or TOML.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
 
 from aiovirt.admin.conf_file import SIZE_MAX, ConfError, ConfFile, parse
 from aiovirt.daemons.runtime.process.failure import one_line, quoted
@@ -22,8 +23,7 @@ from aiovirt.daemons.runtime.settings.declaration import (
 from aiovirt.rpc.security.regular import read_regular
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(msgspec.Struct, frozen=True):
     """A name in the file which sets nothing here; `known` when a daemon of libvirt has such a
     setting."""
 
@@ -32,8 +32,7 @@ class Unused:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """The outcome of reading a settings file: a value for every setting, given or default.
 
     settings: the declarations that it was read by; path: None without a file; given: names that the
@@ -46,8 +45,8 @@ class Loaded:
     values: Mapping[str, Value]
     given: frozenset[str] = frozenset()
     unused: tuple[Unused, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-    lowered: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lowered: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def integer(self, name: str) -> int:
         """The value of a setting that is a number or a flag."""
@@ -69,7 +68,7 @@ def below(settings: Settings, folder: str) -> Settings:
         folder: the run directory, an absolute path; defaults that name a file are below it.
     """
     return {
-        name: replace(setting, default=f"{folder}/{setting.in_rundir}")
+        name: msgspec.structs.replace(setting, default=f"{folder}/{setting.in_rundir}")
         if setting.in_rundir
         else setting
         for name, setting in settings.items()
@@ -173,8 +172,7 @@ def _as_written(found: object) -> str:
 # Rules between settings ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _FileLines:
+class _FileLines(msgspec.Struct, frozen=True):
     path: str | None
     file: ConfFile
 
@@ -237,7 +235,7 @@ def known(new: Loaded, earlier: Mapping[str, Value], given: Iterable[str] | None
     """
     values = {name: earlier.get(name, value) for name, value in new.values.items()}
     names = new.given if given is None else frozenset(given) & values.keys()
-    return replace(new, values=values, given=names)
+    return msgspec.structs.replace(new, values=values, given=names)
 
 
 def in_force(fresh: Loaded, earlier: Loaded, administered: Mapping[str, Value]) -> Loaded:
@@ -249,4 +247,4 @@ def in_force(fresh: Loaded, earlier: Loaded, administered: Mapping[str, Value]) 
         administered: values that an administrator had chosen.
     """
     chosen = {name: value for name, value in administered.items() if name in fresh.values}
-    return replace(fresh, values={**earlier.values, **chosen})
+    return msgspec.structs.replace(fresh, values={**earlier.values, **chosen})

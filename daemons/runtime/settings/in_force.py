@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final
+
+import msgspec
 
 from aiovirt.admin.extension.protocol.settings import Origin, SettingInfo
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
@@ -222,7 +223,7 @@ class InForce:
 
     def read_as(self, values: Mapping[str, Value], given: Iterable[str]) -> None:
         """Note that these values of the file are in force: the file has not changed as to them."""
-        self.loaded = replace(
+        self.loaded = msgspec.structs.replace(
             self.loaded,
             values={**self.loaded.values, **values},
             given=(self.loaded.given - values.keys()) | set(given),

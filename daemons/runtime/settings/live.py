@@ -6,8 +6,9 @@ Both read the `Live` declarations of the settings and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+import msgspec
 
 from aiovirt.admin.extension.protocol.settings import Origin
 from aiovirt.daemons.runtime.settings.declaration import Live, Settings, Value
@@ -120,8 +121,7 @@ class Step(NamedTuple):
     knobs: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """The parts of a running daemon that settings change, by the `where` of `Live`."""
 
     receivers: Mapping[str, Receiver]

@@ -7,8 +7,9 @@ Source: libvirt's src/util/virutil.c (virScaleInteger).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
@@ -19,8 +20,7 @@ _TEXT: Final = re.compile(
 _UNITS: Final = "kmgtpe"
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """Bytes, at most `highest`.
 
     A text may have a unit, in any case of letters: b, byte and bytes; k, M, G, T, P and E, alone or with

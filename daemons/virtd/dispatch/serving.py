@@ -127,8 +127,11 @@ def served(parts: Iterable[type]) -> Iterator[Procedure[Any, Any]]:
 
 
 def _marks(cls: type) -> Iterator[tuple[str, Procedure[Any, Any]]]:
-    for name in dir(cls):
-        for procedure in getattr(inspect.getattr_static(cls, name), _MARK, ()):
+    methods = {
+        name: found for owner in reversed(cls.__mro__) for name, found in vars(owner).items()
+    }
+    for name, method in methods.items():
+        for procedure in getattr(method, _MARK, ()):
             yield name, procedure
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
+
+import msgspec
 
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where the URIs of a driver lead. paths: what may stand in them; refusal: code and domain for
     another path."""
 
@@ -47,8 +47,7 @@ _URI: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The driver that a client opens. uri: as libvirt writes it, not as the client did; file: that its
     host is made of, None for the host that all clients share."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiovirt.daemons.runtime.component import Component, Keep
 
@@ -54,7 +55,7 @@ class EmulatorsComponent(Component):
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings, for guests that are started from now on."""
         changed: dict[str, Any] = dict(changes)
-        self._take(replace(self._managers, **changed))
+        self._take(msgspec.structs.replace(self._managers, **changed))
 
     def _take(self, managers: Managers) -> None:
         self._managers = managers

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from aiovirt.admin.compatibility import version_text
 from aiovirt.daemons.lockd.protocol import Owner, ResourceArgs
@@ -36,16 +37,14 @@ _BOOT: Final = (
 )
 
 
-@dataclass
-class Locks:
+class Locks(msgspec.Struct):
     """Where a guest has its locks. manager: where they are; resources: all that it locks."""
 
     manager: LockManager
     resources: list[ResourceArgs]
 
 
-@dataclass
-class Log:
+class Log(msgspec.Struct):
     """The log of a guest. pipe: a descriptor for writing, -1 when the log manager has gone."""
 
     manager: LogManager

@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.lockd.protocol import (
     ACQUIRE_RESOURCE,
@@ -36,8 +37,7 @@ from aiovirt.rpc.wire.errors import RpcError
 _TYPES: Final = ("file", "block", "dir")
 
 
-@dataclass(frozen=True)
-class LockManager:
+class LockManager(msgspec.Struct, frozen=True):
     """A lock manager.
 
     path: its socket; lockspace: the folder whose files are locked, each for one disk; "" if the files

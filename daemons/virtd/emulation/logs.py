@@ -7,8 +7,9 @@ qemuDomainLogAppendMessage).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.logd.protocol import (
     DOMAIN_APPEND_LOG_FILE,
@@ -22,8 +23,7 @@ from aiovirt.daemons.virtd.emulation.connecting import WAIT, connected
 _DRIVER: Final = "qemu"
 
 
-@dataclass(frozen=True)
-class LogManager:
+class LogManager(msgspec.Struct, frozen=True):
     """A log manager. path: its socket; folder: where the guests' logs are."""
 
     path: str

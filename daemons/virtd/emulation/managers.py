@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.start import Start
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.emulation.logs import LogManager
 
 
-@dataclass
-class Managers:
+class Managers(msgspec.Struct):
     """Which managers guests need, and where they are.
 
     lock_manager, stdio_handler, lockd_socket, logd_socket, file_lockspace_dir, guest_log_dir: the

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
@@ -41,14 +42,13 @@ _FINISH: Final = 3.0
 _WITHOUT_LOCKS: Final = (DomainState.PAUSED, DomainState.CRASHED)
 
 
-@dataclass
-class _Trial:
+class _Trial(msgspec.Struct):
     """A call that can wait. ready: the emulator that was made for it; kept: see `Emulators.kept`."""
 
     need: Need | None = None
     ready: Emulator | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
-    touched: set[bytes] = field(default_factory=set)
+    kept: dict[str, Any] = msgspec.field(default_factory=dict)
+    touched: set[bytes] = msgspec.field(default_factory=set)
 
 
 class Emulators:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Family(Enum):
@@ -21,8 +22,7 @@ class Family(Enum):
     SECRET = "secret"  # noqa: S105  a kind of object
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """The object that an event is about.
 
     name: its name; of a secret, the object that uses it. uuid: 16 bytes, empty if it has none. number:
@@ -34,8 +34,7 @@ class Subject:
     number: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One thing that happened.
 
     number: of the event in its family, as in virDomainEventID and its like; details: the fields of

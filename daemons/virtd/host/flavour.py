@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.host.functions import TEST_FUNCTIONS
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
-@dataclass(frozen=True, slots=True)
-class Flavour:
+class Flavour(msgspec.Struct, frozen=True):
     """A driver, as clients see it.
 
     name: the scheme of its URIs; type: its name on the wire; version: of

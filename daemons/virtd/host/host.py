@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid as uuids
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,8 +43,7 @@ _INTERFACE: Final = re.compile("'vnet([0-9]+)'")
 _CLOCK: Final = "clock"
 
 
-@dataclass
-class Pace:
+class Pace(msgspec.Struct):
     """How long guests take, in seconds. shutdown: to shut down, or to boot again; boot: until the agent
     answers, None for never; block: for a job on a disk."""
 

@@ -6,9 +6,9 @@ Source: libvirt's src/conf/network_conf.c (virNetworkDefUpdateSection and what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.constants.network import NetworkUpdateCommand as Command
@@ -34,8 +34,7 @@ _FIXED: Final = {
 """Sections that libvirt does not change either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A section that can be changed.
 
     path: of its parent below the network, or below the `<ip>` that a call names; tag: of its entries;
@@ -213,8 +212,7 @@ def _change(document: Document, command: int, section: int, index: int, text: st
     commands[Command(command)](_Target(parent, where, name, entry))
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True):
     """An entry, and where it belongs. parent: may have no entries yet; name: of the network."""
 
     parent: etree._Element

@@ -9,8 +9,9 @@ virhostmem.c.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -25,8 +26,7 @@ _USED: Final = 1 * _GIB
 _BOOTED: Final = 1_672_531_200_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """A machine.
 
     model: of its processors; memory: in KiB; cpus: how many; mhz: their frequency; nodes: NUMA cells;

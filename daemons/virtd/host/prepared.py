@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,9 +29,7 @@ def fill(host: Host) -> None:
 
     Raises RpcError when the store cannot be written.
     """
-    text = (
-        resources.files("aiovirt.daemons.virtd").joinpath(f"worlds/{host.name}.json").read_bytes()
-    )
+    text = pkgutil.get_data("aiovirt.daemons.virtd", f"worlds/{host.name}.json") or b""
     text = text.replace(_HOST_UUID.encode(), host.uuid.encode())
     rows: list[tuple[str, str, Any]] = msgspec.json.decode(text, type=list[tuple[str, str, Any]])
     now = host.clock.now()

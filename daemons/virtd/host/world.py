@@ -7,8 +7,8 @@ Source: libvirt's src/test/test_driver.c (testOpenParse).
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 def fill(host: Host) -> None:
     """Give a host what its driver begins with. Raises RpcError when the store cannot be written."""
-    text = resources.files("aiovirt.daemons.virtd").joinpath(f"worlds/{host.name}.xml").read_text()
-    build(host, text)
+    text = pkgutil.get_data("aiovirt.daemons.virtd", f"worlds/{host.name}.xml") or b""
+    build(host, text.decode())
 
 
 def build(host: Host, text: str) -> None:

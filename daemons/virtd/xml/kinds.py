@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.xml.rules import Rule, compile_table
 from aiovirt.daemons.virtd.xml.tables import (
@@ -42,8 +43,7 @@ _DOMAIN: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, dict=True):
     """One kind of document: the name of its root, libvirt's name for it in errors, and its tables."""
 
     root: str

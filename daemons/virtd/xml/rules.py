@@ -34,10 +34,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.values import TYPES, ValueType, enumeration
@@ -132,8 +132,7 @@ def condition(source: str) -> Condition:
     return lambda scope: all(term(scope) for term in terms)
 
 
-@dataclass(slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, eq=False):
     """One attribute of an element: its type, its default, and when it counts."""
 
     name: str
@@ -144,21 +143,20 @@ class Attribute:
     when: Condition | None = None
     live: bool = False
     secure: bool = False
-    #: Whether it counts when a document does not have it.
-    wanted: bool = field(init=False)
+    #: Whether it counts when a document does not have it; worked out from the others.
+    wanted: bool = False
 
     def __post_init__(self) -> None:
         self.wanted = self.required or self.default is not None
 
 
-@dataclass
-class Rule:
+class Rule(msgspec.Struct, eq=False, dict=True):
     """One element: its attributes and children in libvirt's order, and what becomes of it."""
 
     tag: str
-    attributes: list[Attribute] = field(default_factory=list)
-    lines: list[Rule | str] = field(default_factory=list)
-    groups: dict[str, Rule] = field(default_factory=dict)
+    attributes: list[Attribute] = msgspec.field(default_factory=list)
+    lines: list[Rule | str] = msgspec.field(default_factory=list)
+    groups: dict[str, Rule] = msgspec.field(default_factory=dict)
     many: bool = False
     keep: bool = False
     open: bool = False

@@ -7,10 +7,10 @@ share. A rule is looked at only if the document has the element that it is about
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
@@ -30,8 +30,7 @@ CODES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """A document is refused if an XPath holds; source: an XPath that is true then."""
 
     about: str
@@ -54,8 +53,7 @@ class Condition:
             raise refusals.refused(self.code, detail, domain)
 
 
-@dataclass(frozen=True, slots=True)
-class Unique:
+class Unique(msgspec.Struct, frozen=True):
     """No two elements may have the same key; an element without a part of it has none.
 
     source: an XPath that is true if there are two elements.

@@ -7,12 +7,12 @@ src/qemu/qemu_domain.c (qemuDomainDefPostParse, qemuDomainDeviceDefPostParse).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True)
-class Flavour:
+
+class Flavour(msgspec.Struct, frozen=True):
     """A driver's defaults."""
 
     name: str
@@ -27,13 +27,13 @@ class Flavour:
     #: Whether the memory of its nodes is a guest's, whatever `<memory>` says.
     memory_of_nodes: bool = False
     #: The rest is for drivers with machines: without emulators, nothing of it is added.
-    emulators: Mapping[str, str] = field(default_factory=dict)
+    emulators: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: For each architecture, what the name of a machine stands for; "" for the one of no name.
-    machines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    machines: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     #: Bytes of a pool that is defined and has no volumes.
     pool_capacity: int = 0
     #: The model of a screen by architecture; "" for all others.
-    video: Mapping[str, str] = field(default_factory=dict)
+    video: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 _PC: Final = {"": "pc-i440fx-7.2", "pc": "pc-i440fx-7.2", "q35": "pc-q35-7.2"}

@@ -5,7 +5,7 @@ Source: libvirt's src/conf (virDomainDefParseXML, virDomainDefPostParse).
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Final
 
 from lxml import etree
@@ -260,7 +260,7 @@ def interfaces(devices: etree._Element, flavour: Flavour) -> None:
 
 def make_mac(prefix: str) -> str:
     """Make a hardware address with a prefix of three bytes."""
-    return f"{prefix}:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+    return f"{prefix}:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
 
 
 def complete_device(root: etree._Element, device: etree._Element, flavour: Flavour) -> None:
