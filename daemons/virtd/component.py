@@ -54,6 +54,14 @@ class HostsComponent(Component):
             self._hosts.open()
         except (StoreError, RpcError) as error:
             raise ValueError(str(error)) from error
+        self._see_to_secrets()
+
+    def _see_to_secrets(self) -> None:
+        """Tell of values of secrets that are lost, and be ready for the first secret."""
+        lost = self._hosts.seal_secrets()
+        if lost is not None:
+            _log.error("values of secrets are not available or not sealed", reason=lost)
+        self._hosts.reserve()
 
     def save(self, keep: Keep) -> HostsState:
         """See `Component`."""
@@ -81,6 +89,7 @@ class HostsComponent(Component):
             self._hosts.go_on()
         except StoreError as error:
             _log.error("changes of the hosts cannot be stored", reason=str(error))
+        self._see_to_secrets()
 
 
 class RemoteComponent(Component):

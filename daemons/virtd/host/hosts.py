@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiovirt.daemons.virtd.host import agent, world_file, worlds
+from aiovirt.daemons.virtd.host import agent, keeping, world_file, worlds
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store, StoreError
@@ -54,6 +54,7 @@ class Hosts:
     def close(self) -> None:
         """Close the store; nothing can be changed after that. Does nothing if it is closed."""
         if self._store is not None:
+            self._store.seal.release()
             self._store.close()
             self._store = None
 
@@ -108,3 +109,18 @@ class Hosts:
             store.file(self.path)
         else:
             store.write()
+
+    def reserve(self) -> None:
+        """Keep descriptors for the first secret, until `close`."""
+        if self._store is not None:
+            self._store.seal.reserve()
+
+    def seal_secrets(self) -> str | None:
+        """Seal values that the store has in the clear, and try those that are sealed.
+
+        Returns:
+            The reason for which values are lost, or stay in the clear; None if all is well.
+        """
+        if self._store is None:
+            return None
+        return keeping.seal_all(self._store, self.all.values()) or keeping.lost(self.all.values())

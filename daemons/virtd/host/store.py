@@ -21,9 +21,10 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
+from aiovirt.daemons.virtd.host.sealing import Seal, SealError
 from aiovirt.daemons.virtd.host.write_ahead import PAGES_MAX, WriteAhead
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -35,6 +36,8 @@ create table if not exists object (
     primary key (host, kind, key)
 )
 """
+#: Host, kind and key of the row that has the key of the seal, in a store on its way to the next program.
+_KEY_ROW: Final = ("", "key", "")
 #: Written in place: of a changed object one page goes into the log, of a replaced one four.
 _PUT: Final = """
 insert into object values (?, ?, ?, ?)
@@ -51,7 +54,7 @@ class Store:
 
     path: the file; None for a store in memory. home: the file that it has or would have; None for a
     store that belongs in memory. is_read_only: whether the file is open for reading only; the first
-    write opens it for writing.
+    write opens it for writing. seal: seals the values of secrets, with a key beside the file.
 
     Args:
         path: the file; None for a store in memory, which ends with the process.
@@ -72,6 +75,7 @@ class Store:
         #: Device and inode of the file.
         self._file = None if path is None else _identity(path)
         self._log = _logged(path)
+        self.seal = Seal(None if path is None else f"{path}.key")
         self.is_batch = False
         self._undo: list[Callable[[], object]] = []
         self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -277,13 +281,21 @@ class Store:
         return True
 
     def dump(self) -> bytes:
-        """Return the whole store, for `restored`."""
-        return self._base.serialize()
+        """Return the whole store with its key, for `restored`."""
+        data = self._base.serialize()
+        if self.seal.key is None:
+            return data
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
+            base.deserialize(_without_log(data))
+            base.execute(_PUT, (*_KEY_ROW, self.seal.key))
+            return base.serialize()
 
     def restored(self, data: bytes) -> None:
         """Take what `dump` returned; only for a store in memory."""
-        # Bytes 18 and 19 of the header say that there is a write-ahead log; memory has none.
-        self._base.deserialize(data[:18] + b"\1\1" + data[20:])
+        self._base.deserialize(_without_log(data))
+        for _, key in self.load(*_KEY_ROW[:2]):
+            self.seal = Seal(None, key)
+        self.delete(*_KEY_ROW)
 
     def file(self, path: str) -> None:
         """Bring a store in memory into a new file, and keep it there from now on.
@@ -298,7 +310,8 @@ class Store:
             try:
                 with made.batch():
                     made._base.executemany("insert into object values (?, ?, ?, ?)", rows)
-            except (RpcError, sqlite3.Error) as error:
+                made.seal.take(self.seal.key)
+            except (RpcError, SealError, sqlite3.Error) as error:
                 made.close()
                 raise StoreError(f"{path}: {error}") from error
         except StoreError:
@@ -308,7 +321,17 @@ class Store:
             raise
         self._base.close()
         self.path, self.home, self._base, self._file = path, path, made._base, made._file
-        self._log = made._log
+        self._log, self.seal = made._log, made.seal
+
+    def scrub(self) -> None:
+        """Write the file anew, so that no byte of what was removed or replaced is left in it.
+
+        Raises RpcError as `put` does.
+        """
+        with self._writing():
+            self.settle()
+            self._base.execute("vacuum")
+            self._base.execute("pragma wal_checkpoint(truncate)")
 
     def settle(self) -> None:
         """Wait until nothing of the write-ahead log is on its way into the file."""
@@ -324,6 +347,12 @@ def _opened(path: str, mode: str) -> sqlite3.Connection:
     """Open an existing file; mode: "rw", or "ro" for reading only."""
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return sqlite3.connect(f"file:{name}?mode={mode}", uri=True, isolation_level=None)
+
+
+def _without_log(data: bytes) -> bytes:
+    """The bytes of a file for a store in memory."""
+    # Bytes 18 and 19 of the header say that there is a write-ahead log; memory has none.
+    return data[:18] + b"\1\1" + data[20:]
 
 
 def _logged(path: str | None) -> WriteAhead:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from aiovirt.daemons.virtd.host import agent, prepared, world, world_file
 from aiovirt.daemons.virtd.host.clock import ClockState
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.moments import Moment
+from aiovirt.daemons.virtd.host.secret import Secret, SecretRecord, seal_record
 from aiovirt.daemons.virtd.host.world_file import WorldError
 
 FORMAT: Final = "aiovirt world"
@@ -26,6 +28,8 @@ VERSION: Final = 1
 _OWN: Final = frozenset(("clock", "host", "machine", "world"))
 #: The kind of the row with the text that a host began with.
 _START: Final = "world"
+#: The kind of the rows of secrets.
+SECRET: Final = Secret.kind
 
 
 class _SavedHost(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,11 +99,55 @@ def save(hosts: Iterable[Host]) -> str:
             if kind not in _OWN:
                 found: Any = data
                 if kind in types:
-                    found = msgspec.msgpack.decode(data, type=types[kind])
+                    found = _portable(host, msgspec.msgpack.decode(data, type=types[kind]))
                 objects.setdefault(kind, {})[key] = msgspec.Raw(msgspec.json.encode(found))
         saved[host.name] = _SavedHost(host.clock.kept(), host.uuid, objects)
     text = msgspec.json.encode(_Saved(FORMAT, VERSION, saved))
     return msgspec.json.format(text, indent=1).decode() + "\n"
+
+
+def _portable(host: Host, record: Any) -> Any:
+    """A record for a saved world. A value that every client may read is in the clear: it can be loaded
+    by a daemon with another key. That of a private secret stays sealed."""
+    if not isinstance(record, SecretRecord) or record.sealed is None:
+        return record
+    found = host.secrets.by_uuid(uuids.UUID(record.uuid).bytes)
+    if found is None or found.is_private:
+        return record
+    value = found.opened()
+    return record if value is None else msgspec.structs.replace(record, value=value, sealed=None)
+
+
+def _sealed_text(host: Host, text: str) -> str:
+    """The text of a world as the store may have it. Raises WorldError, or RpcError without a key."""
+    if not world_file.is_saved(text):
+        return text
+    saved = _decoded(text)
+    for one in saved.hosts.values():
+        for key, raw in one.objects.get(SECRET, {}).items():
+            record = seal_record(host.store.seal, msgspec.json.decode(raw, type=SecretRecord))
+            one.objects[SECRET][key] = msgspec.Raw(msgspec.json.encode(record))
+    return msgspec.json.encode(saved).decode()
+
+
+def seal_start(host: Host) -> bool:
+    """Seal the values in the text that a host began with. Returns whether there was one.
+
+    Raises RpcError if they cannot be sealed, or the store cannot be written.
+    """
+    text = _start_of(host)
+    if text is None or not world_file.is_saved(text):
+        return False
+    with suppress(WorldError, msgspec.MsgspecError):
+        values = [
+            msgspec.json.decode(raw, type=SecretRecord).value
+            for one in _decoded(text).hosts.values()
+            for raw in one.objects.get(SECRET, {}).values()
+        ]
+        if any(one is not None for one in values):
+            host.store.put(host.name, _START, "", _sealed_text(host, text).encode())
+            return True
+    return False
 
 
 def _start_of(host: Host) -> str | None:
@@ -117,7 +165,7 @@ def _replace(host: Host, fill: Callable[[], None], start: str | None) -> None:
             host.keep_clock()
             host.mark_known()
             if start is not None:
-                host.store.put(host.name, _START, "", start.encode())
+                host.store.put(host.name, _START, "", _sealed_text(host, start).encode())
         agent.wait_for_all(host)
     except BaseException:
         host.clock.restored(clock)
@@ -141,6 +189,15 @@ def _fillers(hosts: Mapping[str, Host], text: str) -> dict[str, Callable[[], Non
             for name, node in world_file.nodes(text).items()
             if name in hosts
         }
+    return {
+        name: partial(_restore, hosts[name], one)
+        for name, one in _decoded(text).hosts.items()
+        if name in hosts
+    }
+
+
+def _decoded(text: str) -> _Saved:
+    """Read a saved world. Raises WorldError."""
     try:
         saved = msgspec.json.decode(text.encode(), type=_Saved)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -149,11 +206,7 @@ def _fillers(hosts: Mapping[str, Host], text: str) -> dict[str, Callable[[], Non
         raise WorldError(
             f"'{saved.format}' version {saved.version} is not '{FORMAT}' version {VERSION}"
         )
-    return {
-        name: partial(_restore, hosts[name], one)
-        for name, one in saved.hosts.items()
-        if name in hosts
-    }
+    return saved
 
 
 def _types(host: Host) -> dict[str, Any]:
@@ -162,8 +215,11 @@ def _types(host: Host) -> dict[str, Any]:
     return found | {"snapshot": Moment, "checkpoint": Moment}
 
 
-def _data(key: str, raw: msgspec.Raw, record_type: Any) -> bytes:
-    """A record as the store has it. Raises ValueError or msgspec.MsgspecError if it does not fit."""
+def _data(host: Host, key: str, raw: msgspec.Raw, record_type: Any) -> bytes:
+    """A record as the store has it.
+
+    Raises ValueError or msgspec.MsgspecError if it does not fit, RpcError if it cannot be sealed.
+    """
     record = msgspec.json.decode(raw, type=record_type)
     if isinstance(record, bytes):
         return record
@@ -173,6 +229,8 @@ def _data(key: str, raw: msgspec.Raw, record_type: Any) -> bytes:
         f"{uuid}/{record.name}" if name else "",
     ):
         raise ValueError(f"'{key}' is not its key")
+    if isinstance(record, SecretRecord):
+        record = seal_record(host.store.seal, record)
     return msgspec.msgpack.encode(record)
 
 
@@ -184,7 +242,7 @@ def _restore(host: Host, saved: _SavedHost) -> None:
             raise WorldError(f"'{kind}' is not a kind of object")
         for key, raw in records.items():
             try:
-                data = _data(key, raw, types.get(kind, bytes))
+                data = _data(host, key, raw, types.get(kind, bytes))
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise WorldError(f"a record of the kind '{kind}' does not fit: {error}") from error
             host.store.put(host.name, kind, key, data)
