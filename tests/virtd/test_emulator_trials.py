@@ -24,7 +24,10 @@ class FakeEmulator:
     """An emulator that notes what it is asked for."""
 
     def __init__(self, maker: FakeMaker, need: Need) -> None:
+        self.uuid = need.uuid
         self.number = need.number
+        self.key = str(need.number)
+        self.outlives = False
         self.is_locked = not need.paused
         self.ended: Callable[[], object] | None = None
         self._maker = maker
@@ -47,6 +50,16 @@ class FakeEmulator:
 
     async def end(self, reason: str) -> None:
         self._maker.told.append(reason)
+
+    def kept(self) -> bytes:
+        return self.key.encode()
+
+    def outlive(self) -> None:
+        self.outlives = True
+        self._maker.told.append("outlives")
+
+    def let_go(self) -> None:
+        self._maker.told.append("left")
 
     def took_over(self) -> None:
         """It has no descriptors."""

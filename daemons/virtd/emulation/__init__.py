@@ -3,4 +3,5 @@ and its log.
 
 virtd has it only for guests that are started while `lock_manager` or `stdio_handler` is set. A lock
 manager ends the process whose locks it cannot keep, so that process must not be virtd.
+It outlives virtd, with its locks and its log.
 """

@@ -49,8 +49,19 @@ class EmulatorsComponent(Component):
         return EmulatorsState
 
     def start(self) -> None:
-        """See `Component`. Guests that ran before have lost their emulators."""
-        self._host.emulators.follow_all()
+        """See `Component`. The processes of guests that ran before are found again."""
+        emulators = self._host.emulators
+        for key, data in emulators.rows.load():
+            from aiovirt.daemons.virtd.emulation.keeping import found
+
+            emulator = found(data)
+            if emulator.process is not None:
+                emulators.restored(emulator.uuid, emulator)
+                emulator.watch()
+            else:
+                emulators.lost(key, emulator.uuid, emulator)
+        self._take(self._managers)
+        emulators.follow_all()
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Take changed settings, for guests that are started from now on."""
@@ -79,14 +90,14 @@ class EmulatorsComponent(Component):
         running: Mapping[bytes, Any] = self._host.emulators.running
         if not running:
             return EmulatorsState()
-        from aiovirt.daemons.virtd.emulation.emulator import save
+        from aiovirt.daemons.virtd.emulation.keeping import save
 
         return EmulatorsState([save(one, keep) for one in running.values()])
 
     def restore(self, state: EmulatorsState) -> None:
         """See `Component`."""
         if state.emulators:
-            from aiovirt.daemons.virtd.emulation.emulator import restore
+            from aiovirt.daemons.virtd.emulation.keeping import restore
 
             for saved in state.emulators:
                 self._host.emulators.restored(bytes.fromhex(saved.uuid), restore(saved))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -17,14 +16,13 @@ from aiovirt.daemons.virtd.emulation.locks import LockManager
 from aiovirt.daemons.virtd.emulation.logs import LogManager
 from aiovirt.daemons.virtd.emulation.managers import Managers
 from aiovirt.daemons.virtd.emulation.process import Process
-from aiovirt.daemons.virtd.emulation.state import EmulatorState, LocksState, LogState
+from aiovirt.daemons.virtd.emulation.state import EmulatorState, LocksState, LogState, ProcessState
 from aiovirt.daemons.virtd.host.consoles import Terminal
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.runtime.component import Keep
     from aiovirt.daemons.virtd.host.emulator import Need
 
 _log = get_logger("daemons.virtd.emulation")
@@ -45,14 +43,17 @@ class Locks(msgspec.Struct):
 
 
 class Log(msgspec.Struct):
-    """The log of a guest. pipe: a descriptor for writing, -1 when the log manager has gone."""
+    """The log of a guest. pipe: a descriptor for writing, -1 when the log manager has gone; held: its
+    number in the guest's process, -1 for none."""
 
     manager: LogManager
     pipe: int
+    held: int = -1
 
 
 class GuestEmulator:
-    """See `host.emulator.Emulator`. locks, process: None without a lock manager; log: likewise."""
+    """See `host.emulator.Emulator`. locks, log: None without such a manager; process: None if it ended
+    before this virtd began."""
 
     def __init__(
         self,
@@ -87,6 +88,48 @@ class GuestEmulator:
     def owner(self) -> Owner:
         """The guest as a lock manager knows it."""
         return Owner(self.uuid, self.name, self.number, self.process.pid if self.process else 0)
+
+    @property
+    def key(self) -> str:
+        """See `Emulator`: the number of the process."""
+        return str(self.owner.pid)
+
+    @property
+    def outlives(self) -> bool:
+        """See `Emulator`."""
+        return self.process is not None and self.process.control is None
+
+    def kept(self) -> bytes:
+        """See `Emulator`."""
+        return msgspec.msgpack.encode(self.state())
+
+    def state(self) -> EmulatorState:
+        """Return everything that is known of it, without descriptors."""
+        state = EmulatorState(self.name, self.uuid.hex(), self.number)
+        if self.process is not None:
+            state.process = ProcessState(self.process.pid, self.process.started)
+        if self.locks is not None:
+            manager = self.locks.manager
+            resources = [(one.path, one.name, one.flags) for one in self.locks.resources]
+            state.locks = LocksState(manager.path, manager.lockspace, resources, self.is_locked)
+        if self.log is not None:
+            log = self.log
+            state.log = LogState(log.manager.path, log.manager.folder, held=log.held)
+        return state
+
+    def outlive(self) -> None:
+        """See `Emulator`."""
+        if self.process is not None:
+            try:
+                self.process.outlive()
+            except OSError as error:
+                _log.warning("emulator ends with virtd", guest=self.name, reason=error.strerror)
+
+    def let_go(self) -> None:
+        """See `Emulator`."""
+        if self.process is not None:
+            self.process.close()
+        self._close_log()
 
     def took_over(self) -> None:
         """Keep the descriptors from the processes of other guests; a new program inherited them."""
@@ -203,8 +246,9 @@ class EmulatorMaker:
         try:
             if logs is not None:
                 await self._open_log(logs, emulator)
+            await self._start(emulator)
             if locks is not None:
-                await self._start(locks, emulator, need.config)
+                await self._register(locks, emulator, need.config)
                 if not need.paused:
                     await emulator.lock()
         except BaseException as error:
@@ -227,10 +271,25 @@ class EmulatorMaker:
             _line(f"starting up libvirt version: {version_text(self.managers.version)}").encode()
         )
 
-    async def _start(self, locks: LockManager, emulator: GuestEmulator, config: str) -> None:
-        """Start the process, and have the lock manager know it; libvirt reports what it reads there."""
+    async def _start(self, emulator: GuestEmulator) -> None:
+        """Start the process, and give it a copy of the descriptor of the log."""
         try:
-            emulator.process = await Process.start(emulator.name)
+            process = await Process.start(emulator.name, emulator.uuid, self.managers.folders[0])
+            emulator.process = process
+            if emulator.log is not None:
+                emulator.log.held = await process.hold(emulator.log.pipe)
+        except OSError as error:
+            raise RpcError.of(
+                ErrorCode.INTERNAL_ERROR,
+                f"unable to start the process of the guest: {error.strerror or error}",
+                domain=ErrorDomain.QEMU,
+            ) from error
+
+    async def _register(self, locks: LockManager, emulator: GuestEmulator, config: str) -> None:
+        """Have the lock manager know the process; libvirt reports what the process says there."""
+        if emulator.process is None:
+            raise RuntimeError("the process is not started yet")
+        try:
             emulator.locks = Locks(locks, locks.resources(config))
             connection = await emulator.process.connect(locks.path)
             await locks.register(connection, emulator.owner)
@@ -241,50 +300,6 @@ class EmulatorMaker:
                 f"Process exited prior to exec: libvirt: XML-RPC error : {told.message}",
                 domain=ErrorDomain.QEMU,
             ) from error
-
-
-def save(emulator: GuestEmulator, keep: Keep) -> EmulatorState:
-    """Write down an emulator for the next program; `restore` is the counterpart.
-
-    Args:
-        emulator: of one guest.
-        keep: notes each descriptor.
-    """
-    state = EmulatorState(emulator.name, emulator.uuid.hex(), emulator.number)
-    if emulator.locks is not None and emulator.process is not None:
-        manager = emulator.locks.manager
-        state.locks = LocksState(
-            emulator.process.pid,
-            keep(emulator.process.control.fileno()),
-            manager.path,
-            manager.lockspace,
-            [(one.path, one.name, one.flags) for one in emulator.locks.resources],
-            emulator.is_locked,
-        )
-    if emulator.log is not None:
-        pipe = emulator.log.pipe
-        state.log = LogState(
-            emulator.log.manager.path,
-            emulator.log.manager.folder,
-            keep(pipe) if pipe >= 0 else -1,
-        )
-    return state
-
-
-def restore(saved: EmulatorState) -> GuestEmulator:
-    """Return the emulator of the program before this one. saved: what is known of it."""
-    emulator = GuestEmulator(saved.name, bytes.fromhex(saved.uuid), saved.number)
-    if saved.locks is not None:
-        locks = saved.locks
-        emulator.process = Process(locks.pid, socket.socket(fileno=locks.control))
-        emulator.locks = Locks(
-            LockManager(locks.path, locks.lockspace),
-            [ResourceArgs(*one) for one in locks.resources],
-        )
-        emulator.is_locked = locks.is_locked
-    if saved.log is not None:
-        emulator.log = Log(LogManager(saved.log.path, saved.log.folder), saved.log.pipe)
-    return emulator
 
 
 def _line(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -14,34 +15,50 @@ from typing import Final
 from aiovirt.rpc.server.threads import run_blocking
 
 _PROGRAM: Final = f"{os.path.dirname(__file__)}/stand_in.py"
-#: Seconds that the process has to connect to a socket.
+#: Seconds that the process has for an answer, and for its end after a signal.
 _PATIENCE: Final = 10.0
 
 
 class Process:
-    """A process that was started by this one, or by the program before it.
+    """A process that was started by this program, or by one before it.
 
-    pid: of the process; control: a socket that the process watches, and that tells of its end.
+    It ends with virtd unless `outlive` was called. Either way, one descriptor of virtd's belongs to it.
+
+    pid: of the process; started: when, in clock ticks since the machine's boot; control: a socket that
+    the process watches, None after `outlive`; pidfd: of the process after `outlive`, -1 before.
     """
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
+    def __init__(
+        self, pid: int, started: int, control: socket.socket | None, pidfd: int = -1
+    ) -> None:
         self.pid = pid
+        self.started = started
         self.control = control
-        self._watched = False
+        self.pidfd = pidfd
+        self._ended: Callable[[], object] | None = None
 
     @classmethod
-    async def start(cls, name: str) -> Process:
-        """Start one. name: of the guest, for lists of processes. Raises OSError."""
-        return await run_blocking(cls._start, name)
+    async def start(cls, name: str, uuid: bytes, folder: str) -> Process:
+        """Start one.
+
+        Args:
+            name: of the guest, for lists of processes.
+            uuid: of the guest; `open_process` finds it in the arguments.
+            folder: the run directory, which tells the processes of one virtd from those of another.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        return await run_blocking(cls._start, [name, uuid.hex(), folder])
 
     @classmethod
-    def _start(cls, name: str) -> Process:
+    def _start(cls, arguments: list[str]) -> Process:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
                 pid = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-I", "-S", _PROGRAM, name],
+                    [sys.executable, "-I", "-S", _PROGRAM, *arguments],
                     {},
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
@@ -55,19 +72,11 @@ class Process:
             except OSError:
                 ours.close()
                 raise
-        return cls(pid, ours)
+        return cls(pid, start_time(pid), ours)
 
     async def connect(self, path: str) -> socket.socket:
         """Have the process connect to a socket, and return the connection. Raises OSError."""
-        return await run_blocking(self._connect, path)
-
-    def _connect(self, path: str) -> socket.socket:
-        self.control.settimeout(_PATIENCE)
-        try:
-            self.control.send(os.fsencode(path))
-            answer, descriptors, _, _ = socket.recv_fds(self.control, 16, 1)
-        finally:
-            self.control.setblocking(False)
+        answer, descriptors = await run_blocking(self._ask, b"C" + os.fsencode(path), -1)
         if not descriptors:
             number = int(answer or b"0")
             raise OSError(number, os.strerror(number) if number else "the emulator has ended", path)
@@ -75,9 +84,45 @@ class Process:
         connection.setblocking(False)
         return connection
 
+    async def hold(self, descriptor: int) -> int:
+        """Have the process hold a copy of a descriptor. Returns its number there. Raises OSError."""
+        answer, _ = await run_blocking(self._ask, b"H", descriptor)
+        return int(answer or b"-1")
+
+    def _ask(self, packet: bytes, descriptor: int) -> tuple[bytes, list[int]]:
+        control = self.control
+        if control is None:
+            raise RuntimeError("the process takes no orders any more")
+        control.settimeout(_PATIENCE)
+        try:
+            socket.send_fds(control, [packet], [] if descriptor < 0 else [descriptor])
+            answer, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+        finally:
+            control.setblocking(False)
+        return answer, descriptors
+
+    def outlive(self) -> None:
+        """Let the process go on after virtd has ended. Raises OSError; it ends with virtd then."""
+        if self.control is None:
+            return
+        pidfd = os.pidfd_open(self.pid)  # it is a child: no other process has its number
+        ended, control = self._ended, self.control
+        self.unwatch()
+        with contextlib.suppress(OSError):  # it has ended, as the other descriptor tells
+            control.send(b"K")
+        control.close()
+        self.control, self.pidfd = None, pidfd
+        if ended is not None:
+            self.watch(ended)
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor that tells of its end."""
+        return self.pidfd if self.control is None else self.control.fileno()
+
     def took_over(self) -> None:
-        """Keep the socket from the processes of other guests; a new program inherited it."""
-        self.control.set_inheritable(False)
+        """Keep the descriptor from the processes of other guests; a new program inherited it."""
+        os.set_inheritable(self.descriptor, False)
 
     def watch(self, ended: Callable[[], object]) -> None:
         """Call a function once when the process has ended by itself."""
@@ -86,21 +131,86 @@ class Process:
             self.unwatch()
             ended()
 
-        self.control.setblocking(False)
-        asyncio.get_running_loop().add_reader(self.control, readable)
-        self._watched = True
+        if self.control is not None:
+            self.control.setblocking(False)
+        asyncio.get_running_loop().add_reader(self.descriptor, readable)
+        self._ended = ended
 
     def unwatch(self) -> None:
         """Undo `watch`."""
-        if self._watched:
-            self._watched = False
-            asyncio.get_running_loop().remove_reader(self.control)
+        if self._ended is not None:
+            self._ended = None
+            asyncio.get_running_loop().remove_reader(self.descriptor)
 
     async def end(self) -> None:
         """End the process, and wait for that."""
         self.unwatch()
+        if self.control is None:
+            await run_blocking(self._end_by_pidfd)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                await run_blocking(os.waitpid, self.pid, 0)
+        self.close()
+
+    def _end_by_pidfd(self) -> None:
+        """End a process that may be a child of another one."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        _is_over(self.pidfd, _PATIENCE)
         with contextlib.suppress(ChildProcessError):
-            await run_blocking(os.waitpid, self.pid, 0)
-        self.control.close()
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+
+    def close(self) -> None:
+        """Close the descriptor. The process goes on if it outlives virtd, and ends otherwise."""
+        self.unwatch()
+        if self.control is not None:
+            self.control.close()
+        elif self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+def open_process(pid: int, started: int, uuid: bytes) -> Process:
+    """Return the process of a guest that a virtd before this one started.
+
+    Args:
+        pid: its number.
+        started: when, in clock ticks since the machine's boot.
+        uuid: of the guest.
+
+    Raises:
+        ProcessLookupError: it is known that the process has ended.
+        OSError: it is not known.
+    """
+    pidfd = os.pidfd_open(pid)
+    try:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                arguments = file.read().split(b"\0")
+            is_it = start_time(pid) == started and uuid.hex().encode() in arguments
+        except (FileNotFoundError, ProcessLookupError):
+            is_it = False
+            if not _is_over(pidfd, 0):
+                raise
+        if not is_it or _is_over(pidfd, 0):
+            raise ProcessLookupError(f"process {pid} of the guest has ended")
+    except BaseException:
+        os.close(pidfd)
+        raise
+    return Process(pid, started, None, pidfd)
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot. Raises OSError."""
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+        # The name in parentheses may hold anything; field 22 is the 20th after it.
+        return int(stat.read(4096).rpartition(b")")[2].split()[19])
+
+
+def _is_over(pidfd: int, wait: float) -> bool:
+    """Whether a process has ended, after at most so many seconds."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(wait * 1000))

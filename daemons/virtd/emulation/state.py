@@ -1,27 +1,45 @@
-"""Emulators on their way from one program to the next."""
+"""Emulators on their way from one program to the next.
+
+After a restart by SIGUSR1, the next program inherits the descriptors. After the end of virtd, the next
+one reads the same from the store, without descriptors: the process of the guest has them.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 
-class LocksState(msgspec.Struct):
-    """The process of a guest and its locks. control: a descriptor; resources: lockspace, name, flags."""
+class ProcessState(msgspec.Struct):
+    """The process of a guest. started: in clock ticks since boot; pidfd, control: descriptors, -1 for
+    none; see `Process`."""
 
     pid: int
-    control: int
+    started: int
+    pidfd: int = -1
+    control: int = -1
+
+
+class LocksState(msgspec.Struct):
+    """The locks of a guest. resources: lockspace, name, flags.
+
+    pid, control: the process, as programs wrote it that had no `ProcessState`.
+    """
+
     path: str
     lockspace: str
     resources: list[tuple[str, str, int]]
     is_locked: bool
+    pid: int = 0
+    control: int = -1
 
 
 class LogState(msgspec.Struct):
-    """The log of a guest. pipe: a descriptor, -1 for none."""
+    """The log of a guest. pipe: a descriptor, -1 for none; held: its number in the process, likewise."""
 
     path: str
     folder: str
-    pipe: int
+    pipe: int = -1
+    held: int = -1
 
 
 class EmulatorState(msgspec.Struct):
@@ -32,6 +50,7 @@ class EmulatorState(msgspec.Struct):
     number: int
     locks: LocksState | None = None
     log: LogState | None = None
+    process: ProcessState | None = None
 
 
 class EmulatorsState(msgspec.Struct):

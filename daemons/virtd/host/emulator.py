@@ -23,13 +23,32 @@ class Need(NamedTuple):
 class Emulator(Protocol):
     """The emulator of one guest.
 
-    number: of the guest; is_locked: whether it holds the locks; ended: called when its process has ended
-    by itself.
+    uuid, number: of the guest; is_locked: whether it holds the locks; ended: called when its process has
+    ended by itself; key: of its row in the store, which tells it from all others that run; outlives:
+    whether its process goes on when the daemon ends.
     """
 
+    uuid: bytes
     number: int
     is_locked: bool
     ended: Callable[[], object] | None
+
+    @property
+    def key(self) -> str:
+        """See above."""
+
+    @property
+    def outlives(self) -> bool:
+        """See above."""
+
+    def kept(self) -> bytes:
+        """Write down everything from which the next daemon finds it again."""
+
+    def outlive(self) -> None:
+        """Let its process go on when the daemon ends, if that is possible."""
+
+    def let_go(self) -> None:
+        """Leave its process alone, at the end of the daemon."""
 
     async def lock(self) -> None:
         """Acquire the locks of the guest's disks. Raises RpcError; none is held then."""

@@ -5,6 +5,10 @@ trial: it is begun, finds that the emulator of its guest is missing (`Wanted`), 
 has changed is taken back. The emulator is made, and the call is begun once more. Without a maker,
 nothing of this happens.
 
+The process of an emulator goes on when the daemon ends, however that happens, unless the store ends with
+the daemon as well. So each emulator has a row in the store, which is written before the process is
+told; the next daemon finds it there.
+
 What an emulator has to do afterwards follows from its guest: locks are held while the guest runs, not
 while it is paused, and the emulator ends with it.
 
@@ -24,6 +28,7 @@ import msgspec
 from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason, DomainState
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
 from aiovirt.daemons.virtd.host.emulator import Emulator, Maker, Need, Wanted
+from aiovirt.daemons.virtd.host.emulator_rows import EmulatorRows
 from aiovirt.rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
 
 T = TypeVar("T")
+
 
 #: How often a call is begun: its guest may be changed by others while its emulator is made.
 _TRIALS: Final = 8
@@ -54,12 +60,14 @@ class _Trial(msgspec.Struct):
 class Emulators:
     """The emulators of a host's guests, by UUID.
 
-    maker: makes those of guests that are started from now on; None for guests without.
+    maker: makes those of guests that are started from now on; None for guests without. rows: those of
+    the store.
     """
 
     def __init__(self, host: Host) -> None:
         self.maker: Maker | None = None
         self.running: dict[bytes, Emulator] = {}
+        self.rows = EmulatorRows(host, self.running)
         self._host = host
         self._trial: _Trial | None = None
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
@@ -188,10 +196,13 @@ class Emulators:
         try:
             with self._host.store.batch():
                 result = act()
+                if trial.ready is not None:
+                    self.rows.put(trial.ready)
         finally:
             self._trial = None
         if trial.ready is not None and trial.need is not None:
             self._attach(trial.need.uuid, trial.ready)
+            self.rows.outlive(trial.ready)
             trial.ready = None
         return result
 
@@ -207,6 +218,7 @@ class Emulators:
                     await emulator.update(wanted.live)
                 else:
                     await emulator.lock()
+                self.rows.follow(emulator)
                 trial.touched.add(wanted.uuid)
                 self._later(wanted.uuid)  # in case that the call fails all the same
             return
@@ -241,6 +253,18 @@ class Emulators:
         """Take over the emulator of a guest from the program before this one."""
         self._attach(uuid, emulator)
 
+    def lost(self, key: str, uuid: bytes, emulator: Emulator) -> None:
+        """End a guest whose emulator has ended while there was no daemon.
+
+        Args:
+            key: of its row.
+            uuid: of the guest.
+            emulator: what is left of it.
+        """
+        self.rows.forget(key)
+        self._fail(uuid, emulator.number, DomainShutoffReason.CRASHED)
+        self._task(uuid, emulator.end("crashed"))
+
     def _attach(self, uuid: bytes, emulator: Emulator) -> None:
         self.running[uuid] = emulator
         emulator.ended = lambda: self._ended(uuid, emulator)
@@ -250,7 +274,7 @@ class Emulators:
         if self.running.get(uuid) is not emulator:
             return
         del self.running[uuid]
-        self._task(uuid, emulator.end("crashed"))
+        self._task(uuid, self._discard(emulator, "crashed"))
         self._fail(uuid, emulator.number, DomainShutoffReason.CRASHED)
 
     def _fail(self, uuid: bytes, number: int, reason: int = DomainShutoffReason.FAILED) -> None:
@@ -296,6 +320,7 @@ class Emulators:
                     await emulator.update(record.text)
                     if record.state not in _WITHOUT_LOCKS and not emulator.is_locked:
                         await emulator.lock()
+                    self.rows.follow(emulator)
             except RpcError:
                 self._fail(uuid, record.number)
 
@@ -316,12 +341,15 @@ class Emulators:
                     raise
                 await asyncio.sleep(_RETRY)
         self._attach(uuid, emulator)
+        self.rows.follow(emulator)
         if not domain.is_active or domain.record.number != number:
             self._later(uuid)
 
     async def _discard(self, emulator: Emulator, reason: str) -> None:
         emulator.ended = None
+        key = emulator.key
         await emulator.end(reason)
+        self.rows.forget(key)
 
     async def _settled(self, touched: set[bytes]) -> None:
         """Wait for what follows for some guests."""
@@ -337,11 +365,19 @@ class Emulators:
                 raise TimeoutError("a lock or log manager does not answer")
 
     async def close(self) -> None:
-        """End all emulators; the guests are as they were, and get new ones at the next start."""
-        running, self.running = self.running, {}
-        if running:
-            ends = [self._discard(one, "daemon") for one in running.values()]
-            await asyncio.wait([asyncio.ensure_future(one) for one in ends], timeout=_FINISH)
+        """Leave the emulators to the next daemon; end those that nothing leads to then."""
+        running = list(self.running.values())
+        self.running.clear()
+        stays = self.rows.are_found
+        ends = []
+        for emulator in running:
+            emulator.ended = None
+            if stays and emulator.outlives:
+                emulator.let_go()
+            else:
+                ends.append(asyncio.ensure_future(self._discard(emulator, "daemon")))
+        if ends:
+            await asyncio.wait(ends, timeout=_FINISH)
 
     def _lock(self, uuid: bytes) -> asyncio.Lock:
         return self._locks.setdefault(uuid, asyncio.Lock())

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,8 +81,18 @@ class Place:
 
     def emulators(self) -> list[int]:
         """The processes that stand for guests."""
-        tasks = Path(f"/proc/{self.virtd.pid}/task").iterdir()
-        return sorted(int(word) for one in tasks for word in (one / "children").read_text().split())
+        return stand_ins(str(self.virtd.folder))
+
+
+def stand_ins(folder: str) -> list[int]:
+    """The processes that stand for guests of the virtd with this run directory."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().split(b"\0")  # nothing of a process that has ended
+            if folder.encode() in words and any(one.endswith(b"/stand_in.py") for one in words):
+                found.append(int(file.parent.name))
+    return sorted(found)
 
 
 @contextlib.contextmanager
@@ -98,7 +112,13 @@ def running_place(pair: str, folder: Path) -> Iterator[Place]:
             "log_outputs": "2:stderr",
         }
         virtd = stack.enter_context(harness.running("virtd", settings))
-        yield Place(virtd, manager, logger, folder, settings)
+        place = Place(virtd, manager, logger, folder, settings)
+        try:
+            yield place
+        finally:
+            place.virtd.kill()
+            for one in place.emulators():
+                os.kill(one, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module", params=PAIRS)
@@ -405,29 +425,113 @@ async def test_a_restart_of_virtd_keeps_locks_logs_and_processes(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_guests_of_an_earlier_virtd_get_their_locks_again(
-    ours: Place, number: signal.Signals
+async def test_guests_keep_their_locks_and_logs_while_there_is_no_virtd(
+    own_place: Place, number: signal.Signals
 ) -> None:
-    place = ours
+    place = own_place
     async with connect(place.uri) as host:
         await host.create(guest("first"))
         paused = await host.create(guest("second", disk="/d/other.img"))
         await paused.suspend()
-    (former, _) = place.emulators()
+    emulators = place.emulators()
     place.virtd.kill(number)
+    assert (place.emulators(), place.locks()) == (emulators, ["WRITE"])
+    assert len(emulators) == 2
+    restart(place)
+    async with connect(place.uri) as host:
+        assert await names(host) == ["first", "second"]
+        first, paused = [await host.domain(name) for name in ("first", "second")]
+        assert (await first.state()).state == DomainState.RUNNING
+        assert (place.emulators(), place.locks()) == (emulators, ["WRITE"])
+        assert (await refused(host.create(guest("third")))).code == ErrorCode.RESOURCE_BUSY
+        await paused.resume()
+        assert place.locks("/d/other.img") == ["WRITE"]
+        await first.suspend()
+        assert place.locks() == []
+        await first.resume()
+        await first.destroy()
+        assert (place.locks(), len(place.emulators())) == ([], 1)
+    said = place.log("first")
+    assert said.count("starting up libvirt version") == 1
+    assert said.splitlines()[-1].endswith(": shutting down, reason=destroyed")
+
+
+async def test_a_guest_that_ends_while_there_is_no_virtd_has_crashed(own_place: Place) -> None:
+    place = own_place
+    async with connect(place.uri) as host:
+        first = await host.define(guest("first"))
+        await first.create()
+        await host.create(guest("transient", disk="/d/other.img"))
+    place.virtd.kill(signal.SIGKILL)
+    for one in place.emulators():
+        os.kill(one, signal.SIGKILL)
+    restart(place)
+    async with connect(place.uri) as host:
+        first = await host.domain("first")
+        assert await state(first) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
+        assert [one.name for one in await host.list_domains()] == ["first"]
+        await wait_for(lambda: not place.locks() and not place.emulators(), host)
+        await wait_for(lambda: "shutting down, reason=crashed" in place.log("first"), host)
+        await first.create()
+        assert place.locks() == ["WRITE"]
+
+
+async def test_a_process_that_was_found_again_is_watched(ours: Place) -> None:
+    async with connect(ours.uri) as host:
+        first = await host.define(guest("first"))
+        await first.create()
+    ours.virtd.kill(signal.SIGKILL)
+    restart(ours)
+    async with connect(ours.uri) as host:
+        (emulator,) = ours.emulators()
+        os.kill(emulator, signal.SIGKILL)
+        await wait_for(lambda: not ours.locks(), host)
+        await wait_for(lambda: "shutting down, reason=crashed" in ours.log("first"), host)
+        first = await host.domain("first")
+        assert await state(first) == (DomainState.SHUTOFF, DomainShutoffReason.CRASHED)
+
+
+async def test_guests_of_a_virtd_without_a_file_end_with_it(ours: Place) -> None:
+    async with connect(ours.uri) as host:
+        await host.create(guest("first"))
+        for file in ours.virtd.folder.glob("virtd.sqlite*"):
+            file.unlink()
+    ours.virtd.kill()
+    assert (ours.emulators(), ours.locks()) == ([], [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_an_ephemeral_virtd_leaves_no_process(
+    ours: Place, number: signal.Signals, tmp_path: Path
+) -> None:
+    settings = "".join(f"{key} = {json.dumps(value)}\n" for key, value in ours.settings.items())
+    with ephemeral(settings, tmp_path) as (virtd, told):
+        async with connect(told["qemu"]) as host:
+            await host.create(guest("first"))
+        folder = told["rundir"]
+        (emulator,) = stand_ins(folder)
+        virtd.send_signal(number)
+        virtd.wait(harness.PATIENCE)
+        async with connect(ours.uri) as host:
+            await wait_for(lambda: emulator not in stand_ins(folder), host)
+
+
+@contextlib.contextmanager
+def ephemeral(settings: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+    """Run a virtd for one test. Gives the process, and what it tells about itself."""
+    command = [sys.executable, "-m", "aiovirt.daemons.virtd", "--ephemeral", "--settings", settings]
+    environment = {**os.environ, "PYTHONPATH": str(harness.ROOT), "TMPDIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as virtd:
+        try:
+            assert virtd.stdout is not None
+            yield virtd, json.loads(virtd.stdout.readline())
+        finally:
+            virtd.kill()
+
+
+def restart(place: Place) -> None:
+    """Start virtd once more in its folder, after its end."""
     place.virtd = harness.start("virtd", place.virtd.folder, place.settings)
-    try:
-        async with connect(place.uri) as host:
-            await wait_for_emulators(place, host, 2)
-            assert former not in place.emulators()
-            assert (place.locks(), place.locks("/d/other.img")) == (["WRITE"], [])
-            assert await names(host) == ["first", "second"]
-    finally:
-        place.virtd.kill()
-
-
-async def wait_for_emulators(place: Place, host: Host, count: int) -> None:
-    await wait_for(lambda: len(place.emulators()) == count and place.locks(), host)
 
 
 async def test_settings_count_for_guests_that_are_started_afterwards(
@@ -444,8 +548,10 @@ async def test_settings_count_for_guests_that_are_started_afterwards(
         await wait_for(lambda: place.virtd.log.read_text().count("settings") > before, host)
 
     await set_to("")
-    second = await host.create(guest("second"))
-    assert (place.locks(), len(place.emulators())) == (["WRITE"], 1)
+    second = await host.create(
+        guest("second")
+    )  # whose disk is the same; it has a process for its log
+    assert (place.locks(), len(place.emulators())) == (["WRITE"], 2)
     await first.destroy()
     assert place.locks() == []
     await second.destroy()
