@@ -110,8 +110,8 @@ the file; the quotes of a string may be left out.
   the disk; a symbolic link is followed. A change that somebody else makes meanwhile is kept.
 - A new socket is open before the old one closes, and clients that wait at the old one are accepted,
   as far as `max_clients` allows.
-- Every change is logged at level 2: the setting, the old and the new value, and the user, process and
-  address of the administrator.
+- Every change is logged at level 3, the default: the setting, the old and the new value, and the
+  user, process and address of the administrator.
 
 | refusal | error |
 |---|---|

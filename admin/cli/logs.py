@@ -10,7 +10,14 @@ from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.settings import level_names
-from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.table import (
+    CONNECT_OPTION,
+    OUTPUT_OPTION,
+    Command,
+    Group,
+    Option,
+    OptionKind,
+)
 from aiovirt.admin.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -214,6 +221,8 @@ GROUP: Final = Group(
                     "end after so many seconds (also 30s, 5m, 1h); 0 shows what --last asks for only",
                     named_only=True,
                 ),
+                CONNECT_OPTION,
+                OUTPUT_OPTION,
             ),
             connected=False,
             together=True,

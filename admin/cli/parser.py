@@ -182,6 +182,8 @@ class _Reader(Partial):
                 self._command(word)
             elif word == "-h" and not options_over and self._asks_for_help(self.command):
                 self._take(self.command, HELP_OPTION, None)
+            elif not options_over and (short := _short_option(self.command, word)):
+                self._option(self.command, short)
             elif options_over or not word.startswith("--"):
                 self._data(self.command, word)
             elif word == "--":
@@ -259,7 +261,7 @@ class _Reader(Partial):
                     raise CommandSyntaxError(f"invalid '=' after option --{option.name}")
                 text = preset if equals else text
                 continue
-            if name in self._seen and option.kind is not OptionKind.REST:
+            if name in self._seen and option.kind is not OptionKind.REST and not option.repeated:
                 raise CommandSyntaxError(f"option --{name} already seen")
             return option, text
         raise CommandSyntaxError(f"command '{command.name}' doesn't support option --{name}")
@@ -279,6 +281,15 @@ class _Reader(Partial):
         self.values.append(Value(option, text, self._words.ends_here()))
         kind, shown = ("bool", "(none)") if option.kind is OptionKind.FLAG else ("optdata", text)
         self._trace(f"{command.name}: {option.name}({kind}): {shown}\n")
+
+
+def _short_option(command: Command, word: str) -> str | None:
+    """Return the long spelling of an option with a letter, `-c VALUE` or `-cVALUE`."""
+    for option in command.options:
+        if option.letter and word.startswith(f"-{option.letter}"):
+            value = word[2:]
+            return f"--{option.name}={value}" if value else f"--{option.name}"
+    return None
 
 
 def _similar(name: str, table: CommandTable) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-from aiovirt.admin.cli.failure import CommandFailed, Leave
+from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError, Leave
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.session import AdminSession
@@ -49,8 +49,11 @@ def run(
     timeout = min((limit for limit in limits if limit is not None), default=None)
     if any(each.command.together for each in commands):
         session = AdminSession(table, terminal, timeout=timeout)
-        session.uris = [uri for uri, _ in _each_uri(asked.uris)]
-        if asked.uris and not session.uris:
+        uris = [*asked.uris, *(uri for each in commands for uri in each.all("connect"))]
+        for each in commands:
+            terminal.json = _json_wanted(each, terminal.json)
+        session.uris = [uri for uri, _ in _each_uri(uris)]
+        if uris and not session.uris:
             return _no_daemon(terminal)
         return _run_to_end(_run_together(session, commands))
     uris = asked.uris
@@ -68,6 +71,14 @@ def run(
         for each in aside
     ]
     return _run_to_end(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
+
+
+def _json_wanted(command: Invocation, before: bool) -> bool:
+    """Return whether the answer is to be JSON. Raises CommandSyntaxError for a wrong --output."""
+    form = command.peek("output")
+    if form not in (None, "text", "json"):
+        raise CommandSyntaxError(f"option --output takes text or json, not '{form}'")
+    return before if form is None else form == "json"
 
 
 def _run_to_end(work: Coroutine[Any, Any, bool]) -> bool:

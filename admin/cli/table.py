@@ -37,7 +37,7 @@ class Option(NamedTuple):
 
     Anything but a FLAG may be given by position as well, in the order of declaration, unless it is
     `named_only`. complete: gives the values that make sense. An ALIAS `stands_for` "NAME" or
-    "NAME=VALUE".
+    "NAME=VALUE". letter: "c" makes `-c VALUE` mean the same. A `repeated` one may be given more often.
     """
 
     name: str
@@ -48,6 +48,8 @@ class Option(NamedTuple):
     named_only: bool = False
     stands_for: str = ""
     complete: Completer | None = None
+    letter: str = ""
+    repeated: bool = False
 
     @property
     def positional(self) -> bool:
@@ -57,6 +59,24 @@ class Option(NamedTuple):
 
 #: Every command has it: it turns the command into `help COMMAND`.
 HELP_OPTION: Final = Option("help", OptionKind.FLAG, "print help for this function")
+
+
+#: Options of the program that commands for several daemons take after their name as well.
+CONNECT_OPTION: Final = Option(
+    "connect",
+    OptionKind.STRING,
+    "a daemon, as -c before the command; may be repeated",
+    named_only=True,
+    letter="c",
+    repeated=True,
+)
+OUTPUT_OPTION: Final = Option(
+    "output",
+    OptionKind.STRING,
+    "text or json, as -o before the command",
+    named_only=True,
+    letter="o",
+)
 
 
 class Command(NamedTuple):

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.admin.cli.failure import CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
 from aiovirt.admin.cli.session import AdminSession
-from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
+from aiovirt.admin.cli.table import (
+    CONNECT_OPTION,
+    OUTPUT_OPTION,
+    Command,
+    Group,
+    Option,
+    OptionKind,
+)
 from aiovirt.admin.uri import UriError
 
 if TYPE_CHECKING:
@@ -148,6 +155,8 @@ GROUP: Final = Group(
                     OptionKind.STRING,
                     f"address and port to listen on (default: {_LISTEN})",
                 ),
+                CONNECT_OPTION,
+                OUTPUT_OPTION,
             ),
             connected=False,
             last=True,
@@ -165,6 +174,7 @@ GROUP: Final = Group(
                     OptionKind.STRING,
                     f"seconds between two polls of a daemon (default: {_INTERVAL:g})",
                 ),
+                CONNECT_OPTION,
             ),
             connected=False,
             last=True,

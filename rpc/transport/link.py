@@ -23,7 +23,7 @@ from typing import Final
 
 from aiovirt.rpc.transport.descriptors import WAITING_HIGH, close_all
 from aiovirt.rpc.transport.outgoing import Outgoing
-from aiovirt.rpc.transport.passage import SHARED_BUFFER, Filter, Passage
+from aiovirt.rpc.transport.passage import Filter, Passage, read_buffer
 from aiovirt.rpc.transport.pauses import PAUSE_DESCRIPTORS, PAUSE_ENDING
 from aiovirt.rpc.transport.tap import Tap, Watch
 from aiovirt.rpc.wire.message import FramingError
@@ -41,10 +41,11 @@ class SocketLink(Outgoing):
     A subclass defines `received` and `ended`, and `drained` if it cares.
     """
 
-    __slots__ = ("_linger",)
+    __slots__ = ("_linger", "buffer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         super().__init__(loop, sock)
+        self.buffer = read_buffer(loop)  # what it reads into; shared with other links of the loop
         self._linger: asyncio.TimerHandle | None = None
 
     # What a subclass says ------------------------------------------------------------------------
@@ -80,9 +81,10 @@ class SocketLink(Outgoing):
         # When a peer is gone for good while bytes of its own are still to be read, uvloop calls once
         # and never again (libuv stops watching a socket with an error). So a read that was not
         # followed by a successful write, which a dead peer fails, is followed by another read.
+        buffer = self.buffer
         for _ in range(_READS_IN_A_ROW):
             try:
-                size = self.sock.recv_into(SHARED_BUFFER)
+                size = self.sock.recv_into(buffer)
             except (BlockingIOError, InterruptedError):
                 if self._broken:
                     self.input_ended(self._broken)
@@ -94,13 +96,14 @@ class SocketLink(Outgoing):
                 self.input_ended("the peer closed the connection")
                 return
             self._alive = False
-            self.received(SHARED_BUFFER, size)
+            self.received(buffer, size)
             if self._alive or self._paused or self.closed:
                 return
         self._loop.call_soon(self._read_again)
 
     def _readable_through(self) -> None:
         """Read as `_readable` does, where the bytes have something to pass."""
+        buffer = self.buffer
         for _ in range(_READS_IN_A_ROW):
             passage = self._passage
             if passage is None:
@@ -108,9 +111,9 @@ class SocketLink(Outgoing):
             inbox = passage.inbox
             try:
                 if inbox is None:
-                    size = self.sock.recv_into(SHARED_BUFFER)
+                    size = self.sock.recv_into(buffer)
                 else:
-                    size = inbox.read_into(self.sock, SHARED_BUFFER)
+                    size = inbox.read_into(self.sock, buffer)
             except (BlockingIOError, InterruptedError):
                 if self._broken:
                     self.input_ended(self._broken)
@@ -128,7 +131,7 @@ class SocketLink(Outgoing):
             if passage.filter is not None:
                 passage.filter.incoming(self, size)
             else:
-                self.deliver(SHARED_BUFFER, size)
+                self.deliver(buffer, size)
             if inbox is not None and passage.has_many_waiting(self):
                 self.pause(PAUSE_DESCRIPTORS)
             if self._alive or self._paused or self.closed:

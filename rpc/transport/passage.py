@@ -6,23 +6,35 @@ taps see messages in the clear.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from aiovirt.rpc.transport.descriptors import WAITING_HIGH, Inbox
 from aiovirt.rpc.transport.tap import Tap, Taps
 from aiovirt.rpc.wire.framing import announced_descriptors
 
-#: Bytes read at a time, into one buffer that all links of the process share: a read is consumed before
+#: Bytes read at a time, into one buffer that all links of an event loop share: a read is consumed before
 #: the next one, so only the tail of an incomplete frame is ever copied. Larger reads are no faster.
 READ_SIZE: Final = 64 * 1024
-SHARED_BUFFER: Final = bytearray(READ_SIZE)
+#: Loops in other threads read at the same time, so each has a buffer of its own.
+_BUFFERS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, bytearray]] = WeakKeyDictionary()
+
+
+def read_buffer(loop: asyncio.AbstractEventLoop) -> bytearray:
+    """Return the buffer that all links of an event loop share."""
+    found = _BUFFERS.get(loop)
+    if found is None:
+        found = _BUFFERS[loop] = bytearray(READ_SIZE)
+    return found
 
 
 class Passable(Protocol):
-    """A link as far as filters and taps are concerned."""
+    """A link as far as filters and taps are concerned. buffer: what it reads into."""
 
+    buffer: bytearray
     closed: bool
     sock: socket.socket
 
@@ -64,7 +76,7 @@ class Filter(Protocol):
         """The certificate that the peer has shown, as `ssl.SSLSocket.getpeercert` gives it."""
 
     def incoming(self, link: Passable, size: int) -> None:
-        """So many bytes came, in SHARED_BUFFER."""
+        """So many bytes came, in the buffer of the link."""
 
     def outgoing(self, link: Passable, data: bytes) -> None:
         """Change and send what the owner writes."""

@@ -19,14 +19,13 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiovirt.rpc.transport.passage import READ_SIZE, SHARED_BUFFER, Passable
+from aiovirt.rpc.transport.passage import READ_SIZE, Passable
 
 #: What a server says when it has accepted the client's certificate.
 CONFIRMATION: Final = b"\1"
 #: Seconds that a handshake may take, the confirmation included.
 HANDSHAKE_TIME: Final = 10.0
 
-_VIEW: Final = memoryview(SHARED_BUFFER)
 #: Plain bytes that are encrypted at a time: a large reply must not exist twice as a whole.
 _PIECE: Final = 1 << 20
 
@@ -143,20 +142,20 @@ class TlsFilter:
 
     def _take_confirmation(self, link: Passable, size: int) -> None:
         """Look at the first byte that the server sends; what follows it is the owner's."""
-        if SHARED_BUFFER[:1] != CONFIRMATION:
+        if link.buffer[:1] != CONFIRMATION:
             link.abort("the server did not confirm the TLS connection")
             return
         self._handshake_ended()
         if self._confirmed is not None:
             self._confirmed.set_result("")
         if size > 1:
-            link.deliver(SHARED_BUFFER[1:size], size - 1)
+            link.deliver(link.buffer[1:size], size - 1)
 
     # Reading -------------------------------------------------------------------------------------
 
     def incoming(self, link: Passable, size: int) -> None:
-        """So many encrypted bytes came, in SHARED_BUFFER."""
-        self.from_peer.write(_VIEW[:size])
+        """So many encrypted bytes came, in the buffer of the link."""
+        self.from_peer.write(memoryview(link.buffer)[:size])
         if not self.done:
             self._continue_handshake(link)
         if self.done and not link.closed and not link.is_paused:
@@ -165,13 +164,14 @@ class TlsFilter:
     def _decrypt(self, link: Passable) -> None:
         """Give on what the engine can decrypt now, as much at a time as fits."""
         read = self.engine.read
+        view = memoryview(link.buffer)
         while True:
             size = 0
             failure = ""
             over = False
             try:
                 while size < READ_SIZE:
-                    got: Any = read(READ_SIZE - size, _VIEW[size:])
+                    got: Any = read(READ_SIZE - size, view[size:])
                     if not got:
                         over = True
                         break
@@ -186,7 +186,7 @@ class TlsFilter:
                 self._send_made(link)
             if size and not link.closed:
                 if self.timer is None:
-                    link.deliver(SHARED_BUFFER, size)
+                    link.deliver(link.buffer, size)
                 else:
                     self._take_confirmation(link, size)
             if failure:

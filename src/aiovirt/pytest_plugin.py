@@ -78,7 +78,7 @@ class _Logs:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
         """Add what was logged during the test."""
         report = (yield).get_result()
-        for daemon, begin in self._running.items():
+        for daemon, begin in list(self._running.items()):  # a thread may start one now
             text = daemon.log.text(begin)[-_SHOWN:] if report.failed else ""
             if text:
                 report.sections.append((f"Captured {daemon.name} log", text))
@@ -94,6 +94,7 @@ def _factory(config: pytest.Config) -> Iterator[Callable[..., Any]]:
     with ExitStack() as stack:
 
         def begin(name: str, **options: Any) -> Daemon:
+            __tracebackhide__ = True
             daemon = start(name, **options)
             stack.callback(daemon.close)
             logs.add(daemon)
@@ -105,7 +106,13 @@ def _factory(config: pytest.Config) -> Iterator[Callable[..., Any]]:
 
 def _started(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Start one with the options of its marker."""
+    __tracebackhide__ = True
     marker = request.node.get_closest_marker(name)
+    if marker is not None and marker.args:
+        pytest.fail(
+            f"the marker {name} takes options by name, as in {name}(settings=...): {marker.args!r}",
+            pytrace=False,
+        )
     for begin in _factory(request.config):
         yield begin(name, **(marker.kwargs if marker else {}))
 

@@ -152,3 +152,47 @@ def test_fixtures_are_described(tmp_path: Path) -> None:
     said = run(tmp_path, TWO_TESTS % 2, "--fixtures", "--collect-only")
     for name in ("virtd", "lockd_module", "logd_session", "aiovirt_daemons"):
         assert re.search(rf"^{name}\b.*\n +\S", said, re.MULTILINE), said
+
+
+def test_an_option_without_its_name_is_refused(tmp_path: Path) -> None:
+    code = """
+import pytest
+
+@pytest.mark.virtd({"max_clients": 50})
+def test_it(virtd):
+    pass
+"""
+    said = run(tmp_path, code)
+    assert "the marker virtd takes options by name, as in virtd(settings=...)" in said
+    assert "1 error" in said
+
+
+def test_the_report_of_a_failed_start_is_the_daemons_own_words(tmp_path: Path) -> None:
+    code = """
+import pytest
+
+@pytest.mark.virtd(settings={"max_workers": 0})
+def test_it(virtd):
+    pass
+"""
+    said = run(tmp_path, code)
+    assert "max_workers = 0 is not possible" in said
+    assert "wait_ready" not in said  # nor our own code
+
+
+def test_a_process_that_a_test_has_forked_and_left_does_not_delay_the_end(tmp_path: Path) -> None:
+    code = """
+import os, signal
+
+def test_end(aiovirt_daemons):
+    virtd = aiovirt_daemons("virtd")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        signal.pause()
+    virtd.close()
+    assert virtd.status == 0  # it was not killed
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+    assert "1 passed" in run(tmp_path, code)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ async def test_every_uri_leads_to_a_host(shared: Virtd) -> None:
 def test_settings_are_those_of_its_file(shared: Virtd) -> None:
     assert shared.settings["max_workers"] == 9
     assert shared.admin.run(_workers) == 9
+
+
+def test_threads_with_loops_of_their_own_call_at_the_same_time(shared: Virtd) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: shared.admin.run(_workers), range(64), timeout=PATIENCE))
+    assert found == [9] * 64
 
 
 async def test_worlds_are_changed_with_a_running_loop_and_without_await(shared: Virtd) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiovirt.admin import protocol
+from aiovirt.admin.cli import main
 from aiovirt.admin.cli.commands import command_table
 from aiovirt.admin.cli.duration import seconds_of
 from aiovirt.admin.cli.failure import CommandFailed
@@ -149,6 +150,17 @@ async def run_at(daemon: ScriptedDaemon, line: str, *, json: bool = False) -> tu
     finally:
         await session.close()
     return succeeded, out.getvalue(), err.getvalue()
+
+
+def test_the_form_of_the_output_may_stand_after_the_command(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    uri = "virtd:///session?socket=/nonexistent"
+    for words in (["-c", uri, "-o", "json"], [f"-c{uri}", "--output=json"]):
+        assert main(["virtadm", "daemon-log-follow", *words]) == 1
+        assert "/nonexistent" in capfd.readouterr().err
+    assert main(["virtadm", "daemon-log-follow", "-c", uri, "-o", "xml"]) == 1
+    assert capfd.readouterr().err == "error: option --output takes text or json, not 'xml'\n"
 
 
 class TestCommands:

@@ -36,6 +36,19 @@ async def test_the_exporter_serves_all_daemons_until_a_signal(
         assert daemon.calls[-1][0] == "CONNECT_CLOSE"
 
 
+async def test_daemons_may_be_named_after_the_command(tmp_path: Path) -> None:
+    async with scripted_daemon() as first, scripted_daemon() as second, asyncio.timeout(30):
+        words = ["--listen", "127.0.0.1:0", "-c", first.uri, f"--connect={second.uri}"]
+        async with virtadm(tmp_path, "exporter", *words) as process:
+            assert process.stdout is not None
+            url = (await process.stdout.readline()).decode().split()[-1]
+            text = (await asyncio.to_thread(fetch, url)).decode()
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+    for daemon in (first, second):
+        assert f'libvirt_admin_up{{daemon="{daemon.uri}"}} 1.0' in text
+
+
 def fetch(url: str) -> bytes:
     with urllib.request.urlopen(url) as answer:
         data: bytes = answer.read()

@@ -312,13 +312,13 @@ async def test_the_environment_gives_way_to_an_administrator_and_comes_back_at_a
 
 
 async def test_every_change_is_logged_with_old_and_new_value_and_its_author(setup: Make) -> None:
-    one = setup("virtd", "log_level = 2\nmax_workers = 9\n")
+    one = setup("virtd", "max_workers = 9\n")  # at the level that a daemon has by default
     await change(one, config=True, max_workers="30")
     said = one.logged()
     who = "user=joe process=7 address=local"
     assert f"setting changed setting=max_workers old=9 new=30 {who}" in said
     assert "setting saved setting=max_workers old=9 new=30" in said
-    said = await one.reload("log_level = 2\nmax_workers = 8\n")
+    said = await one.reload("max_workers = 8\n")
     assert 'setting changed setting=max_workers old=30 new=8 by="settings file"' in said
 
 

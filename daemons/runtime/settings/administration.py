@@ -291,7 +291,7 @@ class Administration:
             raise
         for name, (old, new) in saving.saved.items():
             setting = self._now.loaded.settings[name]
-            _log.info(
+            _log.warning(
                 "setting saved",
                 setting=name,
                 old=_shown(setting, old),
@@ -370,7 +370,7 @@ class Administration:
 
     def _tell(self, name: str, before: Value, who: Who) -> None:
         setting = self._now.loaded.settings[name]
-        _log.info(
+        _log.warning(
             "setting changed",
             setting=name,
             old=_shown(setting, before),

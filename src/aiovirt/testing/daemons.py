@@ -41,6 +41,7 @@ class Daemon:
         Raises:
             StartFailed: it ended, or was not ready in time.
         """
+        __tracebackhide__ = True  # in a report of pytest, the daemon's own words are what counts
         self.settings: Mapping[str, Any] = dict(settings)
         self.log = Log(self.name, self._records)
         self._was_ended = False
@@ -64,8 +65,11 @@ class Daemon:
             raise
 
     def __repr__(self) -> str:
+        if "_process" not in self.__dict__:
+            return f"<{self.name} not started>"
         state = "" if self.is_running else f" ended with {self._process.status}"
-        return f"<{self.name} {self.pid}{state} in {self.rundir}>"
+        place = f" in {self.rundir}" if self.told else ""
+        return f"<{self.name} {self.pid}{state}{place}>"
 
     @property
     def told(self) -> Mapping[str, Any]:
@@ -121,6 +125,7 @@ class Daemon:
         Raises:
             RuntimeError: it had ended by itself; its log is in the text.
         """
+        __tracebackhide__ = True
         status = None if self._was_ended else self._process.status
         self._was_ended = True
         self._process.end()

@@ -17,8 +17,9 @@ from typing import Any, Final
 Settings = Mapping[str, "str | int | Sequence[str]"]
 """Settings of a daemon by name; true and false stand for 1 and 0."""
 
-#: Seconds that a daemon has for its end until it is killed; a twentieth is usual.
-_END: Final = 1.0
+#: Seconds that a daemon has for its end; a twentieth is usual. It has them again after SIGTERM, which it
+#: gets if another process holds its input open: one that the test has forked, and that runs on.
+_END: Final = 0.5
 #: The same for one that has closed its output, and tells the reason.
 _FAILING: Final = 5.0
 #: Variables that say what a client, or a daemon of the machine, logs.
@@ -122,21 +123,28 @@ class Process:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{self.name} still runs after {timeout:g} s") from None
 
+    def _ends_within(self, seconds: float) -> bool:
+        try:
+            self.wait(seconds)
+        except TimeoutError:
+            return False
+        return True
+
     def end(self, patience: float = _END) -> None:
         """End it and remove its files. Does nothing if that was done.
 
         Args:
-            patience: seconds until it is killed.
+            patience: seconds until it gets SIGTERM; 0 kills it at once.
         """
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        try:
-            self.wait(patience)
-        except TimeoutError:
-            self._process.kill()
-            self._process.wait()
+        if not self._ends_within(patience):
+            self._process.terminate()
+            if patience <= 0 or not self._ends_within(_END):
+                self._process.kill()
+                self._process.wait()
         rundir = self.told.get("rundir")
         if rundir and os.path.lexists(rundir):  # it was killed, by us or by the test
             shutil.rmtree(rundir, ignore_errors=True)

@@ -68,6 +68,7 @@ def start(
         StartFailed: the daemon ended, or was not ready in time.
         TypeError, ValueError: an argument is of a wrong type, or impossible.
     """
+    __tracebackhide__ = True
     kind = _KINDS.get(name)
     if kind is None:
         raise ValueError(f"{name!r} is not one of {', '.join(_KINDS)}")
