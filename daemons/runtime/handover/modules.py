@@ -1,18 +1,23 @@
-"""Everything that a daemon can need is loaded by the time it says ready.
+"""Everything that a daemon can need is loaded by the time it says ready, or a moment later.
 
 When the code is replaced under a running daemon, or removed, nothing new gets into the old process: it
-goes on with what it has. A rehearsal loads everything, also what only some settings need, so that a
-broken module is found by it wherever it is.
+goes on with what it has. The parts that no start needs (structlog, and modules of the standard library
+that functions import) are loaded one by one while the daemon serves already. A rehearsal loads all of
+it, also the modules that only some settings need, so that a broken module is found by it wherever it is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
+
+from aiovirt.rpc import logs
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
@@ -28,7 +33,23 @@ _PACKAGES: Final = (
     "aiovirt.daemons.runtime",
 )
 #: Modules of the standard library that are imported by functions.
-_STANDARD: Final = ("grp", "pwd", "tomllib")
+_STANDARD: Final = (
+    "grp",
+    "pwd",
+    "ctypes",
+    "difflib",
+    "json",
+    "urllib.parse",
+    "tempfile",
+    "tomllib",
+)
+#: Seconds after ready until the rest is loaded: for the clients that waited for that. Then the seconds
+#: between two pieces, and until the next trial where no descriptor was left.
+_CALM: Final = 0.1
+_BETWEEN: Final = 0.005
+_AGAIN: Final = 1.0
+#: Modules that write records, with structlog.
+_RECORDS: Final = frozenset({"aiovirt.rpc.logs.capture", "aiovirt.rpc.logs.record"})
 #: Modules that only a service with TLS needs, and those that only one with SASL needs: loading these
 #: takes 50 ms each.
 _TLS: Final = frozenset(
@@ -72,7 +93,7 @@ def load_needed(instance: Loadable) -> None:
     accesses = [
         service.access for server in instance.daemon.servers.values() for service in server.services
     ]
-    without: set[str] = set()
+    without = set(_RECORDS)
     if not any(access.tls for access in accesses):
         without |= _TLS
     if not any(access.auth == "sasl" for access in accesses):
@@ -80,18 +101,32 @@ def load_needed(instance: Loadable) -> None:
     if _EMULATOR not in sys.modules:
         without |= _EMULATION
     for name in _modules(instance):
-        if name not in without:
+        if name not in without and name not in sys.modules:
             importlib.import_module(name)
+
+
+async def load_rest() -> None:
+    """Load what no start needs, in pieces that keep no client waiting for long."""
+    await asyncio.sleep(_CALM)
+    left: list[Callable[[], object]] = [partial(importlib.import_module, one) for one in _STANDARD]
+    left.append(logs.load)
+    while left:
+        try:
+            left[0]()
+            del left[0]
+            await asyncio.sleep(_BETWEEN)
+        except OSError:  # no descriptor is left
+            await asyncio.sleep(_AGAIN)
 
 
 def load_all(instance: Loadable) -> None:
     """Load what a daemon can need with any settings. Raises whatever a module raises."""
-    for name in _modules(instance):
+    logs.load()
+    for name in (*_STANDARD, *_modules(instance)):
         importlib.import_module(name)
 
 
 def _modules(instance: Loadable) -> Iterator[str]:
-    yield from _STANDARD
     for package in _PACKAGES:
         yield from _below(package)
     for package in {_package(type(one)) for one in instance.components}:
