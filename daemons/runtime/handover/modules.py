@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.machinery
 import importlib.util
-import pkgutil
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -38,7 +39,9 @@ _STANDARD: Final = (
     "pwd",
     "ctypes",
     "difflib",
+    "hashlib",
     "json",
+    "random",
     "urllib.parse",
     "tempfile",
     "tomllib",
@@ -67,13 +70,15 @@ _SASL: Final = frozenset({"aiovirt.rpc.security.sasl"})
 #: first when guests get some; they take 30 ms.
 _EMULATION: Final = frozenset(
     f"aiovirt.daemons.virtd.emulation.{name}"
-    for name in ("connecting", "emulator", "locks", "logs", "process", "stand_in")
+    for name in ("connecting", "emulator", "keeping", "locks", "logs", "process", "stand_in")
 )
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
-#: Modules of a daemon's own package that are for its clients.
-_FOR_OTHERS: Final = frozenset(
-    {"__main__", "admin_client", "client", "commands", "playing", "script"}
+#: Names in a daemon's own package that stand for no module of it; most are for its clients.
+_NOT_OWN: Final = frozenset(
+    ("__init__", "__main__", "admin_client", "client", "commands", "playing", "script")
 )
+#: The ends of the names of files that are modules.
+_SUFFIXES: Final = frozenset(importlib.machinery.all_suffixes())
 
 
 class Loadable(Protocol):
@@ -144,10 +149,13 @@ def _package(kind: type) -> str:
 def _below(package: str) -> Iterator[str]:
     """The modules of a package and of those in it, but for what others use. None is loaded for it."""
     found = importlib.util.find_spec(package)
-    for module in pkgutil.iter_modules(found.submodule_search_locations if found else ()):
-        if module.name in _FOR_OTHERS:
-            continue
-        name = f"{package}.{module.name}"
-        yield name
-        if module.ispkg:
-            yield from _below(name)
+    for folder in (found and found.submodule_search_locations) or ():
+        for file in sorted(os.listdir(folder)):  # `pkgutil.iter_modules` takes ten times as long
+            name, dot, suffix = file.partition(".")
+            if name in _NOT_OWN:
+                continue
+            if dot + suffix in _SUFFIXES:
+                yield f"{package}.{name}"
+            elif not dot and os.path.exists(f"{folder}/{name}/__init__.py"):
+                yield f"{package}.{name}"
+                yield from _below(f"{package}.{name}")
