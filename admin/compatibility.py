@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_VERSION: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
+from aiovirt.rpc.patterns import pattern
+
+_VERSION: Final = pattern(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
 
 #: The libvirt whose behaviour is followed: major * 1000000 + minor * 1000 + release. A daemon claims it
 #: unless it is told another one.

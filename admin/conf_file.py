@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.records import frozen
 
 ConfValue = int | str | bool | float | list["ConfValue"] | object
@@ -27,14 +28,14 @@ _DIGITS_MAX: Final = 20
 #: Lists within lists.
 _DEPTH_MAX: Final = 8
 
-_BLANKS: Final = re.compile(rb"[ \t]*")
-_BLANKS_AND_LINES: Final = re.compile(rb"[ \t\r\n]*")
-_COMMENT: Final = re.compile(rb"[^\r\n]*")
-_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
-_NUMBER: Final = re.compile(rb"[-+]?[0-9]+")
-_SINGLE_QUOTED: Final = re.compile(rb"'([^'\r\n]*)'")
-_DOUBLE_QUOTED: Final = re.compile(rb'"([^"\r\n]*)"')
-_TRIPLE_QUOTED: Final = re.compile(rb'"""(.*?)"""', re.DOTALL)
+_BLANKS: Final = pattern(rb"[ \t]*")
+_BLANKS_AND_LINES: Final = pattern(rb"[ \t\r\n]*")
+_COMMENT: Final = pattern(rb"[^\r\n]*")
+_NAME: Final = pattern(rb"[A-Za-z][A-Za-z0-9_]*")
+_NUMBER: Final = pattern(rb"[-+]?[0-9]+")
+_SINGLE_QUOTED: Final = pattern(rb"'([^'\r\n]*)'")
+_DOUBLE_QUOTED: Final = pattern(rb'"([^"\r\n]*)"')
+_TRIPLE_QUOTED: Final = pattern(rb'"""(.*?)"""', re.DOTALL)
 
 
 class ConfError(ValueError):

@@ -6,8 +6,9 @@ The rule of this file: giving a lock back never fails, so that trouble with one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+import msgspec
 
 from aiovirt.daemons.lockd import kernel
 from aiovirt.daemons.lockd.holder import Holder, Holders, Share
@@ -33,8 +34,7 @@ class Space(Protocol):
     def drop(self, resource: Resource) -> None: ...
 
 
-@dataclass(slots=True, eq=False)
-class Holding(Share):
+class Holding(Share, msgspec.Struct, eq=False):
     """One owner's share of a resource: for whom, through which client, since when (epoch seconds).
 
     client: 0 when that was a client of an earlier lockd. slot: where it is in the journal.
@@ -48,8 +48,7 @@ class Holding(Share):
     resource: Resource
 
 
-@dataclass(slots=True, eq=False)
-class Resource:
+class Resource(msgspec.Struct, eq=False):
     """A locked file. holdings: one, or several that share it.
 
     descriptor: -1 while the kernel's lock is wanting: an earlier lockd had it, and it could not be taken
@@ -79,8 +78,7 @@ class Resource:
         return self._identity == identity
 
 
-@dataclass(slots=True, eq=False)
-class LockTable:
+class LockTable(msgspec.Struct, eq=False):
     """The tables that the lockspaces of a daemon share.
 
     journal: None where nothing is written down. held: how many holdings there are. on_last: called when
@@ -89,9 +87,9 @@ class LockTable:
     then a lock is not released by closing its descriptor.
     """
 
-    holders: Holders = field(default_factory=Holders)
+    holders: Holders = msgspec.field(default_factory=Holders)
     journal: Ledger | None = None
-    spaces: list[Space] = field(default_factory=list)
+    spaces: list[Space] = msgspec.field(default_factory=list)
     on_first: Callable[[], None] = lambda: None
     on_last: Callable[[], None] = lambda: None
     held: int = 0

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import threading
 import time
@@ -21,13 +20,14 @@ from typing import Final, NamedTuple
 
 from aiovirt.daemons.logd.rotating import Identity
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.patterns import pattern
 
 _log = get_logger("daemons.logd.cleaning")
 
 #: Seconds between two sweeps.
 EVERY: Final = 24 * 3600.0
 _DAY: Final = 24 * 3600
-_LOG_FILE: Final = re.compile(r"(.+\.log)(\.[0-9]+)?")
+_LOG_FILE: Final = pattern(r"(.+\.log)(\.[0-9]+)?")
 _OWN: Final = "/proc/self/fd"
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-from aiovirt.rpc.wire.records import frozen
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
@@ -66,7 +65,7 @@ def _nothing(daemon: Daemon, main: Server, admin: Server, start: Start) -> Itera
     return ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class DaemonKind:
     """The declaration of one daemon, `KIND` in its package's `__init__`.
 

@@ -312,7 +312,8 @@ class _Process:
         earlier = start.document.logging if start.document is not None else None
         log = LogSettings(self.kind.name, self.options, start.settings, earlier)
         bridge_stdlib()
-        logs.load()
+        if _log.info_on:  # the first record says that the daemon is ready
+            logs.load()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve_on_loop(start, log, fresh))
@@ -320,7 +321,7 @@ class _Process:
             log.control.close()
 
     async def _serve_on_loop(self, start: Start, log: LogSettings, fresh: Loaded | None) -> None:
-        from aiovirt.daemons.runtime.handover.modules import load_needed
+        from aiovirt.daemons.runtime.handover.modules import load_needed, load_rest
         from aiovirt.daemons.runtime.instance import Instance
         from aiovirt.daemons.runtime.reload import Reloader
 
@@ -357,9 +358,11 @@ class _Process:
             _log.error("settings not read again", reason=self.settings_failure)
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
+        rest = asyncio.ensure_future(load_rest())
         try:
             await instance.daemon.serve(self._ready, self._stopping)
         finally:
+            rest.cancel()
             noted.close()
         _log.info("ended")
 

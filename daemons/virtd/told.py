@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from aiovirt.daemons.runtime.kind import CERTIFICATES
 
@@ -29,6 +28,8 @@ def uris(paths: Paths, main: Server) -> dict[str, str]:
         paths: of the UNIX sockets.
         main: virtd's own server.
     """
+    from urllib.parse import quote  # late: few starts need it
+
     query = f"?socket={quote(paths.socket)}"
     told = {name: f"{name}+unix://{path}{query}" for name, path in _DRIVERS.items()}
     folder = f"{paths.rundir}/{CERTIFICATES}"

@@ -206,8 +206,9 @@ OUTLET.on_report = SWITCHBOARD.get(SOURCE).tell_listeners
 def load() -> None:
     """Load everything that a record needs, so that no later one depends on files or descriptors.
 
-    A daemon calls it before it is ready. structlog's console renderer would load rich if it is installed
-    (35 of 50 ms), and is not used here: rich is hidden from it. Call it before there are other threads.
+    A daemon calls it when its start is over. structlog's console renderer would load rich if it is
+    installed (35 of 50 ms), and is not used here: rich is hidden from it. No other thread should import
+    rich meanwhile.
     """
     hidden = "rich" not in sys.modules
     if hidden:

@@ -24,13 +24,15 @@ from collections.abc import Callable, Iterator
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from aiovirt.rpc.patterns import pattern
+
 from .outlet import OWN_KEYS
 
 _SEVERITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _FACILITY_DAEMON = 3
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NEEDS_QUOTES = re.compile(r"[\s\"'=\\\x00-\x1f\x7f-\x9f]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NEEDS_QUOTES = pattern(r"[\s\"'=\\\x00-\x1f\x7f-\x9f]")
 
 Render = Callable[[EventDict], bytes]
 

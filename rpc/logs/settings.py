@@ -17,12 +17,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.records import frozen
 
 FormatName = Literal["text", "json"]
 
 _FORMATS: dict[str, FormatName] = {"text": "text", "json": "json"}
-_PRIORITY = re.compile(r"[ \t\n\v\f\r]*\+?([0-9]+)")
+_PRIORITY = pattern(r"[ \t\n\v\f\r]*\+?([0-9]+)")
 
 
 class LogSettingError(ValueError):

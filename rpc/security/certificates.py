@@ -9,7 +9,6 @@ virNetTLSContextLoadCredentials, virNetTLSContextValidCertificate).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -19,6 +18,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.security.names import distinguished_name, name_is_allowed, name_text
 from aiovirt.rpc.security.regular import read_regular
 from aiovirt.rpc.security.rules import (
@@ -49,8 +49,8 @@ __all__ = [
 CERTIFICATE_LIMIT: Final = 64 << 10
 CRL_LIMIT: Final = 8 << 20
 
-_CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
-_KEY: Final = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^\0]*?-----END \1-----")
+_CRL: Final = pattern(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
+_KEY: Final = pattern(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^\0]*?-----END \1-----")
 _CANNOT_PARSE: Final = (
     *(ValueError, TypeError, UnsupportedAlgorithm),
     # These are no ValueError, and come of certificates and lists all the same; the last one of numbers

@@ -9,9 +9,10 @@ libvirt's src/rpc/virnettlscontext.c (virNetTLSContextCheckCertDNACL); GLib's g_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiovirt.rpc.patterns import pattern
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -63,7 +64,7 @@ _KEYWORDS: Final = {
     "1.2.643.3.131.1.1": ("INN", _NUMERIC_ONLY),
 }
 
-_UNPRINTABLE: Final = re.compile(rb"[^ -~]")
+_UNPRINTABLE: Final = pattern(rb"[^ -~]")
 _ESCAPED: Final = str.maketrans({char: f"\\{char}" for char in ',+"\\<>;'})
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
-
-from aiovirt.rpc.wire.records import frozen
 
 #: How a client says who it is: not at all, or by SASL.
 Authentication = Literal["none", "sasl"]
@@ -12,7 +11,7 @@ Authentication = Literal["none", "sasl"]
 _AUTHENTICATIONS: Final = get_args(Authentication)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Access:
     """The duties and rights of the clients of one service.
 

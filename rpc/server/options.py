@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aiovirt.rpc.wire.records import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True)
 class ServerOptions:
     """The knobs of one server, with libvirtd's defaults.
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import select
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.process.paths import default_settings_file
@@ -181,6 +179,9 @@ def announce(
         paths: its paths; the line has the sockets, and the URI of the admin socket.
         descriptors: where the line is written.
     """
+    import json  # late: few starts need it
+    from urllib.parse import quote
+
     told = {
         **uris(),
         "admin": f"{name}:///system?socket={quote(paths.admin_socket)}",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 from typing import Final
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+from aiovirt.rpc.patterns import pattern
+
+_CONTROL: Final = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: Characters of a value that a message shows.
 _SHOWN: Final = 80
 

@@ -13,10 +13,11 @@ from typing import Final
 from aiovirt.admin.conf_file import ConfError, ConfFile, Entry, parse
 from aiovirt.daemons.runtime.settings.declaration import Settings, Value
 from aiovirt.daemons.runtime.settings.text import spelling
+from aiovirt.rpc.patterns import pattern
 
-_REST_OF_LINE: Final = re.compile(rb"[^\r\n]*")
-_SEPARATOR: Final = re.compile(rb"[ \t]*;[ \t]*")
-_STRING_OR_COMMENT: Final = re.compile(
+_REST_OF_LINE: Final = pattern(rb"[^\r\n]*")
+_SEPARATOR: Final = pattern(rb"[ \t]*;[ \t]*")
+_STRING_OR_COMMENT: Final = pattern(
     rb"\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\\\.|[^\"\\\\])*\"|'[^']*'|(?P<comment>#[^\r\n]*)", re.DOTALL
 )
 _ENTRIES_MAX: Final = 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -213,6 +212,8 @@ class InForce:
                 ErrorCode.CONFIG_UNSUPPORTED,
                 f"'{given}': this daemon has no file '{file}', but {self._names[0]}",
             )
+        from difflib import get_close_matches  # late: no start needs it
+
         near = get_close_matches(name.lower(), self.loaded.settings, n=3)
         hint = f"; similar: {', '.join(near)}" if near else ""
         if name in KNOWN_ELSEWHERE:

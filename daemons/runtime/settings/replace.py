@@ -7,7 +7,6 @@ is kept: the file is compared before it is replaced, and the replaced one afterw
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import functools
@@ -162,6 +161,8 @@ def _folder_lock(folder: str) -> Iterator[int]:
 
 @functools.cache
 def _renameat2() -> Callable[..., int] | None:
+    import ctypes  # late: no start needs it
+
     found: Callable[..., int] | None = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     return found
 
@@ -174,6 +175,8 @@ def _exchange(one: str, other: str) -> bool:
     outcome = call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     if outcome == 0:
         return True
+    import ctypes
+
     number = ctypes.get_errno()
     if number in (errno.ENOSYS, errno.EINVAL):
         return False

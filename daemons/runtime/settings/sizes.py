@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from aiovirt.rpc.patterns import pattern
+
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.declaration import Value
 
-_TEXT: Final = re.compile(
+_TEXT: Final = pattern(
     r"\s*\+?([0-9]+)(?:(?:b|bytes?)|([kmgtpe])(ib|b)?)?", re.IGNORECASE | re.ASCII
 )
 _UNITS: Final = "kmgtpe"

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiovirt.admin.compatibility import version_number
 from aiovirt.rpc.logs.settings import parse_filters, parse_formats, parse_outputs
+from aiovirt.rpc.patterns import pattern
 
 filters = parse_filters
 outputs = parse_outputs
@@ -18,7 +19,7 @@ formats = parse_formats
 PORT_MAX: Final = 65535
 #: The highest number of a group; the one above it means "none" to chown(2).
 GROUP_MAX: Final = 2**32 - 2
-_NUMBER: Final = re.compile(r"[0-9]+")  # in ASCII: str.isdigit() takes digits of every script
+_NUMBER: Final = pattern(r"[0-9]+")  # in ASCII: str.isdigit() takes digits of every script
 
 
 def not_empty(text: str) -> None:

@@ -20,6 +20,7 @@ from aiovirt.daemons.virtd.constants.qemu import (
     ConnectDomainQemuMonitorEventRegisterFlags as Flags,
 )
 from aiovirt.daemons.virtd.host.events import Event
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.server.events import encoded
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -27,8 +28,8 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 #: repetitions, none of them of a group.
 _PATTERN_MAX: Final = 256
 _REPEATS_MAX: Final = 4
-_REPEAT: Final = re.compile(r"[*+?{]")
-_REPEATED_GROUP: Final = re.compile(r"\)[*+?{]|\\\d")
+_REPEAT: Final = pattern(r"[*+?{]")
+_REPEATED_GROUP: Final = pattern(r"\)[*+?{]|\\\d")
 
 
 class MonitorWish(NamedTuple):

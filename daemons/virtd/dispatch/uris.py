@@ -9,10 +9,10 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import unquote
 
 import msgspec
 
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 
@@ -32,9 +32,9 @@ DRIVERS: Final[Mapping[str, Place]] = {
 #: Characters of a URI. It is looked through and kept; the protocol allows four million.
 _URI_MAX: Final = 16384
 #: What no URI contains (RFC 3986): other characters, and a % that begins no escape.
-_FOREIGN: Final = re.compile(r"[^\w.~!$&'()*+,;=:@/?#\[\]%-]|%(?![0-9A-Fa-f]{2})", re.ASCII)
+_FOREIGN: Final = pattern(r"[^\w.~!$&'()*+,;=:@/?#\[\]%-]|%(?![0-9A-Fa-f]{2})", re.ASCII)
 #: Its parts.
-_URI: Final = re.compile(
+_URI: Final = pattern(
     r"""
     (?: (?P<scheme> [A-Za-z][A-Za-z0-9+.-]* ) : | (?! [^/?#]* : ) )
     (?: // (?: (?P<user> [^/?#@\[\]]* ) @ )?
@@ -80,6 +80,8 @@ def find_driver(uri: str) -> Opened:
         raise _no_driver(f"no driver for {uri}: there are {', '.join(DRIVERS)}")
     if host:
         raise _no_driver(f"{uri} names the host {host}, and nothing is passed on from here")
+    from urllib.parse import unquote  # late: no start needs it
+
     path = unquote(path)
     at = "" if user is None else f"{user}@"
     opened = f"{scheme}://{at}{path}{rest}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.dispatch.serving import SESSION
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire import xdr
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aiovirt.rpc.server import Client
     from aiovirt.rpc.wire.program import Procedure
 
-_NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
+_NAME: Final = pattern(r"<name>\s*([^<]*?)\s*</name>")
 #: Procedures whose document describes a domain.
 _DOCUMENTS: Final = frozenset(
     (

@@ -29,6 +29,7 @@ from typing import Any, Final, TypeAlias
 
 from aiovirt.daemons.virtd.faults import happenings, naming
 from aiovirt.daemons.virtd.faults.rules import Action, Rule, RuleError, check
+from aiovirt.rpc.patterns import pattern
 
 #: Steps of one file, bytes of it, and seconds that a step may wait.
 STEPS_MAX: Final = 1000
@@ -37,7 +38,7 @@ WAIT_MAX: Final = 24 * 3600
 #: Seconds for which a step waits for strikes if it does not say so.
 TIMEOUT: Final = 30.0
 
-_HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*step[ \t]*\]\]", re.MULTILINE)
+_HEADER: Final = pattern(r"^[ \t]*\[\[[ \t]*step[ \t]*\]\]", re.MULTILINE)
 _SECOND: Final = 1_000_000_000
 
 

@@ -7,7 +7,6 @@ no rule that can strike, the server and the events go their ways of every day.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
@@ -69,6 +68,8 @@ class ActiveRule:
         if self.seen % rule.every:
             return False
         if rule.probability < 1:
+            import random  # late: no start needs it
+
             chance = random.Random(f"{rule.seed}/{self.seen}").random()  # noqa: S311  no secret
             if chance >= rule.probability:
                 return False

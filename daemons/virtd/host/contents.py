@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import tempfile
 
 #: Bytes that are read at once.
 CHUNK: Final = 256 * 1024
@@ -35,6 +36,8 @@ class Contents:
         """The file of a volume."""
         if self._folder is None:
             if self._temporary is None:
+                import tempfile  # late, with shutil: it takes 5 ms
+
                 self._temporary = tempfile.TemporaryDirectory(prefix="aiovirt-volumes-")
             self._folder = self._temporary.name
         if make:
@@ -145,6 +148,8 @@ class Contents:
         Raises:
             OSError: it cannot be written.
         """
+        import shutil  # late, as above
+
         try:
             shutil.copyfile(self._path(source), self._path(name, make=True))
         except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid as uuids
 from collections.abc import Iterator
 from functools import cached_property, partial
@@ -17,6 +16,7 @@ from aiovirt.daemons.virtd.host.events import Event, Family, Subject
 from aiovirt.daemons.virtd.host.moments import Moments
 from aiovirt.daemons.virtd.xml import devices, guests
 from aiovirt.daemons.virtd.xml.documents import has_secrets
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: The name of the channel of the guest agent.
 AGENT: Final = "org.qemu.guest_agent.0"
 #: The port of a display.
-_DISPLAY: Final = re.compile("<graphics type='[a-z]+' port='([0-9]+)'")
+_DISPLAY: Final = pattern("<graphics type='[a-z]+' port='([0-9]+)'")
 
 
 class Disk(NamedTuple):

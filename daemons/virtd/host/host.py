@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid as uuids
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -31,13 +30,14 @@ from aiovirt.daemons.virtd.host.store import Store, StoreError
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
 from aiovirt.daemons.virtd.xml import live
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 #: The name of an interface in the document of a running guest.
-_INTERFACE: Final = re.compile("'vnet([0-9]+)'")
+_INTERFACE: Final = pattern("'vnet([0-9]+)'")
 
 #: The kind of the row that has the clock.
 _CLOCK: Final = "clock"

@@ -8,7 +8,6 @@ Source: the form of a lease is that of libvirt's src/network/bridge_driver.c (ne
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -152,6 +151,8 @@ class _Server:
 
     def free(self, mac: str, taken: set[str]) -> Address | None:
         """An address that nobody has, the same one for a hardware address as far as possible."""
+        import hashlib  # late: no start needs it
+
         seed = int.from_bytes(hashlib.sha256(mac.encode()).digest()[:8], "big")
         for start, end, _ in self.ranges:
             size = end - int(start) + 1

@@ -5,7 +5,7 @@ Source: libvirt's src/network/bridge_driver.c and, for the test driver, src/test
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -86,7 +86,7 @@ def _equip(host: Host, root: etree._Element) -> None:
         detail = f"bridge name '{name}' already in use."
         raise RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.NETWORK)
     if root.find("mac") is None:
-        tail = ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+        tail = ":".join(f"{byte:02x}" for byte in os.urandom(3))
         add(root, rules, "mac", address=f"52:54:00:{tail}")
 
 

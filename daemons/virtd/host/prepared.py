@@ -9,7 +9,6 @@ from __future__ import annotations
 import pkgutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Stands in these files for the UUID that each host makes for itself.
 _HOST_UUID: Final = "HOST-UUID"
-_PLACE: Final = Path("daemons") / "virtd" / "worlds"
+_PLACE: Final = "daemons/virtd/worlds"
 
 
 def fill(host: Host) -> None:
@@ -61,12 +60,14 @@ def rows(name: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def _main(arguments: list[str]) -> int:
+    from pathlib import Path
+
     if arguments not in (["write"], ["check"]):
         print("usage: python -m aiovirt.daemons.virtd.host.prepared write|check", file=sys.stderr)  # noqa: T201  a command
         return 2
     stale = 0
     for name in FLAVOURS:
-        path = _PLACE / f"{name}.json"
+        path = Path(_PLACE, f"{name}.json")
         text = msgspec.json.format(msgspec.json.encode(list(rows(name))), indent=1) + b"\n"
         if arguments == ["write"]:
             path.write_bytes(text)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -68,7 +67,7 @@ class Seal:
             SealError: see `prepare`.
         """
         cipher = self.prepare()
-        nonce = secrets.token_bytes(_NONCE_SIZE)
+        nonce = os.urandom(_NONCE_SIZE)
         return nonce + cipher.encrypt(nonce, value, uuid.encode())
 
     def open(self, sealed: bytes, uuid: str) -> bytes:
@@ -130,7 +129,7 @@ class Seal:
         except SealError:
             if self.path is not None:
                 raise
-        made = secrets.token_bytes(KEY_SIZE)
+        made = os.urandom(KEY_SIZE)
         if self.path is not None:
             write_key(self.path, made)
         return made

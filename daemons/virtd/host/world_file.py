@@ -9,7 +9,6 @@ Source: libvirt's src/test/test_driver.c (testParseXMLDocFromFile) for reference
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from string import ascii_lowercase
 from types import UnionType
@@ -162,6 +161,8 @@ def _is_described(element: etree._Element) -> bool:
 
 
 def _from_toml(text: str, path: str, file: Callable[[str], str]) -> etree._Element:
+    import tomllib  # late: few starts need it
+
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -22,11 +22,12 @@ from aiovirt.daemons.virtd.xml.fixes import FIXES
 from aiovirt.daemons.virtd.xml.kinds import Kind
 from aiovirt.daemons.virtd.xml.rules import Rule
 from aiovirt.daemons.virtd.xml.shaping import Shaper
+from aiovirt.rpc.patterns import pattern
 
 SHAPER: Final = Shaper(FIXES)
 
 #: An element that is written with an end tag although it is empty.
-_OPEN: Final = re.compile(r"<\w[^<>]*(?<!/)>\n *</")
+_OPEN: Final = pattern(r"<\w[^<>]*(?<!/)>\n *</")
 
 #: What completes a document of each kind; the others are complete when they are in shape.
 _COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {

@@ -7,7 +7,6 @@ with new names is read in a thread of its own, which takes them with it, and its
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from copy import deepcopy
@@ -19,9 +18,10 @@ from lxml import etree
 from aiovirt.daemons.virtd.xml.kinds import KINDS
 from aiovirt.daemons.virtd.xml.reading import is_too_large
 from aiovirt.daemons.virtd.xml.rules import Rule
+from aiovirt.rpc.patterns import pattern
 
-_ELEMENTS: Final = re.compile(r"<([^\s/>!?=]+)")
-_ATTRIBUTES: Final = re.compile(r"\s([^\s<>'\"=]+)\s*=\s*['\"]")
+_ELEMENTS: Final = pattern(r"<([^\s/>!?=]+)")
+_ATTRIBUTES: Final = pattern(r"\s([^\s<>'\"=]+)\s*=\s*['\"]")
 
 
 #: Characters of names that no table knows and that may stay in memory.

@@ -41,6 +41,7 @@ import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.values import TYPES, ValueType, enumeration
+from aiovirt.rpc.patterns import pattern
 
 
 class Scope:
@@ -96,7 +97,7 @@ class Scope:
 
 Condition = Callable[[Scope], bool]
 
-_TERM: Final = re.compile(r"(!?)((?:\.\./|[A-Za-z_-]+/)*)(<?)([\w-]+)>?(?:(!?=)(.*))?\Z")
+_TERM: Final = pattern(r"(!?)((?:\.\./|[A-Za-z_-]+/)*)(<?)([\w-]+)>?(?:(!?=)(.*))?\Z")
 
 
 def _term(source: str) -> Condition:
@@ -220,7 +221,7 @@ class Rule(msgspec.Struct, eq=False, dict=True):
         return rule
 
 
-_ATTRIBUTE: Final = re.compile(
+_ATTRIBUTE: Final = pattern(
     r"([\w.:-]+?)(!?)(?::([^=\[{]+))?(?:=([^\[{]*))?(?:\[([^]]*)\])?(?:\{([^}]*)\})?\Z"
 )
 
@@ -246,7 +247,7 @@ def _attribute(source: str) -> Attribute:
     )
 
 
-_TAG: Final = re.compile(r"(%?[\w.:-]+?)(\*?)(!{0,2})(\+?)(&?)(?:\^([\w.]+))?\Z")
+_TAG: Final = pattern(r"(%?[\w.:-]+?)(\*?)(!{0,2})(\+?)(&?)(?:\^([\w.]+))?\Z")
 
 
 def _line(source: str, groups: dict[str, Rule]) -> Rule:

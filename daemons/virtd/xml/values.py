@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from aiovirt.rpc.patterns import pattern
+
 ValueType = Callable[[str], "str | None"]
 
 
@@ -45,7 +47,7 @@ def enumeration(members: str) -> ValueType:
     return choose
 
 
-_NUMBER: Final = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
+_NUMBER: Final = pattern(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
 
 def _whole(value: str, low: int, high: int, base: int) -> int:
@@ -98,7 +100,7 @@ def filled(value: str) -> str | None:
     return value or None
 
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{32}\Z")
+_UUID: Final = pattern(r"[0-9a-fA-F]{32}\Z")
 
 
 def uuid(value: str) -> str:
@@ -110,7 +112,7 @@ def uuid(value: str) -> str:
     return f"{low[:8]}-{low[8:12]}-{low[12:16]}-{low[16:20]}-{low[20:]}"
 
 
-_MAC: Final = re.compile(r"([0-9a-fA-F]{1,2})" + r":([0-9a-fA-F]{1,2})" * 5 + r"\Z")
+_MAC: Final = pattern(r"([0-9a-fA-F]{1,2})" + r":([0-9a-fA-F]{1,2})" * 5 + r"\Z")
 
 
 def mac(value: str) -> str:

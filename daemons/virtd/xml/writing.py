@@ -5,18 +5,19 @@ Metadata are written as libxml2 writes them, with double quotes, since libvirt h
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 
 from lxml import etree
 
+from aiovirt.rpc.patterns import pattern
+
 _METADATA = "metadata"
-_has_special = re.compile("[&<>'\"]").search
+_SPECIAL = pattern("[&<>'\"]")
 
 
 def _escape(value: str) -> str:
     """Escape a text or a value as virBufferEscapeString does."""
-    if not _has_special(value):
+    if not _SPECIAL.search(value):
         return value
     if "&" in value:
         value = value.replace("&", "&amp;")

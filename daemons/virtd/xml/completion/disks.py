@@ -6,7 +6,6 @@ src/util/virutil.c (virDiskNameToIndex).
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from lxml import etree
@@ -15,6 +14,7 @@ from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add, assign
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode
 
 #: The bus of a disk that names none, by the beginning of its target's name.
@@ -23,7 +23,7 @@ BUS_BY_TARGET: Final = {"hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen",
 #: For each bus with controllers: units of a bus and buses of a controller.
 GEOMETRY: Final = {"ide": (2, 2), "sata": (6, 1), "fdc": (2, 1)}
 
-_NAME: Final = re.compile(r"(?:fd|hd|vd|sd|xvd|ubd)([a-z]+)[0-9]*\Z")
+_NAME: Final = pattern(r"(?:fd|hd|vd|sd|xvd|ubd)([a-z]+)[0-9]*\Z")
 
 
 def target_index(name: str) -> int:
