@@ -34,6 +34,10 @@ _SLOT: Final = 256
 _SLOTS_AT_FIRST: Final = 64
 #: Slots that a journal grows by when there is no room for twice as many: a page.
 _SLOTS_OF_A_PAGE: Final = 4096 // _SLOT
+#: A journal does not grow beyond 1 GiB, so that one whose head is damaged cannot take all memory.
+_SLOTS_MAX: Final = (1 << 30) // _SLOT
+#: Bytes that are looked at in one piece.
+_CHUNK: Final = 1 << 20
 
 #: Name of the format, boot, slots (the head among them).
 _HEAD: Final = struct.Struct(f"={len(_MAGIC)}s36sI")
@@ -206,8 +210,10 @@ class Journal:
 
     def _grow(self, needed: int) -> None:
         """Make room for at least `needed` slots, for twice as many as now if possible."""
+        if needed > _SLOTS_MAX:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         with contextlib.suppress(OSError):
-            self._reserve(max(needed, 2 * self._slots))
+            self._reserve(min(max(needed, 2 * self._slots), _SLOTS_MAX))
             return
         self._reserve(-(-needed // _SLOTS_OF_A_PAGE) * _SLOTS_OF_A_PAGE)
 
@@ -278,20 +284,25 @@ def find(path: str) -> tuple[Journal, list[Entry]] | None:
 
 def take_over(path: str, descriptor: int) -> tuple[Journal, list[Entry]] | None:
     """The same with a journal that is open already."""
-    data = _contents(path, descriptor)
-    boot = _boot_of(path, descriptor, data)
+    head, size = _head_of(path, descriptor)
+    boot = _boot_of(path, descriptor, head)
     if boot != boot_id():
         made_in = boot.decode(errors="replace") or "unknown"
         _log.info("journal of an earlier boot ignored", path=path, boot=made_in)
         return None
-    if len(data) < _HEAD.size:
+    if len(head) < _HEAD.size or not head.startswith(_MAGIC):
         raise _damaged(path, "its head is missing")
-    magic, _, slots = _HEAD.unpack_from(data)
-    if magic != _MAGIC:
-        raise _damaged(path, "its head is missing")
-    if not slots or len(data) < slots * _SLOT:
-        raise _damaged(path, f"it has {len(data) // _SLOT} slots, and had {slots}")
-    entries = list(_entries(path, data[: slots * _SLOT]))
+    slots = _HEAD.unpack_from(head)[2]
+    if not slots or size < slots * _SLOT:
+        raise _damaged(path, f"it has {size // _SLOT} slots, and had {slots}")
+    if slots > _SLOTS_MAX:
+        raise _damaged(path, f"it has {slots} slots, more than {_SLOTS_MAX}")
+    if _has_data(descriptor, slots * _SLOT):
+        raise _damaged(path, f"it has records after its {slots} slots")
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(0)
+        data = file.read(slots * _SLOT)
+    entries = list(_entries(path, data))
     return Journal(path, descriptor, slots, entries), entries
 
 
@@ -305,20 +316,34 @@ def read(path: str) -> list[Record]:
     return [entry.record for entry in entries]
 
 
-def _contents(path: str, descriptor: int) -> bytes:
+def _head_of(path: str, descriptor: int) -> tuple[bytes, int]:
+    """The first slot of a journal, and the size of its file in bytes."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a journal: it is not a regular file")
-    with open(descriptor, "rb", closefd=False, buffering=0) as file:
-        file.seek(0)
-        return file.read()
+    return os.pread(descriptor, _SLOT, 0), status.st_size
 
 
-def _boot_of(path: str, descriptor: int, data: bytes) -> bytes:
+def _has_data(descriptor: int, at: int) -> bool:
+    """Whether a file has a byte other than 0 from `at` on. Its holes, however large, are not read."""
+    while True:
+        try:
+            at = os.lseek(descriptor, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole follows
+                return False
+            raise
+        data = os.pread(descriptor, _CHUNK, at)
+        if not data or data.strip(b"\0"):
+            return bool(data)
+        at += len(data)
+
+
+def _boot_of(path: str, descriptor: int, head: bytes) -> bytes:
     """In which boot a journal was made, empty if it says nothing. Raises ValueError."""
-    if data.startswith(_MAGIC):
-        return data[len(_MAGIC) : _HEAD.size - _COUNT.size]
-    if data[:_SLOT].strip(b"\0"):
+    if head.startswith(_MAGIC):
+        return head[len(_MAGIC) : _HEAD.size - _COUNT.size]
+    if head.strip(b"\0"):
         raise ValueError(
             f"{path} is not a journal that this version can read; remove it when no guest is left"
         )
@@ -327,7 +352,7 @@ def _boot_of(path: str, descriptor: int, data: bytes) -> bytes:
     try:
         return os.getxattr(descriptor, _BOOT_ATTRIBUTE)
     except OSError:
-        if data.strip(b"\0"):
+        if _has_data(descriptor, 0):
             raise _damaged(path, "its head is missing") from None
         return b""
 
@@ -369,6 +394,8 @@ def _record(data: bytes) -> Record:
         raise ValueError("a record's parts are longer than the record")
     uuid, owner_id, pid, start = _OWNER.unpack_from(data, owner_at)
     owner_name = data[owner_at + _OWNER.size : owner_at + owner_size]
+    if b"\0" in data[_RECORD.size : owner_at]:
+        raise ValueError("a path has a NUL byte")
     return Record(
         data[_RECORD.size : name_at].decode(errors=_ERRORS),
         data[name_at:owner_at].decode(errors=_ERRORS),

@@ -9,7 +9,9 @@ Source: libvirt's src/util/virlockspace.c.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from typing import Final
 
@@ -42,17 +44,14 @@ class LockSpace:
     @classmethod
     def at(cls, directory: str, table: LockTable | None = None) -> LockSpace:
         """A lockspace in `directory`, which is made if it is missing. Raises RpcError."""
-        if os.path.exists(directory):
-            if not os.path.isdir(directory):
+        try:
+            if not _is_folder(directory):
                 raise _error(
                     ErrorCode.INTERNAL_ERROR,
                     f"lockspace {directory} cannot be there: it exists and is not a directory",
                 )
-        else:
-            try:
-                _make_folders(directory)
-            except OSError as error:
-                raise _system_error(f"lockspace {directory} cannot be made", error) from error
+        except OSError as error:
+            raise _system_error(f"lockspace {directory} cannot be made", error) from error
         return cls(directory, table)
 
     def path_of(self, name: str) -> str:
@@ -80,6 +79,8 @@ class LockSpace:
             others = self.table.with_file((status.st_dev, status.st_ino))
             if others:  # the same file by another name, which would be free to be made anew
                 raise _busy_alias(name, others)
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+                raise OSError(errno.EINVAL, "it is not a regular file")
             os.unlink(path)
         except FileNotFoundError:
             pass
@@ -248,21 +249,43 @@ def _cleans_up(holder: Holder, held_by: Holder) -> bool:
     return holder.start == NO_PROCESS and holder.pid == held_by.pid and held_by.has_ended()
 
 
+def _is_folder(path: str) -> bool:
+    """Whether there is a folder at `path`; it is made if nothing is there. Raises OSError."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        _make_folders(path)
+        return True
+
+
 def _make_folders(path: str) -> None:
     """Make a folder and those above it, all with mode 0700. Raises OSError."""
-    above = os.path.dirname(path.rstrip("/"))
-    if above and not os.path.exists(above):
-        _make_folders(above)
-    os.mkdir(path, mode=0o700)
+    missing = [path]
+    while missing:
+        try:
+            os.mkdir(missing[-1], mode=0o700)
+        except FileNotFoundError:
+            above = os.path.dirname(missing[-1].rstrip("/"))
+            if not above:
+                raise
+            missing.append(above)
+        except FileExistsError:
+            if not os.path.isdir(missing.pop()):
+                raise
+        else:
+            missing.pop()
 
 
 def _remove_unshared(resource: Resource, descriptor: int) -> None:
     """Remove a file that was made for its lock, unless somebody else still shares it.
 
-    One that has been put in its place goes, too, as with libvirt, unless somebody has it locked.
+    A device or a FIFO stays: no lock has made it. A file that has been put in its place goes, too, as
+    with libvirt, unless somebody has it locked.
     """
     path, replaced = resource.path, -1
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return
         if resource.shared:
             kernel.lock_alone(descriptor)
         if not kernel.is_at(descriptor, path):

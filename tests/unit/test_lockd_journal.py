@@ -19,7 +19,9 @@ from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
-_TEXTS = st.text(max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
+#: A NUL byte does not come through the wire.
+_CHARACTERS = st.characters(min_codepoint=1, codec="utf-8")
+_TEXTS = st.text(_CHARACTERS, max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
 _RECORDS = st.builds(
     Record,
     directory=_TEXTS,
@@ -172,6 +174,47 @@ def test_one_with_a_record_that_runs_into_another_is_refused(tmp_path: Path, cou
     _add(journal, _record(2))
     os.pwrite(journal.descriptor, count.to_bytes(4, sys.byteorder), slot * 256)
     with pytest.raises(ValueError, match="is damaged: a record in slot 1"):
+        read(str(path))
+
+
+def _with_records(path: Path) -> None:
+    journal = Journal.create(str(path))
+    journal.publish()
+    for number in range(3):
+        _add(journal, _record(number))
+
+
+def _set_slots(path: Path, slots: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(len(b"aiovirt lockd journal 2\n") + 36)
+        file.write(slots.to_bytes(4, sys.byteorder))
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_one_with_records_after_its_last_slot_is_refused(tmp_path: Path, slots: int) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    _set_slots(path, slots)
+    with pytest.raises(ValueError, match="is damaged: it has records after"):
+        read(str(path))
+
+
+def test_a_huge_hole_at_its_end_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    os.truncate(path, 1 << 40)
+    assert len(read(str(path))) == 3
+    _set_slots(path, 2**32 - 1)
+    with pytest.raises(ValueError, match="is damaged: it has 4294967295 slots, more than"):
+        read(str(path))
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:256] + data[256:].replace(b"n", b"\0"))
+    with pytest.raises(ValueError, match="is damaged: the record in slot"):
         read(str(path))
 
 

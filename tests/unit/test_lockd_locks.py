@@ -216,6 +216,31 @@ def test_a_place_that_cannot_be_a_lockspace_is_refused(file: Path) -> None:
         LockSpace.at("/proc/1/no/such")
 
 
+@pytest.mark.parametrize("name", ["/a" * 2500, "/" + "a" * 300], ids=["path", "name"])
+def test_a_lockspace_whose_path_is_too_long_is_refused(tmp_path: Path, name: str) -> None:
+    with _refused(ErrorCode.SYSTEM_ERROR):
+        LockSpace.at(f"{tmp_path}{name}")
+    assert not os.listdir(tmp_path)
+
+
+def test_the_folders_above_a_lockspace_are_made_for_nobody_else(tmp_path: Path) -> None:
+    LockSpace.at(f"{tmp_path}/one//two/three/")
+    made = [tmp_path / "one", tmp_path / "one/two", tmp_path / "one/two/three"]
+    assert [one.stat().st_mode & 0o777 for one in made] == [0o700] * 3
+
+
+def test_what_is_not_a_regular_file_may_be_locked_and_is_never_removed(tmp_path: Path) -> None:
+    space = LockSpace()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for flags in (MADE, MADE | SHARED):
+        _acquire(space, str(fifo), flags, FIRST, 1)
+        _release(space, str(fifo), FIRST)
+    with _refused(ErrorCode.SYSTEM_ERROR):
+        space.delete(str(fifo))
+    assert fifo.is_fifo()
+
+
 @pytest.mark.parametrize("kind", ["hard link", "symbolic link", "spelling", "lockspace"])
 def test_a_refusal_names_the_owner_who_has_the_file_under_another_name(
     file: Path, tmp_path: Path, kind: str
