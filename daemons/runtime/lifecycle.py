@@ -222,7 +222,7 @@ class _Process:
         pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
         self.left_signals = document.signals
         try:
-            self._serve(start._replace(pid_file=pid_file), fresh)
+            self._serve(msgspec.structs.replace(start, pid_file=pid_file), fresh)
         finally:
             pid_file.release()
 

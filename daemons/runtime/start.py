@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.handover.document import Document
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.settings.live import Override, Running
 
 
-class Start(NamedTuple):
+class Start(msgspec.Struct, frozen=True):
     """The circumstances of one start.
 
     settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.

@@ -8,6 +8,8 @@ names: they do not depend on the machine, as a time would.
 from __future__ import annotations
 
 import ast
+import asyncio
+import errno
 import json
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from typing import Final
 
 import pytest
 
+from aiovirt.daemons.runtime.handover import modules
 from aiovirt.daemons.runtime.handover.modules import _EMULATION, _SASL, _STANDARD, _TLS
 from tests import harness
 
@@ -160,3 +163,40 @@ def test_a_start_loads_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
     assert len(ready) - ours <= _MOST[name][1]
     assert set(_noted(tmp_path, "dataclasses")) <= _DATACLASSES
     assert _noted(tmp_path, "patterns") == []
+
+
+class _Imports:
+    """Stands in for the import of modules. problems: raised one after the other."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Exception) -> None:
+        self.tried: list[str] = []
+        self._problems = list(problems)
+        for pause in ("_CALM", "_BETWEEN", "_AGAIN"):
+            monkeypatch.setattr(modules, pause, 0)
+        monkeypatch.setattr(modules, "_STANDARD", ("first", "second"))
+        monkeypatch.setattr(modules.importlib, "import_module", self._load)
+
+    def _load(self, name: str) -> None:
+        if name in ("first", "second"):
+            self.tried.append(name)
+            if self._problems:
+                raise self._problems.pop(0)
+
+
+def test_a_module_is_tried_again_when_no_descriptor_was_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imports = _Imports(
+        monkeypatch, OSError(errno.EMFILE, "too many"), OSError(errno.EMFILE, "again")
+    )
+    asyncio.run(modules.load_rest())
+    assert imports.tried == ["first", "first", "first", "second"]
+
+
+def test_a_module_that_cannot_be_loaded_is_logged_and_the_others_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    imports = _Imports(monkeypatch, ImportError("no such library"))
+    asyncio.run(modules.load_rest())
+    assert imports.tried == ["first", "second"]
+    assert "a module cannot be loaded" in capfd.readouterr().err

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
     from aiovirt.rpc.server import Daemon
 
+_log = logs.get_logger("daemons.runtime.handover.modules")
+
 #: Packages of which a daemon uses every module, sooner or later.
 _PACKAGES: Final = (
     "aiovirt.rpc.wire",
@@ -113,15 +115,18 @@ def load_needed(instance: Loadable) -> None:
 async def load_rest() -> None:
     """Load what no start needs, in pieces that keep no client waiting for long."""
     await asyncio.sleep(_CALM)
-    left: list[Callable[[], object]] = [partial(importlib.import_module, one) for one in _STANDARD]
-    left.append(logs.load)
+    left: list[Callable[[], object]] = [logs.load]  # first: others may have something to say
+    left += [partial(importlib.import_module, name) for name in _STANDARD]
     while left:
         try:
             left[0]()
-            del left[0]
-            await asyncio.sleep(_BETWEEN)
         except OSError:  # no descriptor is left
             await asyncio.sleep(_AGAIN)
+            continue
+        except Exception as error:
+            _log.error("a module cannot be loaded", exc_info=error)
+        del left[0]
+        await asyncio.sleep(_BETWEEN)
 
 
 def load_all(instance: Loadable) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -40,7 +40,7 @@ Who = Mapping[str, object]
 """The author of a change, as fields of log lines."""
 
 
-class _Applied(NamedTuple):
+class _Applied(msgspec.Struct, frozen=True):
     """A change of the running daemon. before: what was in force; undo: what brings it back."""
 
     before: Mapping[str, Value]

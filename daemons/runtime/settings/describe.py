@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from aiovirt.admin.extension.protocol.settings import Effect, Origin, SettingInfo
 from aiovirt.daemons.runtime.settings.declaration import (
@@ -20,7 +20,7 @@ from aiovirt.daemons.runtime.settings.sizes import Size
 from aiovirt.daemons.runtime.settings.text import to_text
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """The values of a setting. in_file: None if the file does not set it."""
 
     in_force: Value

@@ -6,7 +6,7 @@ Both read the `Live` declarations of the settings and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiovirt.rpc.server import Server, ServerOptions
 
 
-class Override(NamedTuple):
+class Override(msgspec.Struct, frozen=True):
     """A value that comes before the settings file. by: its source, as an administrator knows it."""
 
     value: Value
@@ -110,7 +110,7 @@ class ServerReceiver:
         return 0
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """Settings that are changed together, all or none.
 
     where: their receiver; names: of the settings; knobs: their new values by knob.

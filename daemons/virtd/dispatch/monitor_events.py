@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_events import (
@@ -32,7 +34,7 @@ _REPEAT: Final = pattern(r"[*+?{]")
 _REPEATED_GROUP: Final = pattern(r"\)[*+?{]|\\\d")
 
 
-class MonitorWish(NamedTuple):
+class MonitorWish(msgspec.Struct, frozen=True):
     """A subscription. subject: the UUID of the only guest, or empty; name: of the event, or a pattern,
     empty for all events; flags: DomainQemuMonitorEventRegisterFlags."""
 
@@ -72,7 +74,7 @@ class MonitorWish(NamedTuple):
         )
 
 
-class MonitorEvent(NamedTuple):
+class MonitorEvent(msgspec.Struct, frozen=True):
     """An event of a monitor. details: what QEMU says of it, None if it says nothing."""
 
     name: str

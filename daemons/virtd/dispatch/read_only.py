@@ -9,7 +9,9 @@ src/libvirt-domain-snapshot.c and src/libvirt-domain-checkpoint.c.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.checkpoint import DomainCheckpointXMLFlags
@@ -29,7 +31,7 @@ _CHANGES: Final = "read only access prevents {}"
 _XML: Final = DomainXMLFlags.SECURE | DomainXMLFlags.MIGRATABLE
 
 
-class Limit(NamedTuple):
+class Limit(msgspec.Struct, frozen=True):
     """Arguments that are refused. refuses: tells them; text: of the error, about the function."""
 
     refuses: Callable[[Any], bool]

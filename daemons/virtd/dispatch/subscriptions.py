@@ -9,7 +9,9 @@ Source: libvirt's src/remote/remote_daemon_dispatch.c (remoteRelayDomainEvent* a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
@@ -97,7 +99,7 @@ _SUBJECTS: Final[Mapping[Family, Callable[[Subject], object]]] = {
 SUBSCRIPTIONS_MAX: Final = 1024
 
 
-class Wish(NamedTuple):
+class Wish(msgspec.Struct, frozen=True):
     """One subscription. subject: the UUID or the name of the only object that it is about, or
     empty; plain: whether its messages carry no number."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants import domain_events as events
 from aiovirt.daemons.virtd.faults.rules import RuleError
@@ -16,7 +18,7 @@ from aiovirt.daemons.virtd.faults.rules import RuleError
 Values = dict[str, str | int]
 
 
-class Key(NamedTuple):
+class Key(msgspec.Struct, frozen=True):
     """A value of an event. choices: its names; is_number: a whole number from `least`; default: if it is
     not given, None if it must be."""
 
@@ -26,7 +28,7 @@ class Key(NamedTuple):
     least: int = 0
 
 
-class Happening(NamedTuple):
+class Happening(msgspec.Struct, frozen=True):
     """An event. about: for the help; keys: the values that it takes."""
 
     about: str

@@ -11,7 +11,9 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.host import ending, guest_system, sleeping
 
@@ -61,13 +63,13 @@ class AgentError(Exception):
         self.is_unknown = is_unknown
 
 
-class Later(NamedTuple):
+class Later(msgspec.Struct, frozen=True):
     """A command to which the agent does not reply. happen: what it does."""
 
     happen: Callable[[], object]
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True):
     """A command. takes: its arguments and their types; one with a `?` may be left out."""
 
     function: Callable[..., Any]

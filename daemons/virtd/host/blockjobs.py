@@ -8,8 +8,9 @@ Source: libvirt's src/qemu/qemu_driver.c (qemuDomainBlockJobAbort and its like) 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.constants.domain import DomainBlockJobType as Type
@@ -32,7 +33,7 @@ _SECOND: Final = 1_000_000_000
 _WAITING: Final = (Type.COPY, Type.ACTIVE_COMMIT)
 
 
-class Progress(NamedTuple):
+class Progress(msgspec.Struct, frozen=True):
     """A job as it stands. bandwidth: bytes per second, 0 for no limit; cur, end: in bytes."""
 
     type: int

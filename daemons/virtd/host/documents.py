@@ -7,7 +7,9 @@ gives one that is shared, and not to be changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.xml.documents import Document, read, stored
 
@@ -41,7 +43,7 @@ def written(document: Document) -> str:
     return text
 
 
-class Definition(NamedTuple):
+class Definition(msgspec.Struct, frozen=True):
     """A complete document, with what identifies its object."""
 
     text: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid as uuids
 from collections.abc import Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -32,7 +32,7 @@ AGENT: Final = "org.qemu.guest_agent.0"
 _DISPLAY: Final = pattern("<graphics type='[a-z]+' port='([0-9]+)'")
 
 
-class Disk(NamedTuple):
+class Disk(msgspec.Struct, frozen=True):
     """A disk of a document. device: its kind, "disk" or "cdrom"; source: a path or a name, "" without a
     medium; bus, alias: "" if it has none."""
 
@@ -44,7 +44,7 @@ class Disk(NamedTuple):
     alias: str
 
 
-class Nic(NamedTuple):
+class Nic(msgspec.Struct, frozen=True):
     """An interface of a document. name: on the host, "" if it has none."""
 
     name: str

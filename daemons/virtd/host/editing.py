@@ -6,7 +6,9 @@ Source: libvirt's src/conf/domain_conf.c (virDomainObjUpdateModificationImpact, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants.domain_flags import DomainModificationImpact
 from aiovirt.daemons.virtd.host.documents import cached, written
@@ -24,7 +26,7 @@ IMPACT: Final = LIVE | CONFIG
 Edit = Callable[[Document], None]
 
 
-class Impact(NamedTuple):
+class Impact(msgspec.Struct, frozen=True):
     """The documents that a call is about."""
 
     live: bool

@@ -9,7 +9,9 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c, qemu_agent.
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.host import agent, cpumaps, leases, machine, sleeping
@@ -105,7 +107,7 @@ def set_time(domain: Domain, seconds: int, rest: int, *, sync: bool) -> None:
 # File systems --------------------------------------------------------------------------------------
 
 
-class Filesystem(NamedTuple):
+class Filesystem(msgspec.Struct, frozen=True):
     """A file system of a guest. name: its device in the guest; disk: the target of its disk."""
 
     mountpoint: str

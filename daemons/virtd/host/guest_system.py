@@ -6,7 +6,9 @@ Source: the form of what it tells is that of QEMU's agent on a Linux guest.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.host import leases, machine
 
@@ -30,7 +32,7 @@ _USER_NETWORK: Final = ipaddress.ip_address("10.0.2.15")
 _LINK_LOCAL: Final = int(ipaddress.ip_address("fe80::"))
 
 
-class Filesystem(NamedTuple):
+class Filesystem(msgspec.Struct, frozen=True):
     """A file system. name: its device in the guest; disk: the target of its disk; size: in bytes."""
 
     mountpoint: str
@@ -39,7 +41,7 @@ class Filesystem(NamedTuple):
     size: int
 
 
-class Interface(NamedTuple):
+class Interface(msgspec.Struct, frozen=True):
     """An interface. addresses: each with the bits of its network; statistics: as the agent has them."""
 
     name: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
@@ -35,7 +36,7 @@ _WITHHELD: Final = "-"
 _TRIED: Final = 65536
 
 
-class Interface(NamedTuple):
+class Interface(msgspec.Struct, frozen=True):
     """An interface of a guest. kind: its type; mac: its hardware address; network: the name of its
     network, empty for none; target: its name on the host."""
 
@@ -45,7 +46,7 @@ class Interface(NamedTuple):
     target: str
 
 
-class Lease(NamedTuple):
+class Lease(msgspec.Struct, frozen=True):
     """An address that a guest has.
 
     mac: of its interface; address, prefix: with the bits of its network; bridge: of its network;

@@ -6,8 +6,9 @@ Source: libvirt's src/conf/virnwfilterobj.c and src/nwfilter/nwfilter_driver.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
@@ -37,7 +38,7 @@ class Filter(Entry[FilterRecord]):
         return _uses(cached("nwfilter", self.record.text).root)
 
 
-class Binding(NamedTuple):
+class Binding(msgspec.Struct, frozen=True):
     """A filter in use. port: the interface on the host; name: of the filter; owner, uuid: of the
     guest; mac: of its interface."""
 

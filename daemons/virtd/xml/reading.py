@@ -11,15 +11,16 @@ Source: libvirt's src/util/virxml.c (virXMLParseHelper).
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.rpc.wire.errors import ErrorDomain, RpcError
 
 
-class Bounds(NamedTuple):
+class Bounds(msgspec.Struct, frozen=True):
     """Limits of one text. size: bytes; elements: their number; attributes: their number, counted as
     `=` before a quote, so a few more are found than exist."""
 
