@@ -12,7 +12,7 @@ READY := .venv/.ready
 # where the environment forbids writing bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 BYTECODE = $(BIN)/python -m compileall -q -j 0 $(addprefix $(CURDIR)/src/aiovirt/,rpc admin daemons testing \
-	pytest_plugin.py __init__.py)
+	pytest_plugin.py pytest_fixtures.py __init__.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run stop test conformance check bench soak fuzz clean

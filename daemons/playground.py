@@ -113,7 +113,7 @@ class Playground:
 
     def _uri(self, name: str, scheme: str | None = None) -> str:
         """Its admin URI. scheme: another tool's for the same socket."""
-        return f"{scheme or name}:///system?socket={quote(self._admin_socket(name))}"
+        return f"{scheme or name}:///system?socket={quote(os.fsencode(self._admin_socket(name)))}"
 
     def _start_one(self, name: str) -> None:
         settings = self.folder / f"{name}.conf"

@@ -30,10 +30,10 @@ def uris(paths: Paths, main: Server) -> dict[str, str]:
     """
     from urllib.parse import quote  # late: few starts need it
 
-    query = f"?socket={quote(paths.socket)}"
+    query = f"?socket={quote(os.fsencode(paths.socket))}"
     told = {name: f"{name}+unix://{path}{query}" for name, path in _DRIVERS.items()}
     folder = f"{paths.rundir}/{CERTIFICATES}"
-    files = f"?pkipath={quote(folder)}" if os.path.isdir(folder) else ""
+    files = f"?pkipath={quote(os.fsencode(folder))}" if os.path.isdir(folder) else ""
     for service in main.services:
         if service.sock.family != socket.AF_UNIX:
             kind = "tls" if service.access.tls else "tcp"

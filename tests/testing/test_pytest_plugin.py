@@ -11,11 +11,13 @@ from pathlib import Path
 PATIENCE = 60.0
 
 
-def run(folder: Path, code: str, *arguments: str, ini: str = "") -> str:
+def run(folder: Path, code: str, *arguments: str, ini: str = "", autoload: bool = True) -> str:
     """Run a file of tests as a project of its own. Returns what pytest wrote."""
     (folder / "pytest.ini").write_text(f"[pytest]\n{ini}")
     (folder / "test_it.py").write_text(code)
     kept = {key: os.environ[key] for key in os.environ if not key.startswith("PYTEST")}
+    if not autoload:
+        kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
@@ -46,7 +48,9 @@ def test_a_daemon_is_for_one_test(tmp_path: Path) -> None:
 
 def test_an_option_makes_the_scope_wider(tmp_path: Path) -> None:
     assert "2 passed" in run(tmp_path, TWO_TESTS % 1, ini="aiovirt_scope = module")
-    assert "nonsense" in run(tmp_path, TWO_TESTS % 1, ini="aiovirt_scope = nonsense")
+    assert "aiovirt_scope is one of function, class," in run(
+        tmp_path, TWO_TESTS % 1, ini="aiovirt_scope = nonsense"
+    )
 
 
 def test_fixtures_of_wider_scopes_have_names_of_their_own(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_nothing_is_imported_and_no_hook_is_there_until_it_is_used(tmp_path: Pat
 import sys
 
 def test_without(request):
-    assert [one for one in sys.modules if one.startswith("aiovirt.")] == ["aiovirt.pytest_plugin"]
+    assert [one for one in sys.modules if one.startswith("aiovirt.")] == ["aiovirt.pytest_fixtures"]
     plugin = request.config.pluginmanager.get_plugin("aiovirt")
     hooks = request.config.pluginmanager.get_hookcallers(plugin)
     assert sorted(one.name for one in hooks) == ["pytest_addoption", "pytest_configure"]
@@ -196,3 +200,18 @@ def test_end(aiovirt_daemons):
     os.waitpid(child, 0)
 """
     assert "1 passed" in run(tmp_path, code)
+
+
+BY_MODULE = """
+def test_it(lockd):
+    assert lockd.locks.locks() == []
+"""
+
+
+def test_the_plugin_may_be_named_by_its_module_whether_or_not_pytest_has_found_it(
+    tmp_path: Path,
+) -> None:
+    assert "1 passed" in run(tmp_path, BY_MODULE, "-p", "aiovirt.pytest_plugin")
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["aiovirt.pytest_plugin"]\n')
+    assert "1 passed" in run(tmp_path, BY_MODULE)
+    assert "1 passed" in run(tmp_path, BY_MODULE, autoload=False)

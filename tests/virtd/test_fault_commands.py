@@ -21,6 +21,7 @@ from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.faults.client import Action, FaultAdmin, Rule, RuleInfo
+from aiovirt.daemons.virtd.faults.rules import RuleError
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.virtd.test_ephemeral import Ephemeral, ephemeral
 
@@ -158,3 +159,22 @@ async def test_a_daemon_that_ends_lets_calls_go_that_rules_hold(action: Action) 
                 await waiting
             assert caught.value.code == ErrorCode.OPERATION_ABORTED
         assert await asyncio.to_thread(daemon.process.wait, 30) == 0
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(Action.ERROR, code=2**31),
+        Rule(Action.ERROR, code=1, domain=2**31),
+        Rule(Action.ERROR, code=1, text="x" * 4097),
+        Rule(Action.ERROR, code=1, text="a\0b"),
+        Rule(Action.DROP, times=-1),
+        Rule(Action.DROP, seed=2**32),
+    ],
+)
+async def test_a_rule_that_does_not_fit_into_a_message_is_refused_in_its_own_words(
+    daemon: Ephemeral, rule: Rule
+) -> None:
+    async with admin_client.connect(daemon.told["admin"]) as connection:
+        with pytest.raises(RuleError, match=r"up to|at most|is from"):
+            await FaultAdmin(connection).add(rule)

@@ -69,6 +69,23 @@ async def test_counters_grow_while_a_guest_runs_and_stand_still_while_it_is_paus
     assert {name: third[name] for name in growing} == {name: second[name] for name in growing}
 
 
+async def test_a_clock_that_is_set_back_takes_nothing_from_the_counters_and_does_not_stop_them(
+    virtd: Virtd,
+) -> None:
+    time = Time(virtd)
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    await client.start(domain)
+    time.passes(60)
+    (first,) = await stats(client)
+    virtd.host("qemu").clock.set(946_684_800 * SECOND)
+    (second,) = await stats(client)
+    time.passes(60)
+    (third,) = await stats(client)
+    for name in ("cpu.time", "net.0.rx.bytes", "block.0.rd.reqs"):
+        assert first[name] == second[name] < third[name]
+
+
 async def test_groups_come_in_order_and_only_those_that_are_asked_for(virtd: Virtd) -> None:
     client = await virtd.connect("qemu:///system")
     domain = await client.define()

@@ -184,7 +184,7 @@ def announce(
 
     told = {
         **uris(),
-        "admin": f"{name}:///system?socket={quote(paths.admin_socket)}",
+        "admin": f"{name}:///system?socket={quote(os.fsencode(paths.admin_socket))}",
         "socket": paths.socket,
         "pid": os.getpid(),
         "rundir": paths.rundir,

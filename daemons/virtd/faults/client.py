@@ -17,8 +17,9 @@ from typing import NamedTuple, TypeVar
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.virtd.admin_protocol import VIRT_ADMIN
 from aiovirt.daemons.virtd.faults import protocol
-from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule
+from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule, check
 from aiovirt.rpc.wire.program import Procedure
+from aiovirt.rpc.wire.xdr import XdrError
 
 __all__ = ["DRIVER", "Action", "FaultAdmin", "Rule", "RuleInfo"]
 
@@ -46,10 +47,16 @@ class FaultAdmin:
     async def add(self, rule: Rule) -> int:
         """Add a rule after the existing ones, and return its id.
 
-        Raises RpcError INVALID_ARG for one that contradicts itself.
+        Raises:
+            RpcError: INVALID_ARG for a rule that contradicts itself.
+            RuleError: a number or the text of the rule is out of range.
         """
         args = protocol.FaultAddArgs(protocol.to_wire(rule), flags=0)
-        return (await self._call(protocol.FAULT_ADD, args)).id
+        try:
+            return (await self._call(protocol.FAULT_ADD, args)).id
+        except XdrError:  # it has not left this process
+            check(rule)
+            raise
 
     async def list(self) -> list[RuleInfo]:
         """The rules, in the order in which they are asked."""

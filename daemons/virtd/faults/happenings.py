@@ -17,6 +17,9 @@ from aiovirt.daemons.virtd.faults.rules import RuleError
 
 Values = dict[str, str | int]
 
+#: The largest number of an event.
+_NUMBER_MAX: Final = 2**63 - 1
+
 
 class Key(msgspec.Struct, frozen=True):
     """A value of an event. choices: its names; is_number: a whole number from `least`; default: if it is
@@ -183,8 +186,9 @@ def _value(name: str, key: str, kind: Key, given: str | None) -> str | int:
         number = int(text)
     except ValueError:
         number = kind.least - 1
-    if not kind.least <= number < 2**63:
-        raise RuleError(f"'{text}' is not a value of '{key}' of '{name}': a number")
+    if not kind.least <= number <= _NUMBER_MAX:
+        allowed = f"a number from {kind.least} to {_NUMBER_MAX}"
+        raise RuleError(f"'{text}' is not a value of '{key}' of '{name}': {allowed}")
     return number
 
 

@@ -7,12 +7,11 @@ from typing import Annotated, Final
 import msgspec
 
 from aiovirt.daemons.virtd.admin_protocol import HOST_MAX, VIRT_ADMIN
-from aiovirt.daemons.virtd.faults.rules import Action, Rule
+from aiovirt.daemons.virtd.faults.rules import TEXT_MAX, Action, Rule
 from aiovirt.rpc.wire import xdr
 
-#: Bytes of a name or a pattern, and of an error's text; rules of one daemon; values of an event.
+#: Bytes of a name or a pattern; rules of one daemon; values of an event.
 NAME_MAX: Final = 256
-TEXT_MAX: Final = 4096
 RULES_MAX: Final = 1024
 VALUES_MAX: Final = 16
 

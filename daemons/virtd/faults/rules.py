@@ -48,6 +48,9 @@ _NO_DELAY: Final = frozenset((Action.MUTE, Action.LOSE_EVENT, Action.REPEAT_EVEN
 #: The largest delay, in milliseconds, and the largest other number of a rule.
 DELAY_MAX: Final = 24 * 3600 * 1000
 NUMBER_MAX: Final = 2**32 - 1
+#: The largest code and domain of an error, and the bytes that its text may have.
+CODE_MAX: Final = 2**31 - 1
+TEXT_MAX: Final = 4096
 #: The domain of an error that is given in the name of the client's driver.
 DRIVER: Final = -1
 
@@ -129,5 +132,11 @@ def _check_numbers(rule: Rule) -> None:
         least = 1 if name == "every" else 0
         if not least <= number <= NUMBER_MAX:
             raise RuleError(f"'{name}' is from {least} to {NUMBER_MAX}, not {number}")
+    for name in ("code", "domain"):
+        number = getattr(rule, name)
+        if not DRIVER <= number <= CODE_MAX:
+            raise RuleError(f"'{name}' is a number up to {CODE_MAX}, not {number}")
+    if len(rule.text.encode(errors="surrogateescape")) > TEXT_MAX or "\0" in rule.text:
+        raise RuleError(f"the text of an error has at most {TEXT_MAX} bytes, and no NUL")
     if not 0 < rule.probability <= 1:
         raise RuleError(f"a probability is above 0 and at most 1, not {rule.probability:g}")

@@ -104,7 +104,7 @@ def start(
     if not disk.source:
         text = f"disk '{disk.target}' has no source file to be {_VERBS[kind]}"
         raise domain.refused(ErrorCode.INVALID_ARG, text)
-    job = {"type": int(kind), "begun": domain.host.clock.now(), "bandwidth": bandwidth}
+    job = {"type": int(kind), "begun": domain.host.clock.passed(), "bandwidth": bandwidth}
     with domain.host.store.batch():
         _keep(domain, disk.target, job)
         if kind in _WAITING:
@@ -139,7 +139,7 @@ def progress(domain: Domain, path: str) -> Progress | None:
         return None
     end = machine.sizes(domain, disk).capacity
     pace = max(domain.host.pace.block, 0.001)
-    share = min(1.0, (domain.host.clock.now() - job["begun"]) / _SECOND / pace)
+    share = min(1.0, (domain.host.clock.passed() - job["begun"]) / _SECOND / pace)
     cur = end if job.get("ready") else min(end - 1, int(end * share))
     return Progress(job["type"], job["bandwidth"], cur, end)
 
@@ -235,7 +235,7 @@ def _settle(domain: Domain, target: str) -> None:
     job = _jobs(domain).get(target)
     if job is None or job.get("ready"):
         return
-    if domain.host.clock.now() >= job["begun"] + int(domain.host.pace.block * _SECOND):
+    if domain.host.clock.passed() >= job["begun"] + int(domain.host.pace.block * _SECOND):
         domain.host.timers.cancel((domain.uuid, f"job {target}"))
         _worked(domain, target)
 

@@ -19,11 +19,12 @@ _SET_MAX: Final = 2**62
 
 class ClockState(NamedTuple):
     """A clock. begun: a moment of the clock that drives it; shown: the host's time of day then; rate:
-    seconds of the host in one second."""
+    seconds of the host in one second; lead: how far it was set back since it was made."""
 
     begun: int
     shown: int
     rate: float
+    lead: int = 0
 
 
 class Clock:
@@ -38,12 +39,17 @@ class Clock:
         self._begun = source()
         self._shown = self._begun
         self._rate = 1.0
+        self._lead = 0
 
     def now(self) -> int:
         """Return the host's time of day, in nanoseconds since the epoch."""
         if self._rate == 1.0:
             return self._source() - self._begun + self._shown
         return min(_LAST, self._shown + int((self._source() - self._begun) * self._rate))
+
+    def passed(self) -> int:
+        """Return a moment for counters and work that takes time: `now`, but it never goes back."""
+        return min(_LAST, self.now() + self._lead)
 
     @property
     def rate(self) -> float:
@@ -52,11 +58,11 @@ class Clock:
 
     def kept(self) -> ClockState:
         """Return what `restored` takes: the clock goes on while nobody has it."""
-        return ClockState(self._begun, self._shown, self._rate)
+        return ClockState(self._begun, self._shown, self._rate, self._lead)
 
     def restored(self, state: ClockState) -> None:
         """Take what `kept` returned."""
-        self._begun, self._shown, self._rate = state
+        self._begun, self._shown, self._rate, self._lead = state
 
     def set(self, now: int | None = None, *, rate: float | None = None) -> None:
         """Change the time, its rate, or both.
@@ -72,7 +78,9 @@ class Clock:
             raise ValueError(f"a clock's time is from 0 to {_SET_MAX} nanoseconds, not {now}")
         if rate is not None and not 0 <= rate <= RATE_MAX:
             raise ValueError(f"a clock's rate is a number from 0 to {RATE_MAX:g}, not {rate}")
-        self._shown = self.now() if now is None else now
+        before = self.now()
+        self._shown = before if now is None else now
+        self._lead += max(0, before - self._shown)
         self._begun = self._source()
         if rate is not None:
             self._rate = float(rate)

@@ -176,8 +176,8 @@ class DomainRecord(Record, frozen=True, kw_only=True, dict=True):
     the running guest, None while it is shut off. number: its id while it runs, else -1. state,
     reason: as in virDomainState and its reasons. autostart: whether it starts with the daemon.
     saved: the document of its managed save image; saved_paused: whether that guest was paused.
-    began: when it last began to run, in nanoseconds of the host's clock, None while it does not
-    run; ran: nanoseconds that it ran before. booted: when it was started. details: small
+    began: when it last began to run, as `Clock.passed` gives it, None while it does not run; ran:
+    nanoseconds that it ran before. booted: when it was started, by the time of day. details: small
     things that a kind of call keeps (times, keys), by the module that keeps them.
     """
 
@@ -294,7 +294,7 @@ class Domain(Entry[DomainRecord]):
         record = self.record
         if record.began is None:
             return record.ran
-        return record.ran + max(0, self.host.clock.now() - record.began)
+        return record.ran + max(0, self.host.clock.passed() - record.began)
 
     def emit(self, number: int, *details: object) -> None:
         """Tell of an event of this domain; see `Event`."""

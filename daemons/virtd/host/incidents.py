@@ -55,12 +55,11 @@ def crash(domain: Domain) -> None:
                 domain, DomainShutoffReason.CRASHED, DomainEventStoppedDetailType.CRASHED
             )
         elif action.endswith("restart"):
-            now = domain.host.clock.now()
             domain.change(
                 state=DomainState.RUNNING,
                 reason=DomainRunningReason.CRASHED,
-                began=now,
-                booted=now,
+                began=domain.host.clock.passed(),
+                booted=domain.host.clock.now(),
             )
             domain.emit(DomainEventID.REBOOT)
             unpaused = DomainEventResumedDetailType.UNPAUSED
@@ -160,7 +159,7 @@ def resume(domain: Domain, reason: int, detail: int) -> None:
     """
     domain.require_active()
     domain.host.emulators.resumes(domain)
-    began = domain.record.began or domain.host.clock.now()
+    began = domain.record.began or domain.host.clock.passed()
     domain.change(state=DomainState.RUNNING, reason=int(reason), began=began)
     domain.emit(DomainEventID.LIFECYCLE, DomainEventType.RESUMED, int(detail))
     agent.wait(domain)

@@ -233,7 +233,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         state=DomainState.PAUSED if paused else DomainState.RUNNING,
         reason=int(origin.paused_reason if paused else origin.reason),
         saved=None,
-        began=None if paused else now,
+        began=None if paused else host.clock.passed(),
         ran=0,
         booted=now,
         details=_details(domain, config),
@@ -295,7 +295,7 @@ def resume(domain: Domain) -> None:
     domain.change(
         state=DomainState.RUNNING,
         reason=DomainRunningReason.UNPAUSED,
-        began=domain.host.clock.now(),
+        began=domain.host.clock.passed(),
     )
     _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.UNPAUSED)
     agent.wait(domain)

@@ -107,7 +107,7 @@ def cpu_times(host: Host, number: int) -> dict[str, int]:
     if not -1 <= number < QEMU.cpus:
         text = "Invalid cpuNum in virHostCPUGetStatsLinux"
         raise RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.NONE)
-    elapsed = max(0, host.clock.now() - _BOOTED) * (QEMU.cpus if number == -1 else 1)
+    elapsed = max(0, host.clock.passed() - _BOOTED) * (QEMU.cpus if number == -1 else 1)
     return {name: elapsed * share // 1000 for name, share in _SHARES.items()}
 
 

@@ -34,7 +34,7 @@ def fill(host: Host) -> None:
     now = host.clock.now()
     for kind, key, record in rows:
         if record.get("began") is not None:
-            record["began"] = record["booted"] = now
+            record["began"], record["booted"] = host.clock.passed(), now
         host.store.put(host.name, kind, key, msgspec.msgpack.encode(record))
     host.read()
 

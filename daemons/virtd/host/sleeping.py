@@ -61,7 +61,7 @@ def wake_up(domain: Domain) -> None:
     domain.change(
         state=DomainState.RUNNING,
         reason=DomainRunningReason.WAKEUP,
-        began=domain.host.clock.now(),
+        began=domain.host.clock.passed(),
     )
     detail = DomainEventStartedDetailType.WAKEUP
     domain.emit(DomainEventID.PMWAKEUP)

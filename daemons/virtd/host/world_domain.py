@@ -75,12 +75,11 @@ def _add_snapshots(domain: Domain, elements: list[etree._Element]) -> None:
 
 def _set(domain: Domain, state: DomainState, *, saved: bool, autostart: bool) -> None:
     """Set the rest of the state; libvirt gives no reason for it."""
-    now = domain.host.clock.now()
     runs = state in (DomainState.RUNNING, DomainState.BLOCKED)
     domain.change(
         state=int(state),
         reason=0,
-        began=now if runs else None,
+        began=domain.host.clock.passed() if runs else None,
         saved=domain.record.config if saved else None,
         autostart=autostart,
     )

@@ -3,7 +3,7 @@
     with running("virtd", world=Path("world.toml")) as virtd:
         client = libvirt.open(virtd.qemu_uri)  # or virsh, a Go program, `virtd.connect()`
 
-With pytest, the fixtures of `aiovirt.pytest_plugin` do this. A daemon ends with the process that
+With pytest, the fixtures of `aiovirt.pytest_fixtures` do this. A daemon ends with the process that
 started it, also if that is killed, and its files end with the daemon.
 
 Importing this imports nothing of the rest of the package.

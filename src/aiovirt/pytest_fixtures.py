@@ -1,0 +1,192 @@
+"""The pytest plugin: fixtures with daemons for tests. docs/testing.md describes them.
+
+It is loaded by its entry point wherever the package is installed, so it imports nothing of the package
+until one of its fixtures is used, and has no hook that runs for each test until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+
+import pytest
+
+if TYPE_CHECKING:
+    from aiovirt.testing import Daemon, Lockd, Logd, Virtd
+
+#: The name of the part that shows logs, among pytest's plugins.
+_LOGS: Final = "aiovirt logs"
+#: Characters of a log in a report.
+_SHOWN: Final = 20_000
+
+_Scope = Literal["function", "class", "module", "package", "session"]
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the ini option for the scope, and have our modules imported as any others.
+
+    For asserts that explain themselves, pytest compiles all modules of a plugin's distribution anew,
+    which more than doubles the time of their imports. Nothing public prevents that.
+    """
+    marked = getattr(pluginmanager.rewrite_hook, "_must_rewrite", None)
+    if isinstance(marked, set):
+        marked.discard("aiovirt")
+    parser.addini(
+        "aiovirt_scope",
+        "scope of the fixtures virtd, lockd, logd and aiovirt_daemons (default: function)",
+        default="function",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers, and check the ini option."""
+    scope, scopes = config.getini("aiovirt_scope"), get_args(_Scope)
+    if scope not in scopes:
+        raise pytest.UsageError(f"aiovirt_scope is one of {', '.join(scopes)}, not {scope!r}")
+    for name in ("virtd", "lockd", "logd"):
+        config.addinivalue_line(
+            "markers", f"{name}(**options): start {name} with these, see aiovirt.testing.start"
+        )
+
+
+def _scope(fixture_name: str, config: pytest.Config) -> _Scope:
+    return config.getini("aiovirt_scope")  # type: ignore[no-any-return]  # pytest checks it
+
+
+class _Logs:
+    """Shows the logs of daemons in the reports of failed tests; registered by the first daemon."""
+
+    def __init__(self) -> None:
+        self._running: dict[Daemon, int] = {}
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> _Logs:
+        """Return that of a run of pytest."""
+        found = config.pluginmanager.get_plugin(_LOGS)
+        if found is None:
+            found = cls()
+            config.pluginmanager.register(found, _LOGS)
+        return cast(_Logs, found)
+
+    def add(self, daemon: Daemon) -> None:
+        """Show what a daemon logs from now on."""
+        self._running[daemon] = 0
+
+    def remove(self, daemon: Daemon) -> None:
+        """Forget a daemon that ends."""
+        del self._running[daemon]
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+        """Add what was logged during the test."""
+        report = (yield).get_result()
+        for daemon, begin in list(self._running.items()):  # a thread may start one now
+            text = daemon.log.text(begin)[-_SHOWN:] if report.failed else ""
+            if text:
+                report.sections.append((f"Captured {daemon.name} log", text))
+            if call.when == "teardown":
+                self._running[daemon] = daemon.log.size
+
+
+def _factory(config: pytest.Config) -> Iterator[Callable[..., Any]]:
+    """Start any number of daemons, and end them after the test, the module or the session."""
+    from aiovirt.testing import start
+
+    logs = _Logs.of(config)
+    with ExitStack() as stack:
+
+        def begin(name: str, **options: Any) -> Daemon:
+            __tracebackhide__ = True
+            daemon = start(name, **options)
+            stack.callback(daemon.close)
+            logs.add(daemon)
+            stack.callback(logs.remove, daemon)
+            return daemon
+
+        yield begin
+
+
+def _started(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Start one with the options of its marker."""
+    __tracebackhide__ = True
+    marker = request.node.get_closest_marker(name)
+    if marker is not None and marker.args:
+        pytest.fail(
+            f"the marker {name} takes options by name, as in {name}(settings=...): {marker.args!r}",
+            pytrace=False,
+        )
+    for begin in _factory(request.config):
+        yield begin(name, **(marker.kwargs if marker else {}))
+
+
+@pytest.fixture(scope=_scope)
+def virtd(request: pytest.FixtureRequest) -> Iterator[Virtd]:
+    """A running virtd for this test, or for the scope that the ini option aiovirt_scope names."""
+    yield from _started("virtd", request)
+
+
+@pytest.fixture(scope="module")
+def virtd_module(request: pytest.FixtureRequest) -> Iterator[Virtd]:
+    """A running virtd for the tests of a module."""
+    yield from _started("virtd", request)
+
+
+@pytest.fixture(scope="session")
+def virtd_session(request: pytest.FixtureRequest) -> Iterator[Virtd]:
+    """A running virtd for all tests of a process."""
+    yield from _started("virtd", request)
+
+
+@pytest.fixture(scope=_scope)
+def lockd(request: pytest.FixtureRequest) -> Iterator[Lockd]:
+    """A running lockd for this test, or for the scope that the ini option aiovirt_scope names."""
+    yield from _started("lockd", request)
+
+
+@pytest.fixture(scope="module")
+def lockd_module(request: pytest.FixtureRequest) -> Iterator[Lockd]:
+    """A running lockd for the tests of a module."""
+    yield from _started("lockd", request)
+
+
+@pytest.fixture(scope="session")
+def lockd_session(request: pytest.FixtureRequest) -> Iterator[Lockd]:
+    """A running lockd for all tests of a process."""
+    yield from _started("lockd", request)
+
+
+@pytest.fixture(scope=_scope)
+def logd(request: pytest.FixtureRequest) -> Iterator[Logd]:
+    """A running logd for this test, or for the scope that the ini option aiovirt_scope names."""
+    yield from _started("logd", request)
+
+
+@pytest.fixture(scope="module")
+def logd_module(request: pytest.FixtureRequest) -> Iterator[Logd]:
+    """A running logd for the tests of a module."""
+    yield from _started("logd", request)
+
+
+@pytest.fixture(scope="session")
+def logd_session(request: pytest.FixtureRequest) -> Iterator[Logd]:
+    """A running logd for all tests of a process."""
+    yield from _started("logd", request)
+
+
+@pytest.fixture(scope=_scope)
+def aiovirt_daemons(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """`aiovirt_daemons("virtd", world=..., settings=...)` starts any number of daemons."""
+    yield from _factory(request.config)
+
+
+@pytest.fixture(scope="module")
+def aiovirt_daemons_module(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """The same, ending with the module."""
+    yield from _factory(request.config)
+
+
+@pytest.fixture(scope="session")
+def aiovirt_daemons_session(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """The same, ending with the session."""
+    yield from _factory(request.config)
