@@ -64,10 +64,11 @@ def _plural(hosts: list[str]) -> str:
 async def _world_load(session: AdminSession, command: Invocation) -> None:
     from aiovirt.daemons.virtd.admin_client import WorldAdmin
     from aiovirt.daemons.virtd.host.world_file import WorldError, read
+    from aiovirt.daemons.virtd.saved_world import file_or_pipe
 
     file = command.required("file")
     try:
-        text = await asyncio.to_thread(read, file)
+        text = await asyncio.to_thread(read, file, file_or_pipe)
     except WorldError as error:
         raise CommandFailed(f"failed to read {file}", str(error)) from error
     with explained(f"failed to load {file}"):
@@ -77,6 +78,7 @@ async def _world_load(session: AdminSession, command: Invocation) -> None:
 
 async def _world_save(session: AdminSession, command: Invocation) -> None:
     from aiovirt.daemons.virtd.admin_client import WorldAdmin
+    from aiovirt.daemons.virtd.saved_world import write
 
     file = command.text("file")
     with explained("failed to save the world"):
@@ -85,15 +87,10 @@ async def _world_save(session: AdminSession, command: Invocation) -> None:
         session.terminal.answer(json.loads(text), text)
         return
     try:
-        await asyncio.to_thread(_write, file, text)
+        await asyncio.to_thread(write, file, text)
     except OSError as error:
         raise CommandFailed(f"failed to write {file}", error.strerror or str(error)) from error
     session.terminal.notice(f"World saved to {file}\n")
-
-
-def _write(file: str, text: str) -> None:
-    with open(file, "w", encoding="utf-8") as opened:
-        opened.write(text)
 
 
 async def _world_reset(session: AdminSession, command: Invocation) -> None:

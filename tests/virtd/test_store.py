@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
+import os
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.host.events import Event
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
-from aiovirt.daemons.virtd.host.store import Store
+from aiovirt.daemons.virtd.host.store import Store, StoreError
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.virtd.conftest import DOMAIN
 
@@ -176,3 +179,21 @@ def test_a_store_of_an_earlier_version_is_written_in_its_own_layout(tmp_path: Pa
     store.close()
     found = dict(Store(str(path)).load("test", "domain"))
     assert found == {"one": b"new", "two": b"fresh"}
+
+
+def test_a_disk_whose_blocks_are_small_has_to_have_room_for_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would end the process with SIGBUS there."""
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = str(tmp_path / "virtd.sqlite")
+    Store(path).close()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    Store(path).close()  # a block is a page: SQLite asks for it itself
+    monkeypatch.setattr(mmap, "PAGESIZE", 1 << 20)
+    for read_only in (False, True):
+        with pytest.raises(StoreError, match=r"bytes of room are needed beside it: No space left"):
+            Store(path, read_only=read_only)

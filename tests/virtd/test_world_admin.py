@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from aiovirt.daemons.virtd import admin_protocol
 from aiovirt.daemons.virtd.admin_client import WorldAdmin
 from aiovirt.daemons.virtd.admin_dispatch import WorldAdminDispatch
 from aiovirt.daemons.virtd.host.hosts import Hosts
+from aiovirt.daemons.virtd.host.world_file import WorldError
 from aiovirt.rpc.server import Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
@@ -210,3 +213,53 @@ async def test_a_wrong_clock_is_told_before_anything_is_called(admin: Admin, lin
 async def test_a_world_to_load_has_to_be_named(admin: Admin) -> None:
     with pytest.raises(CommandFailed, match="requires <file>"):
         await admin.virtadm("world-load")
+
+
+async def test_a_saved_world_replaces_an_earlier_one_as_a_whole_or_not_at_all(
+    admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, link = tmp_path / "saved.json", tmp_path / "link"
+    saved.write_text("an earlier world")
+    saved.chmod(0o640)
+    link.symlink_to("saved.json")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        succeeded, _, err = await admin.virtadm(f"world-save {link}")
+    assert (succeeded, "No space left on device" in err) == (False, True)
+    assert saved.read_text() == "an earlier world"
+    assert await admin.virtadm(f"world-save {link}") == (True, f"World saved to {link}\n\n", "")
+    assert json.loads(saved.read_text())["format"] == "aiovirt world"
+    assert link.is_symlink()
+    assert saved.stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["link", "saved.json", "virtd-admin-sock"]
+
+
+async def test_a_fifo_with_nobody_at_its_other_end_is_not_waited_for(
+    admin: Admin, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for command in ("world-save", "world-load"):
+        succeeded, _, err = await admin.virtadm(f"{command} {fifo}")
+        assert (succeeded, str(fifo) in err) == (False, True)
+    with pytest.raises(WorldError, match="it is a FIFO, not a regular file"):
+        Hosts(None, world=str(fifo)).open()
+
+
+async def test_a_world_comes_out_of_a_pipe_and_goes_into_one(admin: Admin) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, NEW.encode())
+    os.close(writing)
+    succeeded, _, err = await admin.virtadm(f"world-load /proc/self/fd/{reading}")
+    os.close(reading)
+    assert (succeeded, err, admin.names()) == (True, "", ["new"])
+    reading, writing = os.pipe()
+    succeeded, _, err = await admin.virtadm(f"world-save --host test /proc/self/fd/{writing}")
+    os.close(writing)
+    data = os.read(reading, 4096)
+    os.close(reading)
+    assert (succeeded, err, b'"aiovirt world"' in data) == (True, "", True)

@@ -8,9 +8,6 @@ Source: libvirt's src/test/test_driver.c (testOpenFromFile).
 
 from __future__ import annotations
 
-import os
-import stat
-
 from aiovirt.daemons.virtd.host import world_file, worlds
 from aiovirt.daemons.virtd.host.flavour import TEST
 from aiovirt.daemons.virtd.host.host import Host
@@ -32,7 +29,7 @@ async def host_of(path: str) -> Host:
     host = Host(TEST)
     host.keep_in(Store(None))
     try:
-        text = await run_blocking(_text, path)
+        text = await run_blocking(world_file.read, path)
         worlds.begin(host, text)
     except WorldError as error:
         raise _refused(path, error) from error
@@ -46,21 +43,6 @@ def restored(data: bytes) -> Host:
     host = Host(TEST)
     host.load(store)
     return host
-
-
-def _text(path: str) -> str:
-    return world_file.read(path, _regular)
-
-
-def _regular(path: str) -> str:
-    """The text of a regular file: reading another one may never end. Raises WorldError."""
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:
-        raise WorldError(f"{path}: {error}") from error
-    if not stat.S_ISREG(mode):
-        raise WorldError(f"{path}: is not a regular file")
-    return world_file.file_text(path)
 
 
 def _refused(path: str, error: WorldError) -> RpcError:

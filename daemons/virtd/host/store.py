@@ -17,9 +17,12 @@ A rehearsal of a restart opens the file for reading only.
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
@@ -43,6 +46,10 @@ _PUT: Final = """
 insert into object values (?, ?, ?, ?)
 on conflict (host, kind, key) do update set data = excluded.data
 """
+
+
+#: Bytes of the index of the write-ahead log, as far as it grows: 32 KiB for every 4062 pages and a rest.
+_INDEX_ROOM: Final = (PAGES_MAX // 4062 + 2) * 32768
 
 
 class StoreError(Exception):
@@ -91,6 +98,7 @@ class Store:
                 if not read_only and not os.path.exists(path):
                     # Documents have passwords: SQLite gives its other files the mode of this one.
                     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                _require_room(path)
                 base = _opened(path, "ro" if read_only else "rw")
             self._prepare(base, read_only=read_only)
         except (OSError, sqlite3.Error, StoreError) as error:
@@ -341,6 +349,25 @@ class Store:
         """Close the file. Does nothing if it is closed already."""
         self.settle()
         self._base.close()
+
+
+def _require_room(path: str) -> None:
+    """Raise StoreError if the disk has no room for the index of the write-ahead log.
+
+    SQLite maps that file, and a block that is not to be had then ends the process with SIGBUS. It asks
+    for one block of each page before, which is enough unless blocks are smaller than pages, as on a
+    small ext4. A rehearsal looks as well, so that a restart is refused instead.
+    """
+    folder = os.path.dirname(path) or "."
+    if os.statvfs(folder).f_bsize >= mmap.PAGESIZE:
+        return
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            os.posix_fallocate(trial.fileno(), 0, _INDEX_ROOM)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"{path}: {_INDEX_ROOM} bytes of room are needed beside it: {error.strerror}"
+            raise StoreError(text) from error
 
 
 def _opened(path: str, mode: str) -> sqlite3.Connection:

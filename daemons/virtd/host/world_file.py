@@ -17,6 +17,7 @@ from typing import Any, Final
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import reading
+from aiovirt.rpc.security.regular import read_regular
 from aiovirt.rpc.wire.errors import RpcError
 
 #: The name space of the test driver's elements.
@@ -38,12 +39,26 @@ class WorldError(ValueError):
 
 
 def file_text(path: str) -> str:
-    """Return the text of a file. Raises WorldError if it cannot be read, or is too large."""
+    """Return the text of a regular file.
+
+    Raises WorldError if it is something else, cannot be read, or is too large.
+    """
     try:
-        with open(path, "rb") as file:
-            data = file.read(TEXT_MAX + 1)
-    except OSError as error:
-        raise WorldError(f"{path}: {error.strerror}") from error
+        return text_of(read_regular(path, TEXT_MAX), path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, WorldError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WorldError(f"{path}: {reason}") from error
+
+
+def text_of(data: bytes, path: str) -> str:
+    """Return the text that the bytes of a file are. Raises WorldError if they are none.
+
+    Args:
+        data: what was read, at most one byte more than TEXT_MAX.
+        path: of the file, for the error.
+    """
     if len(data) > TEXT_MAX:
         raise WorldError(f"{path}: a world has at most {TEXT_MAX} bytes")
     try:
