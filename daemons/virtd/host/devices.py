@@ -82,7 +82,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
     domain.host.emulators.plugged(domain)
     agent.wait(domain)
     _moved(domain, trays)
-    for alias in aliases:
+    for alias in filter(None, aliases):  # a lease has none, and no event
         domain.emit(DomainEventID.DEVICE_ADDED, alias)
 
 
@@ -128,7 +128,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
 
     edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
-    for alias in aliases:
+    for alias in filter(None, aliases):
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
 
 
