@@ -47,7 +47,6 @@ REASONS: Final[dict[str, str]] = {
     "qemu Domain.backup_begin": "virtd refuses every backup.",
     "qemu Checkpoint.delete": _ORDER,
     "qemu Host.pool_create": "virtd makes no folders, so a pool starts without its folder.",
-    "qemu NwFilterBinding.xml": "virtd has bindings of running guests only.",
     "qemu Host.node_device_by_wwn": "libvirtd gives no reason on a machine without adapters.",
     "qemu Host.node_device_create": _ORDER,
     "qemu NodeDevice.detach": "libvirtd looks for VFIO on the machine before it looks for the device.",

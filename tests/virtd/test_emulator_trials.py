@@ -64,7 +64,7 @@ class FakeEmulator:
     def took_over(self) -> None:
         """It has no descriptors."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, device: str = "") -> None:
         """There is no log."""
 
 

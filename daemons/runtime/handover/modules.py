@@ -72,7 +72,16 @@ _SASL: Final = frozenset({"aiovirt.rpc.security.sasl"})
 #: first when guests get some; they take 30 ms.
 _EMULATION: Final = frozenset(
     f"aiovirt.daemons.virtd.emulation.{name}"
-    for name in ("connecting", "emulator", "keeping", "locks", "logs", "process", "stand_in")
+    for name in (
+        "connecting",
+        "device_logs",
+        "emulator",
+        "keeping",
+        "locks",
+        "logs",
+        "process",
+        "stand_in",
+    )
 )
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
 #: Names in a daemon's own package that stand for no module of it; most are for its clients.

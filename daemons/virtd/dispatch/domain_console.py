@@ -53,7 +53,7 @@ class DomainConsole:
 
         def typed(data: bytes) -> bytes:
             shown = terminal.typed(data)
-            session.host.emulators.write(domain, shown)
+            session.host.emulators.write(domain, shown, device)
             return shown
 
         return _conversation(domain, device, ended, terminal.greeting(), typed)
@@ -68,7 +68,12 @@ class DomainConsole:
         device = consoles.find_channel(domain, args.name)
         force = bool(args.flags & DomainChannelFlags.FORCE)
         ended = session.host.consoles.open(domain, device, force=force, what="channel stream")
-        return _conversation(domain, device, ended, b"", bytes)
+
+        def echoed(data: bytes) -> bytes:
+            session.host.emulators.write(domain, data, device)
+            return data
+
+        return _conversation(domain, device, ended, b"", echoed)
 
     @answers(protocol.DOMAIN_SCREENSHOT)
     def screenshot(

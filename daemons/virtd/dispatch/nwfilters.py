@@ -9,13 +9,15 @@ import uuid as uuids
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.constants.nwfilter import NWFilterBindingCreateFlags
 from aiovirt.daemons.virtd.dispatch.listing import check_flags
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import nwfilter
+from aiovirt.daemons.virtd.host import nwfilter, nwfilter_binding
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from aiovirt.daemons.virtd.host.nwfilter import Binding, Filter
+    from aiovirt.daemons.virtd.host.nwfilter import Filter
+    from aiovirt.daemons.virtd.host.nwfilter_binding import Binding
 
 
 def _none(what: str) -> RpcError:
@@ -91,38 +93,42 @@ class NwFilters:
 
 
 class NwFilterBindings:
-    """Serves the filters of running guests' interfaces; clients make none themselves."""
+    """Serves bindings: of running guests' interfaces, and those that clients create."""
 
     @answers(protocol.CONNECT_LIST_ALL_NWFILTER_BINDINGS)
     def list_all(
         self, session: Session, args: protocol.ListAllArgs
     ) -> protocol.ConnectListAllNwfilterBindingsRet:
         _check(session, args.flags, 0, "ConnectListAllNWFilterBindings")
-        refs = [
-            protocol.NonnullNwfilterBinding(one.port, one.name)
-            for one in nwfilter.bindings(session.host)
-        ]
+        refs = [_binding_ref(one) for one in nwfilter_binding.bindings(session.host)]
         return protocol.ConnectListAllNwfilterBindingsRet(
             refs if args.need_results else [], len(refs)
         )
 
     @answers(protocol.NWFILTER_BINDING_LOOKUP_BY_PORT_DEV)
     def by_port(self, session: Session, args: protocol.NameArgs) -> protocol.NwfilterBindingRet:
-        found = self._find(session, args.name)
-        return protocol.NwfilterBindingRet(protocol.NonnullNwfilterBinding(found.port, found.name))
+        found = nwfilter_binding.find(session.host, args.name)
+        return protocol.NwfilterBindingRet(_binding_ref(found))
 
     @answers(protocol.NWFILTER_BINDING_GET_XML_DESC)
     def xml(
         self, session: Session, args: protocol.NwfilterBindingGetXmlDescArgs
     ) -> protocol.XmlRet:
         _check(session, args.flags, 0, "nwfilterBindingGetXMLDesc")
-        found = self._find(session, args.nwfilter.portdev)
+        found = nwfilter_binding.find(session.host, args.nwfilter.portdev)
         return protocol.XmlRet(found.text())
 
-    @staticmethod
-    def _find(session: Session, port: str) -> Binding:
-        for one in nwfilter.bindings(session.host):
-            if one.port == port:
-                return one
-        detail = f"no nwfilter binding for port dev '{port}'"
-        raise RpcError.of(ErrorCode.NO_NWFILTER_BINDING, detail, domain=ErrorDomain.NWFILTER)
+    @answers(protocol.NWFILTER_BINDING_CREATE_XML)
+    def create(self, session: Session, args: protocol.XmlFlagsArgs) -> protocol.NwfilterBindingRet:
+        supported = NWFilterBindingCreateFlags.VALIDATE
+        _check(session, args.flags, supported, "nwfilterBindingCreateXML")
+        made = nwfilter_binding.create(session.host, args.xml)
+        return protocol.NwfilterBindingRet(_binding_ref(made))
+
+    @answers(protocol.NWFILTER_BINDING_DELETE)
+    def delete(self, session: Session, args: protocol.NwfilterBindingDeleteArgs) -> None:
+        nwfilter_binding.delete(session.host, args.nwfilter.portdev)
+
+
+def _binding_ref(found: Binding) -> protocol.NonnullNwfilterBinding:
+    return protocol.NonnullNwfilterBinding(found.port, found.filter)

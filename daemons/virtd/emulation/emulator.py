@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +12,15 @@ import msgspec
 from aiovirt.admin.compatibility import version_text
 from aiovirt.daemons.lockd.protocol import Owner, ResourceArgs
 from aiovirt.daemons.virtd.emulation.connecting import refusal
+from aiovirt.daemons.virtd.emulation.device_logs import DeviceLogs
 from aiovirt.daemons.virtd.emulation.locks import LockManager
 from aiovirt.daemons.virtd.emulation.logs import LogManager
 from aiovirt.daemons.virtd.emulation.managers import Managers
 from aiovirt.daemons.virtd.emulation.process import Process
 from aiovirt.daemons.virtd.emulation.state import EmulatorState, LocksState, LogState, ProcessState
 from aiovirt.daemons.virtd.host.consoles import Terminal
+from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.xml import devices
 from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.virtd.emulation")
 
+#: Domains of errors, as libvirt names them in a line for people.
+_NAMES: Final[Mapping[int, str]] = {ErrorDomain.LOCKING: "Lock Driver"}
 #: What a guest's console shows while it boots.
 _BOOT: Final = (
     "[    0.000000] Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)",
@@ -43,10 +48,14 @@ class Locks(msgspec.Struct):
 
 
 class Log(msgspec.Struct):
-    """The log of a guest. pipe: a descriptor for writing, -1 when the log manager has gone; held: its
-    number in the guest's process, -1 for none."""
+    """The log of a guest.
+
+    devices: the logs of its devices; pipe: a descriptor for writing, -1 when the log manager has gone;
+    held: its number in the guest's process, -1 for none.
+    """
 
     manager: LogManager
+    devices: DeviceLogs
     pipe: int
     held: int = -1
 
@@ -97,7 +106,7 @@ class GuestEmulator:
     @property
     def outlives(self) -> bool:
         """See `Emulator`."""
-        return self.process is not None and self.process.control is None
+        return self.process is not None and self.process.is_kept
 
     def kept(self) -> bytes:
         """See `Emulator`."""
@@ -107,7 +116,8 @@ class GuestEmulator:
         """Return everything that is known of it, without descriptors."""
         state = EmulatorState(self.name, self.uuid.hex(), self.number)
         if self.process is not None:
-            state.process = ProcessState(self.process.pid, self.process.started)
+            one = self.process
+            state.process = ProcessState(one.pid, one.started, is_kept=one.is_kept)
         if self.locks is not None:
             manager = self.locks.manager
             resources = [(one.path, one.name, one.flags) for one in self.locks.resources]
@@ -115,15 +125,13 @@ class GuestEmulator:
         if self.log is not None:
             log = self.log
             state.log = LogState(log.manager.path, log.manager.folder, held=log.held)
+            state.devices = log.devices.save(None)
         return state
 
     def outlive(self) -> None:
         """See `Emulator`."""
         if self.process is not None:
-            try:
-                self.process.outlive()
-            except OSError as error:
-                _log.warning("emulator ends with virtd", guest=self.name, reason=error.strerror)
+            self.process.outlive()
 
     def let_go(self) -> None:
         """See `Emulator`."""
@@ -135,8 +143,10 @@ class GuestEmulator:
         """Keep the descriptors from the processes of other guests; a new program inherited them."""
         if self.process is not None:
             self.process.took_over()
-        if self.log is not None and self.log.pipe >= 0:
-            os.set_inheritable(self.log.pipe, False)
+        if self.log is not None:
+            self.log.devices.took_over()
+            if self.log.pipe >= 0:
+                os.set_inheritable(self.log.pipe, False)
         self.watch()
 
     def watch(self) -> None:
@@ -169,12 +179,20 @@ class GuestEmulator:
 
     def lacks(self, config: str) -> bool:
         """See `Emulator`."""
-        if self.locks is None or not self._is_locked:
+        if self.log is not None and self.log.devices.lacks(config):
+            return True
+        if self.locks is None:
             return False
-        return any(one not in self.locks.resources for one in self.locks.manager.resources(config))
+        wanted = self.locks.manager.resources(config)  # which refuses some leases
+        return self._is_locked and any(one not in self.locks.resources for one in wanted)
 
     async def update(self, config: str) -> None:
         """See `Emulator`."""
+        await self._update_locks(config)
+        if self.log is not None:
+            await self.log.devices.update(config, self.process)
+
+    async def _update_locks(self, config: str) -> None:
         if self.locks is None:
             return
         manager, held = self.locks.manager, self.locks.resources
@@ -214,9 +232,13 @@ class GuestEmulator:
             except (RpcError, OSError) as error:
                 _log.warning("unable to write the log", guest=self.name, reason=str(error))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, device: str = "") -> None:
         """See `Emulator`."""
-        if self.log is None or self.log.pipe < 0:
+        if self.log is None:
+            return
+        if device:
+            self.log.devices.write(device, data)
+        if self.log.pipe < 0 or device.startswith("channel"):
             return
         try:
             os.write(self.log.pipe, data)
@@ -224,9 +246,14 @@ class GuestEmulator:
             pass  # the log manager does not keep up
         except OSError as error:
             _log.warning("the log has ended", guest=self.name, reason=error.strerror)
-            self._close_log()
+            self._close_pipe()
 
     def _close_log(self) -> None:
+        if self.log is not None:
+            self.log.devices.close()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
         if self.log is not None and self.log.pipe >= 0:
             os.close(self.log.pipe)
             self.log.pipe = -1
@@ -246,7 +273,7 @@ class EmulatorMaker:
         try:
             if logs is not None:
                 await self._open_log(logs, emulator)
-            await self._start(emulator)
+            await self._start(emulator, need.config)
             if locks is not None:
                 await self._register(locks, emulator, need.config)
                 if not need.paused:
@@ -256,8 +283,9 @@ class EmulatorMaker:
                 _log.warning("emulator refused", guest=need.name, reason=error.message)
             await emulator.end("failed")
             raise
-        emulator.write("".join(f"{line}\r\n" for line in _BOOT).encode())
-        emulator.write(Terminal(need.name).greeting())
+        first = _first_terminal(need.config)
+        emulator.write("".join(f"{line}\r\n" for line in _BOOT).encode(), first)
+        emulator.write(Terminal(need.name).greeting(), first)
         emulator.watch()
         return emulator
 
@@ -266,13 +294,13 @@ class EmulatorMaker:
             pipe = await logs.open(emulator.name, emulator.uuid)
         except (RpcError, OSError) as error:
             raise refusal(error, logs.path) from error
-        emulator.log = Log(logs, pipe)
+        emulator.log = Log(logs, DeviceLogs(emulator.name, emulator.uuid, logs), pipe)
         emulator.write(
             _line(f"starting up libvirt version: {version_text(self.managers.version)}").encode()
         )
 
-    async def _start(self, emulator: GuestEmulator) -> None:
-        """Start the process, and give it a copy of the descriptor of the log."""
+    async def _start(self, emulator: GuestEmulator, config: str) -> None:
+        """Start the process, which gets copies of the descriptors of logs."""
         try:
             process = await Process.start(emulator.name, emulator.uuid, self.managers.folders[0])
             emulator.process = process
@@ -284,6 +312,8 @@ class EmulatorMaker:
                 f"unable to start the process of the guest: {error.strerror or error}",
                 domain=ErrorDomain.QEMU,
             ) from error
+        if emulator.log is not None:
+            await emulator.log.devices.update(config, process)
 
     async def _register(self, locks: LockManager, emulator: GuestEmulator, config: str) -> None:
         """Have the lock manager know the process; libvirt reports what the process says there."""
@@ -295,11 +325,22 @@ class EmulatorMaker:
             await locks.register(connection, emulator.owner)
         except (RpcError, OSError) as error:
             told = refusal(error, locks.path)
+            named = _NAMES.get(told.domain, "XML-RPC")
             raise RpcError.of(
                 ErrorCode.INTERNAL_ERROR,
-                f"Process exited prior to exec: libvirt: XML-RPC error : {told.message}",
+                f"Process exited prior to exec: libvirt: {named} error : {told.message}",
                 domain=ErrorDomain.QEMU,
             ) from error
+
+
+def _first_terminal(config: str) -> str:
+    """The alias of the device on which a guest shows how it boots; "" without one."""
+    root = cached("domain", config).root
+    for tag in ("serial", "console"):
+        device = root.find(f"devices/{tag}")
+        if device is not None:
+            return devices.value(device, "alias/@name") or f"{tag}0"
+    return ""
 
 
 def _line(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aiovirt.daemons.lockd.protocol import ResourceArgs
+from aiovirt.daemons.virtd.emulation.device_logs import DeviceLogs
 from aiovirt.daemons.virtd.emulation.emulator import GuestEmulator, Locks, Log
 from aiovirt.daemons.virtd.emulation.locks import LockManager
 from aiovirt.daemons.virtd.emulation.logs import LogManager
@@ -43,6 +44,8 @@ def save(emulator: GuestEmulator, keep: Keep) -> EmulatorState:
             state.process.control = keep(process.control.fileno())
     if log is not None and state.log is not None and log.pipe >= 0:
         state.log.pipe = keep(log.pipe)
+    if log is not None:
+        state.devices = log.devices.save(keep)
     return state
 
 
@@ -52,12 +55,13 @@ def restore(saved: EmulatorState) -> GuestEmulator:
     if saved.process is not None:
         one = saved.process
         control = socket.socket(fileno=one.control) if one.control >= 0 else None
-        emulator.process = Process(one.pid, one.started, control, one.pidfd)
+        emulator.process = Process(one.pid, one.started, control, one.pidfd, is_kept=one.is_kept)
     elif saved.locks is not None and saved.locks.control >= 0:
         control = socket.socket(fileno=saved.locks.control)
         emulator.process = Process(saved.locks.pid, start_time(saved.locks.pid), control)
     if emulator.log is not None and saved.log is not None:
         emulator.log.pipe = saved.log.pipe
+        emulator.log.devices.restore(saved.devices)
     return emulator
 
 
@@ -73,7 +77,8 @@ def _emulator(saved: EmulatorState) -> GuestEmulator:
         emulator.is_locked = locks.is_locked
     if saved.log is not None:
         manager = LogManager(saved.log.path, saved.log.folder)
-        emulator.log = Log(manager, -1, saved.log.held)
+        devices = DeviceLogs(emulator.name, emulator.uuid, manager)
+        emulator.log = Log(manager, devices, -1, saved.log.held)
     return emulator
 
 
@@ -97,10 +102,19 @@ def found(data: bytes) -> GuestEmulator:
     except ProcessLookupError:
         emulator.is_locked = False
         return emulator
-    if emulator.log is not None and emulator.log.held >= 0:
-        path = f"/proc/{one.pid}/fd/{emulator.log.held}"
-        try:
-            emulator.log.pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:  # the log manager has ended, for example
-            _log.warning("the log has ended", guest=emulator.name, reason=error.strerror)
+    if emulator.log is not None:
+        emulator.log.pipe = _pipe(emulator, one.pid, emulator.log.held)
+        pipes = {log.key: _pipe(emulator, one.pid, log.held) for log in saved.devices}
+        emulator.log.devices.restore(saved.devices, pipes)
     return emulator
+
+
+def _pipe(emulator: GuestEmulator, pid: int, number: int) -> int:
+    """Open a pipe that a process holds; -1 if that is not possible."""
+    if number < 0:
+        return -1
+    try:
+        return os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:  # the log manager has ended, for example
+        _log.warning("the log has ended", guest=emulator.name, reason=error.strerror)
+        return -1

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -31,7 +31,10 @@ from aiovirt.daemons.virtd.emulation.connecting import WAIT, connected
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.xml import devices
 from aiovirt.rpc.client import Connection
-from aiovirt.rpc.wire.errors import RpcError
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 #: The kinds of source that are locked.
 _TYPES: Final = ("file", "block", "dir")
@@ -48,8 +51,15 @@ class LockManager(msgspec.Struct, frozen=True):
     lockspace: str
 
     def resources(self, config: str) -> list[ResourceArgs]:
-        """Return what a guest locks. config: its document."""
-        found = []
+        """Return what a guest locks: its leases, then its disks.
+
+        Args:
+            config: its document.
+
+        Raises:
+            RpcError: INTERNAL_ERROR for a lease that no lock manager of this kind has.
+        """
+        found = [_lease(one) for one in cached("domain", config).root.iterfind("devices/lease")]
         for disk in cached("domain", config).root.iterfind("devices/disk"):
             name = (
                 devices.value(disk, "source/@file")
@@ -134,3 +144,17 @@ class LockManager(msgspec.Struct, frozen=True):
         async with connected(self.path) as connection, asyncio.timeout(WAIT):
             await connection.call(REGISTER, RegisterArgs(owner, 0))
             yield connection
+
+
+def _lease(lease: etree._Element) -> ResourceArgs:
+    """A lease of a document: a file that exists, in a lockspace that the lock manager knows."""
+    if int(devices.value(lease, "target/@offset") or 0):
+        raise _refused("Offset must be zero for this lock manager")
+    path, lockspace = devices.value(lease, "target/@path"), devices.value(lease, "lockspace")
+    if not path or not lockspace:
+        raise _refused("Missing path or lockspace for lease resource")
+    return ResourceArgs(f"{path}/{lockspace}", devices.value(lease, "key") or "", 0)
+
+
+def _refused(detail: str) -> RpcError:
+    return RpcError.of(ErrorCode.INTERNAL_ERROR, detail, domain=ErrorDomain.LOCKING)

@@ -17,6 +17,7 @@ from aiovirt.daemons.logd.protocol import (
     AppendArgs,
     Domain,
     OpenArgs,
+    OpenFlags,
 )
 from aiovirt.daemons.virtd.emulation.connecting import WAIT, connected
 
@@ -34,11 +35,22 @@ class LogManager(msgspec.Struct, frozen=True):
         return f"{self.folder}/{name}.log"
 
     async def open(self, name: str, uuid: bytes) -> int:
-        """Open the log of a guest.
+        """Open the log of a guest. Arguments, result and errors are those of `open_file`.
 
         Args:
             name: of the guest.
+            uuid: of the guest.
+        """
+        return await self.open_file(self.log_of(name), name, uuid, truncate=False)
+
+    async def open_file(self, path: str, name: str, uuid: bytes, *, truncate: bool) -> int:
+        """Open a log.
+
+        Args:
+            path: its file.
+            name: of the guest.
             uuid: of the guest, 16 bytes.
+            truncate: remove an earlier content.
 
         Returns:
             A descriptor for writing; the log is open until it is closed.
@@ -46,8 +58,9 @@ class LogManager(msgspec.Struct, frozen=True):
         Raises:
             RpcError, OSError, TimeoutError: the log manager refuses, or does not answer.
         """
+        flags = OpenFlags.TRUNCATE if truncate else 0
         async with connected(self.path) as connection:
-            args = OpenArgs(_DRIVER, Domain(uuid, name), self.log_of(name), 0)
+            args = OpenArgs(_DRIVER, Domain(uuid, name), path, flags)
             _, (descriptor,) = await connection.call_for_descriptors(
                 DOMAIN_OPEN_LOG_FILE, args, timeout=WAIT
             )

@@ -22,20 +22,28 @@ _PATIENCE: Final = 10.0
 class Process:
     """A process that was started by this program, or by one before it.
 
-    It ends with virtd unless `outlive` was called. Either way, one descriptor of virtd's belongs to it.
+    It ends with virtd unless `outlive` was called. One descriptor of virtd's belongs to it.
 
-    pid: of the process; started: when, in clock ticks since the machine's boot; control: a socket that
-    the process watches, None after `outlive`; pidfd: of the process after `outlive`, -1 before.
+    pid: of the process; started: when, in clock ticks since the machine's boot; control: a socket on
+    which the process takes orders, None if a virtd before this one started it; pidfd: of the process if
+    there is no such socket, -1 otherwise; is_kept: whether it outlives virtd.
     """
 
     def __init__(
-        self, pid: int, started: int, control: socket.socket | None, pidfd: int = -1
+        self,
+        pid: int,
+        started: int,
+        control: socket.socket | None,
+        pidfd: int = -1,
+        *,
+        is_kept: bool = False,
     ) -> None:
         self.pid = pid
         self.started = started
         self.control = control
         self.pidfd = pidfd
-        self._ended: Callable[[], object] | None = None
+        self.is_kept = is_kept
+        self._is_watched = False
 
     @classmethod
     async def start(cls, name: str, uuid: bytes, folder: str) -> Process:
@@ -89,6 +97,12 @@ class Process:
         answer, _ = await run_blocking(self._ask, b"H", descriptor)
         return int(answer or b"-1")
 
+    def drop(self, number: int) -> None:
+        """Have the process close what it holds. number: there; nothing happens if it takes no orders."""
+        if self.control is not None and number >= 0:
+            with contextlib.suppress(OSError):  # it has ended, as the descriptor tells
+                self.control.send(b"D%d" % number)
+
     def _ask(self, packet: bytes, descriptor: int) -> tuple[bytes, list[int]]:
         control = self.control
         if control is None:
@@ -102,18 +116,11 @@ class Process:
         return answer, descriptors
 
     def outlive(self) -> None:
-        """Let the process go on after virtd has ended. Raises OSError; it ends with virtd then."""
-        if self.control is None:
-            return
-        pidfd = os.pidfd_open(self.pid)  # it is a child: no other process has its number
-        ended, control = self._ended, self.control
-        self.unwatch()
-        with contextlib.suppress(OSError):  # it has ended, as the other descriptor tells
-            control.send(b"K")
-        control.close()
-        self.control, self.pidfd = None, pidfd
-        if ended is not None:
-            self.watch(ended)
+        """Let the process go on after virtd has ended."""
+        if self.control is not None:
+            with contextlib.suppress(OSError):  # it has ended, as the descriptor tells
+                self.control.send(b"K")
+        self.is_kept = True
 
     @property
     def descriptor(self) -> int:
@@ -134,12 +141,12 @@ class Process:
         if self.control is not None:
             self.control.setblocking(False)
         asyncio.get_running_loop().add_reader(self.descriptor, readable)
-        self._ended = ended
+        self._is_watched = True
 
     def unwatch(self) -> None:
         """Undo `watch`."""
-        if self._ended is not None:
-            self._ended = None
+        if self._is_watched:
+            self._is_watched = False
             asyncio.get_running_loop().remove_reader(self.descriptor)
 
     async def end(self) -> None:
@@ -199,7 +206,7 @@ def open_process(pid: int, started: int, uuid: bytes) -> Process:
     except BaseException:
         os.close(pidfd)
         raise
-    return Process(pid, started, None, pidfd)
+    return Process(pid, started, None, pidfd, is_kept=True)
 
 
 def start_time(pid: int) -> int:

@@ -9,12 +9,14 @@ C   Connect to the socket whose path follows, and send the connection back. A lo
     the connection is closed.
 H   Hold the descriptor that comes with it, and answer with its number. A new virtd opens it as
     /proc/PID/fd/NUMBER.
+D   Drop the descriptor whose number follows.
 K   Keep running when virtd ends, until a signal ends the process.
 
 Without a K, the process ends when virtd does, or closes its side. The arguments are for lists of
 processes, and show a new virtd that the process is the one that it looks for.
 """
 
+import os
 import signal
 import socket
 import sys
@@ -39,6 +41,8 @@ def serve(virtd: socket.socket) -> None:
             connections.append(connection)  # kept: it lasts as long as the guest
         elif kind == b"H":
             virtd.send(str(descriptors[0] if descriptors else -1).encode())
+        elif kind == b"D":
+            os.close(int(path))
         elif kind == b"K":
             is_kept = True
         else:

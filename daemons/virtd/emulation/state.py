@@ -11,12 +11,13 @@ import msgspec
 
 class ProcessState(msgspec.Struct):
     """The process of a guest. started: in clock ticks since boot; pidfd, control: descriptors, -1 for
-    none; see `Process`."""
+    none; is_kept: see `Process`."""
 
     pid: int
     started: int
     pidfd: int = -1
     control: int = -1
+    is_kept: bool = False
 
 
 class LocksState(msgspec.Struct):
@@ -42,6 +43,15 @@ class LogState(msgspec.Struct):
     held: int = -1
 
 
+class DeviceLogState(msgspec.Struct):
+    """The log of a device. key: see `device_logs.wanted`; file: its path; pipe, held: see `LogState`."""
+
+    key: str
+    file: str
+    pipe: int = -1
+    held: int = -1
+
+
 class EmulatorState(msgspec.Struct):
     """The emulator of one guest. uuid: in hexadecimal digits."""
 
@@ -51,6 +61,7 @@ class EmulatorState(msgspec.Struct):
     locks: LocksState | None = None
     log: LogState | None = None
     process: ProcessState | None = None
+    devices: list[DeviceLogState] = []
 
 
 class EmulatorsState(msgspec.Struct):

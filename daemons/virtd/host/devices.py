@@ -16,7 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventID,
     DomainEventTrayChangeReason,
 )
-from aiovirt.daemons.virtd.host import agent
+from aiovirt.daemons.virtd.host import agent, nwfilter_binding
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import changes, devices, live
 from aiovirt.daemons.virtd.xml.placing import holder
@@ -76,14 +76,22 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         made = changes.attach(document, device, domain.host.name)
         live.assign_aliases(document)
         domain.host.name_interfaces(document)
+        _require_filter(domain, made)
         aliases.append(devices.value(made, "alias/@name") or "")
 
     edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
     agent.wait(domain)
     _moved(domain, trays)
-    for alias in aliases:
+    for alias in filter(None, aliases):  # a lease has none, and no event
         domain.emit(DomainEventID.DEVICE_ADDED, alias)
+
+
+def _require_filter(domain: Domain, device: etree._Element) -> None:
+    """An interface of a running guest is bound to its filter at once."""
+    name = devices.value(device, "filterref/@filter") if device.tag == "interface" else None
+    if name is not None:
+        nwfilter_binding.require_filter(domain.host, name)
 
 
 def _new_address(domain: Domain, text: str) -> str:
@@ -128,7 +136,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
 
     edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)
-    for alias in aliases:
+    for alias in filter(None, aliases):
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
 
 
@@ -181,6 +189,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             changes.update(document, device, domain.host.name)
             live.assign_aliases(document)
             domain.host.name_interfaces(document)
+            _require_filter(domain, device)
 
     edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)

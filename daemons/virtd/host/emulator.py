@@ -57,10 +57,13 @@ class Emulator(Protocol):
         """Give the locks back, as far as that is possible."""
 
     def lacks(self, config: str) -> bool:
-        """Return whether a document has disks that are not locked and have to be."""
+        """Return whether a document has disks, leases or logs that are to be acquired or opened.
+
+        Raises RpcError for a lease that cannot be acquired.
+        """
 
     async def update(self, config: str) -> None:
-        """Have the locks for another document of the guest. Raises RpcError as `lock` does."""
+        """Have the locks and logs of another document of the guest. Raises RpcError as `lock` does."""
 
     async def end(self, reason: str) -> None:
         """Give everything back, and end the process. reason: why the guest ended."""
@@ -68,8 +71,13 @@ class Emulator(Protocol):
     def took_over(self) -> None:
         """Go on in a new program, which has inherited the descriptors."""
 
-    def write(self, data: bytes) -> None:
-        """Add to the guest's log; what cannot be written is lost."""
+    def write(self, data: bytes, device: str = "") -> None:
+        """Add to the guest's log, and to the log of a device; what cannot be written is lost.
+
+        Args:
+            data: what the guest shows.
+            device: the alias of the device on which it does. A channel has only its own log.
+        """
 
 
 class Maker(Protocol):

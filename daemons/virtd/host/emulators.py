@@ -142,11 +142,17 @@ class Emulators:
         found: T = self._trial.kept[name]
         return found
 
-    def write(self, domain: Domain, data: bytes) -> None:
-        """Add to the log of a guest, if it has one."""
+    def write(self, domain: Domain, data: bytes, device: str) -> None:
+        """Add to the log of a guest and of a device, if they have one.
+
+        Args:
+            domain: the guest.
+            data: what it shows.
+            device: the alias of the device.
+        """
         emulator = self.running.get(domain.uuid)
         if emulator is not None:
-            emulator.write(data)
+            emulator.write(data, device)
 
     # Calls -----------------------------------------------------------------------------------------
 

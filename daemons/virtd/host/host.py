@@ -23,6 +23,7 @@ from aiovirt.daemons.virtd.host.flavour import Flavour
 from aiovirt.daemons.virtd.host.interface import Interfaces
 from aiovirt.daemons.virtd.host.network import Network
 from aiovirt.daemons.virtd.host.nwfilter import Filter
+from aiovirt.daemons.virtd.host.nwfilter_binding import CreatedBinding
 from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.saving import Image
 from aiovirt.daemons.virtd.host.secret import Secret
@@ -80,6 +81,7 @@ class Host:
         self.devices: Collection[Device] = Collection(self, Device)
         self.interfaces = Interfaces(self)
         self.filters: Collection[Filter] = Collection(self, Filter)
+        self.bindings: Collection[CreatedBinding] = Collection(self, CreatedBinding)
         self.images: Collection[Image] = Collection(self, Image)
 
     def load(self, store: Store) -> bool:
@@ -166,6 +168,7 @@ class Host:
             self.devices,
             self.interfaces,
             self.filters,
+            self.bindings,
         )
 
     def mark_known(self) -> None:

@@ -25,7 +25,13 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
     DomainEventUndefinedDetailType,
 )
-from aiovirt.daemons.virtd.host import agent, editing, leases, migration_settings
+from aiovirt.daemons.virtd.host import (
+    agent,
+    editing,
+    leases,
+    migration_settings,
+    nwfilter_binding,
+)
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
@@ -42,6 +48,7 @@ _VOLATILE: Final = (
     "dirty-rate",
     "clock-offset",
     "jobs",
+    nwfilter_binding.UNBOUND,
 )
 
 
@@ -227,8 +234,11 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     leases.require(host, config)
     number = host.emulators.number(domain, config, paused=paused)
     now = host.clock.now()
+    live = host.live_document(config, number)
+    if "<filterref" in live:
+        nwfilter_binding.require(host, cached("domain", live).root, domain)
     domain.change(
-        live=host.live_document(config, number),
+        live=live,
         number=number,
         state=DomainState.PAUSED if paused else DomainState.RUNNING,
         reason=int(origin.paused_reason if paused else origin.reason),

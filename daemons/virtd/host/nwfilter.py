@@ -1,19 +1,17 @@
-"""Network filters of a host, and the interfaces of running guests that have one.
+"""Network filters of a host; `nwfilter_binding` has those that are in use.
 
 Source: libvirt's src/conf/virnwfilterobj.c and src/nwfilter/nwfilter_driver.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
 from lxml import etree
 
+from aiovirt.daemons.virtd.host import nwfilter_binding
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Entry, Record
-from aiovirt.daemons.virtd.xml import writing
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -36,28 +34,6 @@ class Filter(Entry[FilterRecord]):
     def uses(self) -> set[str]:
         """The names of the filters that it refers to."""
         return _uses(cached("nwfilter", self.record.text).root)
-
-
-class Binding(msgspec.Struct, frozen=True):
-    """A filter in use. port: the interface on the host; name: of the filter; owner, uuid: of the
-    guest; mac: of its interface."""
-
-    port: str
-    name: str
-    owner: str
-    uuid: str
-    mac: str
-
-    def text(self) -> str:
-        """Return its document."""
-        root = etree.Element("filterbinding")
-        owner = etree.SubElement(root, "owner")
-        etree.SubElement(owner, "name").text = self.owner
-        etree.SubElement(owner, "uuid").text = self.uuid
-        etree.SubElement(root, "portdev", name=self.port)
-        etree.SubElement(root, "mac", address=self.mac)
-        etree.SubElement(root, "filterref", filter=self.name)
-        return writing.write(root)
 
 
 def _uses(root: etree._Element) -> set[str]:
@@ -119,22 +95,6 @@ def undefine(found: Filter) -> None:
     """Remove a filter. Raises RpcError OPERATION_INVALID for one that is in use."""
     host = found.host
     used = any(found.name in one.uses for one in host.filters)
-    if used or any(one.name == found.name for one in bindings(host)):
+    if used or nwfilter_binding.uses(host, found.name):
         raise _refused("nwfilter is in use", ErrorCode.OPERATION_INVALID)
     host.filters.remove(found)
-
-
-def bindings(host: Host) -> Iterator[Binding]:
-    """Give the filters of the interfaces of running guests."""
-    for domain in host.domains.active():
-        for number, element in enumerate(domain.record.facts.root.findall("devices/interface")):
-            reference, target, mac = (element.find(tag) for tag in ("filterref", "target", "mac"))
-            if reference is None:
-                continue
-            yield Binding(
-                (target.get("dev") if target is not None else None) or f"vnet{number}",
-                reference.get("filter") or "",
-                domain.name,
-                domain.record.uuid,
-                "" if mac is None else mac.get("address") or "",
-            )

@@ -129,15 +129,13 @@ def value(device: etree._Element, path: str) -> str | None:
         device: a device.
         path: names of elements, and of an attribute after `@`.
     """
-    way, _, attribute = path.rpartition("@")
-    at: etree._Element | None = device
-    if way if attribute or path.endswith("@") else path:
-        way = way.rstrip("/") if "@" in path else path
-        if way:
-            at = device.find(way)
+    way, sign, attribute = path.rpartition("@")
+    if not sign:
+        way, attribute = path, ""
+    at = device.find(way.rstrip("/")) if way else device
     if at is None:
         return None
-    return at.get(attribute) if "@" in path else at.text
+    return at.get(attribute) if sign else at.text
 
 
 def _same_address(mine: etree._Element, theirs: etree._Element | None) -> bool:

@@ -67,7 +67,14 @@ class Place:
 
     def locks(self, disk: str = DISK) -> list[str]:
         """The kernel's locks of a disk: WRITE for an exclusive one, READ for a shared one."""
-        file = self.virtd.folder / "lockspace" / hashlib.sha256(disk.encode()).hexdigest()
+        return self._locks_of(hashlib.sha256(disk.encode()).hexdigest())
+
+    def leases(self, key: str = "one") -> list[str]:
+        """The kernel's locks of a lease."""
+        return self._locks_of(key)
+
+    def _locks_of(self, name: str) -> list[str]:
+        file = self.virtd.folder / "lockspace" / name
         try:
             inode = f":{file.stat().st_ino}"
         except FileNotFoundError:
@@ -315,6 +322,68 @@ async def test_a_disk_that_is_attached_is_locked_until_it_is_detached(
     await second.destroy()
 
 
+# Leases --------------------------------------------------------------------------------------------
+
+
+def lease(place: Place, key: str = "one", space: str = "lockspace", offset: str = "") -> str:
+    """A lease whose file is in the lockspace of the place, made if the lockspace exists."""
+    folder = place.virtd.folder
+    if (folder / space).is_dir():
+        (folder / space / key).touch()
+    target = f"<target path='{folder}'{offset}/>"
+    return f"<lease><lockspace>{space}</lockspace><key>{key}</key>{target}</lease>"
+
+
+def leased(name: str, text: str) -> str:
+    return guest(name, disk=f"/d/{name}.img").replace("<disk ", f"{text}<disk ")
+
+
+async def test_a_lease_is_held_while_its_guest_runs(place: Place, host: Host) -> None:
+    await (await host.create(guest("first"))).destroy()  # which makes the lockspace
+    one = lease(place)
+    first = await host.create(leased("first", one))
+    assert place.leases() == ["WRITE"]
+    error = await refused(host.create(leased("second", one)))
+    assert (error.code, error.domain) == (ErrorCode.RESOURCE_BUSY, ErrorDomain.LOCKSPACE)
+    assert "resource 'one' is locked" in error.message
+    await first.suspend()
+    assert place.leases() == []
+    await first.resume()
+    assert place.leases() == ["WRITE"]
+    await first.destroy()
+    assert place.leases() == []
+
+
+async def test_a_lease_is_attached_and_detached(place: Place, host: Host) -> None:
+    first = await host.create(guest("first"))
+    one = lease(place)
+    await first.attach_device(one)
+    assert place.leases() == ["WRITE"]
+    assert "already exists" in (await refused(first.attach_device(one))).message
+    second = await host.create(guest("second", disk="/d/second.img"))
+    assert (await refused(second.attach_device(one))).code == ErrorCode.RESOURCE_BUSY
+    assert "<lease>" not in await second.xml()
+    await first.detach_device(one)
+    assert place.leases() == []
+    await second.attach_device(one)
+    assert place.leases() == ["WRITE"]
+
+
+async def test_a_lease_that_the_lock_manager_does_not_have_refuses_the_start(
+    place: Place, host: Host
+) -> None:
+    await (await host.create(guest("first"))).destroy()
+    error = await refused(host.create(leased("first", lease(place, space="other"))))
+    assert f"{place.virtd.folder}/other" in error.message  # in the words of the lock manager
+    error = await refused(host.create(leased("first", lease(place, offset=" offset='512'"))))
+    assert (error.code, error.domain) == (ErrorCode.INTERNAL_ERROR, ErrorDomain.QEMU)
+    assert error.message == (
+        "internal error: Process exited prior to exec: libvirt: Lock Driver error : "
+        "internal error: Offset must be zero for this lock manager"
+    )
+    assert (place.emulators(), place.leases()) == ([], [])
+
+
 # Logs ----------------------------------------------------------------------------------------------
 
 
@@ -325,6 +394,73 @@ async def test_a_guest_s_life_is_in_its_log(place: Place, host: Host) -> None:
     said = place.log("talker").splitlines()
     assert f": starting up libvirt version: {harness.libvirt_version_text()}" in said[0]
     assert said[-1].endswith(": shutting down, reason=destroyed")
+
+
+def with_ports(name: str, folder: Path, *, append: str = "") -> str:
+    """A guest with a serial port, its console and a channel; the first and the last have logs."""
+    log = f"<log file='{folder}/{{}}.log'{append}/>"
+    ports = (
+        f"<serial type='pty'>{log.format('serial')}<target port='0'/></serial>"
+        "<console type='pty'><target type='serial' port='0'/></console>"
+        f"<channel type='unix'>{log.format('channel')}"
+        "<target type='virtio' name='org.example.0'/></channel>"
+    )
+    return guest(name).replace("</devices>", f"{ports}</devices>")
+
+
+async def test_a_device_has_a_log_of_its_own(place: Place, host: Host, tmp_path: Path) -> None:
+    serial, channel = tmp_path / "serial.log", tmp_path / "channel.log"
+    serial.write_text("earlier\n")
+    first = await host.create(with_ports("first", tmp_path))
+    await wait_for(lambda: "first login: " in serial.read_text(), host)
+    assert "earlier" not in serial.read_text()
+    console = await first.console()
+    await console.send(b"somebody\r")
+    await wait_for(lambda: "somebody" in serial.read_text(), host)
+    assert channel.read_text() == ""
+    other = await refused(host.create(with_ports("other", tmp_path).replace(DISK, "/d/o.img")))
+    assert str(serial) in other.message  # which another guest writes
+    await first.destroy()
+    first = await host.create(with_ports("first", tmp_path, append=" append='on'"))
+    await wait_for(lambda: serial.read_text().count("first login: ") == 2, host)
+
+
+async def test_a_log_of_a_device_is_opened_when_it_is_attached(
+    place: Place, host: Host, tmp_path: Path
+) -> None:
+    file = tmp_path / "late.log"
+    port = "<controller type='virtio-serial'/></devices>"
+    first = await host.create(guest("first").replace("</devices>", port))
+    device = (
+        f"<channel type='unix'><log file='{file}'/>"
+        "<target type='virtio' name='org.example.1'/></channel>"
+    )
+    await first.attach_device(device)
+    channel = await first.channel("org.example.1")
+    await channel.send(b"hello")
+    await wait_for(lambda: file.read_text() == "hello", host)
+    await first.detach_device(device)
+    again = device.replace("<log", "<log append='on'")
+    end = time.monotonic() + harness.PATIENCE
+    while "org.example.1" not in await first.xml():
+        assert time.monotonic() < end, "the log manager has not seen the end of the log"
+        with contextlib.suppress(RpcError):
+            await first.attach_device(again)
+    assert file.read_text() == "hello"
+
+
+async def test_logs_of_devices_go_on_while_there_is_no_virtd(ours: Place, tmp_path: Path) -> None:
+    serial = tmp_path / "serial.log"
+    async with connect(ours.uri) as host:
+        await host.create(with_ports("first", tmp_path))
+    ours.virtd.kill(signal.SIGKILL)
+    restart(ours)
+    async with connect(ours.uri) as host, admin_client.connect(ours.logger.uri) as logger:
+        assert str(serial) in [one.path for one in await LogAdmin(logger).list()]
+        console = await (await host.domain("first")).console()
+        await console.send(b"somebody\r")
+        await wait_for(lambda: "somebody" in serial.read_text(), host)
+        assert serial.read_text().count("Linux version") == 1
 
 
 # Managers that go ----------------------------------------------------------------------------------
