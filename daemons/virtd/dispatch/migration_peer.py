@@ -6,6 +6,7 @@ Source: libvirt's src/qemu/qemu_migration.c (qemuMigrationSrcPerformPeer2Peer3).
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,10 @@ from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import Feature
 from aiovirt.daemons.virtd.constants.domain import DomainState
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
-from aiovirt.daemons.virtd.host import leaving
+from aiovirt.daemons.virtd.host import leaving, migration
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.host.migration import Request
+from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire import typedparams
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.client import Host as Peer
     from aiovirt.rpc.client.connecting import Connecting
 
+_log = get_logger("daemons.virtd.dispatch.migration_peer")
+
+_LOST: Final = "Lost connection to destination host"
 #: Seconds for the opening of a connection, and for each answer of the other daemon.
 _PATIENCE: Final = 15.0
 #: Transports by which the other daemon is reached. ssh would start programs that a client names.
@@ -34,9 +39,7 @@ _TRANSPORTS: Final = ("unix", "tcp", "tls")
 _OURS: Final = Flags.ABORT_ON_ERROR | Flags.AUTO_CONVERGE | Flags.CHANGE_PROTECTION
 
 
-async def migrate(
-    domain: Domain, request: Request, uri: str | None, cookie: bytes, owner: str
-) -> None:
+async def migrate(domain: Domain, request: Request, uri: str | None, cookie: bytes) -> None:
     """Move a guest to the host of another daemon.
 
     Args:
@@ -44,11 +47,11 @@ async def migrate(
         request: what is asked for.
         uri: of the other daemon.
         cookie: the message of the client, which has to be empty.
-        owner: the client that asks.
 
     Raises:
         RpcError: OPERATION_FAILED when the other daemon cannot be reached or is lost, and what the
-            phases raise; the guest runs on here then.
+            phases raise. The guest runs on here then, unless the other side has got all and has not
+            answered: it stays paused here.
     """
     text = ""
     if cookie:
@@ -57,30 +60,48 @@ async def migrate(
         text = "dconnuri must be provided for PEER2PEER migration"
     if uri is None or text:
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
-    plain = Request(
-        request.flags & ~int(Flags.CHANGE_PROTECTION),
-        request.uri,
-        request.name,
-        request.xml,
-        request.persistent_xml,
-        request.bandwidth,
-    )
+    plain = replace(request, flags=request.flags & ~int(Flags.CHANGE_PROTECTION))
     leaving.check(domain, plain)
     domain.require_no_job()
-    is_offline = plain.has(Flags.OFFLINE)
-    if not is_offline:
-        leaving.start(domain, plain, owner)
+    if not plain.has(Flags.OFFLINE):
+        leaving.start(domain, plain, migration.PEER)
+    task = asyncio.get_running_loop().create_task(_move(domain, plain, uri))
+    tasks = domain.host.migrations.tasks
+    tasks.add(task)
+    task.add_done_callback(partial(_over, tasks))
+    await asyncio.shield(task)  # it does not end with its client
+
+
+def _over(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    tasks.discard(task)
+    if not task.cancelled():
+        task.exception()  # its client may be gone
+
+
+async def _move(domain: Domain, request: Request, uri: str) -> None:
+    """Connect and do all phases; the guest runs on one side then, or is paused here."""
+    phases: _Phases | None = None
     try:
         try:
             connecting: Connecting[Peer] = await run_blocking(_connecting, uri)
             async with connecting as peer:
-                await _Phases(domain, plain, peer).run()
+                phases = _Phases(domain, request, peer)
+                await phases.run()
         except (OSError, UriError) as error:  # ConnectionLost and TimeoutError are OSErrors
             words = " ".join(str(error).split()) or type(error).__name__
-            text = f"Failed to connect to remote libvirt URI {uri}: {words}"
+            if phases is None:
+                text = f"Failed to connect to remote libvirt URI {uri}: {words}"
+            elif phases.may_run_there:
+                text = f"the answer of {uri} was lost, and the guest stays paused: {words}"
+            else:
+                text = _LOST
             raise domain.refused(ErrorCode.OPERATION_FAILED, text) from error
     except (RpcError, asyncio.CancelledError):
-        if not is_offline:
+        if request.has(Flags.OFFLINE):
+            pass
+        elif phases is not None and phases.may_run_there:
+            leaving.lose(domain)
+        else:
             await leaving.stay_later(domain)
         raise
 
@@ -97,26 +118,23 @@ def _connecting(uri: str) -> Connecting[Peer]:
 
 
 class _Phases:
-    """The phases of one migration."""
+    """The phases of one migration.
+
+    may_run_there: the other side was told that the guest is its own, and has not refused.
+    """
 
     def __init__(self, domain: Domain, request: Request, peer: Peer) -> None:
+        self.may_run_there = False
         self._domain = domain
         self._peer = peer
         flags = request.flags
         if domain.record.state == DomainState.PAUSED:
             flags |= Flags.PAUSED
-        self._request = Request(
-            flags,
-            request.uri,
-            request.name,
-            request.xml,
-            request.persistent_xml,
-            request.bandwidth,
-        )
+        self._request = replace(request, flags=flags)
         self._flags = flags & ~int(_OURS)
 
     async def run(self) -> None:
-        """Do all of them. Raises RpcError, OSError; the guest has not arrived then."""
+        """Do all of them. Raises RpcError, OSError; see `may_run_there` for where the guest is then."""
         domain, request, peer = self._domain, self._request, self._peer
         await self._require_features()
         text, cookie = leaving.described(domain, request)
@@ -124,20 +142,33 @@ class _Phases:
         asked = protocol.DomainMigratePrepare3ParamsArgs(params, cookie, self._flags)
         prepared = await peer.call(protocol.DOMAIN_MIGRATE_PREPARE3_PARAMS, asked)
         params = self._params(text, prepared.uri_out)
-        if request.has(Flags.OFFLINE):
-            await self._finish(params, b"", cancelled=False)
-        else:
+        farewell = b""
+        if not request.has(Flags.OFFLINE):
             try:
                 farewell = await leaving.send(domain, request, self._lost)
             except RpcError as error:
                 await self._cancel(params, error)
                 raise
+        await self._arrive(params, farewell)
+
+    async def _arrive(self, params: list[TypedParam], farewell: bytes) -> None:
+        """Have the guest run on the other side, and end it here. Raises RpcError, OSError."""
+        lost = self._lost()
+        if lost is not None:
+            raise self._domain.refused(ErrorCode.OPERATION_FAILED, lost)
+        self.may_run_there = True
+        try:
             await self._finish(params, farewell, cancelled=False)
-        act = partial(leaving.confirm, domain, request, arrived=True)
-        await domain.host.emulators.attempt(act)
+        except RpcError:
+            self.may_run_there = False
+            raise
+        try:
+            await leaving.arrived(self._domain, self._request)
+        except RpcError as error:  # as in libvirt, the migration has succeeded
+            _log.error("a guest that has left cannot be ended yet", reason=str(error))
 
     def _lost(self) -> str | None:
-        return None if self._peer.alive else "Lost connection to destination host"
+        return None if self._peer.alive else _LOST
 
     async def _require_features(self) -> None:
         for feature in (

@@ -157,9 +157,7 @@ class Migrations:
     async def _perform(session: Session, args: Any, request: Request) -> protocol.CookieOutRet:
         domain = find_domain(session, args.dom)
         if request.has(Flags.PEER2PEER):
-            await migration_peer.migrate(
-                domain, request, args.dconnuri, args.cookie_in, _owner(session)
-            )
+            await migration_peer.migrate(domain, request, args.dconnuri, args.cookie_in)
             return protocol.CookieOutRet(b"")
         if args.dconnuri is not None:
             text = "Unexpected dconnuri parameter with non-peer2peer migration"
@@ -224,14 +222,21 @@ class Migrations:
     @staticmethod
     async def _confirm(session: Session, args: Any, request: Request) -> None:
         domain = find_domain(session, args.dom)
-        act = partial(leaving.confirm, domain, request, arrived=not args.cancelled)
+        if not args.cancelled:
+            await leaving.arrived(domain, request)
+            return
+        act = partial(leaving.confirm, domain, request, arrived=False)
         await session.host.emulators.attempt(act)
 
 
 async def _finished(domain: Domain, act: partial[bytes]) -> protocol.DomainCookieOutRet:
-    """Finish, or end the guest here, since it runs on where it came from."""
+    """Finish, or end the guest here, since it runs on where it came from.
+
+    Nothing is waited for between the success and the reply: a restart that came between would answer
+    that the guest does not run.
+    """
     try:
-        cookie = await domain.host.emulators.attempt(act)
+        cookie = await domain.host.emulators.attempt(act, settled=False)
     except (RpcError, asyncio.CancelledError):
         await arriving.give_up_later(domain)
         raise

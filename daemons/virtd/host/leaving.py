@@ -34,10 +34,16 @@ from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain
 from aiovirt.daemons.virtd.host.migration import Request
 from aiovirt.daemons.virtd.host.migration_cookie import SMALL, Luggage
 from aiovirt.daemons.virtd.host.migration_settings import limit
-from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.daemons.virtd.host.timers import RETRY
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 #: Milliseconds in which a guest runs on neither side, as it is told.
 _DOWNTIME: Final = 12
+#: Timers of a guest that has arrived, see `note_arrival`, and of one that has not.
+ARRIVED: Final = "migrated"
+ARRIVED_UNDEFINED: Final = "migrated-undefined"
+_LATER: Final = "migration"
+_SOON: Final = 0.001
 
 
 def begin(domain: Domain, request: Request, owner: str) -> tuple[str, bytes]:
@@ -220,13 +226,18 @@ def confirm(domain: Domain, request: Request, *, arrived: bool) -> None:
             domain.host.domains.remove(domain)
         return
     migration.require_job(domain, migration.OUT)
-    if not arrived:
+    if arrived or has_arrived(domain):
+        _end(domain, undefine=request.has(Flags.UNDEFINE_SOURCE))
+    else:
         stay(domain)
-        return
+
+
+def _end(domain: Domain, *, undefine: bool) -> None:
+    """End a guest that runs on the other side. Raises RpcError when that cannot be stored."""
     numbers = domain.detail(JOB_DONE, {})
     with domain.host.store.batch():
         migration.end_job(domain)
-        if request.has(Flags.UNDEFINE_SOURCE):
+        if undefine:
             domain.change(config=None, autostart=False, saved=None)
         lifecycle.stop(domain, DomainShutoffReason.MIGRATED, DomainEventStoppedDetailType.MIGRATED)
         if numbers:
@@ -234,13 +245,81 @@ def confirm(domain: Domain, request: Request, *, arrived: bool) -> None:
             domain.emit(DomainEventID.JOB_COMPLETED, told)
 
 
+# Whatever fails here, a guest that runs on the other side does not run on this one -------------------
+
+
+async def arrived(domain: Domain, request: Request) -> None:
+    """End a guest of which the other side has said that it runs there.
+
+    The guest never runs on here. When its end cannot be stored, that is tried again until it is.
+
+    Args:
+        domain: the guest.
+        request: what was asked for.
+
+    Raises:
+        RpcError: it has no migration, or its end cannot be stored now.
+    """
+    end = partial(confirm, domain, request, arrived=True)
+    if not request.has(Flags.OFFLINE):
+        migration.require_job(domain, migration.OUT)
+        note_arrival(domain, undefine=request.has(Flags.UNDEFINE_SOURCE))
+    await domain.host.emulators.attempt(end)
+
+
+def note_arrival(domain: Domain, *, undefine: bool) -> None:
+    """Note that a guest runs on the other side, and end it here soon; also after a restart.
+
+    Args:
+        domain: the guest.
+        undefine: its definition goes, too.
+    """
+    host = domain.host
+    host.migrations.arrived[domain.uuid] = domain.record.number
+    what = ARRIVED_UNDEFINED if undefine else ARRIVED
+    host.timers.after(RETRY, (domain.uuid, what), _end_later, domain, undefine)
+
+
+def has_arrived(domain: Domain) -> bool:
+    """Return whether the other side has said that a guest runs there."""
+    number = domain.host.migrations.arrived.get(domain.uuid)
+    return number is not None and number == domain.record.number
+
+
+def _end_later(domain: Domain, undefine: bool) -> None:
+    """End a guest that runs on the other side, if it is still here. Raises RpcError."""
+    if has_arrived(domain) and migration.job(domain, migration.OUT) is not None:
+        _end(domain, undefine=undefine)
+    domain.host.migrations.arrived.pop(domain.uuid, None)
+
+
+def lose(domain: Domain) -> None:
+    """Take the job from a guest that may run on the other side: it stays paused here.
+
+    That is tried again until it can be stored. Nothing happens to a guest without such a job.
+    """
+    if migration.job(domain, migration.OUT) is None or has_arrived(domain):
+        return
+    try:
+        migration.end_job(domain)
+    except RpcError:
+        domain.host.timers.after(RETRY, (domain.uuid, _LATER), lose, domain)
+
+
 def stay(domain: Domain) -> None:
-    """Take the job from a guest that did not leave: it runs on if it ran before. Raises RpcError."""
+    """Take the job from a guest that did not leave: it runs on if it ran before. Raises RpcError.
+
+    Nothing happens to a guest that has arrived on the other side.
+    """
     found = migration.job(domain, migration.OUT)
-    if found is None:
+    if found is None or has_arrived(domain):
         return
     record = domain.record
-    wanted = found["was"] == DomainState.RUNNING and record.state == DomainState.PAUSED
+    wanted = (
+        found["was"] == DomainState.RUNNING
+        and record.state == DomainState.PAUSED
+        and record.reason == DomainPausedReason.MIGRATION
+    )
     if wanted:
         domain.host.emulators.resumes(domain)
     with domain.host.store.batch():
@@ -255,9 +334,16 @@ def stay(domain: Domain) -> None:
 
 
 async def stay_later(domain: Domain) -> None:
-    """Have a guest that did not leave run on, with its locks. Errors are those of `stay`."""
+    """Have a guest that did not leave run on, with its locks; later if that cannot be stored now."""
     try:
         await domain.host.emulators.attempt(partial(stay, domain))
     except asyncio.CancelledError:
-        stay(domain)
+        stay_soon(domain)
         raise
+    except RpcError:
+        stay_soon(domain)
+
+
+def stay_soon(domain: Domain) -> None:
+    """Have a guest that did not leave run on, as soon as that can be stored."""
+    domain.host.timers.after(_SOON, (domain.uuid, _LATER), stay, domain)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: What a job can be.
 OUT: Final = "out"
 IN: Final = "in"
+#: The owner of a job from peer to peer, which does not end with the client that has asked for it.
+PEER: Final = "peer"
 #: How far the job of a guest that leaves is.
 BEGUN: Final = "begun"
 MOVING: Final = "moving"

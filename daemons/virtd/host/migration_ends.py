@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiovirt.daemons.virtd.host import arriving, leaving, migration, moving
+from aiovirt.daemons.virtd.host.timers import RETRY
 from aiovirt.rpc.wire.errors import RpcError
 
 if TYPE_CHECKING:
@@ -35,23 +36,23 @@ def _abandon(domain: Domain, job: dict[str, Any]) -> None:
     one = moving.of(domain)
     if one is not None:  # the call that sends it lets the guest run on
         one.stop("the client is gone")
-        return
-    end = partial(arriving.give_up, domain, by_client=True)
-    if job["kind"] == migration.OUT:
-        end = partial(_forget, domain, job)
-    try:
-        end()
-    except RpcError:  # it cannot be stored now
-        domain.host.timers.after(1.0, (domain.uuid, "migration"), end)
+    elif job["kind"] == migration.OUT:
+        _forget(domain, job)
+    else:
+        end = partial(arriving.give_up, domain, by_client=True)
+        try:
+            end()
+        except RpcError:  # it cannot be stored now
+            domain.host.timers.after(RETRY, (domain.uuid, "migration"), end)
 
 
 def _forget(domain: Domain, job: dict[str, Any]) -> None:
     """Take the job from a guest that was to leave; whether it has arrived is not known if all was
     sent, and it stays paused."""
     if job["phase"] == migration.MOVED:
-        migration.end_job(domain)
+        leaving.lose(domain)
     else:
-        leaving.stay(domain)
+        leaving.stay_soon(domain)
 
 
 def know(host: Host) -> None:
@@ -72,5 +73,21 @@ def recover(host: Host) -> None:
             continue
         if found["kind"] == migration.IN:
             arriving.give_up(domain)
+        elif found["phase"] == migration.MOVED:
+            migration.end_job(domain)
         else:
+            leaving.stay(domain)
+
+
+def go_on(host: Host) -> None:
+    """End the migrations that this program does not go on with, after it has taken over from another.
+
+    Those go on whose client has the next call to make.
+    """
+    for uuid in tuple(host.migrations.touched):
+        domain = host.domains.by_uuid(uuid)
+        found = None if domain is None else migration.job(domain, migration.OUT)
+        if domain is None or found is None:
+            continue
+        if found["phase"] == migration.MOVING or found["owner"] == migration.PEER:
             _forget(domain, found)

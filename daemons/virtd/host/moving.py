@@ -51,18 +51,22 @@ class Migrations:
     """The knowledge of a host about migrations, beside the records of its guests.
 
     moving: the guests whose memory is sent just now; touched: all that may have a migration;
-    arrivals: definitions on their way, by name.
+    arrivals: definitions on their way, by name; arrived: the numbers of guests that run on the other
+    side, as that has said; tasks: the migrations from peer to peer.
     """
 
     moving: dict[bytes, Moving] = field(default_factory=dict)
     touched: set[bytes] = field(default_factory=set)
     arrivals: dict[str, Arrival] = field(default_factory=dict)
+    arrived: dict[bytes, int] = field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def clear(self) -> None:
         """Forget all of them; those that are sent just now fail."""
         for one in self.moving.values():
             one.stop("the guest is gone")
         self.touched.clear()
+        self.arrived.clear()
         self.arrivals.clear()
 
 
