@@ -89,6 +89,7 @@ class HostsComponent(Component):
             self._hosts.go_on()
         except StoreError as error:
             _log.error("changes of the hosts cannot be stored", reason=str(error))
+        self._hosts.migrate_on()
         self._see_to_secrets()
 
 

@@ -13,6 +13,7 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainControlState,
     DomainCoreDumpFormat,
     DomainDiskErrorCode,
+    DomainJobOperation,
     DomainJobType,
     DomainShutoffReason,
     DomainState,
@@ -26,11 +27,12 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 )
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import guest, incidents, lifecycle
-from aiovirt.daemons.virtd.host.domain import Domain
+from aiovirt.daemons.virtd.host import guest, incidents, leaving, lifecycle, migration, moving
+from aiovirt.daemons.virtd.host.domain import JOB_DONE, Domain
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
+_KEEP: Final = DomainGetJobStatsFlags.KEEP_COMPLETED
 _DUMP: Final = int(sum(DomainCoreDumpFlags))
 _MESSAGES: Final = int(sum(DomainMessageType))
 
@@ -40,8 +42,30 @@ class DomainJobs:
 
     @answers(protocol.DOMAIN_GET_JOB_INFO)
     def job_info(self, session: Session, args: protocol.DomainArgs) -> protocol.DomainGetJobInfoRet:
-        find_domain(session, args.dom).require_active()
-        return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
+        domain = find_domain(session, args.dom)
+        domain.require_active()
+        numbers = self._numbers(domain)
+        if numbers is None:
+            return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
+        sizes = (numbers["total"], numbers["sent"], numbers["remaining"])
+        return protocol.DomainGetJobInfoRet(
+            DomainJobType.UNBOUNDED, numbers["elapsed"], 0, *sizes, *sizes, 0, 0, 0
+        )
+
+    @staticmethod
+    def _numbers(domain: Domain) -> dict[str, int] | None:
+        """The numbers of a guest that leaves, None for any other."""
+        if migration.job(domain, migration.IN) is not None:
+            raise domain.refused(
+                ErrorCode.OPERATION_UNSUPPORTED,
+                "migration statistics are available only on the source host",
+            )
+        one = moving.of(domain)
+        if one is not None:
+            return one.numbers()
+        if migration.job(domain, migration.OUT) is None:
+            return None
+        return dict(domain.detail(JOB_DONE, {})) or moving.NOTHING
 
     @answers(protocol.DOMAIN_GET_JOB_STATS)
     def job_stats(
@@ -50,9 +74,24 @@ class DomainJobs:
         supported = int(sum(DomainGetJobStatsFlags))
         session.host.flavour.check_flags(args.flags, supported, "DomainGetJobStats")
         domain = find_domain(session, args.dom)
-        if not args.flags & DomainGetJobStatsFlags.COMPLETED:
-            domain.require_active()
-        return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
+        if args.flags & DomainGetJobStatsFlags.COMPLETED:
+            return self._completed(domain, keep=bool(args.flags & _KEEP))
+        domain.require_active()
+        numbers = self._numbers(domain)
+        if numbers is None:
+            return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
+        told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
+        return protocol.DomainGetJobStatsRet(DomainJobType.UNBOUNDED, told)
+
+    @staticmethod
+    def _completed(domain: Domain, *, keep: bool) -> protocol.DomainGetJobStatsRet:
+        numbers = None if migration.job(domain) else domain.detail(JOB_DONE)
+        if numbers is None:
+            return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
+        if not keep:
+            domain.keep(JOB_DONE, None)
+        told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
+        return protocol.DomainGetJobStatsRet(DomainJobType.COMPLETED, told)
 
     @answers(protocol.DOMAIN_ABORT_JOB)
     def abort_job(self, session: Session, args: protocol.DomainArgs) -> None:
@@ -62,16 +101,24 @@ class DomainJobs:
     def abort_job_flags(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
         supported = DomainAbortJobFlagsValues.POSTCOPY
         session.host.flavour.check_flags(args.flags, supported, "DomainAbortJobFlags")
-        self._abort(find_domain(session, args.dom))
+        domain = find_domain(session, args.dom)
+        if args.flags & DomainAbortJobFlagsValues.POSTCOPY:
+            domain.require_active()
+            text = "current job is not outgoing migration in post-copy mode"
+            raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+        self._abort(domain)
 
     @staticmethod
     def _abort(domain: Domain) -> None:
         domain.require_active()
-        raise RpcError.of(
-            ErrorCode.OPERATION_INVALID,
-            "no job is active on the domain",
-            domain=domain.host.flavour.domain,
-        )
+        found = migration.job(domain)
+        if found is not None and found["kind"] == migration.OUT:
+            leaving.abort(domain)
+            return
+        text = "no job is active on the domain"
+        if found is not None:
+            text = "cannot abort incoming migration; use virDomainDestroy instead"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
 
     @answers(protocol.DOMAIN_GET_CONTROL_INFO)
     def control_info(

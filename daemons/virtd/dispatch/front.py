@@ -22,6 +22,7 @@ from aiovirt.daemons.virtd.dispatch.subscriptions import tell
 from aiovirt.daemons.virtd.dispatch.uris import find_driver
 from aiovirt.daemons.virtd.dispatch.with_emulators import WITH_EMULATORS
 from aiovirt.daemons.virtd.domains import unsupported_domain
+from aiovirt.daemons.virtd.host import migration_ends
 from aiovirt.rpc.server import Client, Handlers, Server, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
@@ -42,6 +43,18 @@ _FEATURES: Final = frozenset(
         Feature.REMOTE_EVENT_CALLBACK,
         Feature.REMOTE_CLOSE_CALLBACK,
         Feature.NETWORK_UPDATE_HAS_CORRECT_ORDER,
+    )
+)
+
+#: Those of the QEMU driver besides; libvirt's has protocol 2 of migration, too.
+_OF_QEMU: Final = frozenset(
+    (
+        Feature.MIGRATION_V3,
+        Feature.MIGRATION_P2P,
+        Feature.MIGRATE_CHANGE_PROTECTION,
+        Feature.XML_MIGRATABLE,
+        Feature.MIGRATION_OFFLINE,
+        Feature.MIGRATION_PARAMS,
     )
 )
 
@@ -136,6 +149,8 @@ class RemoteDispatch:
 
     def _client_gone(self, client: Client) -> None:
         session = SESSION.get(client)
+        if session is not None:
+            migration_ends.client_gone(session.host, str(client.id))
         if session is not None and not self.is_shared(session.host):
             session.host.timers.cancel_all()
             session.host.store.close()
@@ -234,8 +249,9 @@ class RemoteDispatch:
         if args.feature == Feature.PROGRAM_KEEPALIVE:  # asked before anything is opened
             client.start_keepalive()
             return protocol.ConnectSupportsFeatureRet(1)
-        opened(client)
-        return protocol.ConnectSupportsFeatureRet(int(args.feature in _FEATURES))
+        is_qemu = opened(client).host.name == "qemu"
+        found = args.feature in _FEATURES or (is_qemu and args.feature in _OF_QEMU)
+        return protocol.ConnectSupportsFeatureRet(int(found))
 
     @serves(protocol.CONNECT_SET_IDENTITY)
     def set_identity(self, client: Client, args: protocol.ConnectSetIdentityArgs) -> None:

@@ -1,4 +1,4 @@
-"""Domains: the settings of migrations. Migrating itself is not served.
+"""Domains: the settings of migrations.
 
 Source: libvirt's src/qemu/qemu_driver.c.
 """
@@ -11,7 +11,7 @@ from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateMaxSpeedFlags
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import migration_settings
+from aiovirt.daemons.virtd.host import migration, migration_settings
 from aiovirt.rpc.wire.errors import ErrorCode
 
 _POSTCOPY: Final = DomainMigrateMaxSpeedFlags.POSTCOPY
@@ -73,5 +73,7 @@ class MigrationSettings:
         domain.require_active()
         raise domain.refused(
             ErrorCode.OPERATION_INVALID,
-            "post-copy can only be started while outgoing migration is in progress",
+            "switching to post-copy requires migration to be started with VIR_MIGRATE_POSTCOPY flag"
+            if migration.job(domain, migration.OUT)
+            else "post-copy can only be started while outgoing migration is in progress",
         )

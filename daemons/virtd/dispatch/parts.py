@@ -22,6 +22,7 @@ from aiovirt.daemons.virtd.dispatch.domain_subscriptions import DomainSubscripti
 from aiovirt.daemons.virtd.dispatch.domain_tuning import DomainTuning
 from aiovirt.daemons.virtd.dispatch.interfaces import Interfaces
 from aiovirt.daemons.virtd.dispatch.migration_settings import MigrationSettings
+from aiovirt.daemons.virtd.dispatch.migrations import Migrations
 from aiovirt.daemons.virtd.dispatch.network_guests import NetworkGuests, NetworkPorts
 from aiovirt.daemons.virtd.dispatch.networks import NetworkFacts, NetworkLife, NetworkLists
 from aiovirt.daemons.virtd.dispatch.node import Capabilities, Node, Processors
@@ -74,6 +75,7 @@ PARTS = (
     DomainDevices,
     DomainDescriptors,
     MigrationSettings,
+    Migrations,
     DomainStatistics,
     DomainPinning,
     DomainTuning,

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: The name of the channel of the guest agent.
 AGENT: Final = "org.qemu.guest_agent.0"
+#: Where a domain keeps the migration that is under way, and what is told of one that has ended.
+JOB: Final = "migration"
+JOB_DONE: Final = "migration-done"
 #: The port of a display.
 _DISPLAY: Final = pattern("<graphics type='[a-z]+' port='([0-9]+)'")
 
@@ -252,6 +255,14 @@ class Domain(Entry[DomainRecord]):
         if not self.is_active:
             raise RpcError.of(
                 ErrorCode.OPERATION_INVALID, "domain is not running", domain=ErrorDomain.DOMAIN
+            )
+
+    def require_no_job(self) -> None:
+        """Raise RpcError OPERATION_TIMEOUT for a guest that migrates; libvirt waits for it first."""
+        if self.is_active and self.record.details.get(JOB) is not None:
+            raise self.refused(
+                ErrorCode.OPERATION_TIMEOUT,
+                "cannot acquire state change lock (held by a migration)",
             )
 
     def refused(self, code: ErrorCode, text: str) -> RpcError:

@@ -156,13 +156,14 @@ class Emulators:
 
     # Calls -----------------------------------------------------------------------------------------
 
-    async def attempt(self, act: Callable[[], T]) -> T:
+    async def attempt(self, act: Callable[[], T], *, settled: bool = True) -> T:
         """Make a call that may need an emulator, and return its result.
 
         The call is over when the locks of guests that it has paused or ended are given back.
 
         Args:
             act: the call; it is begun again, after everything that it has changed was taken back.
+            settled: False to return at once when it has succeeded, so that it cannot be cancelled then.
 
         Raises RpcError from the call, or when the emulator cannot be made.
         """
@@ -193,7 +194,8 @@ class Emulators:
                 await self._discard(trial.ready, "failed")
             if held is not None:
                 held.release()
-        await self._settled(trial.touched)
+        if settled:
+            await self._settled(trial.touched)
         return result
 
     def _once(self, trial: _Trial, act: Callable[[], T]) -> T:

@@ -20,7 +20,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainUndefineFlagsValues as Undefine
-from aiovirt.daemons.virtd.host import agent, lifecycle
+from aiovirt.daemons.virtd.host import agent, leaving, lifecycle
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -101,10 +101,14 @@ def later(domain: Domain, what: str, seconds: float) -> None:
 
     Args:
         domain: the domain.
-        what: "shutdown", "reboot" or "boot"; nothing happens for a name that is not known here.
+        what: "shutdown", "reboot", "boot" or the end of a guest that has left; nothing happens for a
+            name that is not known here.
         seconds: how long.
     """
     functions = {"shutdown": shut_down_now, "reboot": rebooted, agent.BOOT: agent.booted}
+    if what in (leaving.ARRIVED, leaving.ARRIVED_UNDEFINED):
+        leaving.note_arrival(domain, undefine=what == leaving.ARRIVED_UNDEFINED)
+        return
     function = functions.get(what)
     if function is not None:
         domain.host.timers.after(seconds, (domain.uuid, what), function, domain)

@@ -21,6 +21,7 @@ from aiovirt.daemons.virtd.host.entries import Collection
 from aiovirt.daemons.virtd.host.events import Events
 from aiovirt.daemons.virtd.host.flavour import Flavour
 from aiovirt.daemons.virtd.host.interface import Interfaces
+from aiovirt.daemons.virtd.host.moving import Migrations
 from aiovirt.daemons.virtd.host.network import Network
 from aiovirt.daemons.virtd.host.nwfilter import Filter
 from aiovirt.daemons.virtd.host.nwfilter_binding import CreatedBinding
@@ -46,11 +47,12 @@ _CLOCK: Final = "clock"
 
 class Pace(msgspec.Struct):
     """How long guests take, in seconds. shutdown: to shut down, or to boot again; boot: until the agent
-    answers, None for never; block: for a job on a disk."""
+    answers, None for never; block: for a job on a disk; migration: to send a guest's memory."""
 
     shutdown: float = 0.3
     boot: float | None = 0.3
     block: float = 0.3
+    migration: float = 0.3
 
 
 class Host:
@@ -71,6 +73,7 @@ class Host:
         self.pace = Pace()
         self.consoles = Consoles()
         self.emulators = Emulators(self)
+        self.migrations = Migrations()
         self._interface_names = self._names()
         self.domains = Domains(self)
         self.networks: Collection[Network] = Collection(self, Network)
@@ -115,6 +118,7 @@ class Host:
     def empty(self) -> None:
         """Remove everything, from the store and here. Raises RpcError when that cannot be written."""
         self.timers.cancel_all()
+        self.migrations.clear()
         uuid = self.uuid
         self.store.delete_all(self.name)
         self.set_uuid(uuid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiovirt.daemons.virtd.host import agent, keeping, world_file, worlds
+from aiovirt.daemons.virtd.host import agent, keeping, migration_ends, world_file, worlds
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store, StoreError
@@ -47,6 +47,7 @@ class Hosts:
                 if self.world is not None and text is None:
                     text = world_file.read(self.world)
                 worlds.begin(host, text)
+            migration_ends.recover(host)
             agent.wait_for_all(host)
         self._store = store
         self.is_open = True
@@ -93,6 +94,7 @@ class Hosts:
             store.restored(unfiled)
         for host in self.all.values():
             host.load(store)
+            migration_ends.know(host)
         self._store = store
         self.is_open = True
 
@@ -109,6 +111,11 @@ class Hosts:
             store.file(self.path)
         else:
             store.write()
+
+    def migrate_on(self) -> None:
+        """End the migrations that nobody goes on with, after `go_on`."""
+        for host in self.all.values():
+            migration_ends.go_on(host)
 
     def reserve(self) -> None:
         """Keep descriptors for the first secret, until `close`."""

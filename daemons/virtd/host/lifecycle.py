@@ -33,7 +33,7 @@ from aiovirt.daemons.virtd.host import (
     nwfilter_binding,
 )
 from aiovirt.daemons.virtd.host.documents import cached
-from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
+from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -49,6 +49,8 @@ _VOLATILE: Final = (
     "clock-offset",
     "jobs",
     nwfilter_binding.UNBOUND,
+    JOB,
+    JOB_DONE,
 )
 
 
@@ -82,6 +84,26 @@ def define(host: Host, text: str) -> Domain:
     detail = DomainEventDefinedDetailType.ADDED if fresh else DomainEventDefinedDetailType.UPDATED
     _lifecycle(found, DomainEventType.DEFINED, detail)
     return found
+
+
+def require_free(host: Host, name: str, uuid: str) -> None:
+    """Refuse a document for a domain that runs, or that would be two.
+
+    Args:
+        host: where.
+        name: in the document.
+        uuid: in the document.
+
+    Raises:
+        RpcError: OPERATION_FAILED or OPERATION_INVALID.
+    """
+    found = _existing(host, name, uuid)
+    if found is not None and found.is_active:
+        raise RpcError.of(
+            ErrorCode.OPERATION_INVALID,
+            f"domain '{name}' is already active",
+            domain=ErrorDomain.DOMAIN,
+        )
 
 
 def _existing(host: Host, name: str, uuid: str) -> Domain | None:
@@ -140,30 +162,53 @@ def rename(domain: Domain, name: str) -> None:
 # Running ---------------------------------------------------------------------------------------------
 
 
-def create(host: Host, text: str, *, paused: bool = False, restored: bool = False) -> Domain:
+class Origin(NamedTuple):
+    """The reason why a guest runs: of its state, of the event, and both again if it is paused; None
+    without an event of that."""
+
+    reason: int
+    detail: int
+    paused_reason: int = DomainPausedReason.USER
+    paused_detail: int | None = DomainEventSuspendedDetailType.PAUSED
+
+
+_BOOTED: Final = Origin(DomainRunningReason.BOOTED, DomainEventStartedDetailType.BOOTED)
+RESTORED: Final = Origin(
+    DomainRunningReason.RESTORED,
+    DomainEventStartedDetailType.RESTORED,
+    DomainPausedReason.MIGRATION,
+    DomainEventSuspendedDetailType.RESTORED,
+)
+FROM_SNAPSHOT: Final = Origin(
+    DomainRunningReason.FROM_SNAPSHOT,
+    DomainEventStartedDetailType.FROM_SNAPSHOT,
+    DomainPausedReason.FROM_SNAPSHOT,
+    DomainEventSuspendedDetailType.FROM_SNAPSHOT,
+)
+BOOTED_FROM_SNAPSHOT: Final = FROM_SNAPSHOT._replace(
+    reason=DomainRunningReason.BOOTED, paused_reason=DomainPausedReason.USER
+)
+
+
+def create(host: Host, text: str, *, paused: bool = False, origin: Origin = _BOOTED) -> Domain:
     """Start a guest from a document, which is not kept.
 
     Args:
         host: where.
         text: the document.
         paused: the guest does not run at first.
-        restored: the guest comes from a saved image.
+        origin: why it runs.
 
     Raises RpcError: see `define`.
     """
     made = host.emulators.kept(text, lambda: host.documents.define("domain", text))
+    require_free(host, made.name, made.uuid)
     found = _existing(host, made.name, made.uuid)
-    if found is not None and found.is_active:
-        raise RpcError.of(
-            ErrorCode.OPERATION_INVALID,
-            f"domain '{made.name}' is already active",
-            domain=ErrorDomain.DOMAIN,
-        )
     with host.store.batch():
         if found is None:
             found = Domain(host, DomainRecord(uuid=made.uuid, name=made.name))
             host.domains.add(found)
-        run(found, made.text, _RESTORED if restored else _BOOTED, paused=paused)
+        run(found, made.text, origin, paused=paused)
     return found
 
 
@@ -181,7 +226,7 @@ def start(domain: Domain, *, paused: bool = False) -> None:
         )
     record = domain.record
     restored = record.saved is not None and domain.host.name != "test"
-    origin = _RESTORED if restored else _BOOTED
+    origin = RESTORED if restored else _BOOTED
     if paused:
         origin = origin._replace(paused_detail=DomainEventSuspendedDetailType.PAUSED)
     run(
@@ -190,33 +235,6 @@ def start(domain: Domain, *, paused: bool = False) -> None:
         origin,
         paused=paused or (restored and record.saved_paused),
     )
-
-
-class Origin(NamedTuple):
-    """The reason why a guest runs: of its state, of the event, and both again if it is paused."""
-
-    reason: int
-    detail: int
-    paused_reason: int = DomainPausedReason.USER
-    paused_detail: int = DomainEventSuspendedDetailType.PAUSED
-
-
-_BOOTED: Final = Origin(DomainRunningReason.BOOTED, DomainEventStartedDetailType.BOOTED)
-_RESTORED: Final = Origin(
-    DomainRunningReason.RESTORED,
-    DomainEventStartedDetailType.RESTORED,
-    DomainPausedReason.MIGRATION,
-    DomainEventSuspendedDetailType.RESTORED,
-)
-FROM_SNAPSHOT: Final = Origin(
-    DomainRunningReason.FROM_SNAPSHOT,
-    DomainEventStartedDetailType.FROM_SNAPSHOT,
-    DomainPausedReason.FROM_SNAPSHOT,
-    DomainEventSuspendedDetailType.FROM_SNAPSHOT,
-)
-BOOTED_FROM_SNAPSHOT: Final = FROM_SNAPSHOT._replace(
-    reason=DomainRunningReason.BOOTED, paused_reason=DomainPausedReason.USER
-)
 
 
 def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
@@ -260,7 +278,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     else:
         _lifecycle(domain, DomainEventType.STARTED, origin.detail)
         _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.FROM_SNAPSHOT)
-    if paused:
+    if paused and origin.paused_detail is not None:
         _lifecycle(domain, DomainEventType.SUSPENDED, origin.paused_detail)
     agent.wait(domain)
 
@@ -301,13 +319,18 @@ def resume(domain: Domain) -> None:
             raise RpcError.of(
                 ErrorCode.OPERATION_INVALID, "domain is already running", domain=ErrorDomain.QEMU
             )
+    domain.require_no_job()
     domain.host.emulators.resumes(domain)
-    domain.change(
-        state=DomainState.RUNNING,
-        reason=DomainRunningReason.UNPAUSED,
-        began=domain.host.clock.passed(),
-    )
-    _lifecycle(domain, DomainEventType.RESUMED, DomainEventResumedDetailType.UNPAUSED)
+    run_on(domain, DomainRunningReason.UNPAUSED)
+
+
+def run_on(domain: Domain, reason: DomainRunningReason) -> None:
+    """Let a paused guest run on, for any reason. Raises RpcError when the store cannot be written."""
+    detail = DomainEventResumedDetailType.MIGRATED
+    if reason == DomainRunningReason.UNPAUSED:
+        detail = DomainEventResumedDetailType.UNPAUSED
+    domain.change(state=DomainState.RUNNING, reason=reason, began=domain.host.clock.passed())
+    _lifecycle(domain, DomainEventType.RESUMED, detail)
     agent.wait(domain)
 
 

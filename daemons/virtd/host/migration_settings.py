@@ -1,4 +1,5 @@
-"""Settings of a migration that a guest keeps: speeds, downtime, the cache. No migration uses them yet.
+"""Settings of a migration that a guest keeps: speeds, downtime, the cache. Migrations have
+the speed.
 
 Source: libvirt's src/qemu/qemu_driver.c (qemuDomainMigrateSetMaxSpeed and its like); the refusals of
 values are QEMU's.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from aiovirt.daemons.virtd.host import moving
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def speed(domain: Domain, *, postcopy: bool) -> int:
     return int(domain.detail(RUNNING[0], 0))
 
 
+def limit(domain: Domain) -> int:
+    """Return the speed limit of the next migration in MiB/s, 0 for none."""
+    return int(domain.detail(_SPEED, 0))
+
+
 def set_speed(domain: Domain, limit: int, *, postcopy: bool) -> None:
     """Set the speed limit.
 
@@ -58,6 +65,9 @@ def set_speed(domain: Domain, limit: int, *, postcopy: bool) -> None:
     if postcopy:
         domain.require_active()
     domain.keep(RUNNING[0] if postcopy else _SPEED, limit)
+    one = moving.of(domain)
+    if one is not None and not postcopy:
+        one.set_limit(limit)
 
 
 def downtime(domain: Domain) -> int:

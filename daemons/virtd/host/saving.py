@@ -115,9 +115,8 @@ def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> D
         paused = True
     elif flags & DomainSaveRestoreFlags.RUNNING:
         paused = False
-    return lifecycle.create(
-        host, text if text is not None else image.record.text, paused=paused, restored=True
-    )
+    given = text if text is not None else image.record.text
+    return lifecycle.create(host, given, paused=paused, origin=lifecycle.RESTORED)
 
 
 def find(host: Host, path: str) -> Image:

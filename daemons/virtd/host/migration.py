@@ -1,0 +1,175 @@
+"""Migrations: what a client asks for, and the job that a guest has meanwhile.
+
+A guest that leaves or arrives has a job in its record. It is there for the calls that do not go together
+with it, and for the next program: an interrupted migration ends as libvirt ends it.
+
+Source: libvirt's src/qemu/qemu_migration.c and src/qemu/qemu_migration_params.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
+from aiovirt.daemons.virtd.host.documents import written
+from aiovirt.daemons.virtd.host.domain import JOB
+from aiovirt.daemons.virtd.xml import guests
+from aiovirt.daemons.virtd.xml.documents import stored
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
+    from aiovirt.daemons.virtd.host.host import Host
+
+#: What a job can be.
+OUT: Final = "out"
+IN: Final = "in"
+#: The owner of a job from peer to peer, which does not end with the client that has asked for it.
+PEER: Final = "peer"
+#: How far the job of a guest that leaves is.
+BEGUN: Final = "begun"
+MOVING: Final = "moving"
+MOVED: Final = "moved"
+
+#: What virtd's QEMU cannot do, with the name of the capability in refusals.
+_MISSING: Final = {
+    Flags.POSTCOPY: "postcopy-ram",
+    Flags.RDMA_PIN_ALL: "rdma-pin-all",
+    Flags.ZEROCOPY: "zero-copy-send",
+}
+_STORAGE: Final = Flags.NON_SHARED_DISK | Flags.NON_SHARED_INC
+_ALL: Final = int(sum(Flags))
+
+
+@dataclass(frozen=True)
+class Request:
+    """The wish of a client.
+
+    flags: DomainMigrateFlags; uri: where the other side listens, or None; name: of the guest on the
+    other side, None for the same; xml: a document for the other side; persistent_xml: a definition for
+    it; bandwidth: MiB per second, 0 for no limit.
+    """
+
+    flags: int
+    uri: str | None = None
+    name: str | None = None
+    xml: str | None = None
+    persistent_xml: str | None = None
+    bandwidth: int = 0
+
+    def has(self, flag: Flags) -> bool:
+        """Return whether a flag is set."""
+        return bool(self.flags & flag)
+
+
+def check(host: Host, request: Request, function: str) -> None:
+    """Refuse what cannot be asked for.
+
+    Args:
+        host: of the driver that is asked.
+        request: what is asked for.
+        function: the public function without `vir`.
+
+    Raises:
+        RpcError: INVALID_ARG for a flag that does not exist, ARGUMENT_UNSUPPORTED, OPERATION_INVALID.
+    """
+    host.flavour.check_flags(request.flags, _ALL, function)
+    code, text = ErrorCode.ARGUMENT_UNSUPPORTED, ""
+    if request.has(Flags.TUNNELLED):
+        text = "tunnelled migration is not supported by virtd"
+    elif request.has(Flags.POSTCOPY_RESUME):
+        code, text = ErrorCode.OPERATION_INVALID, "post-copy migration has not failed"
+    elif request.has(Flags.TLS):
+        code, text = ErrorCode.OPERATION_INVALID, "host migration TLS directory not configured"
+    for flag, name in _MISSING.items():
+        if request.has(flag) and not text:
+            text = f"Migration option '{name}' is not supported by QEMU binary"
+    if request.has(Flags.OFFLINE) and not text:
+        code = ErrorCode.OPERATION_INVALID
+        if request.flags & _STORAGE:
+            text = "offline migration cannot handle non-shared storage"
+        elif not request.has(Flags.PERSIST_DEST):
+            text = "offline migration must be specified with the persistent flag set"
+    if text:
+        raise RpcError.of(code, text, domain=ErrorDomain.QEMU)
+
+
+# The job of a guest ----------------------------------------------------------------------------------
+
+
+def job(domain: Domain, kind: str | None = None) -> dict[str, Any] | None:
+    """Return the job of a guest, None without one.
+
+    Args:
+        domain: the guest.
+        kind: OUT or IN, None for either.
+    """
+    found: dict[str, Any] | None = domain.detail(JOB) if domain.is_active else None
+    return found if found is not None and kind in (None, found["kind"]) else None
+
+
+def begin_job(domain: Domain, kind: str, owner: str, **fields: Any) -> None:
+    """Give a guest a job. Raises RpcError for one that has a job, or when it cannot be stored.
+
+    Args:
+        domain: the guest.
+        kind: OUT or IN.
+        owner: the client that asks for it.
+        fields: what else is known of the job.
+    """
+    domain.require_no_job()
+    domain.keep(JOB, {"kind": kind, "owner": owner, **fields})
+    domain.host.migrations.touched.add(domain.uuid)
+
+
+def go_on(domain: Domain, phase: str) -> None:
+    """Note how far the job of a guest is. Raises RpcError when it cannot be stored."""
+    domain.keep(JOB, {**(job(domain) or {}), "phase": phase})
+
+
+def end_job(domain: Domain) -> None:
+    """Take the job from a guest. Raises RpcError when that cannot be stored."""
+    if domain.detail(JOB) is not None:
+        domain.keep(JOB, None)
+    domain.host.store.after(domain.host.migrations.touched.discard, domain.uuid)
+
+
+def require_job(domain: Domain, kind: str) -> dict[str, Any]:
+    """Return the job of a guest. Raises RpcError OPERATION_INVALID unless it has this one."""
+    found = job(domain, kind)
+    if found is None:
+        words = "is not being migrated"
+        if kind == IN:
+            words = "is not processing incoming migration"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, f"domain '{domain.name}' {words}")
+    return found
+
+
+def renamed(host: Host, text: str, name: str | None, key: str) -> str:
+    """Return the complete document of a guest that goes by another name.
+
+    Args:
+        host: where.
+        text: the document.
+        name: the name, None for that in the document.
+        key: tells the document from others of the call.
+    """
+    made = host.emulators.kept(key, lambda: host.documents.define("domain", text)).text
+    if name is None:
+        return made
+    document = stored("domain", made)
+    guests.set_name(document, name)
+    return written(document)
+
+
+def each(host: Host, owner: str, act: Callable[[Domain, dict[str, Any]], None]) -> None:
+    """Call a function with each guest whose migration is a client's, and with its job."""
+    for uuid in tuple(host.migrations.touched):
+        domain = host.domains.by_uuid(uuid)
+        found = None if domain is None else job(domain)
+        if domain is None or found is None:
+            host.migrations.touched.discard(uuid)
+        elif found["owner"] == owner:
+            act(domain, found)
