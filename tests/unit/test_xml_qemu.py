@@ -132,10 +132,10 @@ def test_a_q35_puts_each_device_on_a_port_of_its_own() -> None:
     assert document.text().count("multifunction='on'") == 2
 
 
-def test_a_q35_gets_the_ports_that_its_devices_need() -> None:
+def test_a_q35_gets_the_ports_that_its_devices_need_and_one_more() -> None:
     document = guest(Q35.format(""))
     ports = document.root.findall("devices/controller[@model='pcie-root-port']")
-    assert len(ports) == 6
+    assert len(ports) == 7
     assert len(set(slots(document).values())) == len(slots(document))
 
 

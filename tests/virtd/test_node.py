@@ -94,6 +94,25 @@ async def test_times_of_processors_grow_with_the_clock_of_the_host(virtd: Virtd)
     assert sum(after.values()) - sum(before.values()) == 10_000_000_000 * node.QEMU.cpus
 
 
+async def test_times_of_processors_are_those_of_a_host_that_has_run_for_an_hour(
+    make_virtd: MakeVirtd, tmp_path: Path
+) -> None:
+    """Also after a restart, and after its clock was set back."""
+    host = (await make_virtd(str(tmp_path / "store"))).host("qemu")
+    host.set_clock(None, 0)
+    hour = 3600 * 10**9
+    total = sum(node.cpu_times(host, -1).values())
+    assert hour <= total / node.QEMU.cpus < hour + 60 * 10**9
+    each = sum(sum(node.cpu_times(host, one).values()) for one in range(node.QEMU.cpus))
+    assert abs(total - each) < 100
+    host.set_clock(10**9, None)
+    assert sum(node.cpu_times(host, -1).values()) == total
+    again = (await make_virtd(str(tmp_path / "store"))).host("qemu")
+    assert sum(node.cpu_times(again, -1).values()) == total
+    memory = node.memory_stats(host, -1)
+    assert memory["free"] + memory["buffers"] + memory["cached"] < memory["total"]
+
+
 async def test_the_uuid_of_a_machine_stays(make_virtd: MakeVirtd, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     client = await (await make_virtd(store)).connect(QEMU)

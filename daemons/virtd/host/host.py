@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 #: The name of an interface in the document of a running guest.
 _INTERFACE: Final = pattern("'vnet([0-9]+)'")
 
+#: Nanoseconds for which a new host has run already.
+_UPTIME: Final = 3600 * 10**9
 #: The kind of the row that has the clock.
 _CLOCK: Final = "clock"
 
@@ -68,6 +70,7 @@ class Host:
         self.documents = Documents(flavour)
         self.store = Store(None)
         self.clock = clock or Clock()
+        self._booted = self.clock.now() - _UPTIME
         self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
@@ -97,7 +100,10 @@ class Host:
         """
         self.keep_in(store)
         self.read()
-        return any(True for _ in self.store.load(self.name, "host"))
+        known = [data for _, data in self.store.load(self.name, "host")]
+        if known and known[0]:  # earlier versions wrote nothing there
+            self._booted = int(known[0])
+        return bool(known)
 
     def read(self) -> None:
         """Read all objects from the store. Raises StoreError for a damaged one."""
@@ -137,14 +143,18 @@ class Host:
             RpcError: INVALID_ARG for what no clock can show; SYSTEM_ERROR when the store cannot be
                 written. Nothing has changed then.
         """
-        earlier = self.clock.kept()
+        earlier, booted = self.clock.kept(), self._booted
         try:
+            before = self.clock.now()
             self.clock.set(now, rate=rate)
+            self._booted += min(0, self.clock.now() - before)  # counters never go back
             self.keep_clock()
+            self.mark_known()
         except ValueError as error:
             raise RpcError(ErrorCode.INVALID_ARG, str(error), domain=ErrorDomain.CONF) from error
         except RpcError:
             self.clock.restored(earlier)
+            self._booted = booted
             raise
 
     def keep_clock(self) -> None:
@@ -176,8 +186,13 @@ class Host:
         )
 
     def mark_known(self) -> None:
-        """Note in the store that this host has its world. Raises RpcError."""
-        self.store.put(self.name, "host", "", b"")
+        """Note in the store that this host has its world, and since when it runs. Raises RpcError."""
+        self.store.put(self.name, "host", "", str(self._booted).encode())
+
+    def uptime(self) -> int:
+        """Return the nanoseconds for which the host has run, by its clock: they grow when it is set
+        forward, and stay when it is set back."""
+        return max(0, self.clock.passed() - self._booted)
 
     def live_document(self, config: str, number: int) -> str:
         """Make the document of a guest that starts: its id, and what it has of this host.

@@ -22,8 +22,6 @@ _GIB: Final = 1 << 20
 """One GiB in KiB."""
 #: KiB that qemu's host itself uses.
 _USED: Final = 1 * _GIB
-#: The moment at which qemu's host was switched on, in nanoseconds since 1970.
-_BOOTED: Final = 1_672_531_200_000_000_000
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -107,7 +105,7 @@ def cpu_times(host: Host, number: int) -> dict[str, int]:
     if not -1 <= number < QEMU.cpus:
         text = "Invalid cpuNum in virHostCPUGetStatsLinux"
         raise RpcError(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.NONE)
-    elapsed = max(0, host.clock.passed() - _BOOTED) * (QEMU.cpus if number == -1 else 1)
+    elapsed = host.uptime() * (QEMU.cpus if number == -1 else 1)
     return {name: elapsed * share // 1000 for name, share in _SHARES.items()}
 
 

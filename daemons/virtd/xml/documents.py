@@ -9,20 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import checking, isolation, kinds, reading, writing
 from aiovirt.daemons.virtd.xml.checking import guests as guest_checks
+from aiovirt.daemons.virtd.xml.checking import host_objects as object_checks
 from aiovirt.daemons.virtd.xml.checking import networks as network_checks
+from aiovirt.daemons.virtd.xml.checking import order
+from aiovirt.daemons.virtd.xml.checking import qemu as qemu_checks
 from aiovirt.daemons.virtd.xml.completion import FLAVOURS, Flavour, guest, networks, pools, volumes
 from aiovirt.daemons.virtd.xml.fixes import FIXES
 from aiovirt.daemons.virtd.xml.kinds import Kind
 from aiovirt.daemons.virtd.xml.rules import Rule
 from aiovirt.daemons.virtd.xml.shaping import Shaper
 from aiovirt.rpc.patterns import pattern
+from aiovirt.rpc.wire.errors import RpcError
 
 SHAPER: Final = Shaper(FIXES)
 
@@ -38,7 +42,19 @@ _COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {
 }
 
 #: What is refused of a document of each kind before and after it is completed.
-_GIVEN: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.given}
+_LIMITS: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.bounds}
+_GIVEN: Final[dict[str, Callable[[], checking.Rules]]] = {
+    "domain": guest_checks.given,
+    "network": network_checks.given,
+    "pool": object_checks.pools,
+    "secret": object_checks.secrets,
+    "nwfilter": object_checks.filters,
+}
+_READ: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.shaped}
+#: The rules of one driver, before and after those of all of them.
+_DRIVERS: Final[dict[tuple[str, str], tuple[Callable[[], checking.Rules], ...]]] = {
+    ("domain", "qemu"): (qemu_checks.places, qemu_checks.rules),
+}
 _COMPLETED: Final[dict[str, Callable[[], checking.Rules]]] = {
     "domain": guest_checks.completed,
     "network": network_checks.rules,
@@ -78,10 +94,18 @@ class Document:
             RpcError: for a definition that libvirt refuses.
         """
         found = FLAVOURS[flavour] if isinstance(flavour, str) else flavour
+        rules = _READ.get(self.kind)
+        if rules is not None:
+            rules().check(self.root, kinds.KINDS[self.kind].domain)
         completion = _COMPLETIONS.get(self.kind)
         if completion is not None:
             completion(self.root, found)
+        extra = _DRIVERS.get((self.kind, found.name))
+        if extra is not None:
+            extra[0]().check(self.root, kinds.KINDS[self.kind].domain)
         self.check()
+        if extra is not None:
+            extra[1]().check(self.root, kinds.KINDS[self.kind].domain)
         self.changed()
 
     def check(self) -> None:
@@ -195,12 +219,26 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
 
     def shaped() -> etree._Element:
         raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
-        rules = _GIVEN.get(kind)
-        if rules is not None and not live:
-            rules().check(raw, what.domain)
-        return SHAPER.shape(what.rules, raw, live=live)
+        if live:
+            return SHAPER.shape(what.rules, raw, live=True)
+        limits = _LIMITS.get(kind)
+        if limits is not None:
+            limits().check(raw, what.domain)
+        try:
+            return _shaped(kind, raw)
+        except RpcError as error:
+            raise order.first(kind, raw, error, partial(_shaped, kind)) from None
 
     return Document(kind, isolation.read(text, shaped))
+
+
+def _shaped(kind: str, raw: etree._Element) -> etree._Element:
+    """Put a document in shape. Raises RpcError for a value, or for what libvirt refuses to read."""
+    what = kinds.KINDS[kind]
+    rules = _GIVEN.get(kind)
+    if rules is not None:
+        rules().check(raw, what.domain)
+    return SHAPER.shape(what.rules, raw)
 
 
 def stored(kind: str, text: str) -> Document:

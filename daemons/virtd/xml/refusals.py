@@ -47,10 +47,11 @@ def bad_attribute(element: str, name: str, value: str, wanted: str) -> RpcError:
         value: what the document has.
         wanted: what would be right.
     """
-    detail = (
-        f"Invalid value for attribute '{name}' in element '{element}': '{shown(value)}'"
-        f" ({shown(wanted)} expected)"
-    )
+    detail = f"Invalid value for attribute '{name}' in element '{element}': "
+    if value == "0" and wanted.startswith("a number from 1 "):
+        detail += "Zero is not permitted"
+    else:
+        detail += f"'{shown(value)}' ({shown(wanted)} expected)"
     return RpcError.of(ErrorCode.XML_ERROR, detail, domain=ErrorDomain.XML)
 
 

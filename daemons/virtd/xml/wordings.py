@@ -2,7 +2,7 @@
 
 A key is `element/@attribute` or `element`, with the parent's name before it where elements of one name
 differ; with `!` at its end it is about an absent attribute. A wording is a code and words, in which
-`{}` is the value.
+`{}` is the value and `{name}` the name of the object.
 """
 
 from __future__ import annotations
@@ -63,14 +63,60 @@ WORDINGS: Final[dict[str, tuple[ErrorCode, str]]] = {
     "shmem/@name!": (_XML, "shmem element must contain 'name' attribute"),
     "panic/@model": (_UNSUPPORTED, "unknown panic model '{}'"),
     "forward/@mode": (_UNSUPPORTED, "unknown forwarding type '{}'"),
-    "ip/@address": (_XML, "Invalid address '{}' in network"),
-    "ip/@netmask": (_XML, "Invalid netmask '{}' in network"),
-    "network/mac/@address": (_XML, "Invalid bridge mac address '{}' in network"),
-    "host/@mac": (_XML, "Cannot parse MAC address '{}' in network"),
+    "ip/@address": (_XML, "Invalid address '{}' in network '{name}'"),
+    "ip/@netmask": (_XML, "Invalid netmask '{}' in network '{name}'"),
+    "network/mac/@address": (_XML, "Invalid bridge mac address '{}' in network '{name}'"),
+    "host/@mac": (_XML, "Cannot parse MAC address '{}' in network '{name}'"),
     "source/format/@type": (_UNSUPPORTED, "unknown pool format type {}"),
     "permissions/mode": (_XML, "malformed octal mode"),
     "permissions/owner": (_XML, "malformed owner element"),
     "permissions/group": (_XML, "malformed group element"),
+    "os/@firmware": (_XML, "unknown firmware value {}"),
+    "maxMemory/@slots!": (
+        _XML,
+        "both maximum memory size and memory slot count must be specified",
+    ),
+    **{
+        f"{name}/@cpuset!": (_INTERNAL, f"missing cpuset for {name}")
+        for name in ("vcpupin", "emulatorpin", "iothreadpin")
+    },
+    "smbios/@mode": (_UNSUPPORTED, "unknown smbios mode '{}'"),
+    "rng/rate/@bytes": (_XML, "invalid RNG rate bytes value"),
+    "rng/rate/@period": (_XML, "invalid RNG rate period value"),
+    "watchdog/@action": (_UNSUPPORTED, "unknown watchdog action '{}'"),
+    "interface/mtu/@size": (_XML, "malformed mtu size"),
+    "interface/ip/@address": (_XML, "Invalid address '{}' in <ip>"),
+    "address/@slot": (_XML, "Invalid PCI address slot='{}', must be <= 0x1F"),
+    "source/auth/@type": (_UNSUPPORTED, "unknown auth type '{}'"),
+    "cputune/shares": (_XML, "can't parse cputune shares value"),
+    "cputune/period": (_XML, "can't parse cputune period value"),
+    "cputune/quota": (_XML, "can't parse cputune quota value"),
+    "maxMemory/@slots": (_XML, "Failed to parse memory slot count"),
+    "network/@ipv6": (_XML, "Invalid ipv6 setting '{}' in network '{name}'"),
+    "bridge/@delay": (_XML, "Invalid delay value in network '{name}'"),
+    "bridge/@macTableManager": (_XML, "Invalid macTableManager setting '{}' in network '{name}'"),
+    "network/mtu/@size": (_XML, "Invalid mtu size '{}' in network '{name}'"),
+    "dns/host/@ip": (
+        ErrorCode.XML_DETAIL,
+        "Invalid IP address in network '{name}' DNS HOST record",
+    ),
+    "portgroup/@name!": (_XML, "Missing required name attribute in portgroup"),
+    **{
+        f"{way}/@{name}": (_UNSUPPORTED, f"could not convert bandwidth {name} value '{{}}'")
+        for way in ("inbound", "outbound")
+        for name in ("average", "peak", "burst", "floor")
+    },
+    "secret/@ephemeral": (_XML, "invalid value of 'ephemeral'"),
+    "secret/@private": (_XML, "invalid value of 'private'"),
+    "secret/usage/@type!": (_XML, "unknown secret usage type"),
+    "secret/usage/@type": (_UNSUPPORTED, "unknown secret usage type {}"),
+    "filter/@name!": (_INTERNAL, "filter has no name"),
+    "filter/@priority": (_ARGUMENT, "Could not parse chain priority '{}'"),
+    "filter/rule/@action!": (_INTERNAL, "rule node requires action attribute"),
+    "filter/rule/@action": (_UNSUPPORTED, "unknown rule action attribute value"),
+    "filter/rule/@direction!": (_INTERNAL, "rule node requires direction attribute"),
+    "filter/rule/@direction": (_UNSUPPORTED, "unknown rule direction attribute value"),
+    "filter/filterref/@filter!": (_INTERNAL, "rule node requires action attribute"),
 }
 
 #: The part of libvirt that has a wording, where it is not the owner of the document.
@@ -115,4 +161,6 @@ def worded(scope: Scope, suffix: str, value: str) -> RpcError | None:
         top = top.up
     code, words = WORDINGS[key]
     owner = _SPEAKERS.get(key, _OWNERS.get(top.tag, ErrorDomain.DOMAIN))
-    return refusals.refused(code, words.format(refusals.shown(value)), owner)
+    name = "" if top.raw is None else top.raw.findtext("name") or ""
+    words = words.format(refusals.shown(value), name=refusals.shown(name))
+    return refusals.refused(code, words, owner)

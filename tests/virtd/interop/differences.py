@@ -31,6 +31,12 @@ UNEXPLAINED: Final = "No reason yet."
 #: Reasons that `updated` finds by itself.
 UNSERVED: Final = "virtd does not serve the procedure."
 CONSEQUENCE: Final = "An earlier command of the story needs a procedure that virtd does not serve."
+WORDS: Final = (
+    "A refusal of a document names the place, the value and the right values, where libvirt has other"
+    " words."
+)
+#: The end of a refusal that names the right values.
+_RIGHT: Final = " expected)"
 _UNSUPPORTED: Final = "this function is not supported by the connection driver"
 
 _BEGIN: Final = "<!-- begin: differences that virsh shows -->\n"
@@ -67,6 +73,8 @@ def updated(known: dict[str, str], results: Iterable[Compared]) -> dict[str, str
         if _UNSUPPORTED in compared.virtd.stderr:
             reason = UNSERVED
             incomplete.add(str(compared.story))
+        elif compared.virtd.stderr.endswith(_RIGHT):
+            reason = WORDS
         elif str(compared.story) in incomplete:
             reason = CONSEQUENCE
         made.setdefault(key(compared), reason)

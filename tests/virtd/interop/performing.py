@@ -21,7 +21,7 @@ from aiovirt.rpc.server import serve
 from tests import harness
 from tests.virtd.conftest import Virtd
 from tests.virtd.interop.normalizing import normalized
-from tests.virtd.interop.story import HERE, BrokenStory, Invocation, Story
+from tests.virtd.interop.story import HERE, BrokenStory, Invocation, Story, documents
 from tests.virtd.interop.watching import Watcher, heard, listening
 
 URIS: Final = {"test": "test+unix:///default", "qemu": "qemu+unix:///system"}
@@ -158,9 +158,11 @@ async def _outputs(story: Story, uri: str, commands: list[str]) -> list[tuple[st
 def _prepared(story: Story, folder: Path) -> list[str]:
     """Write the documents into a folder, and return the commands of a story with their paths."""
     folder.chmod(0o755)
-    for document in HERE.glob("documents/*.xml"):
-        text = document.read_text().replace("@driver", story.driver).replace("@dir", str(folder))
-        (folder / document.name).write_text(text)
+    words = {word for one in story.invocations for word in one.command.split(" ")}
+    for name, text in documents().items():
+        if f"@{name}" in words:
+            text = text.replace("@driver", story.driver).replace("@dir", str(folder))
+            (folder / f"{name}.xml").write_text(text)
     return [_expanded(one.command, folder) for one in story.invocations]
 
 

@@ -8,8 +8,9 @@ A file of `stories/` has a head line for each story and an indented line for eac
         - undefine guest
 
 The head has the area in brackets, the name, and the drivers. `@guest` is the path of
-`documents/guest.xml`; `@dir` is a folder of the story. A line with `- ` cleans up and is not compared. A
-line with `& ` is a command that waits for events while the others run; it stands before them.
+`documents/guest.xml`, or of the part of a collection `documents/*.txt` that begins with `== guest`;
+`@dir` is a folder of the story. A line with `- ` cleans up and is not compared. A line with `& ` is a
+command that waits for events while the others run; it stands before them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +58,17 @@ class Story:
     def compared(self) -> list[Invocation]:
         """The invocations that count."""
         return [one for one in self.invocations if one.compared]
+
+
+@cache
+def documents() -> dict[str, str]:
+    """Read all documents, by name: files of `documents/`, and the parts of its collections."""
+    found = {path.stem: path.read_text() for path in HERE.glob("documents/*.xml")}
+    for path in HERE.glob("documents/*.txt"):
+        for part in path.read_text().split("\n== ")[1:]:
+            name, _, text = part.partition("\n")
+            found[name] = text
+    return found
 
 
 class BrokenStory(Exception):

@@ -1,12 +1,13 @@
 """The rules by which libvirt refuses a definition that is in shape, as tables.
 
-Two kinds of rules: a condition under which a document is refused, and a key that no two elements may
-share. A rule is looked at only if the document has the element that it is about.
+Three kinds of rules: a condition under which a document is refused, a key that no two elements may
+share, and a function for what an XPath cannot say. A rule is looked at only if the document has the
+element that it is about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -39,6 +40,7 @@ class Condition(msgspec.Struct, frozen=True):
     holds: etree.XPath
     detail: str
     values: tuple[etree.XPath, ...]
+    domain: ErrorDomain | None = None
 
     def check(self, root: etree._Element, domain: ErrorDomain) -> None:
         """Refuse the document if the condition holds.
@@ -50,7 +52,7 @@ class Condition(msgspec.Struct, frozen=True):
         if self.holds(root):
             found = [str(value(root)) for value in self.values]
             detail = self.detail.format(*map(refusals.shown, found))
-            raise refusals.refused(self.code, detail, domain)
+            raise refusals.refused(self.code, detail, self.domain or domain)
 
 
 class Unique(msgspec.Struct, frozen=True):
@@ -95,19 +97,42 @@ class Unique(msgspec.Struct, frozen=True):
         return self.detail.format(*parts, first=first, second=second)
 
 
-Rule = Condition | Unique
+class Computed(msgspec.Struct, frozen=True):
+    """A document is refused if a function says why; source: an XPath that is true if it may be."""
+
+    about: str
+    source: str
+    reason: Callable[[etree._Element], tuple[ErrorCode, str] | None]
+
+    def check(self, root: etree._Element, domain: ErrorDomain) -> None:
+        """Refuse the document if there is a reason.
+
+        Args:
+            root: the document.
+            domain: the part of libvirt that refuses.
+        """
+        found = self.reason(root)
+        if found is not None:
+            raise refusals.refused(*found, domain)
+
+
+Rule = Condition | Unique | Computed
 
 
 def conditions(table: Iterable[tuple[str, ...]]) -> list[Rule]:
-    """Compile conditions: element, code, XPath, detail, and an XPath for each `{}` of the detail."""
+    """Compile conditions: element, code, XPath, detail, and an XPath for each `{}` of the detail.
+
+    A code with `@xml` is one of libvirt's XML part, not of the owner of the document.
+    """
     return [
         Condition(
             about,
-            CODES[code],
+            CODES[code.removesuffix("@xml")],
             f"boolean({holds})",
             etree.XPath(holds),
             detail,
             tuple(map(etree.XPath, values)),
+            ErrorDomain.XML if code.endswith("@xml") else None,
         )
         for about, code, holds, detail, *values in table
     ]

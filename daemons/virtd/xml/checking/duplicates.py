@@ -22,8 +22,9 @@ GUESTS: Final = (
         "unsupported",
         "devices/disk[address/@type='drive']",
         "target/@bus address/@controller address/@bus address/@target address/@unit",
-        "Found duplicate drive address for disk with controller='{1}' bus='{2}' target='{3}' "
-        "unit='{4}'",
+        "Found duplicate drive address for disk with target name '{first}' controller='{1}' "
+        "bus='{2}' target='{3}' unit='{4}'",
+        "target/@dev",
     ),
     (
         "controller",
@@ -107,8 +108,8 @@ GUESTS: Final = (
     ),
     (
         "filesystem",
-        "xml",
-        "devices/filesystem",
+        "unsupported",
+        "devices/filesystem[driver/@type='virtiofs']",
         "target/@dir",
         "filesystem target '{0}' specified twice",
     ),

@@ -12,8 +12,10 @@ from aiovirt.daemons.virtd.xml.checking import (
     Rules,
     conditions,
     devices,
+    devices_completed,
     duplicates,
     limits,
+    processors,
     unique,
 )
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
@@ -48,11 +50,51 @@ _GIVEN: Final = (
         "invalid value for boot menu timeout, must be in range [0,65535]",
     ),
     (
+        "genid",
+        "xml",
+        "count(genid) > 1",
+        "element 'genid' can only appear once",
+    ),
+    (
+        "vendor_id",
+        "xml",
+        "features/hyperv/vendor_id[string-length(@value) > 12]",
+        "HyperV vendor_id value must not be more than 12 characters.",
+    ),
+    (
+        "spinlocks",
+        "xml",
+        "features/hyperv/spinlocks[@state='on'][@retries < 4095]",
+        "HyperV spinlock retry count must be at least 4095",
+    ),
+    (
+        "seclabel",
+        "xml",
+        "seclabel[@type='static'][not(string(label))]",
+        "security label is missing",
+    ),
+    (
+        "bios",
+        "unsupported",
+        "os/bios[@rebootTimeout > 65535 or @rebootTimeout < -1]",
+        "invalid value for rebootTimeout, must be in range [-1,65535]",
+    ),
+    (
         "title",
         "xml",
         "contains(title, '\n')",
         "Domain title can't contain newlines",
     ),
+    (
+        "domain",
+        "xml",
+        "not(string(os/type)) and not(bootloader)",
+        "an os <type> must be specified",
+    ),
+)
+
+#: Looked at when the document is read, before libvirt's additions.
+_SHAPED: Final = (
     (
         "name",
         "xml",
@@ -71,19 +113,16 @@ _COMPLETED: Final = (
         "per-device boot elements cannot be used together with os/boot elements",
     ),
     (
-        "vcpu",
-        "unsupported",
-        "vcpu/@current > number(vcpu)",
-        "maxvcpus must not be less than current vcpus ({} < {})",
-        "string(vcpu)",
-        "string(vcpu/@current)",
+        "vcpu",  # libvirt compares the number with that of the last processor of a node, -1
+        "internal",
+        "number(vcpu) < 1",
+        "CPU IDs in <numa> exceed the <vcpu> count",
     ),
     (
-        "vcpu",
-        "xml",
-        "number(vcpu) < 1",
-        "invalid domain vcpu count '{}'",
-        "string(vcpu)",
+        "idmap",
+        "unsupported",
+        "idmap[(uid and not(gid)) or (gid and not(uid))]",
+        "uid and gid should be mapped both",
     ),
     (
         "maxMemory",
@@ -134,6 +173,28 @@ _COMPLETED: Final = (
         "detail",
         "os[@firmware]/loader/@type",
         "loader attribute 'type' cannot be specified when firmware autoselection is enabled",
+    ),
+    (
+        "nvram",
+        "detail",
+        "os[not(@firmware)][nvram][not(loader)]",
+        "no loader path specified and firmware auto selection disabled",
+    ),
+    (
+        "type",
+        "xml",
+        "os[type='exe'][not(init)]",
+        "init binary must be specified",
+    ),
+    *(
+        (
+            f"on_{event}",
+            "unsupported",
+            f"on_{event}[starts-with(., 'coredump')]",
+            f"Lifecycle event '{event}' doesn't support '{{}}' action",
+            f"string(on_{event})",
+        )
+        for event in ("poweroff", "reboot")
     ),
     (
         "loader",
@@ -208,10 +269,23 @@ def given() -> Rules:
     other = f"features/*[not({known})]"
     words = "unexpected feature '{}'"
     features = ("features", "unsupported", other, words, f"name({other})")
-    return Rules(conditions((_NAMELESS, *limits.LIMITS, *_GIVEN, *devices.GIVEN, features)))
+    return Rules(conditions((_NAMELESS, *_GIVEN, *processors.GIVEN, *devices.GIVEN, features)))
+
+
+@cache
+def bounds() -> Rules:
+    """The bounds of a guest, which are looked at before all other rules."""
+    return Rules(conditions(limits.LIMITS))
+
+
+@cache
+def shaped() -> Rules:
+    """The rules about a guest that is in shape, and has none of libvirt's additions."""
+    return Rules(conditions(_SHAPED))
 
 
 @cache
 def completed() -> Rules:
     """The rules about a guest that has all of libvirt's additions."""
-    return Rules([*conditions((*_COMPLETED, *devices.COMPLETED)), *unique(duplicates.GUESTS)])
+    table = (*_COMPLETED, *processors.COMPLETED, *devices_completed.COMPLETED)
+    return Rules([*processors.COMPUTED, *conditions(table), *unique(duplicates.GUESTS)])

@@ -14,6 +14,19 @@ _UNBRIDGED: Final = (
     "forward[@mode='private' or @mode='vepa' or @mode='passthrough' or @mode='hostdev']"
 )
 
+#: Looked at as the document was given.
+_GIVEN: Final = (
+    ("network", "name", "not(string(name))", ""),
+    ("network", "detail@xml", "contains(name, '/')", "invalid char in name: /"),
+    (
+        "ip",
+        "unsupported",
+        "ip[@prefix][@netmask]",
+        "Network '{}' IP address cannot have both a prefix and a netmask",
+        "string(name)",
+    ),
+)
+
 _CONDITIONS: Final = (
     (
         "forward",
@@ -87,6 +100,12 @@ _UNIQUE: Final = (
     ),
     ("portgroup", "xml", "portgroup", "@name", "multiple portgroups with the same name ('{0}')"),
 )
+
+
+@cache
+def given() -> Rules:
+    """The rules about a network as it was given."""
+    return Rules(conditions(_GIVEN))
 
 
 @cache

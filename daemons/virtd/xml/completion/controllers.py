@@ -83,8 +83,10 @@ def _free_index(found: list[etree._Element], number: int) -> int:
     return next(index for index in range(len(found) + 1) if str(index) not in used)
 
 
-def ensure(devices: etree._Element, kind: str, index: int, model: str | None = None) -> None:
-    """Add a controller unless it exists.
+def ensure(
+    devices: etree._Element, kind: str, index: int, model: str | None = None
+) -> etree._Element:
+    """Return a controller, which is added unless it exists.
 
     Args:
         devices: the devices of a guest.
@@ -93,15 +95,17 @@ def ensure(devices: etree._Element, kind: str, index: int, model: str | None = N
         model: its model; None for the driver's choice.
     """
     found = devices.findall("controller")
-    if any(c.get("type") == kind and c.get("index") == str(index) for c in found):
-        return
+    for one in found:
+        if one.get("type") == kind and one.get("index") == str(index):
+            return one
     new = etree.Element("controller", type=kind, index=str(index))
     if model is not None:
         new.set("model", model)
     if not found:
         place(devices, new, domain_rules()["%devices"])
-        return
-    devices.insert(devices.index(found[-1]) + 1, new)
+    else:
+        devices.insert(devices.index(found[-1]) + 1, new)
+    return new
 
 
 def implied(devices: etree._Element) -> None:

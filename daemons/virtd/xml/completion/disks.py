@@ -85,7 +85,7 @@ def complete_disk(disk: etree._Element, flavour: Flavour) -> None:
     rules = domain_rules()["%disk"].children[0]
     target = disk.find("target")
     source = disk.find("source")
-    if target is None:
+    if target is None or not target.get("dev"):
         detail = "" if source is None else source.get("file") or source.get("dev") or ""
         raise refusals.refused(ErrorCode.NO_TARGET, detail)
     removable = disk.get("device") in ("cdrom", "floppy")
@@ -115,6 +115,10 @@ def complete_disk(disk: etree._Element, flavour: Flavour) -> None:
 def _check_name(disk: etree._Element, name: str) -> None:
     """A floppy disk is called fd, all others something else."""
     floppy = disk.get("device") == "floppy"
+    bus = _bus(disk) or ""
+    if floppy and bus not in ("fdc", "usb"):
+        detail = f"Invalid bus type '{refusals.shown(bus)}' for floppy disk"
+        raise refusals.refused(ErrorCode.INTERNAL_ERROR, detail)
     heads = ("fd",) if floppy else tuple(BUS_BY_TARGET)
     if not name.startswith(heads):
         kind = "floppy" if floppy else "harddisk"

@@ -34,14 +34,14 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
         RpcError: for a definition that libvirt refuses.
     """
     operating_system(root, flavour)
+    devices = need(root, "devices")
+    controllers.order(devices)
     if flavour.emulators:
         machine.complete(root, flavour)
     memory(root, flavour)
     processors(root)
     lifecycle(root)
-    devices = need(root, "devices")
     disks.order(devices)
-    controllers.order(devices)
     if not _SCREENS.isdisjoint(device.tag for device in devices):
         screens.order(devices)
         screens.complete(root, devices, flavour)

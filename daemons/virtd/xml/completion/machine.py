@@ -210,7 +210,8 @@ def _addresses(root: etree._Element, devices: etree._Element) -> None:
     virtio = [device for device in channels if device.find("target[@type='virtio']") is not None]
     _ports(devices, virtio, "virtio-serial", {"controller": "0", "bus": "0"})
     if _arch(root) in ("x86_64", "i686"):
-        pci.assign_addresses(devices, pcie=is_pcie(root))
+        # No controller of PCI can be added to a guest that runs.
+        pci.assign_addresses(devices, pcie=is_pcie(root), grows=root.get("id") is None)
 
 
 def _ports(

@@ -35,10 +35,6 @@ def complete(root: etree._Element, flavour: Flavour) -> None:
     """
     del flavour
     rules = KINDS["network"].rules
-    if not root.findtext("name"):
-        raise refusals.refused(ErrorCode.NO_NAME, "", ErrorDomain.NETWORK)
-    if "/" in (root.findtext("name") or ""):
-        raise refusals.refused(ErrorCode.XML_DETAIL, "invalid char in name: /", ErrorDomain.XML)
     addresses = root.findall("ip")
     if len(addresses) > ADDRESSES_MAX:
         detail = f"too many addresses: at most {ADDRESSES_MAX}"

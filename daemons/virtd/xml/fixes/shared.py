@@ -152,6 +152,8 @@ def adapter(scope: Scope) -> None:
 FIXES: Final[dict[str, Callable[[Scope], bool | None]]] = {
     "uuid": _identifier(ErrorCode.INTERNAL_ERROR, ErrorDomain.DOMAIN),
     "netuuid": _identifier(ErrorCode.INTERNAL_ERROR, ErrorDomain.NETWORK),
+    "filteruuid": _identifier(ErrorCode.XML_ERROR, ErrorDomain.NWFILTER),
+    "secretuuid": _identifier(ErrorCode.INTERNAL_ERROR, ErrorDomain.SECRET),
     "pooluuid": _identifier(ErrorCode.XML_ERROR, ErrorDomain.STORAGE),
     "page": capacity("size", "KiB", 1024, "KiB"),
     "kib": capacity("value", "KiB", 1024, "KiB"),

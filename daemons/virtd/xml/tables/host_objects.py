@@ -9,7 +9,7 @@ from typing import Final
 
 SECRETS: Final = """
 secret ephemeral:bool=no private:bool=no
-  uuid+ #text {uuid}
+  uuid+ #text {secretuuid}
   description #text
   usage type:none|volume|ceph|iscsi|tls|vtpm!
     volume [../type=volume] #text
@@ -54,7 +54,7 @@ _PROTOCOLS: Final = (
 
 NWFILTER: Final = f"""
 filter name! chain=root priority:int
-  uuid+ #text {{uuid}}
+  uuid+ #text {{filteruuid}}
   rule* action:drop|accept|reject|return|continue! direction:in|out|inout! priority:int=500 \
           statematch:false|(true)|(0)
 {"".join(f"    {name}*! {{attributes}}" + chr(10) for name in _PROTOCOLS.split())}\

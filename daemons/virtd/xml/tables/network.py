@@ -29,7 +29,7 @@ network connections:uint{live} ipv6:yes trustGuestRxFilters:bool
     forwarder* domain addr:address
     txt* name! value
     srv* service! protocol! domain target port:count priority:count weight:count
-    host*!! ip:address
+    host*!! ip:ipaddress
       hostname* #text
   %vlan
   %bandwidth

@@ -86,7 +86,7 @@ NETWORKING: Final = """
   virtualport type:802.1Qbg|802.1Qbh|openvswitch|midonet {virtualport}
     parameters managerid:id typeid:id typeidversion:id instanceid:uuid interfaceid:uuid profileid
 %ip
-  ip* address:address family:ipv4|ipv6 prefix:count peer:address {ip}
+  ip* address:ipaddress family:ipv4|ipv6 prefix:count peer:address {ip}
 %route
   route* family:ipv4|ipv6 address:address netmask:address prefix:uint gateway:address metric:count
 %port
