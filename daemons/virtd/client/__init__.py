@@ -26,6 +26,7 @@ from aiovirt.daemons.virtd.client.nwfilter import NwFilter, NwFilterBinding
 from aiovirt.daemons.virtd.client.secret import Secret
 from aiovirt.daemons.virtd.client.snapshot import Snapshot
 from aiovirt.daemons.virtd.client.storage import StoragePool, StorageVol
+from aiovirt.daemons.virtd.client.uri import RemoteUri
 from aiovirt.rpc.client import ConnectionLost
 from aiovirt.rpc.wire.errors import RpcError
 from aiovirt.rpc.wire.stream import Hole
@@ -45,6 +46,7 @@ __all__ = [
     "NodeDevice",
     "NwFilter",
     "NwFilterBinding",
+    "RemoteUri",
     "RpcError",
     "Secret",
     "Snapshot",

@@ -6,11 +6,11 @@ Source: libvirt's src/qemu/qemu_migration.c (qemuMigrationSrcPerformPeer2Peer3).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from aiovirt.admin.uri import UriError
+import msgspec
+
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import Feature
 from aiovirt.daemons.virtd.constants.domain import DomainState
@@ -60,7 +60,7 @@ async def migrate(domain: Domain, request: Request, uri: str | None, cookie: byt
         text = "dconnuri must be provided for PEER2PEER migration"
     if uri is None or text:
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
-    plain = replace(request, flags=request.flags & ~int(Flags.CHANGE_PROTECTION))
+    plain = msgspec.structs.replace(request, flags=request.flags & ~int(Flags.CHANGE_PROTECTION))
     leaving.check(domain, plain)
     domain.require_no_job()
     if not plain.has(Flags.OFFLINE):
@@ -87,7 +87,7 @@ async def _move(domain: Domain, request: Request, uri: str) -> None:
             async with connecting as peer:
                 phases = _Phases(domain, request, peer)
                 await phases.run()
-        except (OSError, UriError) as error:  # ConnectionLost and TimeoutError are OSErrors
+        except (OSError, ValueError) as error:  # ConnectionLost, TimeoutError; UriError
             words = " ".join(str(error).split()) or type(error).__name__
             if phases is None:
                 text = f"Failed to connect to remote libvirt URI {uri}: {words}"
@@ -108,8 +108,7 @@ async def _move(domain: Domain, request: Request, uri: str) -> None:
 
 def _connecting(uri: str) -> Connecting[Peer]:
     """Prepare a connection; files are looked at for it. Raises UriError."""
-    from aiovirt.daemons.virtd.client import connect
-    from aiovirt.daemons.virtd.client.uri import RemoteUri
+    from aiovirt.daemons.virtd.client import RemoteUri, UriError, connect
 
     transport = RemoteUri.parse(uri).transport
     if transport not in _TRANSPORTS:
@@ -130,7 +129,7 @@ class _Phases:
         flags = request.flags
         if domain.record.state == DomainState.PAUSED:
             flags |= Flags.PAUSED
-        self._request = replace(request, flags=flags)
+        self._request = msgspec.structs.replace(request, flags=flags)
         self._flags = flags & ~int(_OURS)
 
     async def run(self) -> None:

@@ -192,7 +192,7 @@ class Host:
     def uptime(self) -> int:
         """Return the nanoseconds for which the host has run, by its clock: they grow when it is set
         forward, and stay when it is set back."""
-        return max(0, self.clock.passed() - self._booted)
+        return max(0, self.clock.now() - self._booted)
 
     def live_document(self, config: str, number: int) -> str:
         """Make the document of a guest that starts: its id, and what it has of this host.
