@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from aiovirt.admin.conf_file import ConfError, parse
 from aiovirt.daemons.runtime.process.failure import one_line, quoted
 from aiovirt.daemons.runtime.settings.declaration import Flag, Integer, Setting, Texts, Value
@@ -75,6 +73,8 @@ def spelling(setting: Setting, value: Value, *, toml: bool = False) -> str:
 
 def _quoted(text: str, *, toml: bool) -> str:
     if toml:
+        import json  # late: few starts need it
+
         plain = text.isprintable() and "'" not in text
         return f"'{text}'" if "\\" in text and plain else json.dumps(text, ensure_ascii=False)
     one_liner = "\n" not in text and "\r" not in text
