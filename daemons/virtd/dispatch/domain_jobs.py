@@ -90,7 +90,11 @@ class DomainJobs:
             return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
         if not keep:
             domain.keep(JOB_DONE, None)
-        told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
+        was_incoming = "incoming" in numbers
+        operation = (
+            DomainJobOperation.MIGRATION_IN if was_incoming else DomainJobOperation.MIGRATION_OUT
+        )
+        told = moving.parameters(numbers, operation)
         return protocol.DomainGetJobStatsRet(DomainJobType.COMPLETED, told)
 
     @answers(protocol.DOMAIN_ABORT_JOB)

@@ -88,6 +88,9 @@ async def _move(domain: Domain, request: Request, uri: str) -> None:
                 phases = _Phases(domain, request, peer)
                 await phases.run()
         except (OSError, ValueError) as error:  # ConnectionLost, TimeoutError; UriError
+            if phases is None and isinstance(error, OSError) and error.filename is not None:
+                text = f"Failed to connect socket to '{error.filename}': {error.strerror}"
+                raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.RPC) from error
             words = " ".join(str(error).split()) or type(error).__name__
             if phases is None:
                 text = f"Failed to connect to remote libvirt URI {uri}: {words}"

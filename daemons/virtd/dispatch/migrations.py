@@ -53,6 +53,7 @@ _MULTIPLE: Final = ("migrate_disks", "compression")
 def _request(session: Session, function: str, flags: int, params: list[TypedParam]) -> Request:
     """The request of typed parameters."""
     found = validate(params, _PARAMETERS, _MULTIPLE)
+    _check_tuning(found, flags)
     request = Request(
         flags,
         found.get("migrate_uri"),
@@ -60,9 +61,29 @@ def _request(session: Session, function: str, flags: int, params: list[TypedPara
         found.get("destination_xml"),
         found.get("persistent_xml"),
         found.get("bandwidth", 0),
+        tuple(found.get("migrate_disks", ())),
     )
     migration.check(session.host, request, function)
     return request
+
+
+def _check_tuning(found: dict[str, Any], flags: int) -> None:
+    """Refuse parameters of what is not asked for, as qemuMigrationParamsFromFlags. Raises RpcError."""
+    methods = found.get("compression", ["xbzrle"] if flags & Flags.COMPRESSED else [])
+    text = ""
+    for method in methods:
+        if method not in ("xbzrle", "mt"):
+            text = text or f"Unsupported compression method '{method}'"
+    for prefix, words, is_on in (
+        ("compression.mt.", "multithread compression", "mt" in methods),
+        ("compression.xbzrle.", "xbzrle compression", "xbzrle" in methods),
+        ("auto_converge.", "auto convergence", flags & Flags.AUTO_CONVERGE),
+        ("parallel.", "parallel migration", flags & Flags.PARALLEL),
+    ):
+        if not is_on and any(name.startswith(prefix) for name in found):
+            text = text or f"Turn {words} on to tune it"
+    if text:
+        raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.QEMU)
 
 
 def _plain(session: Session, function: str, args: Any, xml: str | None = None) -> Request:

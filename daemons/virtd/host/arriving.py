@@ -68,6 +68,9 @@ def prepare(host: Host, request: Request, data: bytes, owner: str) -> tuple[byte
         RpcError: OPERATION_INVALID for a guest that runs here already, or what `migration_cookie.read`
             and a definition raise.
     """
+    if request.has(Flags.POSTCOPY_RESUME):
+        text = "the domain is not processing incoming migration"
+        raise RpcError.of(ErrorCode.OPERATION_INVALID, text, domain=ErrorDomain.QEMU)
     given = host.emulators.kept(
         "arriving", lambda: host.documents.define("domain", request.xml or "")
     )
@@ -163,7 +166,7 @@ def _unpack(domain: Domain, luggage: Luggage) -> None:
     if abs(shift) >= _SAME:
         details["clock-offset"] = details.get("clock-offset", 0) + shift
     if luggage.numbers:
-        details[JOB_DONE] = luggage.numbers
+        details[JOB_DONE] = {**luggage.numbers, "incoming": 1}
     domain.change(
         ran=max(0, luggage.ran), booted=max(0, now - max(0, luggage.age)), details=details
     )

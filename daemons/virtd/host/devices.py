@@ -57,6 +57,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
     Raises:
         RpcError: for a device that is broken, exists already, or cannot be attached.
     """
+    domain.require_no_job()
     given = devices.read_device(text)
     if meant.live and meant.config and given.tag == "interface" and given.find("mac") is None:
         etree.SubElement(given, "mac", address=_new_address(domain, text))
@@ -116,6 +117,7 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
     Raises:
         RpcError: DEVICE_MISSING if it does not exist, OPERATION_UNSUPPORTED if it has to stay.
     """
+    domain.require_no_job()
     given = devices.read_device(text)
     aliases: list[str] = []
 
@@ -148,6 +150,7 @@ def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
         alias: of the device.
         meant: the documents that lose it.
     """
+    domain.require_no_job()
     removed: list[str] = []
 
     def change(document: Document) -> None:
@@ -176,6 +179,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
         RpcError: DEVICE_MISSING if it does not exist, OPERATION_UNSUPPORTED for a change that it does
             not allow.
     """
+    domain.require_no_job()
     given = devices.read_device(text)
     trays: list[str] = []
 

@@ -262,7 +262,7 @@ class Domain(Entry[DomainRecord]):
         if self.is_active and self.record.details.get(JOB) is not None:
             raise self.refused(
                 ErrorCode.OPERATION_TIMEOUT,
-                "cannot acquire state change lock (held by a migration)",
+                "cannot acquire state change lock (held by migration)",
             )
 
     def refused(self, code: ErrorCode, text: str) -> RpcError:

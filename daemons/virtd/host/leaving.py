@@ -72,12 +72,41 @@ def described(domain: Domain, request: Request) -> tuple[str, bytes]:
 
 
 def check(domain: Domain, request: Request) -> None:
-    """Refuse a guest that cannot leave. Raises RpcError OPERATION_INVALID."""
+    """Refuse a guest that cannot leave.
+
+    Args:
+        domain: the guest.
+        request: what is asked for.
+
+    Raises:
+        RpcError: OPERATION_INVALID; INVALID_ARG for a disk that it does not have, OPERATION_UNSUPPORTED
+            for disks that would have to be copied.
+    """
     if not request.has(Flags.OFFLINE):
         domain.require_active()
+    if request.has(Flags.POSTCOPY_RESUME):
+        text = f"domain '{domain.name}' is not being migrated"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
     if domain.snapshots:
         text = f"cannot migrate domain with {len(domain.snapshots)} snapshots"
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    if request.flags & migration.STORAGE:
+        _check_disks(domain, request.disks)
+
+
+def _check_disks(domain: Domain, wanted: tuple[str, ...]) -> None:
+    """Refuse to copy disks; there is nothing to copy of a guest without disks that it writes to."""
+    facts = domain.record.facts
+    elements = facts.root.iterfind("devices/disk")
+    found = dict(zip((disk.target for disk in facts.disks), elements, strict=True))
+    for name in wanted:
+        if name not in found:
+            raise domain.refused(ErrorCode.INVALID_ARG, f"disk target {name} not found")
+    for name, one in found.items():
+        is_own = one.find("shareable") is None and one.find("readonly") is None
+        if name in wanted or (not wanted and is_own and one.find("source") is not None):
+            words = "migration of non-shared storage is not supported with this QEMU"
+            raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
 
 
 def _document(domain: Domain, request: Request) -> str:
@@ -142,18 +171,17 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
         return is_lost()
 
     try:
-        domain.emit(DomainEventID.MIGRATION_ITERATION, 1)
         if not request.has(Flags.LIVE):
             await host.emulators.attempt(partial(_pause, domain))
+        domain.emit(DomainEventID.MIGRATION_ITERATION, 1)
         await one.run(is_over)
         why = one.why_stopped or is_over()
         if why is not None:
             aborted = why == _ABORTED
             code = ErrorCode.OPERATION_ABORTED if aborted else ErrorCode.OPERATION_FAILED
             raise domain.refused(code, why)
-        if request.has(Flags.LIVE):
-            domain.emit(DomainEventID.MIGRATION_ITERATION, 2)
-            await host.emulators.attempt(partial(_pause, domain))
+        await host.emulators.attempt(partial(_pause, domain))
+        domain.emit(DomainEventID.MIGRATION_ITERATION, 2)
         migration.go_on(domain, migration.MOVED)
         return _farewell(domain, request, moving.finished(one.numbers(), _DOWNTIME))
     finally:

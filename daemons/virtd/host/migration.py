@@ -40,7 +40,7 @@ _MISSING: Final = {
     Flags.RDMA_PIN_ALL: "rdma-pin-all",
     Flags.ZEROCOPY: "zero-copy-send",
 }
-_STORAGE: Final = Flags.NON_SHARED_DISK | Flags.NON_SHARED_INC
+STORAGE: Final = Flags.NON_SHARED_DISK | Flags.NON_SHARED_INC
 _ALL: Final = int(sum(Flags))
 
 
@@ -49,7 +49,7 @@ class Request(msgspec.Struct, frozen=True):
 
     flags: DomainMigrateFlags; uri: where the other side listens, or None; name: of the guest on the
     other side, None for the same; xml: a document for the other side; persistent_xml: a definition for
-    it; bandwidth: MiB per second, 0 for no limit.
+    it; bandwidth: MiB per second, 0 for no limit; disks: the targets of disks to copy.
     """
 
     flags: int
@@ -58,6 +58,7 @@ class Request(msgspec.Struct, frozen=True):
     xml: str | None = None
     persistent_xml: str | None = None
     bandwidth: int = 0
+    disks: tuple[str, ...] = ()
 
     def has(self, flag: Flags) -> bool:
         """Return whether a flag is set."""
@@ -76,24 +77,35 @@ def check(host: Host, request: Request, function: str) -> None:
         RpcError: INVALID_ARG for a flag that does not exist, ARGUMENT_UNSUPPORTED, OPERATION_INVALID.
     """
     host.flavour.check_flags(request.flags, _ALL, function)
-    code, text = ErrorCode.ARGUMENT_UNSUPPORTED, ""
-    if request.has(Flags.TUNNELLED):
-        text = "tunnelled migration is not supported by virtd"
-    elif request.has(Flags.POSTCOPY_RESUME):
-        code, text = ErrorCode.OPERATION_INVALID, "post-copy migration has not failed"
-    elif request.has(Flags.TLS):
-        code, text = ErrorCode.OPERATION_INVALID, "host migration TLS directory not configured"
-    for flag, name in _MISSING.items():
-        if request.has(flag) and not text:
-            text = f"Migration option '{name}' is not supported by QEMU binary"
-    if request.has(Flags.OFFLINE) and not text:
-        code = ErrorCode.OPERATION_INVALID
-        if request.flags & _STORAGE:
-            text = "offline migration cannot handle non-shared storage"
-        elif not request.has(Flags.PERSIST_DEST):
-            text = "offline migration must be specified with the persistent flag set"
+    code, text = _wrong(request)
     if text:
         raise RpcError.of(code, text, domain=ErrorDomain.QEMU)
+
+
+def _wrong(request: Request) -> tuple[ErrorCode, str]:
+    """The code and text of a refusal, the text "" without one."""
+    invalid, unsupported = ErrorCode.OPERATION_INVALID, ErrorCode.ARGUMENT_UNSUPPORTED
+    if request.has(Flags.OFFLINE):
+        if request.flags & STORAGE:
+            return invalid, "offline migration cannot handle non-shared storage"
+        if not request.has(Flags.PERSIST_DEST):
+            return invalid, "offline migration must be specified with the persistent flag set"
+        if request.has(Flags.TUNNELLED):
+            return invalid, "tunnelled offline migration does not make sense"
+    if request.has(Flags.TUNNELLED):
+        return unsupported, "tunnelled migration is not supported by virtd"
+    if request.has(Flags.POSTCOPY_RESUME):
+        return invalid, ""  # a matter of the guest
+    if request.has(Flags.TLS):
+        return invalid, "host migration TLS directory not configured"
+    if request.has(Flags.POSTCOPY) and (not request.has(Flags.LIVE) or request.has(Flags.PAUSED)):
+        return unsupported, "post-copy migration is not supported with non-live or paused migration"
+    if request.has(Flags.ZEROCOPY) and not request.has(Flags.PARALLEL):
+        return invalid, "zero-copy is only available for parallel migration"
+    for flag, name in _MISSING.items():
+        if request.has(flag):
+            return unsupported, f"Migration option '{name}' is not supported by QEMU binary"
+    return invalid, ""
 
 
 # The job of a guest ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.host.moving import NOTHING
 from aiovirt.daemons.virtd.xml import reading
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 #: The feature that both sides need.
 _FEATURE: Final = "aiovirt-guest"
 _GUEST: Final = "aiovirt-guest"
+#: Above all numbers of statistics.
+_MOST: Final = 2**63
 
 
 class Luggage(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -167,9 +170,16 @@ def _luggage(text: str | None) -> Luggage | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text, type=Luggage)
+        found = msgspec.json.decode(text, type=Luggage)
     except msgspec.MsgspecError as error:
         raise _refused(f"the migration cookie has another kind of guest: {error}") from None
+    if found.numbers:
+        if not NOTHING.keys() <= found.numbers.keys():
+            raise _refused("the migration cookie has incomplete statistics")
+        for name, value in found.numbers.items():
+            if not 0 <= value < _MOST:
+                raise _refused(f"the migration cookie has {value} for {name}, not 0 to {_MOST - 1}")
+    return found
 
 
 def _refused(text: str) -> RpcError:

@@ -33,6 +33,8 @@ _LOOK: Final = 0.1
 _SETUP: Final = 0.002
 
 
+#: Milliseconds of which those without the network are fewer.
+_NETWORK: Final = 1
 #: What is told of a migration that has sent nothing yet.
 NOTHING: Final = {"elapsed": 0, "total": 0, "sent": 0, "remaining": 0, "rate": 0, "iteration": 0}
 
@@ -168,7 +170,9 @@ def parameters(numbers: dict[str, Any], operation: DomainJobOperation) -> list[T
     total, sent, remaining = numbers["total"], numbers["sent"], numbers["remaining"]
     found = {"time_elapsed": numbers["elapsed"]}
     if "downtime" in numbers:
+        found["time_elapsed_net"] = max(0, numbers["elapsed"] - _NETWORK)
         found["downtime"] = numbers["downtime"]
+        found["downtime_net"] = max(0, numbers["downtime"] - _NETWORK)
     found |= {
         "setup_time": int(_SETUP * 1000),
         "data_total": total,

@@ -81,6 +81,7 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
     """
     host = domain.host
     domain.require_active()
+    domain.require_no_job()
     made = host.documents.define("domain", text) if text is not None else None
     with host.store.batch():
         found = host.images.by_name(path)
@@ -143,6 +144,7 @@ def find(host: Host, path: str) -> Image:
 def managed_save(domain: Domain, flags: int) -> None:
     """Save a guest to the image that it is started from next time. Raises RpcError."""
     domain.require_active()
+    domain.require_no_job()
     if not domain.is_persistent:
         raise RpcError.of(
             ErrorCode.OPERATION_INVALID,

@@ -58,6 +58,7 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     Raises:
         RpcError: for a document that is broken, a name in use, disks that cannot be part of it.
     """
+    domain.require_no_job()
     if domain.checkpoints:
         raise domain.refused(
             ErrorCode.OPERATION_UNSUPPORTED,
@@ -196,6 +197,7 @@ def revert(domain: Domain, moment: Moment, flags: int) -> None:
             SNAPSHOT_REVERT_RISKY for a snapshot without a document, CONFIG_UNSUPPORTED for an external
             one.
     """
+    domain.require_no_job()
     was_running = moment.state in ("running", "paused")
     asked = flags & (Revert.RUNNING | Revert.PAUSED)
     if not domain.is_persistent and not was_running and not asked:
