@@ -65,6 +65,25 @@ class Faults(Protocol):
             args: what the table says of its arguments.
         """
 
+    def opens(self, client: Client, procedure: Procedure[Any, Any], args: Any, serial: int) -> None:
+        """Note a call that opens a stream if it succeeds; for `of_packet`.
+
+        Args:
+            client: where it came from.
+            procedure: what is called.
+            args: what the table says of its arguments.
+            serial: of the call.
+        """
+
+    def of_packet(self, client: Client, key: bytes, serial: int) -> Fault | None:
+        """Return the fault of a packet with data of an open stream, or None.
+
+        Args:
+            client: whose stream it is.
+            key: of the procedure that opened the stream.
+            serial: of the call that opened it.
+        """
+
     def mutes(self, client: Client) -> bool:
         """Whether the PING that came from a client is not answered."""
 

@@ -159,6 +159,8 @@ def _call(
     fault = None
     if server.faults is not None:
         fault = server.faults.of_call(client, binding.procedure, args)
+        if binding.procedure.stream:
+            server.faults.opens(client, binding.procedure, args, arrived.serial)
     if binding.direct and server.workers.ready and fault is None:
         close_all(arrived.descriptors)
         reply = replies.run_inline(client, binding, arrived.serial, args)

@@ -26,7 +26,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server.faults import Ending
 from aiovirt.rpc.server.handlers import WithStream
+from aiovirt.rpc.server.late_packets import LatePackets
 from aiovirt.rpc.transport.pauses import PAUSE_STREAM
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.message import Status, Type, frame
@@ -35,6 +37,7 @@ from aiovirt.rpc.wire.xdr import XdrError, encode
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server.client import Client
+    from aiovirt.rpc.server.faults import Fault
 
 _log = get_logger("rpc.server.streams")
 
@@ -141,6 +144,7 @@ class Stream:
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._late: LatePackets | None = None  # while a fault delays a packet from the client
 
     # For `serve` ---------------------------------------------------------------------------------
 
@@ -181,7 +185,12 @@ class Stream:
             await self._writable.wait()
 
     async def _write(self, packet: bytes) -> None:
+        fault = self._fault()
+        if fault is not None and fault.wait is not None:
+            await fault.wait()
         await self._until_writable()
+        if fault is not None and not self._over:
+            self._strike(fault, packet)
         if not self._over:
             self.client.write(packet)
         await asyncio.sleep(0)  # a client that reads fast must not keep the loop from the others
@@ -227,6 +236,54 @@ class Stream:
 
     def take(self, kind: int, status: int, payload: bytes) -> None:
         """Take a packet that came from the client."""
+        fault = self._fault() if status == Status.CONTINUE else None
+        if self._late is not None or (fault is not None and fault.wait is not None):
+            self.waiting += _PACKET_COST + len(payload)
+            self._streams.update_pause()
+            if self._late is None:
+                self._late = LatePackets(self.take_late, self._late_ended)
+            self._late.add(fault, (kind, status, payload))
+        elif fault is None or not self._strike(fault):
+            self._take(kind, status, payload)
+
+    def take_late(self, fault: Fault | None, packet: tuple[int, int, bytes]) -> None:
+        """Take a packet that was delayed, or that came after one.
+
+        Args:
+            fault: of the packet.
+            packet: kind, status and payload.
+        """
+        self.waiting -= _PACKET_COST + len(packet[2])
+        if not self._over and (fault is None or not self._strike(fault)):
+            self._take(*packet)
+            self._streams.update_pause()
+
+    def _late_ended(self) -> None:
+        self._late = None
+
+    def _fault(self) -> Fault | None:
+        """The fault of the next packet with data, in either direction."""
+        faults = self.client.server.faults
+        return None if faults is None else faults.of_packet(self.client, self.key, self.serial)
+
+    def _strike(self, fault: Fault, packet: bytes = b"") -> bool:
+        """Do what a fault does beside its delay; whether the stream is over.
+
+        Args:
+            fault: of a packet.
+            packet: what was to be sent, if the packet is for the client.
+        """
+        if fault.error is not None:
+            self.fail(fault.error)
+        elif fault.ending is Ending.CUT and packet:
+            self.client.write(packet[: fault.cut or len(packet) // 2])
+            self._over = True
+            self.client.leave(fault.rule)
+        elif fault.ending is not Ending.ANSWERED:
+            self.client.abort(fault.rule)
+        return self._over or self.client.closed
+
+    def _take(self, kind: int, status: int, payload: bytes) -> None:
         if status == Status.OK and kind == Type.STREAM:
             self._client_finished()
         elif status == Status.CONTINUE:
@@ -296,6 +353,8 @@ class Stream:
 
     def _cancel(self) -> None:
         self._over = True
+        if self._late is not None:
+            self._late.cancel()
         if self._task is not None and not self._begun:
             # `serve` has to begin, or it would not give back what the handler has taken for it.
             asyncio.get_running_loop().call_soon(self._task.cancel)

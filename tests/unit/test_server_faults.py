@@ -43,6 +43,12 @@ class Struck:
         self.asked.append(args)
         return self._decide(args)
 
+    def opens(self, client: Client, procedure: Procedure[Any, Any], args: Any, serial: int) -> None:
+        """Only calls are struck."""
+
+    def of_packet(self, client: Client, key: bytes, serial: int) -> Fault | None:
+        return None
+
     def mutes(self, client: Client) -> bool:
         return self._muted
 

@@ -218,7 +218,8 @@ COMMANDS: Final = (
         "Add a rule of faults and print its id. A call or event that it matches is struck, by the"
         " first of the rules that does so. The actions: error, delay, hold-worker, drop-reply,"
         " cut-reply, close-before, close-after, mute-keepalive, lose-event, repeat-event, delay-event;"
-        " see faults.md. Rules are kept by a restart in place, not by another.",
+        " for packets of open streams stream-error, stream-delay, stream-cut, stream-close; see"
+        " faults.md. Rules are kept by a restart in place, not by another.",
         (
             Option("action", OptionKind.DATA, "the fault", required=True, complete=_actions),
             _named(
@@ -246,7 +247,7 @@ COMMANDS: Final = (
             Option(
                 "size",
                 OptionKind.NUMBER,
-                "bytes of a cut reply; half of it if not given",
+                "bytes of a cut reply or packet; half of it if not given",
                 named_only=True,
             ),
         ),

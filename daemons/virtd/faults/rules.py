@@ -27,6 +27,10 @@ class Action(StrEnum):
     CUT = "cut-reply"
     CLOSE_BEFORE = "close-before"
     CLOSE_AFTER = "close-after"
+    STREAM_ERROR = "stream-error"
+    STREAM_DELAY = "stream-delay"
+    STREAM_CUT = "stream-cut"
+    STREAM_CLOSE = "stream-close"
     MUTE = "mute-keepalive"
     LOSE_EVENT = "lose-event"
     REPEAT_EVENT = "repeat-event"
@@ -43,8 +47,15 @@ class Action(StrEnum):
 
 #: The actions for events, those that need a delay, and those that may have one.
 OF_EVENTS: Final = frozenset((Action.LOSE_EVENT, Action.REPEAT_EVENT, Action.DELAY_EVENT))
-_NEED_DELAY: Final = frozenset((Action.DELAY, Action.DELAY_EVENT))
+_NEED_DELAY: Final = frozenset((Action.DELAY, Action.DELAY_EVENT, Action.STREAM_DELAY))
 _NO_DELAY: Final = frozenset((Action.MUTE, Action.LOSE_EVENT, Action.REPEAT_EVENT, Action.HOLD))
+#: The actions for packets of open streams.
+OF_STREAMS: Final = frozenset(
+    (Action.STREAM_ERROR, Action.STREAM_DELAY, Action.STREAM_CUT, Action.STREAM_CLOSE)
+)
+#: The actions that have an error, and those that cut something.
+_ERRORS: Final = frozenset((Action.ERROR, Action.STREAM_ERROR))
+_CUTS: Final = frozenset((Action.CUT, Action.STREAM_CUT))
 #: The largest delay, in milliseconds, and the largest other number of a rule.
 DELAY_MAX: Final = 24 * 3600 * 1000
 NUMBER_MAX: Final = 2**32 - 1
@@ -59,11 +70,12 @@ class Rule(msgspec.Struct, frozen=True):
     """One rule.
 
     action: what happens. procedure: which calls or events, a name of the remote program or of the QEMU
-    program, or a glob. guest: which domain, a name or a glob; empty for any call. client: by its id; 0
-    for all. times: how often it strikes, 0 without end. every: it strikes each time that so many have
-    matched. probability: from 0 to 1, by `seed`. delay: in milliseconds, before the rest. code, domain,
-    text: of the error; a domain of DRIVER is the one of the client's driver, an empty text is libvirt's
-    phrase of the code. size: bytes of a reply that are sent before it is cut, 0 for half of it.
+    program, or a glob; for packets of streams, what opened them. guest: which domain, a name or a glob;
+    empty for any call. client: by its id; 0 for all. times: how often it strikes, 0 without end. every:
+    it strikes each time that so many have matched. probability: from 0 to 1, by `seed`. delay: in
+    milliseconds, before the rest. code, domain, text: of the error; a domain of DRIVER is the one of the
+    client's driver, an empty text is libvirt's phrase of the code. size: bytes of a reply or a packet
+    that are sent before it is cut, 0 for half of it.
     """
 
     action: Action
@@ -85,15 +97,22 @@ class Rule(msgspec.Struct, frozen=True):
         """Whether it is for events."""
         return self.action in OF_EVENTS
 
+    @property
+    def is_of_streams(self) -> bool:
+        """Whether it is for packets of open streams."""
+        return self.action in OF_STREAMS
+
 
 def matched(rule: Rule) -> list[Procedure[Any, Any]]:
-    """Return the procedures that a rule is for, events or calls."""
+    """Return the procedures that a rule is for: events, calls, or those that open streams."""
     pattern = rule.procedure.upper()
     return [
         procedure
         for program in (protocol.REMOTE, protocol.QEMU)
         for procedure in program
-        if procedure.event is rule.is_of_events and fnmatchcase(procedure.name, pattern)
+        if procedure.event is rule.is_of_events
+        and (procedure.stream or not rule.is_of_streams)
+        and fnmatchcase(procedure.name, pattern)
     ]
 
 
@@ -104,6 +123,8 @@ def check(rule: Rule) -> None:
         _check_mute(rule)
     elif not matched(rule):
         kind = "an event" if rule.is_of_events else "a procedure"
+        if rule.is_of_streams:
+            kind = "a procedure that opens a stream"
         raise RuleError(f"'{rule.procedure}' is not the name or glob of {kind}, as DOMAIN_*")
     if action in _NEED_DELAY and not rule.delay:
         raise RuleError(f"'{action}' needs a delay in milliseconds, from 1")
@@ -111,12 +132,12 @@ def check(rule: Rule) -> None:
         raise RuleError(f"'{action}' has no delay")
     if not 0 <= rule.delay <= DELAY_MAX:
         raise RuleError(f"a delay is from 0 to {DELAY_MAX} ms, not {rule.delay}")
-    if action is Action.ERROR:
+    if action in _ERRORS:
         if rule.code < 1:
             raise RuleError(f"'{action}' needs the code of an error, as {ErrorCode.NO_DOMAIN.name}")
     elif rule.code or rule.text or rule.domain != DRIVER:
         raise RuleError(f"'{action}' has no code, text and domain of an error")
-    if action is not Action.CUT and rule.size:
+    if action not in _CUTS and rule.size:
         raise RuleError(f"'{action}' has no number of bytes")
     _check_numbers(rule)
 

@@ -17,7 +17,9 @@ from aiovirt.daemons.virtd.faults.guests import guest_of
 from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule, check, matched
 from aiovirt.daemons.virtd.host.events import Family
 from aiovirt.rpc.logs import get_logger
+from aiovirt.rpc.server import ClientState
 from aiovirt.rpc.server.faults import Ending, Fault
+from aiovirt.rpc.server.streams import STREAMS_MAX
 from aiovirt.rpc.wire.error_codes import phrase
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -30,11 +32,16 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.virtd.faults")
 
+#: The names of the guests that a client's streams are about, by key and serial of their calls.
+_GUESTS: Final = ClientState[dict[tuple[bytes, int], str]]("guests of streams")
+
 _ENDINGS: Final = {
     Action.DROP: Ending.DROPPED,
     Action.CUT: Ending.CUT,
     Action.CLOSE_BEFORE: Ending.CLOSED_BEFORE,
     Action.CLOSE_AFTER: Ending.CLOSED_AFTER,
+    Action.STREAM_CUT: Ending.CUT,
+    Action.STREAM_CLOSE: Ending.CLOSED_BEFORE,
 }
 
 
@@ -133,6 +140,46 @@ class LateEvents:
             self._expire(number)
 
 
+class StreamRules:
+    """The rules for packets of open streams. asked: those that can strike, by the key of the procedure
+    that opened the stream."""
+
+    def __init__(self) -> None:
+        self.asked: dict[bytes, list[ActiveRule]] = {}
+
+    def note(self, client: Client, key: bytes, serial: int, guest: str) -> None:
+        """Note which guest a stream is about.
+
+        Args:
+            client: whose stream it is.
+            key: of the procedure that opens it.
+            serial: of the call that opens it.
+            guest: the name of the guest; empty for none.
+        """
+        noted = _GUESTS.get(client)
+        if noted is None:
+            noted = _GUESTS.set(client, {})
+        while len(noted) >= STREAMS_MAX:  # no more can be open, and the oldest ended first
+            del noted[next(iter(noted))]
+        noted[key, serial] = guest
+
+    def matches(self, rule: Rule, client: Client, key: bytes, serial: int) -> bool:
+        """Return whether a rule is for the packets of a stream.
+
+        Args:
+            rule: the rule, which is for the procedure of the stream.
+            client: whose stream it is.
+            key: of the procedure that opened it.
+            serial: of the call that opened it.
+        """
+        if rule.client not in (0, client.id):
+            return False
+        if not rule.guest:
+            return True
+        guest = (_GUESTS.get(client) or {}).get((key, serial), "")
+        return bool(guest) and fnmatchcase(guest, rule.guest)
+
+
 class FaultRules:
     """The rules for one server and for the events of its dispatch."""
 
@@ -142,6 +189,7 @@ class FaultRules:
         self._rules: dict[int, ActiveRule] = {}
         self._last = 0
         self._asked: dict[bytes, list[ActiveRule]] = {}
+        self._streams = StreamRules()
         self._late = LateEvents()
         self._mutes: list[ActiveRule] = []
 
@@ -202,12 +250,9 @@ class FaultRules:
 
     def _apply(self) -> None:
         """Let those be asked that can strike, and nobody if none can."""
-        asked: dict[bytes, list[ActiveRule]] = {}
         live = [one for one in self._rules.values() if not one.is_spent]
-        for one in live:
-            for key in one.keys:
-                asked.setdefault(key, []).append(one)
-        self._asked = asked
+        self._asked = _by_key(one for one in live if not one.rule.is_of_streams)
+        self._streams.asked = _by_key(one for one in live if one.rule.is_of_streams)
         self._mutes = [one for one in live if one.rule.action is Action.MUTE]
         kinds = {one.rule.is_of_events for one in live}
         self._server.set_faults(self if False in kinds else None)
@@ -219,6 +264,19 @@ class FaultRules:
         """See `rpc.server.faults.Faults`."""
         one = self._decide(client, procedure, partial(guest_of, client, procedure, args))
         return None if one is None else _fault(one, client)
+
+    def opens(self, client: Client, procedure: Procedure[Any, Any], args: Any, serial: int) -> None:
+        """See `rpc.server.faults.Faults`."""
+        if procedure.key in self._streams.asked:
+            self._streams.note(client, procedure.key, serial, guest_of(client, procedure, args))
+
+    def of_packet(self, client: Client, key: bytes, serial: int) -> Fault | None:
+        """See `rpc.server.faults.Faults`."""
+        for one in self._streams.asked.get(key, ()):
+            if self._streams.matches(one.rule, client, key, serial) and one.strikes_now():
+                self._struck(one, client, serial=serial)
+                return _fault(one, client)
+        return None
 
     def mutes(self, client: Client) -> bool:
         """See `rpc.server.faults.Faults`."""
@@ -277,6 +335,14 @@ class FaultRules:
             self._apply()
 
 
+def _by_key(rules: Iterable[ActiveRule]) -> dict[bytes, list[ActiveRule]]:
+    asked: dict[bytes, list[ActiveRule]] = {}
+    for one in rules:
+        for key in one.keys:
+            asked.setdefault(key, []).append(one)
+    return asked
+
+
 def _fault(one: ActiveRule, client: Client) -> Fault:
     rule = one.rule
     wait = None
@@ -285,7 +351,7 @@ def _fault(one: ActiveRule, client: Client) -> Fault:
     elif rule.delay:
         wait = partial(one.hold, rule.delay / 1000)
     error = None
-    if rule.action is Action.ERROR:
+    if rule.action in (Action.ERROR, Action.STREAM_ERROR):
         domain = _domain(client) if rule.domain == DRIVER else rule.domain
         error = RpcError(rule.code, rule.text or phrase(rule.code), domain=domain)
     ending = _ENDINGS.get(rule.action, Ending.ANSWERED)
