@@ -34,7 +34,7 @@ from aiovirt.daemons.runtime.process.paths import (
     default_settings_file,
     make_folder,
 )
-from aiovirt.daemons.runtime.process.pidfile import PidFile
+from aiovirt.daemons.runtime.process.pidfile import PidFile, require_free
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
 from aiovirt.daemons.runtime.settings.file import below, in_force, known
@@ -158,6 +158,9 @@ class _Process:
                 raise StartError(Failure.INIT, f"no further process: {error.strerror}") from error
         if paths.rundir in map(os.path.dirname, (paths.pid_file, paths.socket)):
             make_folder(paths.rundir)
+        usual = os.path.join(paths.rundir, f"{self.kind.name}.pid")
+        if os.path.realpath(paths.pid_file) != os.path.realpath(usual):
+            require_free(usual)  # the other files of the folder are used by one daemon at a time
         pid_file = PidFile.acquire(paths.pid_file)
         try:
             required = self.options.config is not None

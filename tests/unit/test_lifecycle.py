@@ -272,7 +272,7 @@ def test_a_socket_at_which_somebody_answers_is_not_taken_away(
 ) -> None:
     one = start()
     run = start.run(
-        "virtd", "--pid-file", f"{tmp_path}/other.pid", "--admin-socket", f"{tmp_path}/a"
+        "virtd", "--rundir", f"{tmp_path}/other", "--socket", f"{one.rundir}/virtd-sock"
     )
     assert (run.returncode, "in use" in run.stderr) == (6, True)
     assert ask_version(one.rundir / "virtd-admin-sock") > 0

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.process.pidfile import PidFile
+from aiovirt.daemons.runtime.process.pidfile import PidFile, require_free
+from tests.conftest import StartDaemon
 
 HOLD = """
 import sys
@@ -124,3 +125,43 @@ def test_a_file_that_was_replaced_meanwhile_is_left_to_its_new_owner(path: str) 
 def test_a_path_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"nowhere/x\.pid cannot be taken: No such file"):
         PidFile.acquire(str(tmp_path / "nowhere" / "x.pid"))
+
+
+def test_a_folder_is_in_use_while_its_usual_pid_file_is_held(
+    path: str, holder: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(StartError, match=f"^process {holder.pid} uses the folder") as refusal:
+        require_free(path)
+    assert refusal.value.status == Failure.PIDFILE
+    holder.kill()
+    holder.wait()
+    require_free(path)
+
+
+@pytest.mark.parametrize("kind", ["missing", "FIFO", "folder"])
+def test_a_folder_without_a_pid_file_is_free(path: str, kind: str) -> None:
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "folder":
+        os.mkdir(path)
+    require_free(path)
+
+
+def test_a_second_daemon_with_files_of_its_own_keeps_off_a_used_folder(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    """Both would write one store, and one journal of locks."""
+    first = start_daemon("lockd")
+    command = [sys.executable, "-m", "aiovirt.daemons.lockd", "--rundir", str(first.folder)]
+    command += [
+        "-p",
+        f"{tmp_path}/p",
+        "--socket",
+        f"{tmp_path}/s",
+        "--admin-socket",
+        f"{tmp_path}/a",
+    ]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == Failure.PIDFILE
+    assert f"process {first.pid} uses the folder {first.folder}" in second.stderr
+    assert os.listdir(tmp_path) == []

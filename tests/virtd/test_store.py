@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import resource
 import sqlite3
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aiovirt.daemons.virtd.host import lifecycle, network, saving, snapshot
+from aiovirt.daemons.virtd.host import lifecycle, network, saving, snapshot, store
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.host.events import Event
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
@@ -193,7 +192,7 @@ def test_a_disk_whose_blocks_are_small_has_to_have_room_for_the_index(
     Store(path).close()
     monkeypatch.setattr(os, "posix_fallocate", full)
     Store(path).close()  # a block is a page: SQLite asks for it itself
-    monkeypatch.setattr(mmap, "PAGESIZE", 1 << 20)
+    monkeypatch.setattr(store, "_PAGE", 1 << 20)
     for read_only in (False, True):
         with pytest.raises(StoreError, match=r"bytes of room are needed beside it: No space left"):
             Store(path, read_only=read_only)

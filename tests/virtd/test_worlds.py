@@ -114,6 +114,7 @@ def test_a_toml_file_has_shorthands_for_documents(tmp_path: Path) -> None:
         ("w.toml", "[[domain]]\nname='x'\nhost='xen'", "one of test, qemu"),
         ("w.toml", "domain = 1", "'domain' is not one of"),
         ("w.toml", "= 1", r"w\.toml: "),
+        ("w.toml", "a = " + "[" * 100_000, r"w\.toml: "),
         ("w.xml", '{"format": "x"}', "not what world-save writes"),
         ("none.xml", None, "No such file"),
     ],

@@ -83,6 +83,28 @@ class PidFile:
                 os.close(descriptor)
 
 
+def require_free(path: str) -> None:
+    """Raise StartError if a running process holds the pid file at `path`; take nothing.
+
+    One that is missing or cannot be looked at is free.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        holder = _holder(descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+    if holder:
+        raise StartError(
+            Failure.PIDFILE,
+            f"process {holder} uses the folder {os.path.dirname(path)}: it holds {path}",
+        )
+
+
 def _lock(path: str, descriptor: int) -> None:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)

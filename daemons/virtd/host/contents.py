@@ -7,6 +7,7 @@ functions block, so they run on threads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 #: Bytes that are read at once.
 CHUNK: Final = 256 * 1024
+
+
+#: Bytes of the disk that no content takes: the store lies beside it, and has to note what is removed.
+RESERVE: Final = 1024 * 1024
 
 
 class Piece(NamedTuple):
@@ -55,10 +60,10 @@ class Contents:
         Raises:
             OSError: it cannot be written.
         """
-        descriptor = os.open(
-            self._path(name, make=True), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(self._path(name, make=True), flags, 0o600)
         try:
+            _require_room(descriptor, len(data))
             view = memoryview(data)
             while view:
                 done = os.pwrite(descriptor, view, offset)
@@ -119,7 +124,7 @@ class Contents:
         """
         hole = Piece(b"", end - offset, is_hole=True)
         try:
-            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return hole
         try:
@@ -150,10 +155,15 @@ class Contents:
         """
         import shutil  # late, as above
 
+        path = self._path(name, make=True)
         try:
-            shutil.copyfile(self._path(source), self._path(name, make=True))
+            _require_room(os.path.dirname(path), os.stat(self._path(source)).st_blocks * 512)
+            shutil.copyfile(self._path(source), path)
         except FileNotFoundError:
             return False
+        except OSError:
+            self.remove(name)
+            raise
         return True
 
     def remove(self, *names: str) -> None:
@@ -161,3 +171,15 @@ class Contents:
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path(name))
+
+
+def _require_room(place: int | str, size: int) -> None:
+    """Raise OSError (ENOSPC) if so many bytes more would touch RESERVE.
+
+    Args:
+        place: a folder of the disk, or the descriptor of a file there.
+        size: in bytes.
+    """
+    found = os.statvfs(place)
+    if found.f_bavail * found.f_frsize < size + RESERVE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

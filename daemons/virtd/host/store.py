@@ -18,7 +18,6 @@ A rehearsal of a restart opens the file for reading only.
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import sqlite3
 import stat
@@ -47,6 +46,8 @@ on conflict (host, kind, key) do update set data = excluded.data
 """
 
 
+#: Bytes of a page of memory.
+_PAGE: Final = os.sysconf("SC_PAGESIZE")
 #: Bytes of the index of the write-ahead log, as far as it grows: 32 KiB for every 4062 pages and a rest.
 _INDEX_ROOM: Final = (PAGES_MAX // 4062 + 2) * 32768
 
@@ -358,8 +359,10 @@ def _require_room(path: str) -> None:
     small ext4. A rehearsal looks as well, so that a restart is refused instead.
     """
     folder = os.path.dirname(path) or "."
-    if os.statvfs(folder).f_bsize >= mmap.PAGESIZE:
+    if os.statvfs(folder).f_bsize >= _PAGE:
         return
+    import tempfile  # late: a start on a usual disk does without it
+
     try:
         import tempfile
 

@@ -180,7 +180,7 @@ def _from_toml(text: str, path: str, file: Callable[[str], str]) -> etree._Eleme
 
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise WorldError(f"{path}: {error}") from error
     world = etree.Element("world")
     hosts: dict[str, etree._Element] = {}
