@@ -16,6 +16,9 @@ from tests.virtd.conftest import Client, Virtd
 
 COPY = "<disk type='file'><source file='/d/copy.img'/><driver name='qemu' type='qcow2'/></disk>"
 
+#: VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
+TRANSIENT = 4
+
 
 class Jobs:
     """A running guest, and what its client has heard of jobs."""
@@ -73,14 +76,17 @@ async def test_a_pull_takes_the_backing_away(virtd: Virtd) -> None:
 async def test_a_copy_is_ready_and_waits_to_be_pivoted_to(virtd: Virtd) -> None:
     jobs = await jobs_of(virtd)
     args = protocol.DomainBlockCopyArgs(jobs.domain, "vda", COPY, [], 0)
+    error = await jobs.client.refused(protocol.DOMAIN_BLOCK_COPY, args)
+    assert error.message.endswith("domain is not transient")
+    args = protocol.DomainBlockCopyArgs(jobs.domain, "vda", COPY, [], TRANSIENT)
     await jobs.client.call(protocol.DOMAIN_BLOCK_COPY, args)
     info = await jobs.info()
     assert (info.found, info.type, info.cur) == (1, Type.COPY, info.end)
     assert "ready='yes'" in await jobs.client.xml(jobs.domain)
     error = await jobs.client.refused(protocol.DOMAIN_BLOCK_COPY, args)
-    assert error.code == ErrorCode.OPERATION_UNSUPPORTED
+    assert error.code == ErrorCode.BLOCK_COPY_ACTIVE
     await jobs.abort(2)
-    assert "<source file='/d/copy.img'/>" in await jobs.client.xml(jobs.domain)
+    assert "<source file='/d/copy.img' index='2'/>" in await jobs.client.xml(jobs.domain)
     assert "<source file='/d/copy.img'/>" in await jobs.client.xml(jobs.domain, 2)
     assert jobs.seen == [
         ("vda", Type.COPY, Status.READY),
@@ -91,7 +97,7 @@ async def test_a_copy_is_ready_and_waits_to_be_pivoted_to(virtd: Virtd) -> None:
 async def test_a_job_that_is_given_up_leaves_the_disk_as_it_was(virtd: Virtd) -> None:
     jobs = await jobs_of(virtd, 1000)
     before = await jobs.client.xml(jobs.domain)
-    args = protocol.DomainBlockCopyArgs(jobs.domain, "vda", COPY, [], 0)
+    args = protocol.DomainBlockCopyArgs(jobs.domain, "vda", COPY, [], TRANSIENT)
     await jobs.client.call(protocol.DOMAIN_BLOCK_COPY, args)
     info = await jobs.info()
     assert 0 <= info.cur < info.end
@@ -119,7 +125,7 @@ async def test_the_active_file_is_committed_and_left(virtd: Virtd) -> None:
     args = protocol.DomainBlockCommitArgs(jobs.domain, "vda", None, None, 0, 4)
     await jobs.client.call(protocol.DOMAIN_BLOCK_COMMIT, args)
     await jobs.abort(2)
-    assert "<source file='/d/guest.img'/>" in await jobs.client.xml(jobs.domain)
+    assert "<source file='/d/guest.img' index='1'/>" in await jobs.client.xml(jobs.domain)
     assert jobs.seen[-1] == ("vda", Type.ACTIVE_COMMIT, Status.COMPLETED)
 
 

@@ -158,8 +158,8 @@ async def test_an_external_snapshot_gives_disks_new_files(virtd: Virtd) -> None:
     await client.start(domain)
     taken = await take(client, domain, "one", Create.DISK_ONLY)
     running = await client.xml(domain)
-    assert "<source file='/d/guest.one'/>" in running
-    assert running.index("<backingStore type='file'>") < running.index("/d/guest.img")
+    assert "<source file='/d/guest.one' index='2'/>" in running
+    assert running.index("<backingStore type='file' index='1'>") < running.index("/d/guest.img")
     assert "/d/guest.one" in await client.xml(domain, 2)
     for procedure in (protocol.DOMAIN_REVERT_TO_SNAPSHOT, protocol.DOMAIN_SNAPSHOT_DELETE):
         error = await client.refused(procedure, protocol.SnapshotFlagsArgs(taken, 0))

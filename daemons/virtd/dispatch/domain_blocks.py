@@ -5,7 +5,7 @@ Source: libvirt's src/qemu/qemu_driver.c.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain import DomainBlockJobType as Type
@@ -20,6 +20,9 @@ from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import blockjobs
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
+
+if TYPE_CHECKING:
+    from aiovirt.daemons.virtd.host.domain import Domain
 
 _MIB: Final = 1 << 20
 #: Bytes per second, at most.
@@ -44,6 +47,13 @@ def _speed(session: Session, given: int, flags: int, flag: int = _BYTES) -> int:
             domain=session.host.flavour.domain,
         )
     return given * _MIB
+
+
+def _require_transient(domain: Domain, path: str) -> None:
+    """Raise RpcError OPERATION_INVALID for a domain with a definition, which knows of no copy."""
+    blockjobs.require_idle(domain, blockjobs.find_disk(domain, path).target)
+    if domain.is_persistent:
+        raise domain.refused(ErrorCode.OPERATION_INVALID, "domain is not transient")
 
 
 class DomainBlocks:
@@ -84,19 +94,15 @@ class DomainBlocks:
     def commit(self, session: Session, args: protocol.DomainBlockCommitArgs) -> None:
         supported = int(sum(DomainBlockCommitFlags))
         session.host.flavour.check_flags(args.flags, supported, "DomainBlockCommit")
-        domain = find_domain(session, args.dom)
-        disk = blockjobs.find_disk(domain, args.disk)
-        is_active = args.top is None or args.top in (disk.target, disk.source)
-        wanted = bool(args.flags & DomainBlockCommitFlags.ACTIVE)
-        if is_active and not wanted:
-            raise RpcError.of(
-                ErrorCode.INVALID_ARG,
-                f"commit of '{disk.target}' active layer requires active flag",
-                domain=session.host.flavour.domain,
-            )
         speed = _speed(session, args.bandwidth, args.flags, DomainBlockCommitFlags.BANDWIDTH_BYTES)
-        kind = Type.ACTIVE_COMMIT if is_active else Type.COMMIT
-        blockjobs.start(domain, args.disk, kind, bandwidth=speed)
+        blockjobs.commit(
+            find_domain(session, args.dom),
+            args.disk,
+            (args.top, args.base),
+            shallow=bool(args.flags & DomainBlockCommitFlags.SHALLOW),
+            active=bool(args.flags & DomainBlockCommitFlags.ACTIVE),
+            bandwidth=speed,
+        )
 
     @answers(protocol.DOMAIN_BLOCK_REBASE)
     def rebase(self, session: Session, args: protocol.DomainBlockRebaseArgs) -> None:
@@ -105,11 +111,16 @@ class DomainBlocks:
         domain = find_domain(session, args.dom)
         speed = _speed(session, args.bandwidth, args.flags)
         if not args.flags & flags.COPY:
-            blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
+            if args.flags & flags.RELATIVE and args.base is None:
+                text = "flag VIR_DOMAIN_BLOCK_REBASE_RELATIVE is valid only with non-null base"
+                raise domain.refused(ErrorCode.INVALID_ARG, text)
+            blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed, base=args.base)
             return
+        _require_transient(domain, args.path)
         form = "raw" if args.flags & flags.COPY_RAW else "qcow2"
         mirror = blockjobs.new_file(args.base or "", form)
-        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror)
+        more = {"shallow": int(bool(args.flags & flags.SHALLOW))}
+        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror, more=more)
 
     @answers(protocol.DOMAIN_BLOCK_COPY)
     def copy(self, session: Session, args: protocol.DomainBlockCopyArgs) -> None:
@@ -125,7 +136,10 @@ class DomainBlocks:
                 f"bandwidth must be less than '{_LARGEST}' bytes/s ({_LARGEST >> 20} MiB/s)",
                 domain=session.host.flavour.domain,
             )
-        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror)
+        if not args.flags & DomainBlockCopyFlags.TRANSIENT_JOB:
+            _require_transient(domain, args.path)
+        more = {"shallow": int(bool(args.flags & DomainBlockCopyFlags.SHALLOW))}
+        blockjobs.start(domain, args.path, Type.COPY, bandwidth=speed, mirror=mirror, more=more)
 
     @answers(protocol.DOMAIN_BLOCK_RESIZE)
     def resize(self, session: Session, args: protocol.DomainBlockResizeArgs) -> None:

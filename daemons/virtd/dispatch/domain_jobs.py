@@ -18,7 +18,10 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainShutoffReason,
     DomainState,
 )
-from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDetailType
+from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventID,
+    DomainEventStoppedDetailType,
+)
 from aiovirt.daemons.virtd.constants.domain_flags import (
     DomainAbortJobFlagsValues,
     DomainCoreDumpFlags,
@@ -27,7 +30,15 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 )
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import guest, incidents, leaving, lifecycle, migration, moving
+from aiovirt.daemons.virtd.host import (
+    completed_job,
+    guest,
+    incidents,
+    leaving,
+    lifecycle,
+    migration,
+    moving,
+)
 from aiovirt.daemons.virtd.host.domain import JOB_DONE, Domain
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -87,7 +98,11 @@ class DomainJobs:
     def _completed(domain: Domain, *, keep: bool) -> protocol.DomainGetJobStatsRet:
         numbers = None if migration.job(domain) else domain.detail(JOB_DONE)
         if numbers is None:
-            return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
+            found = [] if migration.job(domain) else completed_job.params(domain)
+            if found and not keep:
+                completed_job.forget(domain)
+            kind = DomainJobType.COMPLETED if found else DomainJobType.NONE
+            return protocol.DomainGetJobStatsRet(kind, found)
         if not keep:
             domain.keep(JOB_DONE, None)
         was_incoming = "incoming" in numbers
@@ -233,16 +248,25 @@ class DomainJobs:
                 "kdump-compressed format is not supported here",
                 domain=ErrorDomain.TEST,
             )
-        if flags & DomainCoreDumpFlags.CRASH:
-            detail = DomainEventStoppedDetailType.CRASHED
-            lifecycle.stop(domain, DomainShutoffReason.CRASHED, detail)
-        elif (
-            not is_test
-            and not flags & DomainCoreDumpFlags.LIVE
-            and domain.record.state == DomainState.RUNNING
-        ):
-            with session.host.store.batch():  # it stands still for the time of the dump
+        copies = not is_test and not flags & DomainCoreDumpFlags.MEMORY_ONLY
+        stands_still = not is_test and domain.record.state == DomainState.RUNNING
+        with session.host.store.batch():
+            # A live guest stands still for the last part only, or as long as QEMU writes its memory.
+            if copies and flags & DomainCoreDumpFlags.LIVE:
+                completed_job.begin(domain)
+            if stands_still:
                 lifecycle.suspend(domain)
+            if copies:
+                if not flags & DomainCoreDumpFlags.LIVE:
+                    completed_job.begin(domain)
+                completed_job.finish(domain, DomainJobOperation.DUMP)
+            if flags & DomainCoreDumpFlags.CRASH:
+                detail = DomainEventStoppedDetailType.CRASHED
+                lifecycle.stop(domain, DomainShutoffReason.CRASHED, detail)
+                return
+            if flags & DomainCoreDumpFlags.RESET:
+                domain.emit(DomainEventID.REBOOT)
+            if stands_still:
                 lifecycle.resume(domain)
 
 

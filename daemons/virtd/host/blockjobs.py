@@ -8,6 +8,7 @@ Source: libvirt's src/qemu/qemu_driver.c (qemuDomainBlockJobAbort and its like) 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.host import machine
 from aiovirt.daemons.virtd.host.editing import Impact, edit
-from aiovirt.daemons.virtd.xml import devices, reading
+from aiovirt.daemons.virtd.xml import chains, devices, reading
 from aiovirt.daemons.virtd.xml.placing import add, writable
 from aiovirt.rpc.wire.errors import ErrorCode
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 _SECOND: Final = 1_000_000_000
+#: The name of the small thing that has the highest number of a file so far.
+_HIGHEST: Final = "storage-index"
 #: Jobs that wait when they are ready.
 _WAITING: Final = (Type.COPY, Type.ACTIVE_COMMIT)
 
@@ -82,6 +85,8 @@ def start(
     *,
     bandwidth: int = 0,
     mirror: etree._Element | None = None,
+    base: str | None = None,
+    more: Mapping[str, int] | None = None,
 ) -> None:
     """Begin a job.
 
@@ -91,27 +96,98 @@ def start(
         kind: of the job.
         bandwidth: bytes per second, 0 for no limit.
         mirror: the new file of a copy, as a <disk> or a <mirror>.
+        base: the file that a pull leaves below the disk; None for none.
+        more: is kept with the job, for its end.
 
     Raises:
-        RpcError: as `find_disk` does; OPERATION_UNSUPPORTED for a disk that has a job or no medium.
+        RpcError: as `find_disk` does; BLOCK_COPY_ACTIVE for a disk that has a job, INVALID_ARG for one
+            without a medium, or for a base that is not there.
     """
     disk = find_disk(domain, path)
-    if disk.target in _jobs(domain):
-        raise domain.refused(
-            ErrorCode.OPERATION_UNSUPPORTED,
-            f"disk '{disk.target}' already in active block job",
-        )
+    require_idle(domain, disk.target)
     if not disk.source:
         text = f"disk '{disk.target}' has no source file to be {_VERBS[kind]}"
         raise domain.refused(ErrorCode.INVALID_ARG, text)
-    job = {"type": int(kind), "begun": domain.host.clock.passed(), "bandwidth": bandwidth}
+    details = dict(more or {})
+    if base is not None:
+        chain = _chain(domain, disk.target)
+        details["base"] = chains.index(chains.find(disk.target, chain, base, chain[0]))
+    begun = domain.host.clock.passed()
+    job = {"type": int(kind), "begun": begun, "bandwidth": bandwidth, **details}
     with domain.host.store.batch():
         _keep(domain, disk.target, job)
         if kind in _WAITING:
-            _set_mirror(domain, disk.target, kind, mirror)
+            _set_mirror(domain, disk.target, job, mirror)
     domain.host.timers.after(
         domain.host.pace.block, (domain.uuid, f"job {disk.target}"), _worked, domain, disk.target
     )
+
+
+def require_idle(domain: Domain, target: str) -> None:
+    """Raise RpcError BLOCK_COPY_ACTIVE for a disk with a job."""
+    if target in _jobs(domain):
+        detail = f"disk '{target}' already in active block job"
+        raise domain.refused(ErrorCode.BLOCK_COPY_ACTIVE, detail)
+
+
+def require_none(domain: Domain) -> None:
+    """Raise RpcError OPERATION_INVALID for a guest with a job on any disk."""
+    if _jobs(domain):
+        raise domain.refused(ErrorCode.OPERATION_INVALID, "domain has active block job")
+
+
+def _chain(domain: Domain, target: str) -> list[etree._Element]:
+    disk = devices.disk(domain.record.facts.document, target)
+    return [] if disk is None else chains.files(disk)
+
+
+def commit(
+    domain: Domain,
+    path: str,
+    names: tuple[str | None, str | None],
+    *,
+    shallow: bool,
+    active: bool,
+    bandwidth: int,
+) -> None:
+    """Begin to write what a file of a chain has into one below it.
+
+    Args:
+        domain: the guest.
+        path: target or source of the disk.
+        names: of the file, and of the one below; None for the disk, and for the lowest file.
+        shallow: the one below is the next.
+        active: the file may be that of the disk.
+        bandwidth: bytes per second, 0 for no limit.
+
+    Raises:
+        RpcError: as `start` does; INVALID_ARG for files that are not in the chain in this order.
+    """
+    disk = find_disk(domain, path)
+    require_idle(domain, disk.target)
+    chain = _chain(domain, disk.target)
+    top = chain[0] if names[0] is None else chains.find(disk.target, chain, names[0])
+    after = chain.index(top) + 1
+    if names[1] is not None:
+        base = chains.find(disk.target, chain, names[1], top)
+    elif shallow and after == len(chain):
+        text = f"top '{chains.path_of(top)}' in chain for '{disk.source}' has no backing file"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    elif after == len(chain) and (active or after > 1):
+        text = f"could not find base image in chain for '{disk.target}'"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    else:
+        base = chain[after] if shallow else chain[-1]
+    is_active = after == 1
+    if is_active and not active:
+        text = f"commit of '{disk.target}' active layer requires active flag"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    if active and not is_active:
+        text = f"active commit requested but '{chains.path_of(top)}' is not active"
+        raise domain.refused(ErrorCode.INVALID_ARG, text)
+    kind = Type.ACTIVE_COMMIT if is_active else Type.COMMIT
+    numbers = {"into": chains.index(base), "above": chains.index(chain[max(0, after - 2)])}
+    start(domain, path, kind, bandwidth=bandwidth, more=numbers)
 
 
 _VERBS: Final = {
@@ -255,20 +331,18 @@ def _worked(domain: Domain, target: str) -> None:
 
 def _finish(domain: Domain, target: str, status: Status) -> None:
     job = _jobs(domain)[target]
-    disk = domain.record.facts.disk(target)
-    path = "" if disk is None else disk.source
     with domain.host.store.batch():
         _keep(domain, target, None)
         if status == Status.COMPLETED:
-            _complete(domain, target, job["type"])
+            _complete(domain, target, job)
         elif job["type"] in _WAITING:
             _remove_mirror(domain, target)
-    _tell(domain, target, job["type"], status, path)
+    _tell(domain, target, job["type"], status)
 
 
-def _tell(domain: Domain, target: str, kind: int, status: Status, path: str | None = None) -> None:
+def _tell(domain: Domain, target: str, kind: int, status: Status) -> None:
     disk = domain.record.facts.disk(target)
-    shown = path if path is not None else "" if disk is None else disk.source
+    shown = "" if disk is None else disk.source
     domain.emit(DomainEventID.BLOCK_JOB, shown, kind, status)
     domain.emit(DomainEventID.BLOCK_JOB_2, target, kind, status)
 
@@ -280,26 +354,45 @@ def _live(domain: Domain, change: Any, *, config: bool = False) -> None:
     edit(domain, Impact(live=True, config=config and domain.is_persistent), change)
 
 
-def _set_mirror(domain: Domain, target: str, kind: Type, given: etree._Element | None) -> None:
+def _set_mirror(
+    domain: Domain, target: str, job: dict[str, Any], given: etree._Element | None
+) -> None:
+    """Show the new file of a copy, or the one that the disk is committed into."""
+    number = job.get("into") or _next_index(domain)
+
     def change(document: Document) -> None:
         disk = devices.disk(document, target)
         if disk is None:
             return
-        mirror = add(disk, devices.rule_of("disk"), "mirror", type="file")
-        mirror.set("job", "copy" if kind == Type.COPY else "active-commit")
         source = given
-        if kind == Type.ACTIVE_COMMIT:
-            source = disk.find("backingStore")
+        mirror = add(disk, devices.rule_of("disk"), "mirror", type="file")
+        if job["type"] == Type.ACTIVE_COMMIT:
+            mirror.set("job", "active-commit")
+            source = next(one for one in chains.files(disk) if chains.index(one) == number)
+        elif given is not None:
+            for name, value in (("file", "source/@file"), ("format", "format/@type")):
+                found = devices.value(given, value)
+                if found is not None:
+                    mirror.set(name, found)
+            mirror.set("job", "copy")
         for tag in ("format", "source"):
-            found = None if source is None else source.find(tag)
-            if found is not None:
-                copied = etree.SubElement(mirror, tag, dict(found.items()))
-                copied.attrib.pop("index", None)
-        file = devices.value(mirror, "source/@file")
-        if file is not None:
-            mirror.set("file", file)
+            found_element = None if source is None else source.find(tag)
+            if found_element is not None:
+                copied = etree.SubElement(mirror, tag, dict(found_element.items()))
+                if tag == "source":
+                    copied.set("index", str(number))
+        if job["type"] == Type.COPY and not job.get("shallow"):
+            etree.SubElement(mirror, "backingStore")
 
     _live(domain, change)
+
+
+def _next_index(domain: Domain) -> int:
+    """The number for a new file. Raises RpcError when the store cannot be written."""
+    known = chains.highest(domain.record.facts.document)
+    number = max(int(domain.detail(_HIGHEST, 0)), known) + 1
+    domain.keep(_HIGHEST, number)
+    return number
 
 
 def _mark_ready(domain: Domain, target: str) -> None:
@@ -322,38 +415,42 @@ def _remove_mirror(domain: Domain, target: str) -> None:
     _live(domain, change)
 
 
-def _complete(domain: Domain, target: str, kind: int) -> None:
+def _complete(domain: Domain, target: str, job: dict[str, Any]) -> None:
     """Let the disk be what the job made of it."""
     new: dict[str, str] = {}
+
+    def by_number(disk: etree._Element, number: int | None) -> etree._Element | None:
+        return next((one for one in chains.files(disk) if chains.index(one) == number), None)
 
     def change(document: Document) -> None:
         disk = devices.disk(document, target)
         if disk is None:
             return
-        mirror, backing = disk.find("mirror"), disk.find("backingStore")
+        mirror = disk.find("mirror")
         if mirror is not None:
+            disk.remove(mirror)
             new["file"] = devices.value(mirror, "source/@file") or ""
             new["format"] = devices.value(mirror, "format/@type") or "raw"
-            disk.remove(mirror)
-        if kind == Type.ACTIVE_COMMIT and backing is not None:
-            deeper = backing.find("backingStore")
-            disk.replace(backing, etree.Element("backingStore") if deeper is None else deeper)
-        elif backing is not None:
-            disk.replace(backing, etree.Element("backingStore"))
-        source, driver = disk.find("source"), disk.find("driver")
-        if new.get("file") and source is not None:
-            source.set("file", new["file"])
-            if driver is not None:
-                driver.set("type", new["format"])
+            new["index"] = devices.value(mirror, "source/@index") or "0"
+        if job["type"] == Type.COMMIT:
+            above = by_number(disk, job.get("above"))
+            if above is not None:
+                chains.set_backing(above, by_number(disk, job.get("into")))
+        elif job["type"] == Type.ACTIVE_COMMIT:
+            base = by_number(disk, job.get("into"))
+            chains.set_backing(disk, None if base is None else base.find("backingStore"))
+        elif job["type"] == Type.PULL or not job.get("shallow"):
+            chains.set_backing(disk, by_number(disk, job.get("base")))
+        if new.get("file"):
+            chains.set_file(disk, new["file"], new["format"], int(new["index"]))
 
     def change_config(document: Document) -> None:
         disk = devices.disk(document, target)
-        source = None if disk is None else disk.find("source")
-        driver = None if disk is None else disk.find("driver")
-        if new.get("file") and source is not None:
-            source.set("file", new["file"])
-            if driver is not None:
-                driver.set("type", new["format"])
+        if disk is None:
+            return
+        chains.set_file(disk, new["file"], new["format"])
+        if new["format"] == "raw" and job["type"] == Type.COPY:
+            chains.set_backing(disk, None)
 
     _live(domain, change)
     if new.get("file") and domain.is_persistent:

@@ -16,7 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventID,
     DomainEventTrayChangeReason,
 )
-from aiovirt.daemons.virtd.host import agent, nwfilter_binding
+from aiovirt.daemons.virtd.host import agent, blockjobs, nwfilter_binding
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import changes, devices, live
 from aiovirt.daemons.virtd.xml.placing import holder
@@ -132,6 +132,8 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
                 f"disk device type '{found.get('device')}' cannot be detached",
                 domain=ErrorDomain.QEMU,
             )
+        if is_live:
+            _require_idle(domain, found)
         changes.detach(document, given)
         if is_live:
             aliases.append(devices.value(found, "alias/@name") or "")
@@ -140,6 +142,12 @@ def detach(domain: Domain, text: str, meant: Impact) -> None:
     domain.host.emulators.plugged(domain)
     for alias in filter(None, aliases):
         domain.emit(DomainEventID.DEVICE_REMOVED, alias)
+
+
+def _require_idle(domain: Domain, device: etree._Element) -> None:
+    """Raise RpcError BLOCK_COPY_ACTIVE for a disk with a job."""
+    if device.tag == "disk":
+        blockjobs.require_idle(domain, devices.value(device, "target/@dev") or "")
 
 
 def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
@@ -157,6 +165,7 @@ def detach_alias(domain: Domain, alias: str, meant: Impact) -> None:
         found = devices.by_alias(document, alias)
         if _is_live(document):
             _require_pluggable(found, "detached")
+            _require_idle(domain, found)
             removed.append(alias)
         holder(found).remove(found)
         document.changed()

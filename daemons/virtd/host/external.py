@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from aiovirt.daemons.virtd.host import blockjobs
 from aiovirt.daemons.virtd.host.editing import Impact, edit
-from aiovirt.daemons.virtd.xml import devices
+from aiovirt.daemons.virtd.xml import chains, devices
 from aiovirt.daemons.virtd.xml.placing import add, assign
 from aiovirt.daemons.virtd.xml.settings import reach
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -104,6 +105,9 @@ def switch_disks(domain: Domain, snapshot: Document) -> None:
     if not new or domain.host.name != "qemu":
         return
 
+    for target in new if domain.is_active else ():
+        blockjobs.require_idle(domain, target)
+
     def change(document: Document) -> None:
         for target, element in new.items():
             disk = devices.disk(document, target)
@@ -123,14 +127,19 @@ def _switch(document: Document, disk: etree._Element, element: etree._Element) -
     if driver is None:
         driver = add(disk, rule, "driver")
     assign(driver, rule.below("driver"), "type", devices.value(element, "driver/@type") or "qcow2")
+    number = chains.highest(document) + 1
     source.set("file", devices.value(element, "source/@file") or "")
     if document.root.get("id") is None or old_source is None:
         return
+    source.set("index", str(number))
+    old_index = old_source.attrib.pop("index", None)
     old_backing = disk.find("backingStore")
     if old_backing is not None:
         disk.remove(old_backing)
     backing = reach(document, "backingStore", disk, rule)
     backing.set("type", disk.get("type") or "file")
+    if old_index is not None:
+        backing.set("index", str(old_index))
     etree.SubElement(backing, "format", type=old_format)
     backing.append(old_source)
     backing.append(old_backing if old_backing is not None else etree.Element("backingStore"))

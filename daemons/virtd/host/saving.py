@@ -11,6 +11,7 @@ import uuid as uuids
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiovirt.daemons.virtd.constants.domain import (
+    DomainJobOperation,
     DomainShutoffReason,
     DomainState,
 )
@@ -21,7 +22,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainSaveRestoreFlags
-from aiovirt.daemons.virtd.host import lifecycle
+from aiovirt.daemons.virtd.host import blockjobs, completed_job, lifecycle
 from aiovirt.daemons.virtd.host.entries import Entry, Record
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
@@ -82,6 +83,7 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
     host = domain.host
     domain.require_active()
     domain.require_no_job()
+    blockjobs.require_none(domain)
     made = host.documents.define("domain", text) if text is not None else None
     with host.store.batch():
         found = host.images.by_name(path)
@@ -102,6 +104,8 @@ def _stopped(domain: Domain) -> None:
     if domain.host.name == "qemu" and domain.record.state == DomainState.RUNNING:
         detail = DomainEventSuspendedDetailType.PAUSED
         domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
+    completed_job.begin(domain)
+    completed_job.finish(domain, DomainJobOperation.SAVE)
     lifecycle.stop(domain, DomainShutoffReason.SAVED, DomainEventStoppedDetailType.SAVED)
 
 
@@ -151,6 +155,7 @@ def managed_save(domain: Domain, flags: int) -> None:
             "cannot do managed save for transient domain",
             domain=domain.host.flavour.domain,
         )
+    blockjobs.require_none(domain)
     paused = _paused(domain, flags)
     text = domain.record.shown(secure=True, inactive=True)
     with domain.host.store.batch():

@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import devices
+from aiovirt.daemons.virtd.xml import chains, devices
 from aiovirt.daemons.virtd.xml.documents import Document
 from aiovirt.daemons.virtd.xml.placing import add, assign
 
@@ -67,6 +67,7 @@ def start(document: Document, number: int, *, aliases: bool) -> Document:
     assign(running.root, running.rules, "id", str(number))
     if aliases:
         assign_aliases(running)
+        chains.number_all(running)
     running.changed()
     return running
 

@@ -170,8 +170,8 @@ def _expanded(command: str, folder: Path) -> str:
     """A command with the paths of its documents."""
     words = []
     for word in command.split(" "):
-        if word.startswith("@dir"):
-            word = f"{folder}{word[4:]}"
+        if "@dir" in word:
+            word = word.replace("@dir", str(folder))
         elif word.startswith("@"):
             word = f"{folder}/{word[1:]}.xml"
             if not Path(word).exists():

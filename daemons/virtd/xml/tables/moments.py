@@ -19,7 +19,7 @@ domainsnapshot!!
   creationTime #long
   memory snapshot:{_LOCATIONS} file
   disks
-    disk* name! snapshot:{_LOCATIONS} type:file|block|network|dir|volume|nvme|vhostuser
+    disk* name! snapshot:{_LOCATIONS} type:file|block|network|dir|volume|nvme|vhostuser=file[<source>]
       driver type
         metadata_cache
           max_size #bytescount
