@@ -7,19 +7,19 @@ Source: libvirt's src/storage_file/storage_source.c (virStorageSourceChainLookup
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.xml.documents import Document
 
 #: The name of a file by its number.
-_NUMBERED: Final = re.compile(r"(.*)\[([1-9][0-9]*)\]\Z")
+_NUMBERED: Final = pattern(r"(.*)\[([1-9][0-9]*)\]\Z")
 
 
 def path_of(element: etree._Element) -> str:
