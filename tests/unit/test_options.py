@@ -64,6 +64,13 @@ def test_a_wrong_command_line_is_named_and_ends_with_status_1(
     assert named in said
 
 
+@pytest.mark.parametrize("option", ["-f", "-p", "--rundir", "--socket", "--admin-socket"])
+def test_an_empty_path_is_not_the_default_one(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "an empty path is not possible" in refusal(capsys, option, "")
+
+
 def test_version_goes_to_standard_output_with_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse("-V")

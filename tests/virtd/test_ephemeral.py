@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,22 @@ def test_the_ready_descriptor_gets_the_same_line() -> None:
         os.close(writing)
         with open(reading, encoding="utf-8") as file:
             assert json.loads(file.read()) == daemon.told  # read to its end: it was closed
+
+
+def test_a_ready_descriptor_that_takes_nothing_holds_nobody_up() -> None:
+    reading, writing = os.pipe()
+    size = 0
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            size += os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    with ephemeral("--ready-fd", str(writing), pass_fds=(writing,)) as daemon:
+        os.close(writing)
+        assert daemon.host() is not None
+        with open(reading, "rb") as pipe:
+            assert json.loads(pipe.read()[size:]) == daemon.told
+        assert daemon.end() == 0
 
 
 def test_the_ready_descriptor_is_for_lasting_daemons_too(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import os
 import select
 import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -191,8 +192,22 @@ def announce(
     }
     line = f"{json.dumps(told)}\n".encode()
     for descriptor in descriptors:
+        if _takes(descriptor):
+            _tell(descriptor, line)
+        else:  # a full pipe: its reader gets the line when it reads, and the daemon serves meanwhile
+            threading.Thread(target=_tell, args=(descriptor, line), daemon=True).start()
+
+
+def _takes(descriptor: int) -> bool:
+    """Whether a short line can be written without waiting, or fails at once."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def _tell(descriptor: int, line: bytes) -> None:
+    with contextlib.suppress(OSError):
+        os.write(descriptor, line)
+    if descriptor >= _FIRST_FREE:
         with contextlib.suppress(OSError):
-            os.write(descriptor, line)
-        if descriptor >= _FIRST_FREE:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+            os.close(descriptor)

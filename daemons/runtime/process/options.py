@@ -142,7 +142,7 @@ def _parser(
         type=_timeout,
         help="end after SECS seconds without a client; 0, the default, never does",
     )
-    add("-f", "--config", metavar="FILE", help="settings file; it has to exist")
+    add("-f", "--config", metavar="FILE", type=_path, help="settings file; it has to exist")
     add(
         "--print-config",
         action=_PrintConfig,
@@ -157,16 +157,30 @@ def _parser(
         version=f"{name} (aiovirt) {__version__}",
         help="print the version",
     )
-    add("-p", "--pid-file", metavar="FILE", help="where to write and lock the process id")
-    add("--rundir", metavar="DIR", help="folder for all files of the daemon")
-    add("--socket", metavar="PATH", help="path of the daemon's own socket")
-    add("--admin-socket", metavar="PATH", help="path of the admin socket")
+    add(
+        "-p",
+        "--pid-file",
+        metavar="FILE",
+        type=_path,
+        help="where to write and lock the process id",
+    )
+    add("--rundir", metavar="DIR", type=_path, help="folder for all files of the daemon")
+    add("--socket", metavar="PATH", type=_path, help="path of the daemon's own socket")
+    add("--admin-socket", metavar="PATH", type=_path, help="path of the admin socket")
     for one in own:
         if one.value:
-            add(f"--{one.name}", dest=one.name, metavar=one.value, help=one.help)
+            kind = _path if one.is_path else str
+            add(f"--{one.name}", dest=one.name, metavar=one.value, type=kind, help=one.help)
         else:
             add(f"--{one.name}", dest=one.name, action="store_true", help=one.help)
     return parser
+
+
+def _path(text: str) -> str:
+    """A path; an empty one comes of a variable that was not set, and must not mean the default."""
+    if text:
+        return text
+    raise argparse.ArgumentTypeError("an empty path is not possible: leave the option out")
 
 
 def _timeout(text: str) -> int:
