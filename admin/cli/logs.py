@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiovirt.admin.cli.failure import CALL_FAILURES, CommandFailed, text_of
 from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.program_options import CONNECT_OPTION, OUTPUT_OPTION
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.settings import level_names
-from aiovirt.admin.cli.table import (
-    CONNECT_OPTION,
-    OUTPUT_OPTION,
-    Command,
-    Group,
-    Option,
-    OptionKind,
-)
+from aiovirt.admin.cli.table import Command, Group, Option, OptionKind
 from aiovirt.admin.cli.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError, Leave
 from aiovirt.admin.cli.invocation import Invocation
+from aiovirt.admin.cli.program_options import FORMS
 from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.startup import Startup
@@ -76,7 +77,7 @@ def run(
 def _json_wanted(command: Invocation, before: bool) -> bool:
     """Return whether the answer is to be JSON. Raises CommandSyntaxError for a wrong --output."""
     form = command.peek("output")
-    if form not in (None, "text", "json"):
+    if form not in (None, *FORMS):
         raise CommandSyntaxError(f"option --output takes text or json, not '{form}'")
     return before if form is None else form == "json"
 

@@ -61,24 +61,6 @@ class Option(NamedTuple):
 HELP_OPTION: Final = Option("help", OptionKind.FLAG, "print help for this function")
 
 
-#: Options of the program that commands for several daemons take after their name as well.
-CONNECT_OPTION: Final = Option(
-    "connect",
-    OptionKind.STRING,
-    "a daemon, as -c before the command; may be repeated",
-    named_only=True,
-    letter="c",
-    repeated=True,
-)
-OUTPUT_OPTION: Final = Option(
-    "output",
-    OptionKind.STRING,
-    "text or json, as -o before the command",
-    named_only=True,
-    letter="o",
-)
-
-
 class Command(NamedTuple):
     """One command.
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: The name of the part that shows logs, among pytest's plugins.
 _LOGS: Final = "aiovirt logs"
+#: The daemons, their fixtures and their markers.
+_NAMES: Final = ("virtd", "lockd", "logd")
 #: Characters of a log in a report.
 _SHOWN: Final = 20_000
 
@@ -44,10 +46,22 @@ def pytest_configure(config: pytest.Config) -> None:
     scope, scopes = config.getini("aiovirt_scope"), get_args(_Scope)
     if scope not in scopes:
         raise pytest.UsageError(f"aiovirt_scope is one of {', '.join(scopes)}, not {scope!r}")
-    for name in ("virtd", "lockd", "logd"):
+    for name in _NAMES:
         config.addinivalue_line(
             "markers", f"{name}(**options): start {name} with these, see aiovirt.testing.start"
         )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Warn of markers on tests whose daemon is for more than one test."""
+    scope = config.getini("aiovirt_scope")
+    if scope == "function":
+        return
+    for item in items:
+        for marker in item.own_markers:
+            if marker.name in _NAMES and marker.name in getattr(item, "fixturenames", ()):
+                text = f"the marker {marker.name} of a test is ignored: aiovirt_scope is {scope}"
+                item.warn(pytest.PytestWarning(text))
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> _Scope:
@@ -108,16 +122,18 @@ def _factory(config: pytest.Config) -> Iterator[Callable[..., Any]]:
 
 
 def _started(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Start one with the options of its marker."""
+    """Start one with the options of its markers; those of the nearest one count first."""
     __tracebackhide__ = True
-    marker = request.node.get_closest_marker(name)
-    if marker is not None and marker.args:
-        pytest.fail(
-            f"the marker {name} takes options by name, as in {name}(settings=...): {marker.args!r}",
-            pytrace=False,
-        )
+    options: dict[str, Any] = {}
+    for marker in request.node.iter_markers(name):
+        if marker.args:
+            pytest.fail(
+                f"the marker {name} takes options by name, as in {name}(settings=...): {marker.args!r}",
+                pytrace=False,
+            )
+        options = {**marker.kwargs, **options}
     for begin in _factory(request.config):
-        yield begin(name, **(marker.kwargs if marker else {}))
+        yield begin(name, **options)
 
 
 @pytest.fixture(scope=_scope)

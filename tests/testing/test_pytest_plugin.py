@@ -133,7 +133,8 @@ def test_without(request):
     assert [one for one in sys.modules if one.startswith("aiovirt.")] == ["aiovirt.pytest_fixtures"]
     plugin = request.config.pluginmanager.get_plugin("aiovirt")
     hooks = request.config.pluginmanager.get_hookcallers(plugin)
-    assert sorted(one.name for one in hooks) == ["pytest_addoption", "pytest_configure"]
+    once = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure"]
+    assert sorted(one.name for one in hooks) == once
 """
     assert "1 passed" in run(tmp_path, code)
 
@@ -215,3 +216,30 @@ def test_the_plugin_may_be_named_by_its_module_whether_or_not_pytest_has_found_i
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["aiovirt.pytest_plugin"]\n')
     assert "1 passed" in run(tmp_path, BY_MODULE)
     assert "1 passed" in run(tmp_path, BY_MODULE, autoload=False)
+
+
+MARKED = """
+import pytest
+
+async def workers(connection):
+    server = await connection.lookup_server("virtd")
+    return (await server.get_threadpool_parameters()).max_workers
+
+@pytest.mark.virtd(world="[[domain]]\\nname = 'mine'\\n", settings={"max_workers": 33})
+class TestMarked:
+    @pytest.mark.virtd(settings={"max_workers": 34})
+    def test_it(self, virtd):
+        assert "<name>mine</name>" in virtd.world.save("test")
+        assert virtd.admin.run(workers) == 34
+"""
+
+
+def test_the_options_of_a_test_are_added_to_those_of_its_class(tmp_path: Path) -> None:
+    assert "1 passed" in run(tmp_path, MARKED)
+
+
+def test_a_marker_of_a_test_whose_daemon_is_for_several_is_told_to_be_ignored(
+    tmp_path: Path,
+) -> None:
+    said = run(tmp_path, MARKED, ini="aiovirt_scope = module")
+    assert "the marker virtd of a test is ignored: aiovirt_scope is module" in said

@@ -67,6 +67,8 @@ def complete(line: str, cwd: Path, **environment: str) -> set[str]:
         ("virtadm -q -o json server-li", {"server-list"}),
         ("virtadm server-threadpool-set --m", {"--min-workers", "--max-workers"}),
         ("virtadm -c virtd:///?socket=/nosuch server-li", {"server-list"}),
+        ("virtadm daemon-log-follow --output j", {"json"}),
+        ("virtadm exporter --connect al", {"all"}),
         ("virtadm help client-l", {"client-list"}),
         ("virtadm nosuch", set()),
         ("lockd --s", {"--settings", "--socket"}),
