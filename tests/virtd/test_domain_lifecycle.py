@@ -19,9 +19,9 @@ from aiovirt.daemons.virtd.constants.domain import (
     DomainState,
 )
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID, DomainEventType
-from aiovirt.daemons.virtd.constants.domain_flags import DomainXMLFlags
+from aiovirt.daemons.virtd.constants.domain_flags import DomainSaveRestoreFlags, DomainXMLFlags
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
-from tests.virtd.conftest import MakeVirtd, Virtd
+from tests.virtd.conftest import DOMAIN, MakeVirtd, Virtd
 
 BOTH = pytest.mark.parametrize("uri", ["test:///default", "qemu:///system"])
 
@@ -219,6 +219,41 @@ async def test_a_saved_guest_is_restored(virtd: Virtd) -> None:
     await client.call(protocol.DOMAIN_MANAGED_SAVE, protocol.DomainFlagsArgs(domain, 0))
     await client.start(domain)
     assert await client.state(domain) == (DomainState.RUNNING, DomainRunningReason.RESTORED)
+
+
+async def test_a_saved_image_takes_another_document_and_state_of_the_same_guest(
+    virtd: Virtd,
+) -> None:
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    await client.start(domain)
+    text = await client.xml(domain)
+    await client.call(protocol.DOMAIN_SAVE, protocol.DomainSaveArgs(domain, "/saved"))
+    define = protocol.DOMAIN_SAVE_IMAGE_DEFINE_XML
+    renamed = text.replace("<name>guest<", "<name>other<")
+    args = protocol.DomainSaveImageDefineXmlArgs("/saved", renamed, 0)
+    error = await client.refused(define, args)
+    assert (error.code, error.domain) == (ErrorCode.CONFIG_UNSUPPORTED, ErrorDomain.DOMAIN)
+    assert error.message.endswith("Target domain name other does not match source guest")
+    changed = text.replace("<on_reboot>restart<", "<on_reboot>destroy<")
+    args = protocol.DomainSaveImageDefineXmlArgs("/saved", changed, DomainSaveRestoreFlags.PAUSED)
+    await client.call(define, args)
+    await client.call(protocol.DOMAIN_RESTORE, protocol.DomainRestoreArgs("/saved"))
+    assert (await client.state(domain))[0] == DomainState.PAUSED
+    assert "<on_reboot>destroy</on_reboot>" in await client.xml(domain)
+
+
+async def test_a_running_guest_of_qemu_has_whole_mebibytes_of_memory(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    text = DOMAIN.format(title="qemu", name="guest").replace("'MiB'>512<", "'KiB'>1500<")
+    define = await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
+    await client.start(define.dom)
+    live = await client.xml(define.dom)
+    assert "<memory unit='KiB'>2048</memory>" in live
+    assert "<currentMemory unit='KiB'>2048</currentMemory>" in live
+    assert "<memory unit='KiB'>1500</memory>" in await client.xml(
+        define.dom, DomainXMLFlags.INACTIVE
+    )
 
 
 async def test_the_test_driver_has_only_its_own_functions(virtd: Virtd) -> None:

@@ -98,8 +98,7 @@ class DomainSaving:
         host = session.host
         host.flavour.check_flags(args.flags, _STATES, "DomainSaveImageDefineXML")
         saving.check_flags(host, args.flags)
-        image = saving.find(host, args.file)
-        image.change(text=host.documents.define("domain", args.dxml).text)
+        saving.redefine(host, args.file, args.dxml, args.flags)
 
     @answers(protocol.DOMAIN_MANAGED_SAVE)
     def managed_save(self, session: Session, args: protocol.DomainFlagsArgs) -> None:

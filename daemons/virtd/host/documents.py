@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from aiovirt.daemons.virtd.xml.documents import Document, read, stored
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -79,3 +80,25 @@ class Documents:
         return Definition(
             written(document), root.findtext("name") or "", root.findtext("uuid") or ""
         )
+
+    def define_same(self, text: str, uuid: str, name: str) -> Definition:
+        """Read a new document of a guest that keeps its state, and so its UUID and its name.
+
+        Args:
+            text: the document.
+            uuid: the UUID of the guest.
+            name: its name.
+
+        Raises RpcError: see `define`; CONFIG_UNSUPPORTED of qemu's driver for another guest.
+        """
+        made = self.define("domain", text)
+        if self.defaults == "test":
+            return made
+        for what, theirs, mine in (("uuid", made.uuid, uuid), ("name", made.name, name)):
+            if theirs != mine:
+                raise RpcError.of(
+                    ErrorCode.CONFIG_UNSUPPORTED,
+                    f"Target domain {what} {theirs} does not match source {mine}",
+                    domain=ErrorDomain.DOMAIN,
+                )
+        return made

@@ -204,6 +204,7 @@ class Host:
         is_qemu = self.flavour.name == "qemu"
         document = live.start(cached("domain", config), number, aliases=is_qemu)
         if is_qemu:
+            live.align_memory(document)
             self.name_interfaces(document)
             live.open_terminals(document, number)
             live.open_channels(document, number)

@@ -113,17 +113,7 @@ def _document(domain: Domain, request: Request) -> str:
     """The document for the other side, with its secrets and without what belongs to this one."""
     if request.xml is None:
         return cached("domain", domain.record.text).text(secure=True, inactive=True)
-    made = domain.host.documents.define("domain", request.xml)
-    for what, mine, theirs in (
-        ("uuid", domain.record.uuid, made.uuid),
-        ("name", domain.name, made.name),
-    ):
-        if mine != theirs:
-            raise domain.refused(
-                ErrorCode.CONFIG_UNSUPPORTED,
-                f"Target domain {what} {theirs} does not match source {mine}",
-            )
-    return made.text
+    return domain.host.documents.define_same(request.xml, domain.record.uuid, domain.name).text
 
 
 def _begin_job(domain: Domain, owner: str, phase: str) -> None:

@@ -170,6 +170,8 @@ def memory_counts(domain: Domain) -> list[tuple[int, int]]:
             (Tag.HUGETLB_PGALLOC, 0),
             (Tag.HUGETLB_PGFAIL, 0),
         ]
+    else:
+        known.append((Tag.LAST_UPDATE, 0))
     known.append((Tag.RSS, used + 40_000))
     return [(int(tag), value) for tag, value in known]
 

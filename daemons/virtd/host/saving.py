@@ -23,6 +23,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainSaveRestoreFlags
 from aiovirt.daemons.virtd.host import blockjobs, completed_job, lifecycle
+from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.entries import Entry, Record
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
@@ -50,12 +51,20 @@ class Image(Entry[ImageRecord]):
     record_type = ImageRecord
 
 
-def _paused(domain: Domain, flags: int) -> bool:
+def paused(flags: int, *, otherwise: bool) -> bool:
+    """Whether a guest is to be restored paused.
+
+    Args:
+        flags: DomainSaveRestoreFlags.
+        otherwise: the answer when neither state is in the flags.
+    """
     if flags & DomainSaveRestoreFlags.PAUSED:
         return True
-    if flags & DomainSaveRestoreFlags.RUNNING:
-        return False
-    return domain.record.state == DomainState.PAUSED
+    return otherwise and not flags & DomainSaveRestoreFlags.RUNNING
+
+
+def _paused(domain: Domain, flags: int) -> bool:
+    return paused(flags, otherwise=domain.record.state == DomainState.PAUSED)
 
 
 def check_flags(host: Host, flags: int) -> None:
@@ -84,7 +93,11 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
     domain.require_active()
     domain.require_no_job()
     blockjobs.require_none(domain)
-    made = host.documents.define("domain", text) if text is not None else None
+    made = (
+        host.documents.define_same(text, domain.record.uuid, domain.name)
+        if text is not None
+        else None
+    )
     with host.store.batch():
         found = host.images.by_name(path)
         if found is not None:
@@ -115,13 +128,28 @@ def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> D
     Raises RpcError SYSTEM_ERROR for a path without an image.
     """
     image = find(host, path)
-    paused = image.record.paused and host.name != "test"  # the test driver lets all guests run
-    if flags & DomainSaveRestoreFlags.PAUSED:
-        paused = True
-    elif flags & DomainSaveRestoreFlags.RUNNING:
-        paused = False
-    given = text if text is not None else image.record.text
-    return lifecycle.create(host, given, paused=paused, origin=lifecycle.RESTORED)
+    # The test driver lets all guests run.
+    stopped = paused(flags, otherwise=image.record.paused and host.name != "test")
+    if text is not None:
+        text = _same(image, text)
+    given = text or image.record.text
+    return lifecycle.create(host, given, paused=stopped, origin=lifecycle.RESTORED)
+
+
+def redefine(host: Host, path: str, text: str, flags: int = 0) -> None:
+    """Give an image another document; the arguments and errors are those of `restore`.
+
+    Raises RpcError CONFIG_UNSUPPORTED of qemu's driver for the document of another guest.
+    """
+    image = find(host, path)
+    state = paused(flags, otherwise=image.record.paused)
+    image.change(text=_same(image, text), paused=state)
+
+
+def _same(image: Image, text: str) -> str:
+    root = cached("domain", image.record.text).root
+    uuid, name = root.findtext("uuid") or "", root.findtext("name") or ""
+    return image.host.documents.define_same(text, uuid, name).text
 
 
 def find(host: Host, path: str) -> Image:
@@ -156,11 +184,11 @@ def managed_save(domain: Domain, flags: int) -> None:
             domain=domain.host.flavour.domain,
         )
     blockjobs.require_none(domain)
-    paused = _paused(domain, flags)
+    stopped = _paused(domain, flags)
     text = domain.record.shown(secure=True, inactive=True)
     with domain.host.store.batch():
         _stopped(domain)
-        domain.change(saved=text, saved_paused=paused)
+        domain.change(saved=text, saved_paused=stopped)
 
 
 def remove_managed(domain: Domain) -> None:

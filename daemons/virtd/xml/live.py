@@ -47,6 +47,9 @@ _LOCAL: Final = "127.0.0.1"
 #: Terminals that one guest has at most, for their numbers.
 _TERMINALS: Final = 8
 
+#: KiB, in which documents count memory.
+_MEBIBYTE: Final = 1024
+
 #: Where libvirt has the sockets of channels, and the characters of a guest's name there.
 CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target"
 SHORT_NAME: Final = 20
@@ -70,6 +73,28 @@ def start(document: Document, number: int, *, aliases: bool) -> Document:
         chains.number_all(running)
     running.changed()
     return running
+
+
+def align_memory(document: Document) -> None:
+    """Round the memory of a guest that starts up to whole MiB, which is what QEMU gives it.
+
+    Source: libvirt's src/qemu/qemu_domain.c (qemuDomainAlignMemorySizes).
+    """
+    root = document.root
+    for cell in root.findall("cpu/numa/cell[@memory]"):
+        cell.set("memory", str(_aligned(int(cell.get("memory", "0")))))
+    total, now = root.find("memory"), root.find("currentMemory")
+    if total is None or not total.text:
+        return
+    size = int(total.text)
+    total.text = str(_aligned(size))
+    if now is not None and now.text and int(now.text) >= size:
+        now.text = total.text
+    document.changed()
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _MEBIBYTE) * _MEBIBYTE
 
 
 def assign_aliases(document: Document) -> None:
