@@ -19,19 +19,15 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     ConnectDomainEventBlockJobStatus as Status,
 )
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
-from aiovirt.daemons.virtd.host import machine
-from aiovirt.daemons.virtd.host.editing import Impact, edit
+from aiovirt.daemons.virtd.host import blockjob_documents, machine
 from aiovirt.daemons.virtd.xml import chains, devices, reading
-from aiovirt.daemons.virtd.xml.placing import add, writable
+from aiovirt.daemons.virtd.xml.placing import writable
 from aiovirt.rpc.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Disk, Domain
-    from aiovirt.daemons.virtd.xml.documents import Document
 
 _SECOND: Final = 1_000_000_000
-#: The name of the small thing that has the highest number of a file so far.
-_HIGHEST: Final = "storage-index"
 #: Jobs that wait when they are ready.
 _WAITING: Final = (Type.COPY, Type.ACTIVE_COMMIT)
 
@@ -117,7 +113,7 @@ def start(
     with domain.host.store.batch():
         _keep(domain, disk.target, job)
         if kind in _WAITING:
-            _set_mirror(domain, disk.target, job, mirror)
+            blockjob_documents.set_mirror(domain, disk.target, job, mirror)
     domain.host.timers.after(
         domain.host.pace.block, (domain.uuid, f"job {disk.target}"), _worked, domain, disk.target
     )
@@ -325,7 +321,7 @@ def _worked(domain: Domain, target: str) -> None:
         return
     with domain.host.store.batch():
         _keep(domain, target, {**job, "ready": True})
-        _mark_ready(domain, target)
+        blockjob_documents.mark_ready(domain, target)
     _tell(domain, target, job["type"], Status.READY)
 
 
@@ -334,9 +330,9 @@ def _finish(domain: Domain, target: str, status: Status) -> None:
     with domain.host.store.batch():
         _keep(domain, target, None)
         if status == Status.COMPLETED:
-            _complete(domain, target, job)
+            blockjob_documents.complete(domain, target, job)
         elif job["type"] in _WAITING:
-            _remove_mirror(domain, target)
+            blockjob_documents.remove_mirror(domain, target)
     _tell(domain, target, job["type"], status)
 
 
@@ -345,116 +341,6 @@ def _tell(domain: Domain, target: str, kind: int, status: Status) -> None:
     shown = "" if disk is None else disk.source
     domain.emit(DomainEventID.BLOCK_JOB, shown, kind, status)
     domain.emit(DomainEventID.BLOCK_JOB_2, target, kind, status)
-
-
-# In the documents ----------------------------------------------------------------------------------
-
-
-def _live(domain: Domain, change: Any, *, config: bool = False) -> None:
-    edit(domain, Impact(live=True, config=config and domain.is_persistent), change)
-
-
-def _set_mirror(
-    domain: Domain, target: str, job: dict[str, Any], given: etree._Element | None
-) -> None:
-    """Show the new file of a copy, or the one that the disk is committed into."""
-    number = job.get("into") or _next_index(domain)
-
-    def change(document: Document) -> None:
-        disk = devices.disk(document, target)
-        if disk is None:
-            return
-        source = given
-        mirror = add(disk, devices.rule_of("disk"), "mirror", type="file")
-        if job["type"] == Type.ACTIVE_COMMIT:
-            mirror.set("job", "active-commit")
-            source = next(one for one in chains.files(disk) if chains.index(one) == number)
-        elif given is not None:
-            for name, value in (("file", "source/@file"), ("format", "format/@type")):
-                found = devices.value(given, value)
-                if found is not None:
-                    mirror.set(name, found)
-            mirror.set("job", "copy")
-        for tag in ("format", "source"):
-            found_element = None if source is None else source.find(tag)
-            if found_element is not None:
-                copied = etree.SubElement(mirror, tag, dict(found_element.items()))
-                if tag == "source":
-                    copied.set("index", str(number))
-        if job["type"] == Type.COPY and not job.get("shallow"):
-            etree.SubElement(mirror, "backingStore")
-
-    _live(domain, change)
-
-
-def _next_index(domain: Domain) -> int:
-    """The number for a new file. Raises RpcError when the store cannot be written."""
-    known = chains.highest(domain.record.facts.document)
-    number = max(int(domain.detail(_HIGHEST, 0)), known) + 1
-    domain.keep(_HIGHEST, number)
-    return number
-
-
-def _mark_ready(domain: Domain, target: str) -> None:
-    def change(document: Document) -> None:
-        disk = devices.disk(document, target)
-        mirror = None if disk is None else disk.find("mirror")
-        if mirror is not None:
-            mirror.set("ready", "yes")
-
-    _live(domain, change)
-
-
-def _remove_mirror(domain: Domain, target: str) -> None:
-    def change(document: Document) -> None:
-        disk = devices.disk(document, target)
-        mirror = None if disk is None else disk.find("mirror")
-        if disk is not None and mirror is not None:
-            disk.remove(mirror)
-
-    _live(domain, change)
-
-
-def _complete(domain: Domain, target: str, job: dict[str, Any]) -> None:
-    """Let the disk be what the job made of it."""
-    new: dict[str, str] = {}
-
-    def by_number(disk: etree._Element, number: int | None) -> etree._Element | None:
-        return next((one for one in chains.files(disk) if chains.index(one) == number), None)
-
-    def change(document: Document) -> None:
-        disk = devices.disk(document, target)
-        if disk is None:
-            return
-        mirror = disk.find("mirror")
-        if mirror is not None:
-            disk.remove(mirror)
-            new["file"] = devices.value(mirror, "source/@file") or ""
-            new["format"] = devices.value(mirror, "format/@type") or "raw"
-            new["index"] = devices.value(mirror, "source/@index") or "0"
-        if job["type"] == Type.COMMIT:
-            above = by_number(disk, job.get("above"))
-            if above is not None:
-                chains.set_backing(above, by_number(disk, job.get("into")))
-        elif job["type"] == Type.ACTIVE_COMMIT:
-            base = by_number(disk, job.get("into"))
-            chains.set_backing(disk, None if base is None else base.find("backingStore"))
-        elif job["type"] == Type.PULL or not job.get("shallow"):
-            chains.set_backing(disk, by_number(disk, job.get("base")))
-        if new.get("file"):
-            chains.set_file(disk, new["file"], new["format"], int(new["index"]))
-
-    def change_config(document: Document) -> None:
-        disk = devices.disk(document, target)
-        if disk is None:
-            return
-        chains.set_file(disk, new["file"], new["format"])
-        if new["format"] == "raw" and job["type"] == Type.COPY:
-            chains.set_backing(disk, None)
-
-    _live(domain, change)
-    if new.get("file") and domain.is_persistent:
-        edit(domain, Impact(live=False, config=True), change_config)
 
 
 # Sizes ---------------------------------------------------------------------------------------------
