@@ -6,11 +6,11 @@ Source: libvirt's src/qemu/qemu_migration.c (qemuMigrationSrcPerformPeer2Peer3).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from aiovirt.admin.uri import UriError
+from msgspec.structs import replace
+
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import Feature
 from aiovirt.daemons.virtd.constants.domain import DomainState
@@ -53,6 +53,7 @@ async def migrate(domain: Domain, request: Request, uri: str | None, cookie: byt
             phases raise. The guest runs on here then, unless the other side has got all and has not
             answered: it stays paused here.
     """
+
     text = ""
     if cookie:
         text = "received unexpected cookie with P2P migration"
@@ -87,7 +88,7 @@ async def _move(domain: Domain, request: Request, uri: str) -> None:
             async with connecting as peer:
                 phases = _Phases(domain, request, peer)
                 await phases.run()
-        except (OSError, UriError) as error:  # ConnectionLost and TimeoutError are OSErrors
+        except OSError as error:  # ConnectionLost and TimeoutError are OSErrors
             words = " ".join(str(error).split()) or type(error).__name__
             if phases is None:
                 text = f"Failed to connect to remote libvirt URI {uri}: {words}"
@@ -107,14 +108,18 @@ async def _move(domain: Domain, request: Request, uri: str) -> None:
 
 
 def _connecting(uri: str) -> Connecting[Peer]:
-    """Prepare a connection; files are looked at for it. Raises UriError."""
+    """Prepare a connection; files are looked at for it. Raises OSError, also for a wrong URI."""
+    from aiovirt.admin.uri import UriError  # late, with the client: no start needs them
     from aiovirt.daemons.virtd.client import connect
     from aiovirt.daemons.virtd.client.uri import RemoteUri
 
-    transport = RemoteUri.parse(uri).transport
-    if transport not in _TRANSPORTS:
-        raise UriError(f"the transport is one of {', '.join(_TRANSPORTS)}, not {transport}")
-    return connect(uri, timeout=_PATIENCE)
+    try:
+        transport = RemoteUri.parse(uri).transport
+        if transport not in _TRANSPORTS:
+            raise UriError(f"the transport is one of {', '.join(_TRANSPORTS)}, not {transport}")
+        return connect(uri, timeout=_PATIENCE)
+    except UriError as error:
+        raise OSError(str(error)) from error
 
 
 class _Phases:

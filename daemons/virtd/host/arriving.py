@@ -13,7 +13,6 @@ from __future__ import annotations
 import socket
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
@@ -89,6 +88,8 @@ def _uri(host: Host, given: str | None) -> str | None:
     port = _PORTS[len(host.domains.numbers) % len(_PORTS)]
     if given is None:
         return f"tcp:{socket.gethostname()}:{port}"
+    from urllib.parse import urlsplit  # late: no start needs it
+
     parts = urlsplit(given)
     code, text = ErrorCode.INVALID_ARG, ""
     if not parts.scheme:

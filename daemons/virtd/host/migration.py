@@ -9,8 +9,9 @@ Source: libvirt's src/qemu/qemu_migration.c and src/qemu/qemu_migration_params.c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.host.documents import written
@@ -43,8 +44,7 @@ _STORAGE: Final = Flags.NON_SHARED_DISK | Flags.NON_SHARED_INC
 _ALL: Final = int(sum(Flags))
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """The wish of a client.
 
     flags: DomainMigrateFlags; uri: where the other side listens, or None; name: of the guest on the

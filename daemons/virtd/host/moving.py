@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from aiovirt.daemons.virtd.constants.domain import DomainJobOperation
 from aiovirt.rpc.wire import typedparams
@@ -36,8 +37,7 @@ _SETUP: Final = 0.002
 NOTHING: Final = {"elapsed": 0, "total": 0, "sent": 0, "remaining": 0, "rate": 0, "iteration": 0}
 
 
-@dataclass
-class Arrival:
+class Arrival(msgspec.Struct):
     """A definition that is on its way here without a guest. owner: the client that brings it."""
 
     text: str
@@ -46,8 +46,7 @@ class Arrival:
     owner: str
 
 
-@dataclass
-class Migrations:
+class Migrations(msgspec.Struct):
     """The knowledge of a host about migrations, beside the records of its guests.
 
     moving: the guests whose memory is sent just now; touched: all that may have a migration;
@@ -55,11 +54,11 @@ class Migrations:
     side, as that has said; tasks: the migrations from peer to peer.
     """
 
-    moving: dict[bytes, Moving] = field(default_factory=dict)
-    touched: set[bytes] = field(default_factory=set)
-    arrivals: dict[str, Arrival] = field(default_factory=dict)
-    arrived: dict[bytes, int] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    moving: dict[bytes, Moving] = msgspec.field(default_factory=dict)
+    touched: set[bytes] = msgspec.field(default_factory=set)
+    arrivals: dict[str, Arrival] = msgspec.field(default_factory=dict)
+    arrived: dict[bytes, int] = msgspec.field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
 
     def clear(self) -> None:
         """Forget all of them; those that are sent just now fail."""

@@ -9,7 +9,6 @@ src/conf/domain_nwfilter.c.
 
 from __future__ import annotations
 
-import re
 import uuid as uuids
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
@@ -18,6 +17,7 @@ from lxml import etree
 
 from aiovirt.daemons.virtd.host.entries import Entry, Record
 from aiovirt.daemons.virtd.xml import devices, reading, writing
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: The detail of a running guest with the ports whose bindings were deleted.
 UNBOUND: Final = "unbound-ports"
-_MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}")
+_MAC: Final = pattern(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}")
 
 
 class BindingRecord(Record, frozen=True, kw_only=True, dict=True):

@@ -22,7 +22,6 @@ import mmap
 import os
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
@@ -361,6 +360,8 @@ def _require_room(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if os.statvfs(folder).f_bsize >= mmap.PAGESIZE:
         return
+    import tempfile  # late: few starts need it
+
     try:
         with tempfile.TemporaryFile(dir=folder) as trial:
             os.posix_fallocate(trial.fileno(), 0, _INDEX_ROOM)
