@@ -364,8 +364,6 @@ def _require_room(path: str) -> None:
     import tempfile  # late: a start on a usual disk does without it
 
     try:
-        import tempfile
-
         with tempfile.TemporaryFile(dir=folder) as trial:
             os.posix_fallocate(trial.fileno(), 0, _INDEX_ROOM)
     except OSError as error:
