@@ -10,6 +10,7 @@ Source: libvirt's src/util/virlockspace.c.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import time
@@ -111,6 +112,8 @@ class LockSpace:
                 written down; then nothing is held.
         """
         since = _now()
+        if since <= self.table.latest:  # the clock was set back; the journal needs the true order
+            since = math.nextafter(self.table.latest, math.inf)
         resource = self.resources.get(name)
         if resource is None:
             path = name if self.directory is None else self.path_of(name)
@@ -261,19 +264,10 @@ def _is_folder(path: str) -> bool:
 def _make_folders(path: str) -> None:
     """Make a folder and those above it, all with mode 0700. Raises OSError."""
     missing = [path]
-    while missing:
-        try:
-            os.mkdir(missing[-1], mode=0o700)
-        except FileNotFoundError:
-            above = os.path.dirname(missing[-1].rstrip("/"))
-            if not above:
-                raise
-            missing.append(above)
-        except FileExistsError:
-            if not os.path.isdir(missing.pop()):
-                raise
-        else:
-            missing.pop()
+    while (above := os.path.dirname(missing[-1].rstrip("/"))) and not os.path.exists(above):
+        missing.append(above)
+    for folder in reversed(missing):
+        os.mkdir(folder, mode=0o700)
 
 
 def _remove_unshared(resource: Resource, descriptor: int) -> None:

@@ -5,6 +5,7 @@ The rule of this file: giving a lock back never fails, so that trouble with one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -84,7 +85,8 @@ class LockTable(msgspec.Struct, eq=False):
     journal: None where nothing is written down. held: how many holdings there are. on_last: called when
     nothing is held any more. is_quiet: set it then, and on_first will be called when something is held.
     shares_descriptors: whether another process has our descriptors, too (the rehearsal of a restart);
-    then a lock is not released by closing its descriptor.
+    then a lock is not released by closing its descriptor. latest: when the latest holding was given, in
+    epoch seconds; the next one is later, whatever the clock says.
     """
 
     holders: Holders = msgspec.field(default_factory=Holders)
@@ -95,6 +97,7 @@ class LockTable(msgspec.Struct, eq=False):
     held: int = 0
     is_quiet: bool = True
     shares_descriptors: bool = False
+    latest: float = 0.0
 
     def resources(self) -> Iterator[Resource]:
         """All that are held, in all lockspaces."""
@@ -118,6 +121,8 @@ class LockTable(msgspec.Struct, eq=False):
             self.is_quiet = False
             self.on_first()
         self.held += 1
+        if self.latest < holding.since < math.inf:
+            self.latest = holding.since
 
     def give_back(self, holding: Holding) -> None:
         """Give back one holding, unless that has been done already. Never fails."""

@@ -198,6 +198,24 @@ def test_only_its_owner_releases_a_lock(file: Path) -> None:
     assert space.table.held == 0
 
 
+def test_a_lock_is_later_than_those_before_it_though_the_clock_was_set_back(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two records of one lock the journal's reader takes the later one for true."""
+    space = LockSpace()
+    times = []
+    for now, owner in ((2000.0, FIRST), (1000.0, SECOND), (1000.0, FIRST), (3000.0, SECOND)):
+        monkeypatch.setattr("aiovirt.daemons.lockd.space._now", lambda now=now: now)
+        _acquire(space, str(file), EXCLUSIVE, owner, 1)
+        times.append(space.resources[str(file)].holdings[0].since)
+        _release(space, str(file), owner)
+    assert times == sorted(set(times))
+    assert times[3] == 3000.0
+    space.enter("recovered", EXCLUSIVE, FIRST, _holder(space, FIRST), 4000.0, 1)
+    _acquire(space, str(file), EXCLUSIVE, SECOND, 1)
+    assert space.resources[str(file)].holdings[0].since > 4000.0
+
+
 def test_a_failed_acquisition_leaves_no_descriptor(file: Path) -> None:
     other = LockSpace()
     _acquire(other, str(file), EXCLUSIVE, SECOND, 2)
