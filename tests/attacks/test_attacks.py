@@ -65,7 +65,11 @@ class Watch:
         targets = (self.main, self.admin)
         self.asked = [self.stack.enter_context(Bystander(target)) for target in targets]
         self.ask()
-        self.before = self.peak = memory(self.daemon.pid)
+        settled = -1
+        while settled != (now := memory(self.daemon.pid)):  # it loads modules when it is ready
+            settled = now
+            time.sleep(0.5)
+        self.before = self.peak = settled
         self.descriptors = self.open_now
 
     @property

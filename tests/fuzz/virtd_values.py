@@ -301,10 +301,11 @@ def procedures() -> list[Procedure[Any, Any]]:
     return [*found, *2 * [one for one in found if one in handled]]
 
 
-#: These end the connection, or begin it.
+#: These end the connection, or begin it, or take as long as the bandwidth that they are given says.
 _NOT_CALLED: Final = frozenset(
     (
         *("CONNECT_OPEN", "CONNECT_CLOSE", "AUTH_LIST", "AUTH_POLKIT"),
         *("AUTH_SASL_INIT", "AUTH_SASL_START", "AUTH_SASL_STEP"),
+        *("DOMAIN_MIGRATE_PERFORM3", "DOMAIN_MIGRATE_PERFORM3_PARAMS"),
     )
 )
