@@ -70,7 +70,7 @@ class Host:
         self.documents = Documents(flavour)
         self.store = Store(None)
         self.clock = clock or Clock()
-        self._booted = self.clock.now() - _UPTIME
+        self._booted = self.clock.passed() - _UPTIME
         self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
@@ -143,18 +143,14 @@ class Host:
             RpcError: INVALID_ARG for what no clock can show; SYSTEM_ERROR when the store cannot be
                 written. Nothing has changed then.
         """
-        earlier, booted = self.clock.kept(), self._booted
+        earlier = self.clock.kept()
         try:
-            before = self.clock.now()
             self.clock.set(now, rate=rate)
-            self._booted += min(0, self.clock.now() - before)  # counters never go back
             self.keep_clock()
-            self.mark_known()
         except ValueError as error:
             raise RpcError(ErrorCode.INVALID_ARG, str(error), domain=ErrorDomain.CONF) from error
         except RpcError:
             self.clock.restored(earlier)
-            self._booted = booted
             raise
 
     def keep_clock(self) -> None:
@@ -192,7 +188,7 @@ class Host:
     def uptime(self) -> int:
         """Return the nanoseconds for which the host has run, by its clock: they grow when it is set
         forward, and stay when it is set back."""
-        return max(0, self.clock.now() - self._booted)
+        return max(0, self.clock.passed() - self._booted)
 
     def live_document(self, config: str, number: int) -> str:
         """Make the document of a guest that starts: its id, and what it has of this host.
