@@ -8,7 +8,7 @@ Source: libvirt's src/qemu/qemu_migration.c and src/qemu/qemu_migration_params.c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -176,12 +176,12 @@ def renamed(host: Host, text: str, name: str | None, key: str) -> str:
     return written(document)
 
 
-def each(host: Host, owner: str, act: Callable[[Domain, dict[str, Any]], None]) -> None:
-    """Call a function with each guest whose migration is a client's, and with its job."""
+def under_way(host: Host) -> Iterator[tuple[Domain, dict[str, Any]]]:
+    """Return the guests that have a migration, each with its job; it may end meanwhile."""
     for uuid in tuple(host.migrations.touched):
         domain = host.domains.by_uuid(uuid)
         found = None if domain is None else job(domain)
         if domain is None or found is None:
             host.migrations.touched.discard(uuid)
-        elif found["owner"] == owner:
-            act(domain, found)
+        else:
+            yield domain, found

@@ -29,7 +29,9 @@ def client_gone(host: Host, owner: str) -> None:
     arrivals = host.migrations.arrivals
     for name in [name for name, one in arrivals.items() if one.owner == owner]:
         del arrivals[name]
-    migration.each(host, owner, _abandon)
+    for domain, job in migration.under_way(host):
+        if job["owner"] == owner:
+            _abandon(domain, job)
 
 
 def _abandon(domain: Domain, job: dict[str, Any]) -> None:
@@ -66,14 +68,10 @@ def recover(host: Host) -> None:
     Raises RpcError when that cannot be stored.
     """
     know(host)
-    for uuid in tuple(host.migrations.touched):
-        domain = host.domains.by_uuid(uuid)
-        found = None if domain is None else migration.job(domain)
-        if domain is None or found is None:
-            continue
-        if found["kind"] == migration.IN:
+    for domain, job in migration.under_way(host):
+        if job["kind"] == migration.IN:
             arriving.give_up(domain)
-        elif found["phase"] == migration.MOVED:
+        elif job["phase"] == migration.MOVED:
             migration.end_job(domain)
         else:
             leaving.stay(domain)
@@ -84,10 +82,8 @@ def go_on(host: Host) -> None:
 
     Those go on whose client has the next call to make.
     """
-    for uuid in tuple(host.migrations.touched):
-        domain = host.domains.by_uuid(uuid)
-        found = None if domain is None else migration.job(domain, migration.OUT)
-        if domain is None or found is None:
-            continue
-        if found["phase"] == migration.MOVING or found["owner"] == migration.PEER:
-            _forget(domain, found)
+    for domain, job in migration.under_way(host):
+        if job["kind"] == migration.OUT and (
+            job["phase"] == migration.MOVING or job["owner"] == migration.PEER
+        ):
+            _forget(domain, job)
