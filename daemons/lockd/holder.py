@@ -18,8 +18,10 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from aiovirt.daemons.lockd.spare import Reserve
+from aiovirt.rpc.spare import Reserve
 
+#: Descriptors in reserve. A client that registers needs two for a moment, and one for good.
+RESERVE: Final = 8
 #: The start time of a number that no process had when it was registered.
 NO_PROCESS: Final = 0
 #: The largest number that the kernel's own type for processes has room for.
@@ -149,7 +151,7 @@ class Holders:
     def __init__(self) -> None:
         self._all: dict[tuple[int, int], Holder] = {}
         self._latest: dict[int, Holder] = {}  # who had a number when it was looked at last
-        self.reserve = Reserve()
+        self.reserve = Reserve(RESERVE)
 
     def __iter__(self) -> Iterator[Holder]:
         return iter(list(self._all.values()))

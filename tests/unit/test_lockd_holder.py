@@ -17,9 +17,8 @@ from typing import Any
 
 import pytest
 
-from aiovirt.daemons.lockd.holder import NO_PROCESS, Holder, Holders, open_process
+from aiovirt.daemons.lockd.holder import NO_PROCESS, RESERVE, Holder, Holders, open_process
 from aiovirt.daemons.lockd.protocol import REGISTER, Owner, RegisterArgs
-from aiovirt.daemons.lockd.spare import RESERVE
 from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import eventually

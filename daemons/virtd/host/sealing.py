@@ -14,7 +14,9 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
+
+from aiovirt.rpc.spare import Reserve
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,9 +26,6 @@ KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 12
 #: Descriptors in reserve: loading the library takes three for a moment, a new key two.
 _RESERVE: Final = 4
-_NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE)
-
-_T = TypeVar("_T")
 
 
 class SealError(Exception):
@@ -47,7 +46,7 @@ class Seal:
         self.path = path
         self.key = key
         self._cipher: AESGCM | None = None
-        self._reserve: list[int] = []
+        self._reserve = Reserve(_RESERVE)
 
     def prepare(self) -> AESGCM:
         """Load the library and the key, which is made if it does not exist.
@@ -101,11 +100,11 @@ class Seal:
 
     def _loaded(self, find: Callable[[], bytes]) -> AESGCM:
         try:
-            key = self.key = self.key or self._spared(find)
-            self._cipher = self._spared(lambda: _cipher(key))
-        except (OSError, ImportError) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or error
-            raise SealError(f"{self.path or 'the key in memory'}: {reason}") from error
+            key = self.key = self.key or self._reserve.use(find)
+            self._cipher = self._reserve.use(lambda: _cipher(key))
+        except OSError as error:
+            raise SealError(f"{self.path or 'the key in memory'}: {error.strerror}") from error
+        self._reserve.drain()
         return self._cipher
 
     def _found_key(self) -> bytes:
@@ -138,29 +137,12 @@ class Seal:
 
     def reserve(self) -> None:
         """Keep descriptors for the first secret, which then works at their limit as well."""
-        if self._cipher is not None:
-            return
-        with suppress(OSError):
-            while len(self._reserve) < _RESERVE:
-                self._reserve.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        if self._cipher is None:
+            self._reserve.fill()
 
     def release(self) -> None:
         """Close what `reserve` has opened."""
-        while self._reserve:
-            os.close(self._reserve.pop())
-
-    def _spared(self, operation: Callable[[], _T]) -> _T:
-        """The result of an operation, with the descriptors in reserve if there are no others."""
-        try:
-            return operation()
-        except OSError as error:
-            if error.errno not in _NONE_LEFT or not self._reserve:
-                raise
-        except ImportError:  # a library that cannot be opened says why in words only
-            if not self._reserve:
-                raise
-        self.release()
-        return operation()
+        self._reserve.drain()
 
 
 def write_key(path: str, key: bytes) -> None:
@@ -192,7 +174,11 @@ def write_key(path: str, key: bytes) -> None:
 
 
 def _cipher(key: bytes) -> AESGCM:
-    from cryptography.exceptions import InvalidTag  # noqa: F401  it is loaded before it is needed
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+    """Load the library. Raises OSError, EMFILE whatever keeps it from being opened: it says so in words
+    only."""
+    try:
+        from cryptography.exceptions import InvalidTag  # noqa: F401  it is loaded before it is needed
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise OSError(errno.EMFILE, str(error)) from error
     return AESGCM(key)

@@ -1,6 +1,6 @@
-"""Descriptors in reserve: at the limit, connections stop being accepted before lockd's own needs fail.
+"""Descriptors in reserve, so that connections stop being accepted before a daemon's own needs fail.
 
-A reserve is some descriptors of nothing. When an operation of lockd's own finds none free, they are
+A reserve is some descriptors of nothing. When an operation of the daemon's own finds none free, they are
 closed, it is tried once more, and as many as possible are opened again.
 """
 
@@ -11,8 +11,6 @@ import os
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-#: Descriptors in reserve. A client that registers needs two for a moment, and one for good.
-RESERVE: Final = 8
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE)
 
 _T = TypeVar("_T")
@@ -21,8 +19,8 @@ _T = TypeVar("_T")
 class Reserve:
     """Descriptors of nothing."""
 
-    def __init__(self, size: int = RESERVE) -> None:
-        """Make an empty one; `fill` it."""
+    def __init__(self, size: int) -> None:
+        """Make an empty one for so many; `fill` it."""
         self._size = size
         self._descriptors: list[int] = []
 
