@@ -10,6 +10,7 @@ import os
 import stat
 
 from aiovirt.daemons.virtd.host.world_file import TEXT_MAX, WorldError, file_text, text_of
+from aiovirt.rpc.security.regular import replacing
 
 
 def file_or_pipe(path: str) -> str:
@@ -53,23 +54,7 @@ def write(path: str, text: str) -> None:
             os.set_blocking(descriptor, True)
             file.write(data)
         return
-    _replace(os.path.realpath(path), data, mode)
-
-
-def _replace(path: str, data: bytes, mode: int | None) -> None:
-    """Put a new file in the place of one. mode: of the earlier file, None if there is none."""
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(fresh, flags, 0o666), "wb") as file:
-        try:
-            if mode is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.rename(fresh, path)
-        except BaseException:
-            os.unlink(fresh)
-            raise
+    with replacing(os.path.realpath(path), 0o666) as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+        file.write(data)

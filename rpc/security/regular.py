@@ -1,4 +1,5 @@
-"""Opening a file that a setting, an administrator or a client names, without waiting for anybody.
+"""Opening a file that a setting, an administrator or a client names, without waiting for anybody; and
+replacing one as a whole.
 
 Such a name may lead to a FIFO, and opening one waits for its other end: a daemon would stand still
 for as long as that takes. Every path from outside the process is therefore opened here, or by the
@@ -7,10 +8,12 @@ same rule: look first, open without waiting, look again at what was opened.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from typing import Final
+from collections.abc import Iterator
+from typing import BinaryIO, Final
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _NULL: Final = os.makedev(1, 3)
@@ -66,3 +69,29 @@ def require_regular(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((name for test, name in _KINDS if test(found.st_mode)), "something else")
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", path)
+
+
+@contextlib.contextmanager
+def replacing(path: str, mode: int) -> Iterator[BinaryIO]:
+    """Write a new file, which takes the place of an earlier one when all is written; all or nothing.
+
+    Args:
+        path: of the file; a link would be replaced, so it is resolved by the caller.
+        mode: of the new file.
+
+    Raises:
+        OSError: it cannot be written; an earlier file is as it was.
+    """
+    fresh = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)  # of a process that was killed
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(fresh, flags, mode), "wb") as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.rename(fresh, path)
+        except BaseException:
+            os.unlink(fresh)
+            raise

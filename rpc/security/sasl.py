@@ -16,11 +16,11 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import scramp
 
-from aiovirt.rpc.security.regular import read_regular
+from aiovirt.rpc.security.regular import read_regular, replacing
 
 #: From the best on. Names are of "SHA-256 and newer"; those that bind a channel are not offered.
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256")
@@ -142,26 +142,12 @@ class Passwords:
             OSError: the file cannot be written; it is as it was.
         """
         target = os.path.realpath(self.path)
-        fresh = f"{target}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(fresh, flags, 0o600), "wb") as file:
-            try:
-                self._write_into(file, target)
-                os.rename(fresh, target)
-            except BaseException:
-                os.unlink(fresh)
-                raise
-
-    def _write_into(self, file: BinaryIO, target: str) -> None:
-        for (name, mechanism), verifier in sorted(self._verifiers.items()):
-            line = f"{name}:{mechanism}${verifier}\n"
-            file.write(line.encode(errors="surrogateescape"))
-        with contextlib.suppress(FileNotFoundError):
-            _take_over(target, file.fileno())
-        file.flush()
-        os.fsync(file.fileno())
+        with replacing(target, 0o600) as file:
+            for (name, mechanism), verifier in sorted(self._verifiers.items()):
+                line = f"{name}:{mechanism}${verifier}\n"
+                file.write(line.encode(errors="surrogateescape"))
+            with contextlib.suppress(FileNotFoundError):
+                _take_over(target, file.fileno())
 
 
 def _take_over(path: str, descriptor: int) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from aiovirt.rpc.security.regular import replacing
 from aiovirt.rpc.spare import Reserve
 
 if TYPE_CHECKING:
@@ -155,17 +155,8 @@ def write_key(path: str, key: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing has changed then.
     """
-    fresh = f"{path}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(fresh)  # of a process that was killed
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, 0o600)
-    try:
-        os.write(descriptor, key)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(fresh, path)
+    with replacing(path, 0o600) as file:
+        file.write(key)
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
