@@ -148,13 +148,10 @@ class Journal:
         Raises:
             OSError: There is no room, or the disk fails. Nothing was written then.
         """
+        where = directory.encode("utf-8", _ERRORS) if directory else b""
         what = name.encode("utf-8", _ERRORS)
-        if directory:
-            where = directory.encode("utf-8", _ERRORS)
-            head = _pack_record(1, len(where), len(what), len(owner), flags, since)
-            record = head + where + what + owner
-        else:
-            record = _pack_record(1, 0, len(what), len(owner), flags, since) + what + owner
+        head = _pack_record(1, len(where), len(what), len(owner), flags, since)
+        record = head + where + what + owner
         if len(record) > _SLOT:
             return self._add_long(record)
         slot = self._free.pop() if self._free else self._unused(1)
