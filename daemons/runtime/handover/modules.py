@@ -84,8 +84,6 @@ _EMULATION: Final = frozenset(
     )
 )
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
-#: The calling side of virtd, which is loaded with the first migration from peer to peer; it takes 60 ms.
-_CALLING: Final = "aiovirt.daemons.virtd.client"
 #: Names in a daemon's own package that stand for no module of it; most are for its clients.
 _NOT_OWN: Final = frozenset(
     ("__init__", "__main__", "admin_client", "client", "commands", "playing", "script")
