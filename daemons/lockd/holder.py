@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import select
 import socket
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from aiovirt.daemons.runtime.process.others import is_over, start_time
 from aiovirt.rpc.spare import Reserve
 
 #: Descriptors in reserve. A client that registers needs two for a moment, and one for good.
@@ -83,7 +83,7 @@ class Holder:
 
         A process that nobody has waited for has ended; one of whose threads any runs has not.
         """
-        if not self._ended and self.watch() and _is_over(self._descriptor):
+        if not self._ended and self.watch() and is_over(self._descriptor):
             self._end()
         return self._ended
 
@@ -220,7 +220,7 @@ def open_process(pid: int, start: int | None, peer: socket.socket | None = None)
     try:
         found = _start_time(pid, descriptor)
         # Only now is it sure that the start time is that of the process that was opened.
-        if _is_over(descriptor) or start not in (None, found):
+        if is_over(descriptor) or start not in (None, found):
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended")
     except BaseException:
         os.close(descriptor)
@@ -246,23 +246,11 @@ def _start_time(pid: int, descriptor: int) -> int:
     Raises ProcessLookupError when it has ended, and OSError when that cannot be read.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
-            # The name in parentheses may hold anything; field 22 is the 20th after it.
-            return int(stat.read(4096).rpartition(b")")[2].split()[19])
+        return start_time(pid)
     except (OSError, IndexError, ValueError) as error:
-        if _is_over(descriptor):
+        if is_over(descriptor):
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended") from error
         if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ESRCH):
             raise
         # The process runs, but /proc does not show it to us.
         raise OSError(errno.EACCES, f"/proc/{pid}/stat does not say when it started") from error
-
-
-def _is_over(descriptor: int) -> bool:
-    """Whether a pidfd says that its process has ended."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    try:
-        return bool(poll.poll(0))
-    except OSError:
-        return False  # no memory to look with

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aiovirt.daemons.lockd.protocol import ResourceArgs
+from aiovirt.daemons.runtime.process.others import start_time
 from aiovirt.daemons.virtd.emulation.device_logs import DeviceLogs
 from aiovirt.daemons.virtd.emulation.emulator import GuestEmulator, Locks, Log
 from aiovirt.daemons.virtd.emulation.locks import LockManager
 from aiovirt.daemons.virtd.emulation.logs import LogManager
-from aiovirt.daemons.virtd.emulation.process import Process, open_process, start_time
+from aiovirt.daemons.virtd.emulation.process import Process, open_process
 from aiovirt.daemons.virtd.emulation.state import EmulatorState
 from aiovirt.rpc.logs import get_logger
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from typing import Final
 
+from aiovirt.daemons.runtime.process.others import is_over, start_time
 from aiovirt.rpc.server.threads import run_blocking
 
 _PROGRAM: Final = f"{os.path.dirname(__file__)}/stand_in.py"
@@ -165,7 +165,7 @@ class Process:
         """End a process that may be a child of another one."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        _is_over(self.pidfd, _PATIENCE)
+        is_over(self.pidfd, _PATIENCE)
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
 
@@ -199,25 +199,11 @@ def open_process(pid: int, started: int, uuid: bytes) -> Process:
             is_it = start_time(pid) == started and uuid.hex().encode() in arguments
         except (FileNotFoundError, ProcessLookupError):
             is_it = False
-            if not _is_over(pidfd, 0):
+            if not is_over(pidfd):
                 raise
-        if not is_it or _is_over(pidfd, 0):
+        if not is_it or is_over(pidfd):
             raise ProcessLookupError(f"process {pid} of the guest has ended")
     except BaseException:
         os.close(pidfd)
         raise
     return Process(pid, started, None, pidfd, is_kept=True)
-
-
-def start_time(pid: int) -> int:
-    """Return when a process started, in clock ticks since boot. Raises OSError."""
-    with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
-        # The name in parentheses may hold anything; field 22 is the 20th after it.
-        return int(stat.read(4096).rpartition(b")")[2].split()[19])
-
-
-def _is_over(pidfd: int, wait: float) -> bool:
-    """Whether a process has ended, after at most so many seconds."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(wait * 1000))
