@@ -10,14 +10,13 @@ src/conf/domain_nwfilter.c.
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from lxml import etree
 
 from aiovirt.daemons.virtd.host.entries import Entry, Record
-from aiovirt.daemons.virtd.xml import devices, reading, writing
-from aiovirt.rpc.patterns import pattern
+from aiovirt.daemons.virtd.xml import devices, reading, values, writing
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 #: The detail of a running guest with the ports whose bindings were deleted.
 UNBOUND: Final = "unbound-ports"
-_MAC: Final = pattern(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}")
 
 
 class BindingRecord(Record, frozen=True, kw_only=True, dict=True):
@@ -172,8 +170,8 @@ def create(host: Host, text: str) -> Binding:
     if root.find("linkdev") is not None:
         link = _part(root, "linkdev/@name", "link dev name")
     owner = _part(root, "owner/name", "owner name")
-    uuid = _uuid(_part(root, "owner/uuid", "owner UUID"))
-    mac = _mac(_part(root, "mac/@address", "MAC address"))
+    uuid = _read(values.uuid, "UUID", _part(root, "owner/uuid", "owner UUID"))
+    mac = _read(values.mac, "MAC", _part(root, "mac/@address", "MAC address"))
     name = _part(root, "filterref/@filter", "filter reference")
     _require_unbound(host, port)
     if _exists(host, port):
@@ -195,17 +193,11 @@ def _part(root: etree._Element, path: str, what: str) -> str:
     return found
 
 
-def _uuid(text: str) -> str:
+def _read(read: Callable[[str], str], what: str, text: str) -> str:
     try:
-        return str(uuids.UUID(text.strip()))
-    except ValueError:
-        raise _refused(f"Unable to parse UUID '{text}'") from None
-
-
-def _mac(text: str) -> str:
-    if not _MAC.fullmatch(text):
-        raise _refused(f"Unable to parse MAC '{text}'")
-    return ":".join(f"{int(part, 16):02x}" for part in text.split(":"))
+        return read(text)
+    except values.Unfit:
+        raise _refused(f"Unable to parse {what} '{text}'") from None
 
 
 def delete(host: Host, port: str) -> None:
