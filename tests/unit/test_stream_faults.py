@@ -16,7 +16,7 @@ from aiovirt.rpc.server.streams import TAKE_HIGH
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.program import Procedure
 from tests.unit.house import eventually
-from tests.unit.test_streams import RECEIVES, SENDS, FlowHouse, Number
+from tests.unit.test_streams import RECEIVES, SENDS, FlowHouse, Number, open_flow_house
 
 GONE = RpcError(ErrorCode.OPERATION_FAILED, "the line is dead")
 
@@ -51,14 +51,8 @@ def second(**fields: Any) -> Packets:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[FlowHouse]:
-    house = FlowHouse(str(tmp_path / "sock"))
-    ready = asyncio.Event()
-    serving = asyncio.create_task(house.daemon.serve(ready.set))
-    await ready.wait()
-    yield house
-    house.daemon.shutdown()
-    house.daemon.shutdown()
-    await serving
+    async with open_flow_house(tmp_path) as house:
+        yield house
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -86,9 +87,10 @@ class FlowHouse:
         return Wire(sock)
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[FlowHouse]:
-    house = FlowHouse(str(tmp_path / "sock"))
+@contextlib.asynccontextmanager
+async def open_flow_house(folder: Path) -> AsyncIterator[FlowHouse]:
+    """A running one in a folder."""
+    house = FlowHouse(str(folder / "sock"))
     ready = asyncio.Event()
     serving = asyncio.create_task(house.daemon.serve(ready.set))
     await ready.wait()
@@ -96,6 +98,12 @@ async def house(tmp_path: Path) -> AsyncIterator[FlowHouse]:
     house.daemon.shutdown()
     house.daemon.shutdown()
     await serving
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[FlowHouse]:
+    async with open_flow_house(tmp_path) as house:
+        yield house
 
 
 @pytest.fixture

@@ -27,16 +27,20 @@ class Two:
         self.uris = (place.uri, f"qemu+unix:///system?socket={there.socket}")
         self.folders = (str(place.virtd.folder), str(there.folder))
 
-    def virsh(self, side: int, *command: str) -> str:
-        """Run virsh; what it printed, errors included."""
-        done = subprocess.run(
+    def begin(self, side: int, *command: str) -> subprocess.Popen[str]:
+        """Start virsh; both of its outputs are one."""
+        return subprocess.Popen(
             [harness.require("virsh"), "-c", self.uris[side], *command],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=harness.PATIENCE * 3,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **harness.libraries()},
         )
-        return (done.stdout + done.stderr).strip()
+
+    def virsh(self, side: int, *command: str) -> str:
+        """Run virsh; what it printed, errors included."""
+        with self.begin(side, *command) as virsh:
+            return virsh.communicate(timeout=harness.PATIENCE * 3)[0].strip()
 
     @property
     def processes(self) -> tuple[int, int]:
@@ -66,14 +70,17 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
 def test_the_lock_moves_with_the_guest(two: Two, tmp_path: Path, way: tuple[str, ...]) -> None:
     file = tmp_path / "guest.xml"
     file.write_text(guest("moves"))
-    two.virsh(0, "create", str(file))
+    two.virsh(0, "define", str(file))
+    two.virsh(0, "start", "moves")
     assert (two.place.locks(), two.processes) == (["WRITE"], (1, 0))
     assert two.virsh(0, "migrate", "moves", two.uris[1], "--live", *way) == ""
+    assert two.virsh(0, "domstate", "moves", "--reason") == "shut off (migrated)"
     assert two.virsh(1, "domstate", "moves", "--reason") == "running (migrated)"
     assert (two.place.locks(), two.processes) == (["WRITE"], (0, 1))
     other = tmp_path / "other.xml"
     other.write_text(guest("other"))
     assert "is locked" in two.virsh(0, "create", str(other))
+    assert "locked" in two.virsh(0, "start", "moves")  # the other side has the lock
     assert (tmp_path / "there" / "moves.log").exists()
     assert "destroyed" in two.virsh(1, "destroy", "moves")
     assert (two.place.locks(), two.processes) == ([], (0, 0))
@@ -86,23 +93,8 @@ def test_a_guest_that_stays_has_its_lock_again(
     file = tmp_path / "guest.xml"
     file.write_text(guest("stays"))
     two.virsh(0, "create", str(file))
-    with subprocess.Popen(
-        [
-            harness.require("virsh"),
-            "-c",
-            two.uris[0],
-            "migrate",
-            "stays",
-            two.uris[1],
-            "--live",
-            "--bandwidth",
-            "1",
-            *way,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **harness.libraries()},
-    ) as moving:
+    command = ("migrate", "stays", two.uris[1], "--live", "--bandwidth", "1", *way)
+    with two.begin(0, *command) as moving:
         while two.virsh(1, "domstate", "stays") != "paused":
             assert moving.poll() is None
         assert two.place.locks() == ["WRITE"]

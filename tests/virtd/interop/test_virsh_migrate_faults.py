@@ -10,18 +10,17 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from aiovirt.daemons.virtd.client import connect
 from tests import harness
 from tests.virtd.conftest import DOMAIN
 
 PATIENCE = 40.0
 NAME = "guest"
+SETTINGS: harness.Settings = {"log_level": 2, "log_outputs": "2:stderr"}
 #: States with reasons, as virsh tells them.
 HERE, LEFT, THERE = "running (booted)", "shut off (migrated)", "running (migrated)"
 WAITS, NOWHERE = "paused (migrating)", ""
@@ -30,10 +29,9 @@ WAITS, NOWHERE = "paused (migrating)", ""
 class Side:
     """A virtd."""
 
-    def __init__(self, folder: Path, settings: harness.Settings) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self._settings = settings = {**settings, "guest_log_dir": str(folder / "logs")}
-        self.daemon = harness.start("virtd", folder, settings)
+        self.daemon = harness.start("virtd", folder, SETTINGS)
 
     @property
     def uri(self) -> str:
@@ -43,7 +41,7 @@ class Side:
     def kill(self) -> None:
         """Kill it at once, and start it again."""
         self.daemon.kill(signal.SIGKILL)
-        self.daemon = harness.start("virtd", self.daemon.folder, self._settings)
+        self.daemon = harness.start("virtd", self.daemon.folder, SETTINGS)
 
     async def restart(self) -> None:
         """Have it begin anew in its process; it is over when its log says so."""
@@ -55,11 +53,10 @@ class Side:
 
 
 class Two:
-    """Two virtds, whose guests lock their disks at one lock manager if they are given one."""
+    """Two virtds."""
 
-    def __init__(self, folder: Path, settings: harness.Settings) -> None:
-        settings = {"log_level": 2, "log_outputs": "2:stderr", **settings}
-        self.here, self.there = (Side(folder / name, settings) for name in ("a", "b"))
+    def __init__(self, folder: Path) -> None:
+        self.here, self.there = (Side(folder / name) for name in ("a", "b"))
 
     def close(self) -> None:
         """End them."""
@@ -129,7 +126,7 @@ async def said(virsh: asyncio.subprocess.Process) -> str:
 @pytest.fixture
 async def two(tmp_path: Path) -> AsyncIterator[Two]:
     """Two for one test."""
-    made = Two(tmp_path, {})
+    made = Two(tmp_path)
     try:
         yield made
     finally:
@@ -194,46 +191,3 @@ async def test_statistics_of_a_migration_are_told_on_both_sides(two: Two) -> Non
         assert f"Operation:        {operation} migration" in told
         again = await two.virsh(side.uri, "domjobinfo", NAME, "--completed")
         assert again == "Job type:         None"
-
-
-async def test_locks_of_disks_go_from_one_side_to_the_other(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        settings: harness.Settings = {
-            "lock_manager": "lockd",
-            "stdio_handler": "logd",
-            "lockd_socket": str(stack.enter_context(harness.running("lockd")).socket),
-            "logd_socket": str(stack.enter_context(harness.running("logd")).socket),
-            "file_lockspace_dir": str(tmp_path / "locks"),
-        }
-        two = Two(tmp_path, settings)
-        stack.callback(two.close)
-        await two.guest()
-        assert locks(tmp_path / "locks") == ["WRITE"]
-        assert await two.virsh(two.here.uri, "migrate", NAME, two.there.uri, "--live") == ""
-        assert await two.states() == (LEFT, THERE)
-        assert locks(tmp_path / "locks") == ["WRITE"]
-        async with connect(two.here.uri) as here:
-            domain = await here.domain(NAME)
-            with pytest.raises(Exception, match="locked"):
-                await domain.create()  # the other side has the lock
-        await two.virsh(two.there.uri, "destroy", NAME)
-        await until(lambda: locks(tmp_path / "locks") == [])
-        for side in (two.here, two.there):
-            await two.virsh(side.uri, "destroy", NAME)
-            side.daemon.kill()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something of the kernel."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
-
-
-def locks(folder: Path) -> list[str]:
-    """The kernel's locks of the files in a folder."""
-    inodes = {f":{file.stat().st_ino}" for file in folder.glob("*")}
-    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    return [
-        line[3] for line in lines if "->" not in line and f":{line[5].split(':')[-1]}" in inodes
-    ]
