@@ -6,9 +6,10 @@ closed, it is tried once more, and as many as possible are opened again.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE)
@@ -37,6 +38,17 @@ class Reserve:
         while self._descriptors:
             os.close(self._descriptors.pop())
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Lend them for the length of a `with`, and open as many as possible again."""
+        lends = bool(self._descriptors)
+        self.drain()
+        try:
+            yield
+        finally:
+            if lends:
+                self.fill()
+
     def use(self, operation: Callable[[], _T]) -> _T:
         """Return the result of `operation`, which may take descriptors of the reserve.
 
@@ -47,8 +59,5 @@ class Reserve:
         except OSError as error:
             if error.errno not in _NONE_LEFT or not self._descriptors:
                 raise
-        self.drain()
-        try:
+        with self.lent():
             return operation()
-        finally:
-            self.fill()

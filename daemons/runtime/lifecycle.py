@@ -324,7 +324,7 @@ class _Process:
             log.control.close()
 
     async def _serve_on_loop(self, start: Start, log: LogSettings, fresh: Loaded | None) -> None:
-        from aiovirt.daemons.runtime.handover.modules import load_needed, load_rest
+        from aiovirt.daemons.runtime.handover.modules import keep_room, load_needed, load_rest
         from aiovirt.daemons.runtime.instance import Instance
         from aiovirt.daemons.runtime.reload import Reloader
 
@@ -341,6 +341,7 @@ class _Process:
         restart = Restart(instance, self.notifier, self.origin, lambda: noted)
         asyncio.get_running_loop().set_exception_handler(_log_mistake)
         load_needed(instance)
+        keep_room()
         noted = signals.Signals(
             {
                 signal.SIGTERM: instance.daemon.shutdown,

@@ -17,7 +17,7 @@ from .audience import FOLLOWERS_MAX, Following, TooManyFollowers
 from .bridge import bridge_stdlib
 from .control import LogControl
 from .following import Batch, unfollowed
-from .logger import Logger, get_logger, load
+from .logger import Logger, get_logger, keep_room, load
 from .settings import (
     Destination,
     Filter,
@@ -51,6 +51,7 @@ __all__ = [
     "bridge_stdlib",
     "filters_text",
     "get_logger",
+    "keep_room",
     "load",
     "outputs_text",
     "parse_filters",

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from aiovirt.rpc.spare import Reserve
+
 from .following import Kept, Listener, Listeners, is_sending
 from .outlet import OUTLET, OWN_KEYS, SOURCE
 from .settings import DEFAULT_LEVEL, Level
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 
 _NAMES = {level: level.name.lower() for level in Level}
+
+#: What a first record is loaded with when no other descriptor is left; empty but for `keep_room`.
+_ROOM = Reserve(2)
 
 
 class Logger:
@@ -112,8 +117,7 @@ class Logger:
         self, level: int, event: str, fields: dict[str, object], when: float
     ) -> bytes | None:
         try:
-            from .capture import capture  # late: msgspec is for those who follow
-
+            capture = _CAPTURE or _load_capture()
             return capture(level, self.name, event, fields, when=when)
         except Exception as error:  # it cannot be imported, or no memory is left
             OUTLET.write_stderr(f"{self.name}: a record cannot be followed: {error}")
@@ -123,13 +127,11 @@ class Logger:
         recorder = self._recorder
         if recorder is None:
             try:
-                # Not at the top: structlog takes longer than many a program that logs nothing.
-                from .record import CHAIN, Recorder
+                recorder = self._recorder = _new_recorder(self.name)
             except Exception as err:  # the record may well be that no descriptors are left
                 what = f"{level} : {self.name}: {event}"
                 OUTLET.write_stderr(f"{what} (structlog cannot be loaded: {err})")
                 return
-            recorder = self._recorder = Recorder(OUTLET, CHAIN, {"source": self.name})
         recorder.record(level, event, fields)
 
     def switch(self, outputs_from: int, listeners: Listeners) -> None:
@@ -148,6 +150,25 @@ class Logger:
 
     def __repr__(self) -> str:
         return f"<Logger {self.name}>"
+
+
+_CAPTURE: Callable[..., bytes] | None = None
+
+
+def _load_capture() -> Callable[..., bytes]:
+    """Load what captures records, which is for those who follow."""
+    global _CAPTURE
+    with _ROOM.lent():
+        from .capture import capture
+    _CAPTURE = capture
+    return capture
+
+
+def _new_recorder(source: str) -> Recorder:
+    """Make what writes the records of a source, late: structlog takes longer than many a program."""
+    with _ROOM.lent():
+        from .record import CHAIN, Recorder
+    return Recorder(OUTLET, CHAIN, {"source": source})
 
 
 def _renamed(fields: dict[str, object]) -> dict[str, object]:
@@ -203,6 +224,11 @@ SWITCHBOARD = Switchboard()
 OUTLET.on_report = SWITCHBOARD.get(SOURCE).tell_listeners
 
 
+def keep_room() -> None:
+    """Keep descriptors for what the first record loads, until `load` is done."""
+    _ROOM.fill()
+
+
 def load() -> None:
     """Load everything that a record needs, so that no later one depends on files or descriptors.
 
@@ -214,11 +240,13 @@ def load() -> None:
     if hidden:
         sys.modules["rich"] = None  # type: ignore[assignment]  # so that importing it fails
     try:
-        importlib.import_module(f"{__package__}.record")
-        importlib.import_module(f"{__package__}.capture")
+        with _ROOM.lent():
+            importlib.import_module(f"{__package__}.record")
+            importlib.import_module(f"{__package__}.capture")
     finally:
         if hidden:
             del sys.modules["rich"]
+    _ROOM.drain()
 
 
 def get_logger(name: str) -> Logger:

@@ -95,6 +95,26 @@ def _run(name: str, folder: Path, settings: harness.Settings) -> None:
     subprocess.run([sys.executable, "-c", _RUN, name, str(folder)], check=True, timeout=60)
 
 
+#: The same, but that whatever descriptors there are go to others as soon as it is ready.
+_CROWDED: Final = _RUN.replace(
+    "async def noted_rest():\n    await load_rest()\n",
+    """
+import resource
+from aiovirt.rpc import logs
+async def noted_rest():
+    had = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, had[1]))
+    try:
+        while True:
+            os.open("/dev/null", os.O_RDONLY)
+    except OSError:
+        logs.get_logger("crowd").warning("nothing is left", of=64)
+    await load_rest()
+    resource.setrlimit(resource.RLIMIT_NOFILE, had)
+""",
+)
+
+
 def _noted(folder: Path, what: str) -> list[str]:
     found: list[str] = json.loads((folder / f"{what}.json").read_text())
     return found
@@ -203,6 +223,17 @@ def test_a_module_is_tried_again_when_no_descriptor_was_left(
     )
     asyncio.run(modules.load_rest())
     assert imports.tried == ["first", "first", "first", "second"]
+
+
+@pytest.mark.parametrize("name", ["virtd", "lockd", "logd"])
+def test_clients_that_take_all_descriptors_keep_no_module_and_no_record_away(
+    name: str, tmp_path: Path
+) -> None:
+    settings: harness.Settings = {"log_outputs": f"1:file:{tmp_path}/log", "log_level": 3}
+    harness.write_settings(tmp_path / "conf", settings)
+    subprocess.run([sys.executable, "-c", _CROWDED, name, str(tmp_path)], check=True, timeout=60)
+    assert "crowd: nothing is left of=64" in (tmp_path / "log").read_text()
+    assert {"aiovirt.rpc.logs.capture", "tomllib", "structlog"} <= set(_noted(tmp_path, "rest"))
 
 
 def test_a_module_that_cannot_be_loaded_is_logged_and_the_others_are_loaded(

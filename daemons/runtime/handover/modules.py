@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiovirt.rpc import logs
+from aiovirt.rpc.spare import Reserve
 
 if TYPE_CHECKING:
     from aiovirt.daemons.runtime.component import Component
@@ -53,6 +54,8 @@ _STANDARD: Final = (
 _CALM: Final = 0.1
 _BETWEEN: Final = 0.005
 _AGAIN: Final = 1.0
+#: What the rest is loaded with when no other descriptor is left.
+_ROOM: Final = Reserve(2)
 #: Modules that write records, with structlog.
 _RECORDS: Final = frozenset({"aiovirt.rpc.logs.capture", "aiovirt.rpc.logs.record"})
 #: Modules that only a service with TLS needs, and those that only one with SASL needs: loading these
@@ -121,6 +124,12 @@ def load_needed(instance: Loadable) -> None:
             importlib.import_module(name)
 
 
+def keep_room() -> None:
+    """Keep descriptors for `load_rest`, and for a record before it: clients may take all others."""
+    logs.keep_room()
+    _ROOM.fill()
+
+
 async def load_rest() -> None:
     """Load what no start needs, in pieces that keep no client waiting for long."""
     await asyncio.sleep(_CALM)
@@ -128,7 +137,8 @@ async def load_rest() -> None:
     left += [partial(importlib.import_module, name) for name in _STANDARD]
     while left:
         try:
-            left[0]()
+            with _ROOM.lent():
+                left[0]()
         except OSError:  # no descriptor is left
             await asyncio.sleep(_AGAIN)
             continue
@@ -136,6 +146,7 @@ async def load_rest() -> None:
             _log.error("a module cannot be loaded", exc_info=error)
         del left[0]
         await asyncio.sleep(_BETWEEN)
+    _ROOM.drain()
 
 
 def load_all(instance: Loadable) -> None:
