@@ -20,8 +20,9 @@ from aiovirt.daemons.virtd.constants.network import (
     NetworkUpdateFlags,
     NetworkUpdateSection,
 )
+from aiovirt.daemons.virtd.host import leases
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
-from tests.virtd.conftest import Client, MakeVirtd, Virtd
+from tests.virtd.conftest import DOMAIN, Client, MakeVirtd, Virtd
 
 BOTH = pytest.mark.parametrize("uri", ["test:///default", "qemu:///system"])
 NETWORK = """
@@ -149,6 +150,57 @@ async def test_a_running_guest_has_an_address_and_keeps_it(virtd: Virtd) -> None
     assert await leases_of(client) == []
     await client.start(guest)
     assert [one.ipaddr for one in await leases_of(client)] == [lease.ipaddr]
+
+
+async def test_a_full_network_is_looked_through_once_for_all_interfaces(
+    virtd: Virtd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await virtd.connect("qemu:///system")
+    # PCI has not so many places as USB.
+    one = "<interface type='network'><source network='default'/><model type='usb-net'/></interface>"
+    guests = []
+    for name in ("first", "second"):
+        text = DOMAIN.format(title="qemu", name=name).replace(
+            "</devices>", 300 * one + "</devices>"
+        )
+        made = await client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
+        guests.append(made.dom)
+    await client.start(guests[0])
+    looked: list[str] = []
+    free = leases._Server.free
+
+    def counted(server: leases._Server, mac: str, taken: set[str]) -> leases.Address | None:
+        looked.append(mac)
+        return free(server, mac, taken)
+
+    monkeypatch.setattr(leases._Server, "free", counted)
+    held = await leases_of(client)
+    assert len({one.ipaddr for one in held}) == len(held) == 253
+    assert len(looked) == 253 + 2  # and once more when the addresses of other guests are free
+    looked.clear()
+    args = protocol.DomainInterfaceAddressesArgs(guests[0], Source.LEASE, 0)
+    found = (await client.call(protocol.DOMAIN_INTERFACE_ADDRESSES, args)).ifaces
+    assert [one.addrs[0].addr for one in found] == [one.ipaddr for one in held]
+    assert len(looked) == 2
+    await client.call(protocol.DOMAIN_DESTROY, protocol.DomainArgs(guests[0]))
+    await client.start(guests[1])
+    assert len(await leases_of(client)) == 253
+
+
+async def test_the_first_entry_of_a_network_for_a_guest_counts(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    net, guest = await named(client), await client.define()
+    await client.start(guest)
+    (lease,) = await leases_of(client)
+    section, both = NetworkUpdateSection.IP_DHCP_HOST, 3
+    add = NetworkUpdateCommand.ADD_LAST
+    for entry in (
+        "<host mac='52:54:00:00:00:01' ip='192.168.122.70'/>",
+        "<host name='guest' ip='192.168.122.71'/>",
+        f"<host mac='{lease.mac}' ip='192.168.122.72'/>",
+    ):
+        await client.call(protocol.NETWORK_UPDATE, change(net, add, section, entry, both))
+    assert [one.ipaddr for one in await leases_of(client)] == ["192.168.122.71"]
 
 
 async def test_a_guest_starts_only_on_active_networks(virtd: Virtd) -> None:

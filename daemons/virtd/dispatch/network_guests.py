@@ -102,9 +102,7 @@ def _of_agent(domain: Domain) -> list[protocol.DomainInterface]:
 def _of_qemu(domain: Domain, source: Source) -> list[protocol.DomainInterface]:
     """The interfaces that have an address; of ARP no prefix is known."""
     found = []
-    for interface in leases.interfaces(domain.record):
-        network = domain.host.networks.by_name(interface.network)
-        given = [] if network is None else leases.leases(network, interface.mac)
+    for interface, given in leases.of_guest(domain):
         addresses = [
             _address(one.address, 0 if source == Source.ARP else one.prefix) for one in given
         ]

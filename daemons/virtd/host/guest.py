@@ -46,9 +46,8 @@ def hostname(domain: Domain, *, by_lease: bool = False) -> str:
         return f"{domain.name}host"
     if not by_lease:
         return str(ask(domain, "guest-get-host-name")["host-name"])
-    for interface in leases.interfaces(domain.record):
-        network = domain.host.networks.by_name(interface.network)
-        for lease in [] if network is None else leases.leases(network, interface.mac):
+    for _, given in leases.of_guest(domain):
+        for lease in given:
             if lease.hostname:
                 return lease.hostname
     detail = f"no hostname found for domain {domain.name}"

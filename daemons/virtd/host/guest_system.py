@@ -78,7 +78,7 @@ def interfaces(domain: Domain) -> list[Interface]:
     quiet = dict.fromkeys(_COUNTERS, 0)
     own = [(ipaddress.ip_address("127.0.0.1"), 8), (ipaddress.ip_address("::1"), 128)]
     found = [Interface("lo", "00:00:00:00:00:00", own, quiet)]
-    for number, one in enumerate(leases.interfaces(domain.record)):
+    for number, (one, given) in enumerate(leases.of_guest(domain)):
         counts = machine.net_counts(domain, one.mac)
         statistics = quiet | {
             "rx-bytes": counts.rx_bytes,
@@ -86,7 +86,7 @@ def interfaces(domain: Domain) -> list[Interface]:
             "tx-bytes": counts.tx_bytes,
             "tx-packets": counts.tx_packets,
         }
-        found.append(Interface(f"eth{number}", one.mac, _addresses(domain, one), statistics))
+        found.append(Interface(f"eth{number}", one.mac, _addresses(one, given), statistics))
     return found
 
 
@@ -95,9 +95,9 @@ _COUNTERS: Final = tuple(
 )
 
 
-def _addresses(domain: Domain, interface: leases.Interface) -> list[tuple[leases.Address, int]]:
-    network = domain.host.networks.by_name(interface.network)
-    given = [] if network is None else leases.leases(network, interface.mac)
+def _addresses(
+    interface: leases.Interface, given: list[leases.Lease]
+) -> list[tuple[leases.Address, int]]:
     found = [(one.address, one.prefix) for one in given]
     if interface.kind == "user":
         found.append((_USER_NETWORK, 24))

@@ -120,7 +120,17 @@ class _Server:
         self.own = _parsed(element.get("address")) or ipaddress.IPv4Address(0)
         self.prefix = _prefix(element, self.own)
         self.hosts = element.findall("dhcp/host")
+        self.fixed = {one.get("ip") or "" for one in self.hosts}
         self.ranges = list(self._ranges(element))
+        #: The entries with their places among all, by hardware address, and by name for the others.
+        self._by_mac: dict[str, tuple[int, etree._Element]] = {}
+        self._by_name: dict[str, tuple[int, etree._Element]] = {}
+        for place, one in enumerate(self.hosts):
+            mac = one.get("mac")
+            if mac is not None:
+                self._by_mac.setdefault(mac.lower(), (place, one))
+            else:
+                self._by_name.setdefault(one.get("name") or "", (place, one))
 
     def _ranges(self, element: etree._Element) -> Iterator[tuple[Address, int, int]]:
         """The ranges that give addresses: first, last, seconds; others are passed over."""
@@ -132,12 +142,9 @@ class _Server:
                 yield start, int(end), _expiry(one)
 
     def host(self, mac: str, name: str) -> etree._Element | None:
-        """The entry for a guest, by its hardware address or its name."""
-        for one in self.hosts:
-            given = one.get("mac")
-            if given.lower() == mac if given is not None else one.get("name") == name:
-                return one
-        return None
+        """The first entry for a guest, by its hardware address or its name."""
+        found = [one for one in (self._by_mac.get(mac), self._by_name.get(name)) if one is not None]
+        return min(found)[1] if found else None
 
     def expiry(self, address: Address) -> int:
         """Seconds for which an address is given."""
@@ -201,42 +208,102 @@ def leases(network: Network, mac: str | None = None) -> list[Lease]:
     Raises:
         RpcError: the store cannot be written.
     """
-    if not network.is_active:
-        return []
-    servers = [_Server(one) for one in network.root.findall("ip") if one.find("dhcp") is not None]
-    guests = {interface.mac: domain for domain, interface in attached(network)}
-    if not servers or not guests:
-        return []
-    found = list(_given(network, servers, guests))
-    return [one for one in found if mac is None or one.mac == mac.lower()]
+    wanted = None if mac is None else mac.lower()
+    guests = {
+        interface.mac: domain
+        for domain, interface in attached(network)
+        if wanted in (None, interface.mac)
+    }
+    return _given(network, guests)
 
 
-def _given(
-    network: Network, servers: list[_Server], guests: Mapping[str, Domain]
-) -> Iterator[Lease]:
+def of_guest(domain: Domain) -> list[tuple[Interface, list[Lease]]]:
+    """Return the interfaces of a running guest in order, each with its addresses; new ones are stored.
+
+    Args:
+        domain: the guest.
+
+    Raises:
+        RpcError: the store cannot be written.
+    """
+    found = interfaces(domain.record)
+    guests: dict[str, dict[str, Domain]] = {}  # by network and hardware address
+    for one in found:
+        guests.setdefault(one.network, {})[one.mac] = domain
+    held: dict[tuple[str, str], list[Lease]] = {}
+    for name, macs in guests.items():
+        network = domain.host.networks.by_name(name)
+        for lease in [] if network is None else _given(network, macs):
+            held.setdefault((name, lease.mac), []).append(lease)
+    return [(one, held.get((one.network, one.mac), [])) for one in found]
+
+
+def _given(network: Network, guests: Mapping[str, Domain]) -> list[Lease]:
+    """The addresses of some guests on a network, by their hardware addresses; new ones are stored."""
+    if not guests or not network.is_active:
+        return []
     known = dict(network.record.leases)
-    for server in servers:
-        key = "" if server.own.version == 4 else "/6"
-        fixed = {one.get("ip") or "" for one in server.hosts}
+    found: list[Lease] = []
+    for element in network.root.findall("ip"):
+        if element.find("dhcp") is None:
+            continue
+        server = _Server(element)
+        pool = _Pool(network, server, known)
         for mac, domain in guests.items():
-            if known.get(mac + key) == _WITHHELD:
+            held = known.get(mac + pool.key)
+            if held == _WITHHELD:
                 continue
             entry = server.host(mac, domain.name)
-            address = _address(server, entry, known.get(mac + key), fixed)
-            if address is None:
-                taken = {*known.values(), *fixed, str(server.own)}
-                address = server.free(mac, taken)
-                if address is None:  # the addresses of guests that do not run are free again
-                    known = {
-                        one: ip for one, ip in known.items() if one.removesuffix("/6") in guests
-                    }
-                    address = server.free(mac, {*known.values(), *fixed, str(server.own)})
-                if address is None:
-                    continue
-                known[mac + key] = str(address)
-            yield _lease(network, server, domain, mac, address, entry)
+            address = _address(server, entry, held) or pool.take(mac)
+            if address is not None:
+                found.append(_lease(network, server, domain, mac, address, entry))
     if known != network.record.leases:
         network.change(leases=known)
+    return found
+
+
+class _Pool:
+    """The addresses that a server has left.
+
+    Args:
+        network: the network.
+        server: of the network.
+        known: all addresses by hardware address and `key`; those that are given are added.
+    """
+
+    def __init__(self, network: Network, server: _Server, known: dict[str, str]) -> None:
+        self.key = "" if server.own.version == 4 else "/6"
+        self._network = network
+        self._server = server
+        self._known = known
+        self._taken: set[str] | None = None
+        self._is_full = False
+
+    def take(self, mac: str) -> Address | None:
+        """Give a new address to a hardware address; None if all are taken."""
+        if self._is_full:  # no address becomes free meanwhile
+            return None
+        address = self._free(mac)
+        if address is None:  # the addresses of guests that do not run are free again
+            running = {interface.mac for _, interface in attached(self._network)}
+            for one in [one for one in self._known if one.removesuffix("/6") not in running]:
+                del self._known[one]
+            self._taken = None
+            address = self._free(mac)
+        if address is None:
+            self._is_full = True
+            return None
+        if self._known.pop(mac + self.key, None) is not None:
+            self._taken = None
+        elif self._taken is not None:
+            self._taken.add(str(address))
+        self._known[mac + self.key] = str(address)
+        return address
+
+    def _free(self, mac: str) -> Address | None:
+        if self._taken is None:
+            self._taken = {*self._known.values(), *self._server.fixed, str(self._server.own)}
+        return self._server.free(mac, self._taken)
 
 
 def readdress(domain: Domain, mac: str, address: str) -> None:
@@ -263,7 +330,7 @@ def readdress(domain: Domain, mac: str, address: str) -> None:
     wanted = _parsed(address)
     servers = [_Server(one) for one in network.root.findall("ip") if one.find("dhcp") is not None]
     taken = {*known.values(), *(str(one.own) for one in servers)}
-    taken |= {host.get("ip") or "" for one in servers for host in one.hosts}
+    taken = taken.union(*(one.fixed for one in servers))
     if address == "next":
         wanted = servers[0].free(interface.mac, taken) if servers else None
     given = _WITHHELD if address == "none" else str(wanted)
@@ -276,14 +343,12 @@ def readdress(domain: Domain, mac: str, address: str) -> None:
     network.change(leases={**network.record.leases, interface.mac + key: given})
 
 
-def _address(
-    server: _Server, entry: etree._Element | None, known: str | None, fixed: set[str]
-) -> Address | None:
+def _address(server: _Server, entry: etree._Element | None, known: str | None) -> Address | None:
     """The address that a guest has already, or by its entry."""
     if entry is not None and entry.get("ip") is not None:
         wanted = _parsed(entry.get("ip"))
         return wanted if wanted is not None and wanted.version == server.own.version else None
-    address = None if known in fixed else _parsed(known)
+    address = None if known in server.fixed else _parsed(known)
     return address if address is not None and server.holds(address) else None
 
 

@@ -42,20 +42,20 @@ _COMPLETIONS: Final[dict[str, Callable[[etree._Element, Flavour], None]]] = {
 }
 
 #: What is refused of a document of each kind before and after it is completed.
-_LIMITS: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.bounds}
-_GIVEN: Final[dict[str, Callable[[], checking.Rules]]] = {
+_Part = Callable[[], checking.Rules]
+_LIMITS: Final[dict[str, _Part]] = {"domain": guest_checks.bounds}
+_GIVEN: Final[dict[str, _Part]] = {
     "domain": guest_checks.given,
     "network": network_checks.given,
     "pool": object_checks.pools,
     "secret": object_checks.secrets,
     "nwfilter": object_checks.filters,
 }
-_READ: Final[dict[str, Callable[[], checking.Rules]]] = {"domain": guest_checks.shaped}
 #: The rules of one driver, before and after those of all of them.
-_DRIVERS: Final[dict[tuple[str, str], tuple[Callable[[], checking.Rules], ...]]] = {
+_DRIVERS: Final[dict[tuple[str, str], tuple[_Part, _Part]]] = {
     ("domain", "qemu"): (qemu_checks.places, qemu_checks.rules),
 }
-_COMPLETED: Final[dict[str, Callable[[], checking.Rules]]] = {
+_COMPLETED: Final[dict[str, _Part]] = {
     "domain": guest_checks.completed,
     "network": network_checks.rules,
 }
@@ -94,18 +94,17 @@ class Document:
             RpcError: for a definition that libvirt refuses.
         """
         found = FLAVOURS[flavour] if isinstance(flavour, str) else flavour
-        rules = _READ.get(self.kind)
-        if rules is not None:
-            rules().check(self.root, kinds.KINDS[self.kind].domain)
+        domain = kinds.KINDS[self.kind].domain
+        if self.kind == "domain":
+            guest_checks.shaped().check(self.root, domain, {"name"})
         completion = _COMPLETIONS.get(self.kind)
         if completion is not None:
             completion(self.root, found)
         extra = _DRIVERS.get((self.kind, found.name))
+        parts = [_COMPLETED.get(self.kind)]
         if extra is not None:
-            extra[0]().check(self.root, kinds.KINDS[self.kind].domain)
-        self.check()
-        if extra is not None:
-            extra[1]().check(self.root, kinds.KINDS[self.kind].domain)
+            parts = [extra[0], *parts, extra[1]]
+        checking.check([part() for part in parts if part is not None], self.root, domain)
         self.changed()
 
     def check(self) -> None:
@@ -116,7 +115,7 @@ class Document:
         """
         rules = _COMPLETED.get(self.kind)
         if rules is not None:
-            rules().check(self.root, kinds.KINDS[self.kind].domain)
+            checking.check([rules()], self.root, kinds.KINDS[self.kind].domain)
 
     def text(self, *, secure: bool = False, inactive: bool = False) -> str:
         """Write the document.
@@ -223,7 +222,7 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
             return SHAPER.shape(what.rules, raw, live=True)
         limits = _LIMITS.get(kind)
         if limits is not None:
-            limits().check(raw, what.domain)
+            checking.check([limits()], raw, what.domain)
         try:
             return _shaped(kind, raw)
         except RpcError as error:
@@ -237,7 +236,7 @@ def _shaped(kind: str, raw: etree._Element) -> etree._Element:
     what = kinds.KINDS[kind]
     rules = _GIVEN.get(kind)
     if rules is not None:
-        rules().check(raw, what.domain)
+        checking.check([rules()], raw, what.domain)
     return SHAPER.shape(what.rules, raw)
 
 

@@ -7,6 +7,7 @@ assigns no aliases.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Final
 
 from lxml import etree
@@ -101,11 +102,12 @@ def assign_aliases(document: Document) -> None:
     """Give every device without an alias one that no other device has."""
     holder = document.root.find("devices")
     taken = {alias.get("name") for alias in document.root.findall("devices/*/alias")}
+    numbers: dict[str, Iterator[int]] = {}
     for device in holder if holder is not None else ():
         if device.tag in ("emulator", "graphics", "lease", "audio", "redirfilter"):
             continue
         if device.find("alias") is None:
-            alias = _alias(device, taken)
+            alias = _alias(device, taken, numbers)
             if alias is not None:
                 taken.add(alias)
                 add(device, devices.rule_of(str(device.tag)), "alias", name=alias)
@@ -217,7 +219,9 @@ def open_displays(document: Document, ports: Iterator[int]) -> None:
     document.changed()
 
 
-def _alias(device: etree._Element, taken: set[str | None]) -> str | None:
+def _alias(
+    device: etree._Element, taken: set[str | None], numbers: dict[str, Iterator[int]]
+) -> str | None:
     tag = str(device.tag)
     if tag == "disk":
         return _of_disk(device)
@@ -231,9 +235,8 @@ def _alias(device: etree._Element, taken: set[str | None]) -> str | None:
     head = ALIASES.get(tag)
     if head is None:
         return None
-    return next(
-        f"{head}{number}" for number in range(len(taken) + 1) if f"{head}{number}" not in taken
-    )
+    found = (f"{head}{number}" for number in numbers.setdefault(head, count()))
+    return next(alias for alias in found if alias not in taken)
 
 
 def _of_disk(device: etree._Element) -> str:

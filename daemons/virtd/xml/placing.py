@@ -67,6 +67,28 @@ def holder(element: etree._Element) -> etree._Element:
     return found
 
 
+def arrange(given: list[etree._Element], wanted: list[etree._Element]) -> None:
+    """Put siblings in another order, from the place of the first one on.
+
+    Args:
+        given: the siblings, in the order of the document.
+        wanted: the same ones, or others in their place, in the new order.
+    """
+    if given == wanted:
+        return
+    parent, before = holder(given[0]), given[0].getprevious()
+    kept = set(wanted)
+    for element in given:
+        if element not in kept:
+            parent.remove(element)
+    for element in wanted:  # by neighbours: a child's number takes long to find
+        if before is None:
+            parent.insert(0, element)
+        else:
+            before.addnext(element)
+        before = element
+
+
 def place(parent: etree._Element, child: etree._Element, rule: Rule) -> None:
     """Add a child after its like and before all that libvirt writes after it.
 

@@ -12,6 +12,7 @@ from copy import deepcopy
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals, values, wordings
+from aiovirt.daemons.virtd.xml.placing import arrange
 from aiovirt.daemons.virtd.xml.rules import Attribute, Rule, Scope
 from aiovirt.daemons.virtd.xml.texts import TEXTS
 
@@ -175,7 +176,4 @@ def _sort(line: Rule, out: etree._Element) -> None:
             return (words.index(value) if value in words else len(words), value)
         return (int(value) if value.isdigit() else 0, value)
 
-    start = out.index(elements[0])
-    for offset, element in enumerate(sorted(elements, key=key)):
-        out.remove(element)
-        out.insert(start + offset, element)
+    arrange(elements, sorted(elements, key=key))

@@ -155,7 +155,12 @@ def members_of(value: str, highest: int = 16384) -> frozenset[int]:
             raise Unfit(f"a set of numbers below {highest}")
         span = ((1 << (last - first + 1)) - 1) << first
         mask = mask & ~span if excluded else mask | span
-    return frozenset(number for number in range(mask.bit_length()) if mask >> number & 1)
+    found: set[int] = set()
+    while mask:
+        lowest = mask & -mask
+        found.add(lowest.bit_length() - 1)
+        mask ^= lowest
+    return frozenset(found)
 
 
 def number_set(value: str) -> str:

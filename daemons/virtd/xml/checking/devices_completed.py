@@ -269,7 +269,7 @@ COMPLETED: Final = (
     (
         "memory",
         "detail",
-        "devices/memory/target[node >= count(../../../cpu/numa/cell)]",
+        "devices/memory/target/node >= count(cpu/numa/cell)",
         "can't add memory backend for guest node '{}' as the guest has only '{}' NUMA nodes "
         "configured",
         "string(devices/memory/target[node >= count(../../../cpu/numa/cell)]/node)",

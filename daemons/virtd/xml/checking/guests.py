@@ -152,7 +152,7 @@ _COMPLETED: Final = (
     (
         "cell",
         "xml",
-        "cpu/numa/cell[@id >= count(../cell)]",
+        "cpu/numa[cell/@id >= count(cell)]",
         "Exactly one 'cell' element per guest NUMA cell allowed, non-contiguous ranges or "
         "ranges not starting from 0 are not allowed",
     ),
@@ -256,7 +256,7 @@ _COMPLETED: Final = (
         "sysinfo",
         "detail",
         "sysinfo/system/entry[@name='uuid'][translate(., 'ABCDEF', 'abcdef') != "
-        "string(../../../uuid)]",
+        "string(../../../uuid[1])]",
         "UUID mismatch between <uuid> and <sysinfo>",
     ),
 )

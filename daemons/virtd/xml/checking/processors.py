@@ -9,9 +9,12 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml.checking import Computed
+from aiovirt.daemons.virtd.xml.checking import Computed, Keys, Line, References
 from aiovirt.daemons.virtd.xml.values import Unfit, members_of
 from aiovirt.rpc.wire.errors import ErrorCode
+
+#: The threads that a guest has: those named, and as many others as there are in all.
+THREADS: Final = ("iothreadids/iothread/@id", "iothreads")
 
 
 def _no_zero(element: str, attribute: str, path: str) -> tuple[str, ...]:
@@ -23,7 +26,7 @@ def _no_zero(element: str, attribute: str, path: str) -> tuple[str, ...]:
 
 
 #: Looked at as the document was given, before libvirt's additions.
-GIVEN: Final = (
+GIVEN: Final[tuple[Line, ...]] = (
     (
         "vcpu",
         "unsupported",
@@ -33,7 +36,7 @@ GIVEN: Final = (
     (
         "vcpus",
         "xml",
-        "vcpus/vcpu[@id >= number(../../vcpu)]",
+        "vcpus/vcpu/@id >= number(vcpu)",
         "vcpu id '{}' is out of range of maximum vcpu count",
         "string(vcpus/vcpu[@id >= number(../../vcpu)]/@id)",
     ),
@@ -42,34 +45,10 @@ GIVEN: Final = (
         for name in ("sockets", "dies", "cores", "threads")
     ),
     _no_zero("iothread", "id", "iothreadids/iothread"),
-    (
-        "iothread",
-        "xml",
-        "iothreadids/iothread[@id = preceding-sibling::iothread/@id]",
-        "duplicate iothread id '{}' found",
-        "string(iothreadids/iothread[@id = preceding-sibling::iothread/@id]/@id)",
-    ),
-    (
-        "vcpupin",
-        "internal",
-        "cputune/vcpupin[@vcpu = preceding-sibling::vcpupin/@vcpu]",
-        "duplicate vcpupin for vcpu '{}'",
-        "string(cputune/vcpupin[@vcpu = preceding-sibling::vcpupin/@vcpu]/@vcpu)",
-    ),
-    (
-        "cell",
-        "xml",
-        "cpu/numa/cell[@id = preceding-sibling::cell/@id]",
-        "Duplicate NUMA cell info for cell id '{}'",
-        "string(cpu/numa/cell[@id = preceding-sibling::cell/@id]/@id)",
-    ),
-    (
-        "feature",
-        "xml",
-        "cpu/feature[@name = preceding-sibling::feature/@name]",
-        "CPU feature '{}' specified more than once",
-        "string(cpu/feature[@name = preceding-sibling::feature/@name]/@name)",
-    ),
+    Keys("iothread", "xml", "iothreadids/iothread", "@id", "duplicate iothread id '{0}' found"),
+    Keys("vcpupin", "internal", "cputune/vcpupin", "@vcpu", "duplicate vcpupin for vcpu '{0}'"),
+    Keys("cell", "xml", "cpu/numa/cell", "@id", "Duplicate NUMA cell info for cell id '{0}'"),
+    Keys("feature", "xml", "cpu/feature", "@name", "CPU feature '{0}' specified more than once"),
     (
         "feature",
         "xml",
@@ -102,7 +81,7 @@ _PERIODS: Final = ("period", "global_period", "emulator_period", "iothread_perio
 _QUOTAS: Final = ("quota", "global_quota", "emulator_quota", "iothread_quota")
 
 #: Looked at after libvirt's additions.
-COMPLETED: Final = (
+COMPLETED: Final[tuple[Line, ...]] = (
     (
         "maxMemory",
         "xml",
@@ -118,20 +97,20 @@ COMPLETED: Final = (
     (
         "page",
         "detail",
-        "memoryBacking/hugepages/page[@nodeset != '0'][@nodeset >= count(/*/cpu/numa/cell)]",
+        "memoryBacking/hugepages/page[@nodeset != '0']/@nodeset >= count(cpu/numa/cell)",
         "hugepages: node {} not found",
         "string(memoryBacking/hugepages/page[@nodeset >= count(/*/cpu/numa/cell)]/@nodeset)",
     ),
     *_range(("shares",), 2, 262144, 0),
     *_range(_PERIODS, 1000, 1000000, 1),
     *_range(_QUOTAS, 1000, 17592186044415, 1),
-    (
+    References(
         "iothreadpin",
         "unsupported",
-        "cputune/iothreadpin[not(@iothread = /*/iothreadids/iothread/@id)]"
-        "[not(@iothread <= number(/*/iothreads))]",
+        "cputune/iothreadpin",
+        "@iothread",
+        *THREADS,
         "Cannot find 'iothread' : {}",
-        "string(cputune/iothreadpin[not(@iothread = /*/iothreadids/iothread/@id)]/@iothread)",
     ),
 )
 
@@ -158,4 +137,4 @@ def _cells(root: etree._Element) -> tuple[ErrorCode, str] | None:
     return None
 
 
-COMPUTED: Final = (Computed("cell", "boolean(cpu/numa/cell/@cpus)", _cells),)
+COMPUTED: Final = (Computed("cell", _cells),)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from aiovirt.daemons.virtd.xml.checking import Rules, conditions, unique
+from aiovirt.daemons.virtd.xml.checking import Line, References, Rules, conditions, unique
 from aiovirt.daemons.virtd.xml.checking.qemu_devices import DEVICES
 
-_Q35: Final = "contains(/*/os/type/@machine, 'q35')"
+_Q35: Final = "contains(/*/os[1]/type/@machine, 'q35')"
 _X86: Final = "(os/type/@arch='x86_64' or os/type/@arch='i686')"
 #: The beginnings of the names of machines whose buses libvirt knows.
 _MACHINES: Final = (
@@ -34,7 +34,7 @@ def _first(path: str, value: str) -> str:
 
 
 #: Looked at when the devices get their addresses, before the rules of all drivers.
-_PLACES: Final = (
+_PLACES: Final[tuple[Line, ...]] = (
     (
         "type",
         "xml",
@@ -72,15 +72,14 @@ _PLACES: Final = (
         "self::sound[@model='usb']]",
         "USB is disabled for this domain, but USB devices are present in the domain XML",
     ),
-    (
+    References(
         "address",
         "xml",
-        "devices/*/address[@type='usb'][not(@bus = /*/devices/controller[@type='usb']/@index)]",
+        "devices/*/address[@type='usb']",
+        "@bus",
+        "devices/controller[@type='usb']/@index",
+        "",
         "Missing USB bus {}",
-        _first(
-            "devices/*/address[@type='usb'][not(@bus = /*/devices/controller[@type='usb']/@index)]",
-            "@bus",
-        ),
     ),
 )
 _PORTS: Final = (

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-_Q35: Final = "contains(/*/os/type/@machine, 'q35')"
+from aiovirt.daemons.virtd.xml.checking import Line, References
+from aiovirt.daemons.virtd.xml.checking.processors import THREADS
+
+_Q35: Final = "contains(/*/os[1]/type/@machine, 'q35')"
 _X86: Final = "(os/type/@arch='x86_64' or os/type/@arch='i686')"
 _SPICE: Final = "devices/graphics[@type='spice']"
-_THREADS: Final = "(@iothread = /*/iothreadids/iothread/@id or @iothread <= number(/*/iothreads))"
 
 
 def _first(path: str, value: str) -> str:
@@ -23,7 +25,7 @@ def _disk(holds: str, detail: str, *values: str, code: str = "unsupported") -> t
     return ("disk", code, path, detail, *(_first(path, value) for value in values))
 
 
-_DISKS: Final = (
+_DISKS: Final[tuple[Line, ...]] = (
     _disk(
         "target/@bus='virtio'][address][address/@type!='pci'][address/@type!='ccw'"
         "][address/@type!='virtio-mmio'][address/@type!='unassigned'",
@@ -75,14 +77,17 @@ _DISKS: Final = (
         "target/@bus",
         "target/@dev",
     ),
-    _disk(
-        f"driver[@iothread][not({_THREADS})]",
+    References(
+        "disk",
+        "unsupported",
+        "devices/disk/driver[@iothread]",
+        "@iothread",
+        *THREADS,
         "Disk iothread '{}' not defined in iothreadid",
-        "driver/@iothread",
     ),
 )
 
-_CONTROLLERS: Final = (
+_CONTROLLERS: Final[tuple[Line, ...]] = (
     (
         "controller",
         "unsupported",
@@ -119,12 +124,13 @@ _CONTROLLERS: Final = (
         "devices/controller[@type='scsi'][not(starts-with(@model, 'virtio-'))][driver/@queues]",
         "'queues' is only supported by virtio-scsi controller",
     ),
-    (
+    References(
         "controller",
         "unsupported",
-        f"devices/controller/driver[@iothread][not({_THREADS})]",
+        "devices/controller/driver[@iothread]",
+        "@iothread",
+        *THREADS,
         "controller iothread '{}' not defined in iothreadid",
-        _first(f"devices/controller/driver[@iothread][not({_THREADS})]", "@iothread"),
     ),
 )
 
@@ -192,11 +198,10 @@ _SCREENS: Final = (
     (
         "video",
         "unsupported",
-        "devices/video/model[@type!='qxl'][@type!='virtio'][not(@primary='yes')]"
-        "[../preceding-sibling::video]",
+        "devices/video[position() > 1]/model[@type!='qxl'][@type!='virtio'][not(@primary='yes')]",
         "video type '{}' is only valid as primary video device",
-        "string(devices/video/model[@type!='qxl'][@type!='virtio'][not(@primary='yes')]"
-        "[../preceding-sibling::video]/@type)",
+        "string(devices/video[position() > 1]/model[@type!='qxl'][@type!='virtio']"
+        "[not(@primary='yes')]/@type)",
     ),
     (
         "acceleration",
@@ -302,4 +307,4 @@ _OTHERS: Final = (
 )
 
 #: All of them, in libvirt's order.
-DEVICES: Final = (*_CONTROLLERS, *_DISKS, *_CHARACTER, *_SCREENS, *_OTHERS)
+DEVICES: Final[tuple[Line, ...]] = (*_CONTROLLERS, *_DISKS, *_CHARACTER, *_SCREENS, *_OTHERS)

@@ -6,13 +6,15 @@ virDomainDefAddImplicitControllers) and domain_postparse.c (virDomainAssignContr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
 from lxml import etree
 
+from aiovirt.daemons.virtd.xml.completion.ordering import inserted
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
-from aiovirt.daemons.virtd.xml.placing import add, assign, holder, place
+from aiovirt.daemons.virtd.xml.placing import add, arrange, assign, holder, place
 
 #: The controller that the disks of each bus need, in the order in which libvirt adds them.
 OF_BUS: Final = {"scsi": "scsi", "fdc": "fdc", "ide": "ide", "sata": "sata"}
@@ -23,89 +25,104 @@ COMPANIONS: Final = {"ich9-uhci1": "0", "ich9-uhci2": "2", "ich9-uhci3": "4"}
 _USB2: Final = ("ich9-ehci1", "ich9-uhci1", "ich9-uhci2", "ich9-uhci3")
 
 
+class Controllers:
+    """The controllers of a guest, by type and index.
+
+    Args:
+        devices: of the guest; nobody else adds or moves a controller meanwhile.
+    """
+
+    def __init__(self, devices: etree._Element) -> None:
+        self._devices = devices
+        self._known: dict[tuple[str | None, str | None], etree._Element] = {}
+        self._last: etree._Element | None = None
+        for one in devices.findall("controller"):
+            self._known.setdefault((one.get("type"), one.get("index")), one)
+            self._last = one
+
+    def find(self, kind: str, index: int) -> etree._Element | None:
+        """Return a controller, or None.
+
+        Args:
+            kind: its type.
+            index: its index.
+        """
+        return self._known.get((kind, str(index)))
+
+    def ensure(self, kind: str, index: int, model: str | None = None) -> etree._Element:
+        """Return a controller, which is added unless it exists.
+
+        Args:
+            kind: its type.
+            index: its index.
+            model: its model; None for the driver's choice.
+        """
+        found = self.find(kind, index)
+        if found is not None:
+            return found
+        new = etree.Element("controller", type=kind, index=str(index))
+        if model is not None:
+            new.set("model", model)
+        if self._last is None:
+            place(self._devices, new, domain_rules()["%devices"])
+        else:
+            self._last.addnext(new)
+        self._last = self._known[kind, str(index)] = new
+        return new
+
+
 def order(devices: etree._Element) -> None:
     """Sort controllers as libvirt does, and number those without an index."""
     given = devices.findall("controller")
     if not given:
         return
-    start = devices.index(given[0])
     rules = domain_rules()["%controller"].children[0]
-    found: list[etree._Element] = []
     for controller in given:
         port = COMPANIONS.get(controller.get("model") or "")
         if port is not None and controller.find("master") is None:
             add(controller, rules, "master", startport=port)
-        _insert(found, controller)
-    for offset, controller in enumerate(found):
-        devices.remove(controller)
-        devices.insert(start + offset, controller)
-    for number, controller in enumerate(found):
-        if controller.get("index") is None:
-            assign(controller, rules, "index", str(_free_index(found, number)))
+    found = inserted((one.get("type"), _place(one), one) for one in given)
+    arrange(given, found)
+    if any(one.get("index") is None for one in found):
+        _number(found)
 
 
-def _insert(found: list[etree._Element], new: etree._Element) -> None:
-    """Put a controller among its like by index; a companion comes after its master."""
-    at = -1
-    index = new.get("index")
-    for number in range(len(found) - 1, -1, -1):
-        other = found[number]
-        if other.get("type") != new.get("type"):
-            continue
-        if index is None:
-            at = number + 1
-            break
-        theirs = int(other.get("index") or -1)
-        companion = new.find("master") is None and other.find("master") is not None
-        if theirs > int(index) or (theirs == int(index) and companion):
-            at = number
-        elif at == -1:
-            at = number + 1
-    found.insert(len(found) if at == -1 else at, new)
+def _place(controller: etree._Element) -> tuple[int, int] | None:
+    """The place of a controller among its like; a companion comes after its master."""
+    index = controller.get("index")
+    return None if index is None else (int(index), int(controller.find("master") is not None))
 
 
-def _free_index(found: list[etree._Element], number: int) -> int:
-    """The index of a controller without one: its group's for a companion, or the lowest free."""
-    controller = found[number]
-    kind, model = controller.get("type"), controller.get("model")
-    if kind == "usb" and model in _USB2:
-        earlier = [other for other in found[:number] if other.get("type") == "usb"]
-        if earlier and earlier[-1].get("model") in _USB2:
-            index = earlier[-1].get("index")
-            group = {
-                other.get("model")
-                for other in found
-                if other.get("type") == "usb" and other.get("index") == index
-            }
-            if index is not None and model not in group:
-                return int(index)
-    used = {other.get("index") for other in found if other.get("type") == kind}
-    return next(index for index in range(len(found) + 1) if str(index) not in used)
-
-
-def ensure(
-    devices: etree._Element, kind: str, index: int, model: str | None = None
-) -> etree._Element:
-    """Return a controller, which is added unless it exists.
-
-    Args:
-        devices: the devices of a guest.
-        kind: its type.
-        index: its index.
-        model: its model; None for the driver's choice.
-    """
-    found = devices.findall("controller")
+def _number(found: list[etree._Element]) -> None:
+    """Give controllers without an index that of their group, or the lowest that is free."""
+    rules = domain_rules()["%controller"].children[0]
+    used = {(one.get("type"), one.get("index")) for one in found}
+    models: dict[str | None, set[str | None]] = {}  # of controllers of USB, by index
     for one in found:
-        if one.get("type") == kind and one.get("index") == str(index):
-            return one
-    new = etree.Element("controller", type=kind, index=str(index))
-    if model is not None:
-        new.set("model", model)
-    if not found:
-        place(devices, new, domain_rules()["%devices"])
-    else:
-        devices.insert(devices.index(found[-1]) + 1, new)
-    return new
+        if one.get("type") == "usb":
+            models.setdefault(one.get("index"), set()).add(one.get("model"))
+    free: dict[str | None, Iterator[int]] = {}
+    earlier: etree._Element | None = None  # the last controller of USB before this one
+    for controller in found:
+        kind, model, index = (controller.get(name) for name in ("type", "model", "index"))
+        if index is None:
+            if (
+                kind == "usb"
+                and model in _USB2
+                and earlier is not None
+                and earlier.get("model") in _USB2
+                and model not in models.get(earlier.get("index"), ())
+            ):
+                index = earlier.get("index")
+            else:
+                numbers = free.setdefault(kind, count())
+                index = next(text for text in map(str, numbers) if (kind, text) not in used)
+            assign(controller, rules, "index", index)
+            used.add((kind, index))
+            if kind == "usb":
+                models.setdefault(index, set()).add(model)
+        if kind == "usb":
+            earlier = controller
 
 
 def implied(devices: etree._Element) -> None:
@@ -114,22 +131,22 @@ def implied(devices: etree._Element) -> None:
     for drive in devices.iterfind("disk/address[@type='drive']"):
         bus = devices_bus(holder(drive))
         highest[bus] = max(highest.get(bus, -1), int(drive.get("controller") or 0))
+    controllers = Controllers(devices)
     for needs, kind in OF_BUS.items():
         for index in range(highest.get(needs, -1) + 1):
-            ensure(devices, kind, index)
+            controllers.ensure(kind, index)
     for device in (*devices.findall("channel"), *devices.findall("console")):
         target, address = device.find("target"), device.find("address")
         if target is not None and target.get("type") == "virtio":
             serial = address is not None and address.get("type") == "virtio-serial"
-            ensure(
-                devices,
+            controllers.ensure(
                 "virtio-serial",
                 int(address.get("controller") or 0) if serial and address is not None else 0,
             )
     if devices.find("smartcard") is not None:
-        _smart_cards(devices)
+        _smart_cards(devices, controllers)
     if devices.find("hostdev") is not None:
-        _host_devices(devices)
+        _host_devices(devices, controllers)
 
 
 def host_addresses(devices: etree._Element, units: int) -> None:
@@ -169,31 +186,32 @@ def devices_bus(device: etree._Element) -> str | None:
     return None if target is None else target.get("bus")
 
 
-def _host_devices(devices: etree._Element) -> None:
+def _host_devices(devices: etree._Element, controllers: Controllers) -> None:
     """The controllers of the host's SCSI devices are all of one model."""
     highest, model = -1, None
     for address in devices.findall("hostdev[@type='scsi']/address[@type='drive']"):
         index = int(address.get("controller") or 0)
         if index > highest:
             highest = index
-            found = devices.find(f"controller[@type='scsi'][@index='{index}']")
+            found = controllers.find("scsi", index)
             model = model if found is None else found.get("model", model)
     for index in range(highest + 1):
-        ensure(devices, "scsi", index, model)
+        controllers.ensure("scsi", index, model)
 
 
-def _smart_cards(devices: etree._Element) -> None:
+def _smart_cards(devices: etree._Element, controllers: Controllers) -> None:
     """Each smart card has a slot of a reader."""
     rules = domain_rules()["%smartcard"].children[0]
-    cards = devices.findall("smartcard")
-    for card in cards:
+    slots = [
+        int(other.get("slot") or 0)
+        for other in devices.findall("smartcard/address[@type='ccid']")
+        if other.get("controller") == "0"
+    ]
+    highest = max(slots, default=-1)
+    for card in devices.findall("smartcard"):
         address = card.find("address")
         if address is None:
-            slots = [
-                int(other.get("slot") or 0)
-                for other in devices.findall("smartcard/address[@type='ccid']")
-                if other.get("controller") == "0"
-            ]
-            slot = max(slots, default=-1) + 1
-            address = add(card, rules, "address", None, type="ccid", controller="0", slot=str(slot))
-        ensure(devices, "ccid", int(address.get("controller") or 0))
+            highest += 1
+            slot = str(highest)
+            address = add(card, rules, "address", None, type="ccid", controller="0", slot=slot)
+        controllers.ensure("ccid", int(address.get("controller") or 0))

@@ -12,8 +12,9 @@ from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
+from aiovirt.daemons.virtd.xml.completion.ordering import inserted
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
-from aiovirt.daemons.virtd.xml.placing import add, assign
+from aiovirt.daemons.virtd.xml.placing import add, arrange, assign
 from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode
 
@@ -50,23 +51,8 @@ def _index(disk: etree._Element) -> int:
 def order(devices: etree._Element) -> None:
     """Sort the disks of each bus by their targets, as far as libvirt does."""
     given = devices.findall("disk")
-    found: list[tuple[str | None, int, etree._Element]] = []
-    for disk in given:
-        mine = (_bus(disk), _index(disk), disk)
-        at = -1
-        for number in range(len(found) - 1, -1, -1):
-            if found[number][0] != mine[0]:
-                continue
-            if found[number][1] > mine[1]:
-                at = number
-            elif at == -1:
-                at = number + 1
-        found.insert(len(found) if at == -1 else at, mine)
-    if given:
-        start = devices.index(given[0])
-        for offset, (_, _, disk) in enumerate(found):
-            devices.remove(disk)
-            devices.insert(start + offset, disk)
+    if len(given) > 1:
+        arrange(given, inserted((_bus(disk), (_index(disk),), disk) for disk in given))
 
 
 def complete(devices: etree._Element, flavour: Flavour) -> None:

@@ -14,7 +14,7 @@ from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.completion import consoles, controllers, disks, machine, screens
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
-from aiovirt.daemons.virtd.xml.placing import add, assign, holder, need
+from aiovirt.daemons.virtd.xml.placing import add, arrange, assign, holder, need
 from aiovirt.daemons.virtd.xml.values import members_of
 from aiovirt.rpc.wire.errors import ErrorCode
 
@@ -135,18 +135,17 @@ def threads(root: etree._Element) -> None:
     total = root.find("iothreads")
     if ids is None:
         return
-    used = [int(thread.get("id") or 0) for thread in ids]
+    used = {int(thread.get("id") or 0) for thread in ids}
     count = int((total.text if total is not None else None) or 0)
     for number in range(1, count + 1):
-        if len(used) >= count:
+        if len(ids) >= count:
             break
         if number not in used:
-            used.append(number)
             etree.SubElement(ids, "iothread", id=str(number))
     rules = domain_rules()["domain"]
     if total is None:
         total = add(root, rules, "iothreads")
-    total.text = str(len(used))
+    total.text = str(len(ids))
 
 
 def schedulers(root: etree._Element, vcpus: int) -> None:
@@ -166,11 +165,8 @@ def schedulers(root: etree._Element, vcpus: int) -> None:
                 line = etree.Element(tag, {attribute: str(number)})
                 line.attrib.update({n: v for n, v in element.items() if n != attribute})
                 lines[number] = line
-        at = tuning.index(found[0]) if found else 0
-        for element in found:
-            tuning.remove(element)
-        for offset, number in enumerate(sorted(lines)):
-            tuning.insert(at + offset, lines[number])
+        if found:
+            arrange(found, [lines[number] for number in sorted(lines)])
 
 
 def distances(root: etree._Element) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.completion import pci
-from aiovirt.daemons.virtd.xml.completion.controllers import ensure
+from aiovirt.daemons.virtd.xml.completion.controllers import Controllers
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add, assign, need
@@ -120,12 +120,13 @@ def _controllers(root: etree._Element, devices: etree._Element) -> None:
         if controller.get("model") is None:
             rules = domain_rules()["%controller"].children[0]
             assign(controller, rules, "model", "qemu-xhci" if pcie else "piix3-uhci")
+    known = Controllers(devices)
     if not usb:
-        ensure(devices, "usb", 0, "qemu-xhci" if pcie else "piix3-uhci")
+        known.ensure("usb", 0, "qemu-xhci" if pcie else "piix3-uhci")
     if pcie:
-        ensure(devices, "sata", 0)
+        known.ensure("sata", 0)
     if devices.find("controller[@model='pcie-root']") is None:
-        ensure(devices, "pci", 0, "pcie-root" if pcie else "pci-root")
+        known.ensure("pci", 0, "pcie-root" if pcie else "pci-root")
 
 
 def finish(root: etree._Element, devices: etree._Element) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml import refusals
-from aiovirt.daemons.virtd.xml.completion.controllers import ensure
+from aiovirt.daemons.virtd.xml.completion.controllers import Controllers
 from aiovirt.daemons.virtd.xml.completion.pci_buses import CONTROLLERS, Buses, Place, Plug
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add
@@ -193,6 +193,11 @@ class _Assignment:
         self.buses = buses
         self._pcie = pcie
         self.express = Plug.PCIE | Plug.AUTO if pcie else _PCI
+        #: The parts of USB 2 controllers, by index.
+        self._parts: dict[str | None, list[etree._Element]] = {}
+        for one, _ in devices.get("controller", ()):
+            if one.get("model") in COMPANIONS:
+                self._parts.setdefault(one.get("index"), []).append(one)
 
     def collect(self) -> None:
         """Take the places that devices have already. Raises RpcError."""
@@ -300,12 +305,8 @@ class _Assignment:
 
     def _companion(self, controller: etree._Element) -> Place | None:
         """The place of another part of a USB 2 controller, if it has one."""
-        for other, _ in self._devices.get("controller", ()):
-            if other.get("model") in COMPANIONS and other.get("index") == controller.get("index"):
-                place = _place_of(other)
-                if place is not None:
-                    return place
-        return None
+        places = map(_place_of, self._parts.get(controller.get("index"), ()))
+        return next((place for place in places if place is not None), None)
 
 
 def assign_addresses(devices: etree._Element, *, pcie: bool, grows: bool = True) -> None:
@@ -360,11 +361,12 @@ def _plan(devices: etree._Element, known: _Devices, *, pcie: bool) -> int:
     trial.assign()
     if pcie and highest <= 0 and len(buses) > highest + 1:
         buses.take(trial.express)
+    controllers = Controllers(devices)
     index = 1
     while index < len(buses):
         if index not in models:
             model = buses.model(index)
-            new = ensure(devices, "pci", index, model)
+            new = controllers.ensure("pci", index, model)
             known["controller"].append((new, CONTROLLERS[model]))
             buses.take(CONTROLLERS[model])
         index += 1

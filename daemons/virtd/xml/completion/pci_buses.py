@@ -144,6 +144,8 @@ class Buses:
         self._buses = [
             _Bus(models.get(index, usual if index else "pci-root")) for index in range(count)
         ]
+        #: For each kind of device the first bus that may have a place; places are never given back.
+        self._first: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._buses)
@@ -191,17 +193,19 @@ class Buses:
         Raises:
             RpcError: there is none.
         """
-        for number, bus in enumerate(self._buses):
+        for number in range(self._first.get(device, 0), len(self._buses)):
             if self._fits(number, device):
-                found = bus.free(device, function)
+                found = self._buses[number].free(device, function)
                 if found is not None:
                     place = Place(number, *found)
+                    self._first[device] = number
                     break
         else:
             if not self.grows:
                 raise refused("No more available PCI slots")
             number = self._grow(len(self._buses), device)
             place = Place(number, self._buses[number].first, function or 0)
+            self._first[device] = number
         self.reserve(place, device)
         return place
 
