@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -66,6 +67,16 @@ TEXT_MAX: Final = 4096
 DRIVER: Final = -1
 
 
+#: The types of the fields of a rule that are not whole numbers.
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "action": (str,),
+    "procedure": (str,),
+    "guest": (str,),
+    "text": (str,),
+    "probability": (int, float),
+}
+
+
 class Rule(msgspec.Struct, frozen=True):
     """One rule.
 
@@ -116,8 +127,18 @@ def matched(rule: Rule) -> list[Procedure[Any, Any]]:
     ]
 
 
+def check_types(rule: Rule) -> None:
+    """Raise RuleError for a field that is of another type than the declared one."""
+    for name in Rule.__struct_fields__:
+        found, kind = getattr(rule, name), _TYPES.get(name, (int,))
+        if not isinstance(found, kind) or isinstance(found, bool):
+            wanted = "a text" if str in kind else "a number"
+            raise RuleError(f"'{name}' is {wanted}, not {found!r}")
+
+
 def check(rule: Rule) -> None:
     """Raise RuleError for a rule that contradicts itself or can never strike."""
+    check_types(rule)
     action = rule.action
     if action is Action.MUTE:
         _check_mute(rule)
