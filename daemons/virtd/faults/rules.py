@@ -116,7 +116,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def matched(rule: Rule) -> list[Procedure[Any, Any]]:
-    """Return the procedures that a rule is for: events, calls, those that open streams; none for PINGs."""
+    """Return the procedures of a rule: events, calls, those that open streams; none for PINGs."""
     if rule.action is Action.MUTE:
         return []
     pattern = rule.procedure.upper()
