@@ -37,7 +37,7 @@ from aiovirt.daemons.runtime.process.paths import (
 from aiovirt.daemons.runtime.process.pidfile import PidFile, require_free
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
-from aiovirt.daemons.runtime.settings.file import below, in_force, known
+from aiovirt.daemons.runtime.settings.file import below, in_force, known, refuse_unknown
 from aiovirt.daemons.runtime.settings.template import settings_file
 from aiovirt.daemons.runtime.start import Start, overridden
 from aiovirt.rpc import logs
@@ -143,7 +143,7 @@ class _Process:
 
     def _begin(self) -> None:
         """Start for the first time."""
-        settings = self._read_settings()
+        settings = self._read_settings(strict="settings" in self.options.own)
         if self.ephemeral is not None and self.kind.needs_certificates(settings):
             self.ephemeral.make_certificates(CERTIFICATES)
         try:
@@ -249,12 +249,15 @@ class _Process:
         settings, rundir = self.kind.settings(), self.options.rundir
         return below(settings, rundir) if rundir else settings
 
-    def _read_settings(self) -> Loaded:
+    def _read_settings(self, *, strict: bool = False) -> Loaded:
         required = self.options.config is not None
         try:
-            return load(self._declared(), self._settings_path(), required=required)
+            loaded = load(self._declared(), self._settings_path(), required=required)
+            if strict:  # a text that was written for this daemon: an unknown name is a mistake
+                refuse_unknown(loaded)
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
+        return loaded
 
     def _rehearse(self, start: Start) -> NoReturn:
         """Read everything back as `_serve` will, then leave with 0, or say why it cannot be done.

@@ -11,7 +11,8 @@ Errors, from every call: those of `admin.client`; MissingProgram when the daemon
 
 from __future__ import annotations
 
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
 
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.virtd import admin_protocol as protocol
@@ -22,6 +23,13 @@ __all__ = ["ClockInfo", "WorldAdmin"]
 
 _ArgsT = TypeVar("_ArgsT")
 _ResultT = TypeVar("_ResultT")
+
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment.astimezone() - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 class WorldAdmin:
@@ -58,19 +66,21 @@ class WorldAdmin:
         return (await self._call(protocol.CLOCK_LIST, protocol.ClockListArgs(flags=0))).clocks
 
     async def set_clock(
-        self, host: str = "", *, now: int | None = None, rate: float | None = None
+        self, host: str = "", *, now: int | datetime | None = None, rate: float | None = None
     ) -> None:
         """Change the clock of a host.
 
         Args:
             host: its name.
-            now: the new time of day, in nanoseconds since the epoch; None leaves it.
+            now: the new time of day, in nanoseconds since the epoch, or as a datetime (local time
+                without a timezone); None leaves it.
             rate: seconds of the host in one second, 0 to stop; None leaves it.
 
         Raises:
             RpcError: INVALID_ARG for a host that does not exist, a time or a rate out of range.
         """
-        args = protocol.ClockSetArgs(host, now, rate, flags=0)
+        moment = _nanoseconds(now) if isinstance(now, datetime) else now
+        args = protocol.ClockSetArgs(host, moment, rate, flags=0)
         await self._call(protocol.CLOCK_SET, args)
 
     async def _call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:

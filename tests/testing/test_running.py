@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 
 from aiovirt.admin.client import Connection, RpcError
 from aiovirt.daemons.virtd.client import Host, connect
-from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
 from aiovirt.testing import StartFailed, Virtd, running, start
 from aiovirt.testing.launching import settings_text
 
@@ -159,6 +161,59 @@ def test_a_daemon_that_ended_by_itself_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="lockd ended by itself with status -11"):
         lockd.close()
     assert not os.path.exists(lockd.rundir)
+
+
+def test_a_daemon_that_is_about_to_end_by_itself_is_an_error_as_well() -> None:
+    lockd = start("lockd")
+    os.kill(lockd.pid, signal.SIGSTOP)  # it cannot end before `close` has asked whether it runs
+    os.waitid(os.P_PID, lockd.pid, os.WSTOPPED | os.WNOWAIT)
+    os.kill(lockd.pid, signal.SIGSEGV)
+    threading.Timer(0.1, os.kill, (lockd.pid, signal.SIGCONT)).start()
+    with pytest.raises(RuntimeError, match="lockd ended by itself with status -11"):
+        lockd.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"code": "NO_MEMROY"}, "'NO_MEMROY' is not an error code"),
+        ({"code": 2, "domain": "QMEU"}, "'QMEU' is not an error domain"),
+        ({"code": 2, "times": "1"}, "'times' is a number, not '1'"),
+        ({"code": 2, "guest": 7}, "'guest' is a text, not 7"),
+        ({"code": 2.5}, r"'code' is a number, not 2\.5"),
+    ],
+)
+def test_a_rule_with_a_wrong_field_is_refused_by_its_name(
+    shared: Virtd, fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        shared.faults.add("error", "DOMAIN_*", **fields)
+    assert shared.faults.list() == []
+
+
+def test_codes_and_domains_of_rules_have_names(shared: Virtd) -> None:
+    shared.faults.add("error", "DOMAIN_*", code="VIR_ERR_NO_MEMORY", domain="NETWORK")
+    (found,) = shared.faults.list()
+    shared.faults.clear()
+    assert (found.rule.code, found.rule.domain) == (ErrorCode.NO_MEMORY, ErrorDomain.NETWORK)
+
+
+def test_a_clock_is_set_by_a_date(shared: Virtd) -> None:
+    for moment in (datetime(2030, 1, 31, 12, 0, 0, 5, UTC), datetime(2030, 1, 31)):
+        shared.world.set_clock("qemu", now=moment, rate=0)
+        now = {clock.host: clock.now for clock in shared.world.clocks()}["qemu"]
+        assert now == round(moment.timestamp() * 1_000_000) * 1000
+
+
+@pytest.mark.parametrize("name", ["virtd", "lockd", "logd"])
+def test_a_setting_that_does_not_exist_is_refused_with_similar_ones(name: str) -> None:
+    with pytest.raises(StartFailed, match="no setting 'max_cleints'; similar: max_clients"):
+        start(name, settings={"max_cleints": 3})
+
+
+def test_a_setting_that_only_libvirt_has_is_accepted() -> None:
+    with running("virtd", settings={"audit_level": 2}) as virtd:
+        assert "setting of libvirt has no effect here" in virtd.log.text()
 
 
 def test_a_start_that_fails_tells_the_reason(

@@ -225,3 +225,96 @@ def test_an_event_that_cannot_be_is_refused(
     with pytest.raises(RuleError) as caught:
         happenings.check(event, values)
     assert str(caught.value).startswith(reason)
+
+
+# How a guest behaves -----------------------------------------------------------------------------
+
+MINUTES = 600.0
+
+
+async def _asked(guest: Guest, procedure: Any) -> None:
+    args: Any = protocol.DomainArgs(guest.ref)
+    if procedure is protocol.DOMAIN_REBOOT:
+        args = protocol.DomainFlagsArgs(guest.ref, 0)
+    await guest.client.call(procedure, args)
+
+
+@pytest.mark.parametrize("asked", [protocol.DOMAIN_SHUTDOWN, protocol.DOMAIN_REBOOT])
+async def test_a_guest_ignores_a_shutdown_until_it_behaves_again(virtd: Virtd, asked: Any) -> None:
+    guest = await _guest(virtd)
+    inject(guest.domain, "behave", {"shutdown": "ignore"})
+    await _asked(guest, asked)
+    assert (guest.state, guest.told) == ((1, 1), [])
+    inject(guest.domain, "behave", {})
+    await _asked(guest, asked)
+    assert guest.told
+
+
+@pytest.mark.parametrize("asked", [protocol.DOMAIN_SHUTDOWN, protocol.DOMAIN_REBOOT])
+async def test_a_guest_crashes_when_it_is_asked_to_shut_down(virtd: Virtd, asked: Any) -> None:
+    guest = await _guest(virtd)
+    inject(guest.domain, "behave", {"shutdown": "crash"})
+    await _asked(guest, asked)
+    assert (guest.state, guest.told) == ((5, 3), [(LIFE, 8, 0), (LIFE, 5, 2)])
+
+
+async def test_a_guest_takes_its_time_to_shut_down(virtd: Virtd) -> None:
+    guest = await _guest(virtd)
+    inject(guest.domain, "behave", {"delay": "600000"})
+    await _asked(guest, protocol.DOMAIN_SHUTDOWN)
+    (((uuid, what), seconds),) = guest.domain.host.timers.pending()
+    assert (uuid, what) == (guest.domain.uuid, "shutdown")
+    assert 500 < seconds <= MINUTES
+
+
+@pytest.mark.parametrize("host", ["test", "qemu"])
+async def test_a_guest_crashes_at_each_boot(virtd: Virtd, host: str) -> None:
+    client = await virtd.connect(f"{host}:///system" if host == "qemu" else "test:///default")
+    ref = await client.define("web")
+    domain = virtd.host(host).domains.by_uuid(ref.uuid)
+    assert domain is not None
+    inject(domain, "behave", {"boot": "crash"})
+    for _ in range(2):
+        await client.start(ref)
+        assert (domain.record.state, domain.record.reason) == (5, 3)
+    inject(domain, "behave", {})
+    await client.start(ref)
+    assert domain.record.state == 1
+
+
+async def test_a_way_of_booting_counts_from_the_next_boot_and_not_for_a_pause(virtd: Virtd) -> None:
+    guest = await _guest(virtd)
+    inject(guest.domain, "behave", {"boot": "crash"})
+    await _asked(guest, protocol.DOMAIN_SUSPEND)
+    await _asked(guest, protocol.DOMAIN_RESUME)
+    assert guest.state == (1, 5)
+    inject(guest.domain, "reboot", {})
+    assert guest.state == (5, 3)
+
+
+async def test_the_agent_of_a_guest_that_hangs_at_its_boot_never_answers(virtd: Virtd) -> None:
+    guest = await _guest(virtd)
+    channel = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+    text = (await guest.client.xml(guest.ref)).replace("</devices>", channel + "</devices>")
+    await guest.client.call(protocol.DOMAIN_DEFINE_XML, protocol.XmlArgs(text))
+    for boot, state in (("hang", "disconnected"), ("normal", "connected")):
+        inject(guest.domain, "stop", {})
+        inject(guest.domain, "behave", {"boot": boot})
+        await guest.client.start(guest.ref)
+        assert guest.domain.record.facts.agent == state
+
+
+@pytest.mark.parametrize("asked", [protocol.DOMAIN_SHUTDOWN, protocol.DOMAIN_REBOOT])
+@pytest.mark.parametrize("end", ["destroyed", "reset"])
+async def test_a_guest_that_was_ended_does_nothing_of_what_it_was_asked_before(
+    virtd: Virtd, asked: Any, end: str
+) -> None:
+    guest = await _guest(virtd)
+    virtd.host("qemu").pace.shutdown = MINUTES
+    await _asked(guest, asked)
+    assert guest.domain.host.timers.pending()
+    if end == "destroyed":
+        await _asked(guest, protocol.DOMAIN_DESTROY)
+    else:
+        await guest.client.call(protocol.DOMAIN_RESET, protocol.DomainFlagsArgs(guest.ref, 0))
+    assert not guest.domain.host.timers.pending()

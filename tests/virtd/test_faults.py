@@ -174,6 +174,15 @@ async def test_a_client_whose_pings_have_no_answer_gives_up(stand: Stand, answer
     waiting.cancel()
 
 
+async def test_a_rule_for_pings_leaves_calls_to_the_rules_after_it(stand: Stand) -> None:
+    client = await stand.virtd.connect()
+    muted = stand.rules.get(stand.rules.add(Rule(Action.MUTE, times=1)))
+    stand.rules.add(rule(times=2))
+    assert await stand.hits(client, 3) == [True, True, False]
+    assert muted is not None
+    assert (muted.seen, muted.strikes) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
@@ -191,6 +200,7 @@ async def test_a_client_whose_pings_have_no_answer_gives_up(stand: Stand, answer
         (rule(probability=1.5), "not 1.5"),
         (rule(probability=float("nan")), "not nan"),
         (rule(delay=-1), "not -1"),
+        (rule(guest="x" * 257), "'guest' is a name or a glob of at most 256 bytes"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(wrong: Rule, reason: str) -> None:

@@ -151,6 +151,29 @@ def _complete(settings: Settings, path: str | None, file: ConfFile) -> Loaded:
     return Loaded(settings, path, values, frozenset(given), unused, notes, lowered)
 
 
+def refuse_unknown(loaded: Loaded) -> None:
+    """Raise SettingsError for a name in the file that is a setting neither here nor of libvirt."""
+    for unused in loaded.unused:
+        if not unused.known:
+            near = similar(unused.name, loaded.settings)
+            hint = f"; similar: {', '.join(near)}" if near else ""
+            raise SettingsError(
+                f"{loaded.path}:{unused.line}: there is no setting '{unused.name}'{hint}"
+            )
+
+
+def similar(name: str, settings: Iterable[str]) -> list[str]:
+    """Return the names of settings that resemble an unknown one.
+
+    Args:
+        name: the unknown one.
+        settings: the existing ones.
+    """
+    from difflib import get_close_matches  # late: no start needs it
+
+    return get_close_matches(name.lower(), list(settings), n=3)
+
+
 def _checked(setting: Setting, found: object, where: str) -> Value:
     try:
         return setting.kind.check(found)

@@ -11,7 +11,7 @@ from aiovirt.admin.extension.protocol.settings import Origin, SettingInfo
 from aiovirt.daemons.runtime.settings.catalogue import KNOWN_ELSEWHERE
 from aiovirt.daemons.runtime.settings.declaration import Live, Same, Value
 from aiovirt.daemons.runtime.settings.describe import Found, describe
-from aiovirt.daemons.runtime.settings.file import BOUNDS, Loaded
+from aiovirt.daemons.runtime.settings.file import BOUNDS, Loaded, similar
 from aiovirt.daemons.runtime.settings.live import Override, Running
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
@@ -212,9 +212,7 @@ class InForce:
                 ErrorCode.CONFIG_UNSUPPORTED,
                 f"'{given}': this daemon has no file '{file}', but {self._names[0]}",
             )
-        from difflib import get_close_matches  # late: no start needs it
-
-        near = get_close_matches(name.lower(), self.loaded.settings, n=3)
+        near = similar(name, self.loaded.settings)
         hint = f"; similar: {', '.join(near)}" if near else ""
         if name in KNOWN_ELSEWHERE:
             text = f"'{name}' is a setting of libvirt without effect here"

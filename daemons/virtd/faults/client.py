@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.virtd.admin_protocol import VIRT_ADMIN
 from aiovirt.daemons.virtd.faults import protocol
-from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule, check
+from aiovirt.daemons.virtd.faults.rules import DRIVER, Action, Rule, check, check_types
 from aiovirt.rpc.wire.program import Procedure
 from aiovirt.rpc.wire.xdr import XdrError
 
@@ -49,8 +49,9 @@ class FaultAdmin:
 
         Raises:
             RpcError: INVALID_ARG for a rule that contradicts itself.
-            RuleError: a number or the text of the rule is out of range.
+            RuleError: a number or the text of the rule is out of range, or of a wrong type.
         """
+        check_types(rule)
         args = protocol.FaultAddArgs(protocol.to_wire(rule), flags=0)
         try:
             return (await self._call(protocol.FAULT_ADD, args)).id

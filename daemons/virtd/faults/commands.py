@@ -278,7 +278,7 @@ COMMANDS: Final = (
         "let an event happen to a guest",
         "Let an event happen to a guest, whose state changes with it: crash, kill, io-error, watchdog,"
         " shutdown, reboot, start, stop, suspend, resume, pmsuspend, pmwakeup, agent-connect,"
-        " agent-disconnect, agent-reply, address; or only tell of it: lifecycle, rtc-change,"
+        " agent-disconnect, agent-reply, behave, address; or only tell of it: lifecycle, rtc-change,"
         " balloon-change, tray-change, device-removed, device-removal-failed, control-error,"
         " memory-failure, block-threshold. faults.md has the values of each.",
         (

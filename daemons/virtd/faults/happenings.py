@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from aiovirt.daemons.virtd.constants import domain_events as events
-from aiovirt.daemons.virtd.faults.rules import RuleError
+from aiovirt.daemons.virtd.faults.rules import DELAY_MAX, RuleError
+from aiovirt.daemons.virtd.host import behavior
 
 Values = dict[str, str | int]
 
@@ -22,13 +23,14 @@ _NUMBER_MAX: Final = 2**63 - 1
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A value of an event. choices: its names; is_number: a whole number from `least`; default: if it is
-    not given, None if it must be."""
+    """A value of an event. choices: its names; is_number: a whole number from `least` to `most`;
+    default: if it is not given, None if it must be."""
 
     choices: tuple[str, ...] = ()
     default: str | None = None
     is_number: bool = False
     least: int = 0
+    most: int = _NUMBER_MAX
 
 
 class Happening(msgspec.Struct, frozen=True):
@@ -99,6 +101,14 @@ HAPPENINGS: Final[Mapping[str, Happening]] = {
     "agent-reply": Happening(
         "the agent answers a command with a value or an error; as ever if neither is given",
         {"command": Key(), "return": Key(default=""), "error": Key(default="")},
+    ),
+    "behave": Happening(
+        "the system of the guest ignores a shutdown, crashes or hangs; as ever without values",
+        {
+            "shutdown": Key(behavior.SHUTDOWN, "normal"),
+            "delay": Key(default="", is_number=True, most=DELAY_MAX),
+            "boot": Key(behavior.BOOT, "normal"),
+        },
     ),
     "address": Happening(
         "an interface has another address: a given one, the next one, or none",
@@ -180,14 +190,14 @@ def _value(name: str, key: str, kind: Key, given: str | None) -> str | int:
     if kind.choices and text not in kind.choices:
         known = ", ".join(filter(None, kind.choices))
         raise RuleError(f"'{text}' is not a value of '{key}' of '{name}': {known}")
-    if not kind.is_number:
+    if not kind.is_number or text == kind.default == "":
         return text
     try:
         number = int(text)
     except ValueError:
         number = kind.least - 1
-    if not kind.least <= number <= _NUMBER_MAX:
-        allowed = f"a number from {kind.least} to {_NUMBER_MAX}"
+    if not kind.least <= number <= kind.most:
+        allowed = f"a number from {kind.least} to {kind.most}"
         raise RuleError(f"'{text}' is not a value of '{key}' of '{name}': {allowed}")
     return number
 

@@ -11,7 +11,15 @@ from aiovirt.daemons.virtd.constants import domain as states
 from aiovirt.daemons.virtd.constants import domain_events as events
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.faults.happenings import Values, check
-from aiovirt.daemons.virtd.host import agent, ending, incidents, leases, lifecycle, sleeping
+from aiovirt.daemons.virtd.host import (
+    agent,
+    behavior,
+    ending,
+    incidents,
+    leases,
+    lifecycle,
+    sleeping,
+)
 from aiovirt.daemons.virtd.host.agent_commands import REPLIES
 
 if TYPE_CHECKING:
@@ -112,6 +120,12 @@ def _agent_reply(domain: Domain, values: Values) -> None:
     domain.keep(REPLIES, replies or None)
 
 
+def _behave(domain: Domain, values: Values) -> None:
+    delay = values["delay"]
+    seconds = int(delay) / 1000 if delay != "" else None
+    behavior.behave(domain, str(values["shutdown"]), str(values["boot"]), seconds)
+
+
 def _address(domain: Domain, values: Values) -> None:
     leases.readdress(domain, str(values["mac"]), str(values["address"]))
 
@@ -152,7 +166,7 @@ def _threshold(domain: Domain, values: Values) -> None:
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Domain, Values], None]]] = {
-    "crash": lambda domain, values: incidents.crash(domain),
+    "crash": lambda domain, values: ending.crash(domain),
     "kill": lambda domain, values: incidents.kill(domain),
     "io-error": _io_error,
     "watchdog": _watchdog,
@@ -167,6 +181,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Domain, Values], None]]] = {
     "agent-connect": _agent(connected=True),
     "agent-disconnect": _agent(connected=False),
     "agent-reply": _agent_reply,
+    "behave": _behave,
     "address": _address,
     "lifecycle": _lifecycle,
     "rtc-change": _tell(DomainEventID.RTC_CHANGE, "offset"),

@@ -7,11 +7,10 @@ from typing import Annotated, Final
 import msgspec
 
 from aiovirt.daemons.virtd.admin_protocol import HOST_MAX, VIRT_ADMIN
-from aiovirt.daemons.virtd.faults.rules import TEXT_MAX, Action, Rule
+from aiovirt.daemons.virtd.faults.rules import NAME_MAX, TEXT_MAX, Action, Rule
 from aiovirt.rpc.wire import xdr
 
-#: Bytes of a name or a pattern; rules of one daemon; values of an event.
-NAME_MAX: Final = 256
+#: Rules of one daemon; values of an event.
 RULES_MAX: Final = 1024
 VALUES_MAX: Final = 16
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -59,11 +60,22 @@ _CUTS: Final = frozenset((Action.CUT, Action.STREAM_CUT))
 #: The largest delay, in milliseconds, and the largest other number of a rule.
 DELAY_MAX: Final = 24 * 3600 * 1000
 NUMBER_MAX: Final = 2**32 - 1
-#: The largest code and domain of an error, and the bytes that its text may have.
+#: The largest code and domain of an error, and the bytes that its text, and a name or glob, may have.
 CODE_MAX: Final = 2**31 - 1
+NAME_MAX: Final = 256
 TEXT_MAX: Final = 4096
 #: The domain of an error that is given in the name of the client's driver.
 DRIVER: Final = -1
+
+
+#: The types of the fields of a rule that are not whole numbers.
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "action": (str,),
+    "procedure": (str,),
+    "guest": (str,),
+    "text": (str,),
+    "probability": (int, float),
+}
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -104,7 +116,9 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def matched(rule: Rule) -> list[Procedure[Any, Any]]:
-    """Return the procedures that a rule is for: events, calls, or those that open streams."""
+    """Return the procedures of a rule: events, calls, those that open streams; none for PINGs."""
+    if rule.action is Action.MUTE:
+        return []
     pattern = rule.procedure.upper()
     return [
         procedure
@@ -116,8 +130,18 @@ def matched(rule: Rule) -> list[Procedure[Any, Any]]:
     ]
 
 
+def check_types(rule: Rule) -> None:
+    """Raise RuleError for a field that is of another type than the declared one."""
+    for name in Rule.__struct_fields__:
+        found, kind = getattr(rule, name), _TYPES.get(name, (int,))
+        if not isinstance(found, kind) or isinstance(found, bool):
+            wanted = "a text" if str in kind else "a number"
+            raise RuleError(f"'{name}' is {wanted}, not {found!r}")
+
+
 def check(rule: Rule) -> None:
     """Raise RuleError for a rule that contradicts itself or can never strike."""
+    check_types(rule)
     action = rule.action
     if action is Action.MUTE:
         _check_mute(rule)
@@ -157,6 +181,9 @@ def _check_numbers(rule: Rule) -> None:
         number = getattr(rule, name)
         if not DRIVER <= number <= CODE_MAX:
             raise RuleError(f"'{name}' is a number up to {CODE_MAX}, not {number}")
+    for name in ("procedure", "guest"):
+        if len(getattr(rule, name).encode(errors="surrogateescape")) > NAME_MAX:
+            raise RuleError(f"'{name}' is a name or a glob of at most {NAME_MAX} bytes")
     if len(rule.text.encode(errors="surrogateescape")) > TEXT_MAX or "\0" in rule.text:
         raise RuleError(f"the text of an error has at most {TEXT_MAX} bytes, and no NUL")
     if not 0 < rule.probability <= 1:

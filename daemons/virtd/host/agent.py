@@ -20,7 +20,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     ConnectDomainEventAgentLifecycleState as State,
 )
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
-from aiovirt.daemons.virtd.host import editing
+from aiovirt.daemons.virtd.host import behavior, editing
 from aiovirt.daemons.virtd.host.domain import AGENT
 from aiovirt.daemons.virtd.xml import live
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 
 #: What happens after the time that a guest takes to boot, among the timers of a host.
 BOOT: Final = "boot"
+#: The same for a guest whose system crashes instead.
+PANIC: Final = "panic"
+#: What a running guest may be about to do, among the timers of a host.
+PENDING: Final = ("shutdown", "reboot", BOOT, PANIC)
 #: Small things of a domain that end when its system boots again.
-VOLATILE: Final = ("frozen", "offline")
+VOLATILE: Final = ("frozen", "offline", behavior.FAILING)
 
 
 def began(domain: Domain) -> None:
@@ -44,10 +48,17 @@ def began(domain: Domain) -> None:
 def wait(domain: Domain) -> None:
     """Let the agent of a running guest connect as soon as its system has booted.
 
-    Nothing happens if it is connected already, or if the document has no channel for it.
+    Nothing happens if it is connected already, or if the document has no channel for it. A system that
+    is to crash does so instead.
     """
     seconds = domain.host.pace.boot
     record = domain.record
+    failing = record.details.get(behavior.FAILING)
+    if failing:
+        if failing == "crash" and record.state == DomainState.RUNNING:
+            after, key = domain.host.timers.after, (domain.uuid, PANIC)
+            domain.host.store.after(after, seconds or 0.0, key, domain.host.panics, domain)
+        return
     if (
         seconds is None
         or domain.host.name == "test"
@@ -75,13 +86,21 @@ def booted(domain: Domain) -> None:
 
 def lost(domain: Domain) -> None:
     """Disconnect the agent, since the guest boots again; it comes back. Raises RpcError."""
-    details = {key: kept for key, kept in domain.record.details.items() if key not in VOLATILE}
+    kept = domain.record.details
+    details = {key: kept[key] for key in kept if key not in VOLATILE}
+    details |= behavior.at_boot(details)
     if details != domain.record.details:
         domain.change(details=details)
     if domain.record.facts.agent == "connected":
         _set(domain, "disconnected")
         _tell(domain, State.DISCONNECTED, Reason.CHANNEL)
     wait(domain)
+
+
+def forget_pending(domain: Domain) -> None:
+    """Let nothing happen to a guest that has ended, or was reset, which it was about to do before."""
+    for what in PENDING:
+        domain.host.timers.cancel((domain.uuid, what))
 
 
 def set_connected(domain: Domain, *, connected: bool) -> None:

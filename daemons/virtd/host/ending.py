@@ -9,18 +9,21 @@ Source: libvirt's src/test/test_driver.c and src/qemu/qemu_driver.c.
 from __future__ import annotations
 
 from aiovirt.daemons.virtd.constants.domain import (
+    DomainCrashedReason,
     DomainRunningReason,
     DomainShutoffReason,
     DomainState,
 )
 from aiovirt.daemons.virtd.constants.domain_events import (
+    DomainEventCrashedDetailType,
     DomainEventID,
+    DomainEventResumedDetailType,
     DomainEventShutdownDetailType,
     DomainEventStoppedDetailType,
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainUndefineFlagsValues as Undefine
-from aiovirt.daemons.virtd.host import agent, leaving, lifecycle
+from aiovirt.daemons.virtd.host import agent, behavior, leaving, lifecycle
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -43,7 +46,8 @@ def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
                 f"domain '{domain.name}' not running",
                 domain=ErrorDomain.TEST,
             )
-        _powered_off(domain, domain.record.facts.root.findtext("on_poweroff"))
+        if not _fails(domain):
+            _powered_off(domain, domain.record.facts.root.findtext("on_poweroff"))
         return
     if not domain.is_active:
         raise RpcError.of(
@@ -51,7 +55,16 @@ def shut_down(domain: Domain, *, by_agent: bool = False) -> None:
         )
     if by_agent:
         agent.require(domain)
-    later(domain, "shutdown", host.pace.shutdown)
+    if not _fails(domain):
+        later(domain, "shutdown", behavior.at_shutdown(domain)[1])
+
+
+def _fails(domain: Domain) -> bool:
+    """Whether a guest does something else than to shut down or to boot again, which begins then."""
+    kind, seconds = behavior.at_shutdown(domain)
+    if kind == "crash":
+        later(domain, agent.PANIC, 0.0 if domain.host.name == "test" else seconds)
+    return kind != "normal"
 
 
 def shut_down_now(domain: Domain) -> None:
@@ -72,16 +85,64 @@ def _powered_off(domain: Domain, action: str | None) -> None:
         lifecycle.stop(domain, DomainShutoffReason.SHUTDOWN, stopped)
 
 
+def crash(domain: Domain) -> None:
+    """Let the system of a guest panic; its document says what follows.
+
+    Raises RpcError for a guest that does not run, or when the store cannot be written.
+    """
+    domain.require_active()
+    action = domain.record.facts.root.findtext("on_crash") or "destroy"
+    with domain.host.store.batch():
+        stand_still(domain, DomainState.CRASHED, DomainCrashedReason.PANICKED)
+        detail = DomainEventCrashedDetailType.PANICKED
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.CRASHED, int(detail))
+        if action.endswith("destroy"):
+            lifecycle.stop(
+                domain, DomainShutoffReason.CRASHED, DomainEventStoppedDetailType.CRASHED
+            )
+        elif action.endswith("restart"):
+            domain.change(
+                state=DomainState.RUNNING,
+                reason=DomainRunningReason.CRASHED,
+                began=domain.host.clock.passed(),
+                booted=domain.host.clock.now(),
+            )
+            domain.emit(DomainEventID.REBOOT)
+            unpaused = DomainEventResumedDetailType.UNPAUSED
+            domain.emit(DomainEventID.LIFECYCLE, DomainEventType.RESUMED, int(unpaused))
+            agent.lost(domain)
+
+
+def stand_still(domain: Domain, state: int, reason: int) -> None:
+    """Stop the processors of a running guest. Raises RpcError when the store cannot be written.
+
+    Args:
+        domain: the guest.
+        state: a DomainState.
+        reason: of that.
+    """
+    domain.change(state=int(state), reason=int(reason), began=None, ran=domain.ran())
+    domain.host.emulators.changed(domain)
+
+
+def panic(domain: Domain) -> None:
+    """Let a guest crash if it runs. Raises RpcError when the store cannot be written."""
+    if domain.record.state == DomainState.RUNNING:
+        crash(domain)
+
+
 def reboot(domain: Domain, *, by_agent: bool = False) -> None:
     """Ask a guest to boot again; the arguments and errors are those of `shut_down`."""
     domain.require_active()
     host = domain.host
     if host.name == "test":
-        _powered_off(domain, domain.record.facts.root.findtext("on_reboot"))
+        if not _fails(domain):
+            _powered_off(domain, domain.record.facts.root.findtext("on_reboot"))
         return
     if by_agent:
         agent.require(domain)
-    later(domain, "reboot", host.pace.shutdown)
+    if not _fails(domain):
+        later(domain, "reboot", behavior.at_shutdown(domain)[1])
 
 
 def rebooted(domain: Domain) -> None:
@@ -101,11 +162,16 @@ def later(domain: Domain, what: str, seconds: float) -> None:
 
     Args:
         domain: the domain.
-        what: "shutdown", "reboot", "boot" or the end of a guest that has left; nothing happens for a
-            name that is not known here.
+        what: "shutdown", "reboot", "boot", "panic" or the end of a guest that has left; nothing happens
+            for a name that is not known here.
         seconds: how long.
     """
-    functions = {"shutdown": shut_down_now, "reboot": rebooted, agent.BOOT: agent.booted}
+    functions = {
+        "shutdown": shut_down_now,
+        "reboot": rebooted,
+        agent.BOOT: agent.booted,
+        agent.PANIC: panic,
+    }
     if what in (leaving.ARRIVED, leaving.ARRIVED_UNDEFINED):
         leaving.note_arrival(domain, undefine=what == leaving.ARRIVED_UNDEFINED)
         return
@@ -118,6 +184,7 @@ def reset(domain: Domain) -> None:
     """Push the reset button. Raises RpcError for a guest that does not run."""
     domain.require_active()
     if domain.host.name == "qemu":
+        agent.forget_pending(domain)
         domain.change(booted=domain.host.clock.now())
         domain.emit(DomainEventID.REBOOT)
         agent.lost(domain)

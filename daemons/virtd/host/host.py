@@ -74,6 +74,7 @@ class Host:
         self.events = Events(self._after)
         self.timers = Timers()
         self.pace = Pace()
+        self.panics: Callable[[Domain], object] = lambda domain: None  # see `Hosts`
         self.consoles = Consoles()
         self.emulators = Emulators(self)
         self.migrations = Migrations()

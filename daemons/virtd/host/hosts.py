@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiovirt.daemons.virtd.host import agent, keeping, migration_ends, world_file, worlds
+from aiovirt.daemons.virtd.host import agent, ending, keeping, migration_ends, world_file, worlds
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store, StoreError
@@ -31,6 +31,8 @@ class Hosts:
         self.is_open = False
         self._store: Store | None = None
         self.all: Mapping[str, Host] = {name: Host(flavour) for name, flavour in FLAVOURS.items()}
+        for host in self.all.values():
+            host.panics = ending.panic  # what boots a guest knows nothing of its end
 
     def open(self) -> None:
         """Open the store and read everything; a new host gets its world.

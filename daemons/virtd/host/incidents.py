@@ -12,18 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiovirt.daemons.virtd.constants.domain import (
-    DomainCrashedReason,
     DomainDiskErrorCode,
     DomainPausedReason,
-    DomainRunningReason,
     DomainShutoffReason,
     DomainState,
 )
 from aiovirt.daemons.virtd.constants.domain_events import (
-    DomainEventCrashedDetailType,
     DomainEventID,
     DomainEventIOErrorAction,
-    DomainEventResumedDetailType,
     DomainEventStoppedDetailType,
     DomainEventSuspendedDetailType,
     DomainEventType,
@@ -37,34 +33,6 @@ if TYPE_CHECKING:
 
 #: The small thing of a domain that says which disks have failed.
 _DISK_ERRORS = "disk-errors"
-
-
-def crash(domain: Domain) -> None:
-    """Let the system of a guest panic; its document says what follows.
-
-    Raises RpcError for a guest that does not run, or when the store cannot be written.
-    """
-    domain.require_active()
-    action = domain.record.facts.root.findtext("on_crash") or "destroy"
-    with domain.host.store.batch():
-        _stand_still(domain, DomainState.CRASHED, DomainCrashedReason.PANICKED)
-        detail = DomainEventCrashedDetailType.PANICKED
-        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.CRASHED, int(detail))
-        if action.endswith("destroy"):
-            lifecycle.stop(
-                domain, DomainShutoffReason.CRASHED, DomainEventStoppedDetailType.CRASHED
-            )
-        elif action.endswith("restart"):
-            domain.change(
-                state=DomainState.RUNNING,
-                reason=DomainRunningReason.CRASHED,
-                began=domain.host.clock.passed(),
-                booted=domain.host.clock.now(),
-            )
-            domain.emit(DomainEventID.REBOOT)
-            unpaused = DomainEventResumedDetailType.UNPAUSED
-            domain.emit(DomainEventID.LIFECYCLE, DomainEventType.RESUMED, int(unpaused))
-            agent.lost(domain)
 
 
 def kill(domain: Domain) -> None:
@@ -145,7 +113,7 @@ def suspend(domain: Domain, reason: int, detail: int) -> None:
         detail: a DomainEventSuspendedDetailType.
     """
     domain.require_active()
-    _stand_still(domain, DomainState.PAUSED, reason)
+    ending.stand_still(domain, DomainState.PAUSED, reason)
     domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, int(detail))
 
 
@@ -163,8 +131,3 @@ def resume(domain: Domain, reason: int, detail: int) -> None:
     domain.change(state=DomainState.RUNNING, reason=int(reason), began=began)
     domain.emit(DomainEventID.LIFECYCLE, DomainEventType.RESUMED, int(detail))
     agent.wait(domain)
-
-
-def _stand_still(domain: Domain, state: int, reason: int) -> None:
-    domain.change(state=int(state), reason=int(reason), began=None, ran=domain.ran())
-    domain.host.emulators.changed(domain)

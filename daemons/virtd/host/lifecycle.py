@@ -27,6 +27,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.host import (
     agent,
+    behavior,
     editing,
     leases,
     migration_settings,
@@ -264,7 +265,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         began=None if paused else host.clock.passed(),
         ran=0,
         booted=now,
-        details=_details(domain, config),
+        details=_details(domain, config, boots=origin.reason == DomainRunningReason.BOOTED),
     )
     host.domains.started(domain)
     _ = domain.record.facts  # they are asked for soon, and the document is still read
@@ -283,9 +284,11 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     agent.wait(domain)
 
 
-def _details(domain: Domain, config: str) -> dict[str, Any]:
+def _details(domain: Domain, config: str, *, boots: bool) -> dict[str, Any]:
     """The small things of a domain that begins to run; qemu's first processors cannot be unplugged."""
     details = {key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE}
+    if boots:
+        details |= behavior.at_boot(details)
     if domain.host.name == "qemu":
         details["first-vcpus"] = guests.vcpus(cached("domain", config))
     return details
@@ -361,6 +364,7 @@ def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> Non
         domains.remove(domain)
     domains.stopped(number)
     domain.host.store.after(domain.host.consoles.guest_ended, domain.uuid)
+    domain.host.store.after(agent.forget_pending, domain)  # the next guest does nothing of it
     domain.host.emulators.changed(domain, reason)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
 

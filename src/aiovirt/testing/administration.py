@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiovirt.testing.blocking import run_apart
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aiovirt.admin import client
     from aiovirt.daemons.virtd.admin_client import ClockInfo, WorldAdmin
     from aiovirt.daemons.virtd.faults.rules import Rule
@@ -84,13 +86,14 @@ class World:
         return self._run(lambda worlds: worlds.clocks())
 
     def set_clock(
-        self, host: str = "", *, now: int | None = None, rate: float | None = None
+        self, host: str = "", *, now: int | datetime | None = None, rate: float | None = None
     ) -> None:
         """Change the clock of a host.
 
         Args:
             host: its name.
-            now: the new time of day, in nanoseconds since the epoch; None leaves it.
+            now: the new time of day, in nanoseconds since the epoch, or as a datetime (local time
+                without a timezone); None leaves it.
             rate: seconds of the host in one second, 0 to stop; None leaves it.
 
         Raises:
@@ -149,15 +152,21 @@ class Faults(Blocking):
         Args:
             action: its name, or a whole rule.
             procedure: the calls or events that it is for, a name or a glob.
-            fields: the others of `daemons.virtd.faults.rules.Rule`.
+            fields: the others of `daemons.virtd.faults.rules.Rule`; `code` and `domain` may be names of
+                libvirt's, with or without prefix: "NO_MEMORY", "VIR_FROM_QEMU".
 
         Raises:
-            ValueError: there is no such action.
+            ValueError: an action or a name does not exist, or a value is out of range.
+            TypeError: a rule has no such field.
             RpcError: the rule contradicts itself.
         """
+        from aiovirt.daemons.virtd.faults import naming
         from aiovirt.daemons.virtd.faults.client import FaultAdmin
         from aiovirt.daemons.virtd.faults.rules import Action, Rule
 
+        for key, number in (("code", naming.code), ("domain", naming.domain)):
+            if isinstance(fields.get(key), str):
+                fields[key] = number(fields[key])
         rule = action if isinstance(action, Rule) else Rule(Action.of(action), procedure, **fields)
         return self._admin.run(lambda connection: FaultAdmin(connection).add(rule))
 

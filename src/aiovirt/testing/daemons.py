@@ -126,9 +126,10 @@ class Daemon:
             RuntimeError: it had ended by itself; its log is in the text.
         """
         __tracebackhide__ = True
-        status = None if self._was_ended else self._process.status
-        self._was_ended = True
-        self._process.end()
+        was_ended, self._was_ended = self._was_ended, True
+        status = None if was_ended else self._process.status
+        if self._process.end() and status is None and not was_ended:
+            status = self._process.status or None  # it was about to end, or failed at its end
         text = self.log.text() if status is not None else ""
         self.log.close()
         if status is not None:

@@ -130,8 +130,10 @@ class Process:
             return False
         return True
 
-    def end(self, patience: float = _END) -> None:
+    def end(self, patience: float = _END) -> bool:
         """End it and remove its files. Does nothing if that was done.
+
+        Returns whether it ended without a signal of ours.
 
         Args:
             patience: seconds until it gets SIGTERM; 0 kills it at once.
@@ -140,7 +142,8 @@ class Process:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        if not self._ends_within(patience):
+        by_itself = self._ends_within(patience)
+        if not by_itself:
             self._process.terminate()
             if patience <= 0 or not self._ends_within(_END):
                 self._process.kill()
@@ -148,6 +151,7 @@ class Process:
         rundir = self.told.get("rundir")
         if rundir and os.path.lexists(rundir):  # it was killed, by us or by the test
             shutil.rmtree(rundir, ignore_errors=True)
+        return by_itself
 
 
 def settings_text(settings: Settings) -> str:
