@@ -7,7 +7,6 @@ src/qemu/qemu_migration.c, qemuMigrationAnyConnectionClosed and qemuProcessRecov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,128 +15,32 @@ import pytest
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.component import HostsComponent
-from aiovirt.daemons.virtd.constants.domain import DomainPausedReason as Paused
-from aiovirt.daemons.virtd.constants.domain import DomainRunningReason as Running
 from aiovirt.daemons.virtd.constants.domain import DomainShutoffReason as Off
 from aiovirt.daemons.virtd.constants.domain import DomainState as State
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.dispatch import migration_peer
-from aiovirt.daemons.virtd.host import leaving, migration
+from aiovirt.daemons.virtd.host import leaving
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.rpc.client import ConnectionLost
 from aiovirt.rpc.server import Daemon
 from aiovirt.rpc.wire import typedparams
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
-from tests.virtd.conftest import MakeVirtd, Virtd
-
-PATIENCE = 20.0
-QEMU = "qemu:///system"
-LIVE = int(Flags.LIVE)
-PEER = int(Flags.LIVE | Flags.PEER2PEER)
-NAME = "guest"
-
-#: States with their reasons; None for a domain that does not exist.
-RUNS_HERE = (State.RUNNING, Running.MIGRATION_CANCELED)
-RAN_ALL_TIME = (State.RUNNING, Running.BOOTED)
-WAITS_HERE = (State.PAUSED, Paused.MIGRATION)
-HAS_LEFT = (State.SHUTOFF, Off.MIGRATED)
-RUNS_THERE = (State.RUNNING, Running.MIGRATED)
-NOWHERE = None
-
-
-def at(host: Host) -> tuple[int, int] | None:
-    """State and reason of the guest on a host."""
-    found = host.domains.by_name(NAME)
-    return None if found is None else (found.record.state, found.record.reason)
-
-
-def has_job(host: Host) -> bool:
-    """Whether the guest on a host has a migration."""
-    found = host.domains.by_name(NAME)
-    return found is not None and migration.job(found) is not None
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
-
-
-class Pair:
-    """Two virtds with a guest on the first, and a client of both that migrates it."""
-
-    def __init__(self, here: Virtd, there: Virtd) -> None:
-        self.here, self.there = here.host("qemu"), there.host("qemu")
-        self.virtds = (here, there)
-        self.here.pace.migration = self.there.pace.migration = 0.01
-        self.guest: Any = None
-        self.cookie = b""
-        self.text = ""
-
-    async def begin(self) -> None:
-        """Start the guest."""
-        self.at_source, self.at_target = [await one.connect(QEMU) for one in self.virtds]
-        self.guest = await self.at_source.define(NAME)
-        await self.at_source.start(self.guest)
-
-    async def prepare(self, flags: int = LIVE) -> None:
-        """The first two phases."""
-        begin = protocol.DomainMigrateBegin3Args(self.guest, None, flags, None, 0)
-        begun = await self.at_source.call(protocol.DOMAIN_MIGRATE_BEGIN3, begin)
-        self.text = begun.xml
-        args = protocol.DomainMigratePrepare3Args(begun.cookie_out, None, flags, None, 0, begun.xml)
-        made = await self.at_target.call(protocol.DOMAIN_MIGRATE_PREPARE3, args)
-        self.cookie = made.cookie_out
-
-    async def perform(self, flags: int = LIVE) -> None:
-        """The third phase."""
-        args = protocol.DomainMigratePerform3Args(
-            self.guest, None, self.cookie, None, "tcp:there:1", flags, None, 0
-        )
-        done = await self.at_source.call(protocol.DOMAIN_MIGRATE_PERFORM3, args)
-        self.cookie = done.cookie_out
-
-    async def finish(self, flags: int = LIVE, *, cancelled: bool = False) -> None:
-        """The fourth phase."""
-        args = protocol.DomainMigrateFinish3Args(
-            NAME, self.cookie, None, None, flags, int(cancelled)
-        )
-        await self.at_target.call(protocol.DOMAIN_MIGRATE_FINISH3, args)
-
-    async def confirm(self, flags: int = LIVE, *, cancelled: bool = False) -> None:
-        """The last phase."""
-        args = protocol.DomainMigrateConfirm3Args(self.guest, b"", flags, int(cancelled))
-        await self.at_source.call(protocol.DOMAIN_MIGRATE_CONFIRM3, args)
-
-    async def peer(self, flags: int = PEER) -> None:
-        """A migration from peer to peer."""
-        uri = f"qemu+unix:///system?socket={self.virtds[1].path}"
-        args = protocol.DomainMigratePerform3ParamsArgs(self.guest, uri, [], b"", flags)
-        await self.at_source.call(protocol.DOMAIN_MIGRATE_PERFORM3_PARAMS, args)
-
-    async def phases(self, count: int, flags: int = LIVE) -> None:
-        """The first of prepare, perform, finish and confirm."""
-        for phase in (self.prepare, self.perform, self.finish, self.confirm)[:count]:
-            await phase(flags)
-
-    def slow(self) -> None:
-        """Have the migration take minutes."""
-        self.here.pace.migration = 600.0
-
-    async def sending(self) -> None:
-        """Wait until the memory is sent."""
-        await until(lambda: bool(self.here.migrations.moving))
-
-    @property
-    def states(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        """State and reason on both sides."""
-        return at(self.here), at(self.there)
-
-    async def come_to(self, *states: tuple[int, int] | None) -> None:
-        """Wait for states on both sides."""
-        await until(lambda: self.states == states)
+from tests.virtd.conftest import MakeVirtd
+from tests.virtd.migrating import (
+    HAS_LEFT,
+    LIVE,
+    NAME,
+    NOWHERE,
+    RAN_ALL_TIME,
+    RUNS_HERE,
+    RUNS_THERE,
+    WAITS_HERE,
+    Pair,
+    at,
+    has_job,
+    until,
+)
 
 
 @pytest.fixture
@@ -169,7 +72,7 @@ async def test_a_guest_that_has_arrived_stays_paused_until_its_end_is_stored(
     with pytest.raises(RpcError, match="the disk is full"):
         await pair.confirm()
     assert pair.states == (WAITS_HERE, RUNS_THERE)
-    with pytest.raises(RpcError, match="held by migration"):
+    with pytest.raises(RpcError, match="held by monitor=remoteDispatchDomainMigratePerform3"):
         await pair.at_source.call(protocol.DOMAIN_RESUME, protocol.DomainArgs(pair.guest))
     monkeypatch.undo()
     await pair.come_to(HAS_LEFT, RUNS_THERE)
@@ -319,7 +222,7 @@ async def test_a_guest_that_is_destroyed_meanwhile_is_gone_on_both_sides(pair: P
     sending = asyncio.ensure_future(pair.peer())
     await pair.sending()
     await pair.at_source.call(protocol.DOMAIN_DESTROY, protocol.DomainArgs(pair.guest))
-    with pytest.raises(RpcError, match="domain is no longer running"):
+    with pytest.raises(RpcError, match="domain is not running"):
         await sending
     await pair.come_to((State.SHUTOFF, Off.DESTROYED), NOWHERE)
 
@@ -529,22 +432,6 @@ async def test_a_parameter_that_does_not_fit_is_refused(
     args = protocol.DomainMigrateBegin3ParamsArgs(pair.guest, [made], flags)
     with pytest.raises(RpcError, match=words):
         await pair.at_source.call(protocol.DOMAIN_MIGRATE_BEGIN3_PARAMS, args)
-
-
-async def test_a_guest_that_leaves_takes_no_other_change(pair: Pair) -> None:
-    await pair.phases(2)
-    guest, device = pair.guest, "<disk type='file'><source file='/d'/><target dev='vdb'/></disk>"
-    for procedure, args in (
-        (protocol.DOMAIN_RESUME, protocol.DomainArgs(guest)),
-        (protocol.DOMAIN_MANAGED_SAVE, protocol.DomainFlagsArgs(guest, 0)),
-        (protocol.DOMAIN_ATTACH_DEVICE, protocol.DomainXmlArgs(guest, device)),
-        (
-            protocol.DOMAIN_MIGRATE_BEGIN3,
-            protocol.DomainMigrateBegin3Args(guest, None, LIVE, None, 0),
-        ),
-    ):
-        with pytest.raises(RpcError, match="cannot acquire state change lock"):
-            await pair.at_source.call(procedure, args)
 
 
 @pytest.mark.parametrize(

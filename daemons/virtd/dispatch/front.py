@@ -8,19 +8,19 @@ Source: libvirt's src/remote/remote_daemon_dispatch.c; each refusal has its code
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.admin.compatibility import LIBVIRT_VERSION
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags, Feature
 from aiovirt.daemons.virtd.dispatch.file_worlds import host_of
 from aiovirt.daemons.virtd.dispatch.parts import QEMU_PARTS, parts
-from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened, waiting
+from aiovirt.daemons.virtd.dispatch.serving import SESSION, Session, bind, opened
 from aiovirt.daemons.virtd.dispatch.subscriptions import tell
 from aiovirt.daemons.virtd.dispatch.uris import find_driver
-from aiovirt.daemons.virtd.dispatch.with_emulators import WITH_EMULATORS
+from aiovirt.daemons.virtd.dispatch.waiting import WaitingCalls
 from aiovirt.daemons.virtd.domains import unsupported_domain
 from aiovirt.daemons.virtd.host import migration_ends
 from aiovirt.rpc.server import Client, Handlers, Server, serves
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.events import Event
     from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.sasl import SaslDispatch
-    from aiovirt.rpc.server.handlers import Binding
 
 #: Those of both drivers.
 _FEATURES: Final = frozenset(
@@ -91,7 +90,7 @@ class RemoteDispatch:
         self._server: Server | None = None
         self._events: list[tuple[Host, Event]] = []
         self.event_faults: EventFaults | None = None
-        self._plain: dict[Binding, Callable[..., Any]] = {}
+        self._waiting: WaitingCalls | None = None
 
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
@@ -102,9 +101,12 @@ class RemoteDispatch:
         bind(for_qemu, [part() for part in QEMU_PARTS])
         server.add_program(for_qemu)
         self._server = server
+        self._waiting = WaitingCalls(server)
         server.on_client_gone.append(self._client_gone)
         for host in self._hosts.values():
             host.events.receive(partial(self._happened, host))
+            host.migrations.on_change = self._wait_for_migrations
+        self._wait_for_migrations()
 
     def wait_for_emulators(self, wanted: bool) -> None:
         """Have calls that start or end guests wait for emulators, or be plain functions again.
@@ -112,16 +114,14 @@ class RemoteDispatch:
         Args:
             wanted: whether they wait. It counts from the next call on.
         """
-        if self._server is None:
+        if self._waiting is None:
             raise RuntimeError("the program is not served")
-        table = self._server.table
-        for procedure in WITH_EMULATORS:
-            binding = table[procedure.key]
-            if wanted and binding not in self._plain:
-                self._plain[binding] = binding.handler
-                binding.serve_with(waiting(binding.handler))
-            elif not wanted and binding in self._plain:
-                binding.serve_with(self._plain.pop(binding))
+        self._waiting.for_emulators(wanted)
+
+    def _wait_for_migrations(self) -> None:
+        """Have calls wait for migrations while a guest of any host has one."""
+        if self._waiting is not None:
+            self._waiting.for_jobs(any(host.migrations.touched for host in self._hosts.values()))
 
     def clients(self) -> Iterable[Client]:
         """The connected clients."""

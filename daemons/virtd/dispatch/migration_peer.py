@@ -61,8 +61,8 @@ async def migrate(domain: Domain, request: Request, uri: str | None, cookie: byt
     if uri is None or text:
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
     plain = msgspec.structs.replace(request, flags=request.flags & ~int(Flags.CHANGE_PROTECTION))
+    migration.require_no_other(domain)
     leaving.check(domain, plain)
-    domain.require_no_job()
     if not plain.has(Flags.OFFLINE):
         leaving.start(domain, plain, migration.PEER)
     task = asyncio.get_running_loop().create_task(_move(domain, plain, uri))

@@ -62,6 +62,7 @@ def _request(session: Session, function: str, flags: int, params: list[TypedPara
         found.get("persistent_xml"),
         found.get("bandwidth", 0),
         tuple(found.get("migrate_disks", ())),
+        function,
     )
     migration.check(session.host, request, function)
     return request
@@ -95,6 +96,7 @@ def _plain(session: Session, function: str, args: Any, xml: str | None = None) -
         xml,
         None,
         getattr(args, "resource", 0),
+        function=function,
     )
     migration.check(session.host, request, function)
     return request
@@ -136,8 +138,9 @@ class Migrations:
     async def prepare(
         self, session: Session, args: protocol.DomainMigratePrepare3Args
     ) -> protocol.CookieOutUriRet:
-        request = Request(args.flags, args.uri_in, args.dname, args.dom_xml)
-        migration.check(session.host, request, "DomainMigratePrepare3")
+        function = "DomainMigratePrepare3"
+        request = Request(args.flags, args.uri_in, args.dname, args.dom_xml, function=function)
+        migration.check(session.host, request, function)
         return await self._prepare(session, request, args.cookie_in)
 
     @answers(protocol.DOMAIN_MIGRATE_PREPARE3_PARAMS)

@@ -82,7 +82,9 @@ def prepare(host: Host, request: Request, data: bytes, owner: str) -> tuple[byte
     else:
         with host.store.batch():
             domain = lifecycle.create(host, text, paused=True, origin=_INCOMING)
-            migration.begin_job(domain, migration.IN, owner, name=cookie.name)
+            migration.begin_job(
+                domain, migration.IN, owner, name=cookie.name, function=request.function
+            )
     return migration_cookie.written(host, cookie.name, given.uuid), uri
 
 

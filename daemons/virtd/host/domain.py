@@ -258,12 +258,12 @@ class Domain(Entry[DomainRecord]):
             )
 
     def require_no_job(self) -> None:
-        """Raise RpcError OPERATION_TIMEOUT for a guest that migrates; libvirt waits for it first."""
-        if self.is_active and self.record.details.get(JOB) is not None:
-            raise self.refused(
-                ErrorCode.OPERATION_TIMEOUT,
-                "cannot acquire state change lock (held by migration)",
-            )
+        """Raise RpcError OPERATION_TIMEOUT for a guest that migrates; calls of clients wait first."""
+        found = self.record.details.get(JOB) if self.is_active else None
+        if found is not None:
+            holder = f"monitor=remoteDispatch{found.get('function', '')}"
+            text = f"cannot acquire state change lock (held by {holder})"
+            raise self.refused(ErrorCode.OPERATION_TIMEOUT, text)
 
     def refused(self, code: ErrorCode, text: str) -> RpcError:
         """Make an error about this domain, in the name of its driver.

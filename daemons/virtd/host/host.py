@@ -49,12 +49,14 @@ _CLOCK: Final = "clock"
 
 class Pace(msgspec.Struct):
     """How long guests take, in seconds. shutdown: to shut down, or to boot again; boot: until the agent
-    answers, None for never; block: for a job on a disk; migration: to send a guest's memory."""
+    answers, None for never; block: for a job on a disk; migration: to send a guest's memory; job:
+    how long a call waits for the end of a migration."""
 
     shutdown: float = 0.3
     boot: float | None = 0.3
     block: float = 0.3
     migration: float = 0.3
+    job: float = 30.0
 
 
 class Host:

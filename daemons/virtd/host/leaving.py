@@ -58,11 +58,11 @@ def begin(domain: Domain, request: Request, owner: str) -> tuple[str, bytes]:
         RpcError: OPERATION_INVALID for a guest that does not run or has snapshots; see
             `migration.check`.
     """
-    domain.require_no_job()
+    migration.require_no_other(domain)
     check(domain, request)
     text, cookie = described(domain, request)
     if request.has(Flags.CHANGE_PROTECTION) and not request.has(Flags.OFFLINE):
-        _begin_job(domain, owner, migration.BEGUN)
+        _begin_job(domain, request, owner, migration.BEGUN)
     return text, cookie
 
 
@@ -116,9 +116,9 @@ def _document(domain: Domain, request: Request) -> str:
     return domain.host.documents.define_same(request.xml, domain.record.uuid, domain.name).text
 
 
-def _begin_job(domain: Domain, owner: str, phase: str) -> None:
-    state = int(domain.record.state)
-    migration.begin_job(domain, migration.OUT, owner, phase=phase, was=state)
+def _begin_job(domain: Domain, request: Request, owner: str, phase: str) -> None:
+    state, function = int(domain.record.state), request.function
+    migration.begin_job(domain, migration.OUT, owner, phase=phase, was=state, function=function)
 
 
 # Sending ---------------------------------------------------------------------------------------------
@@ -130,8 +130,9 @@ def start(domain: Domain, request: Request, owner: str) -> None:
         migration.require_job(domain, migration.OUT)
         migration.go_on(domain, migration.MOVING)
         return
+    migration.require_no_other(domain)
     check(domain, request)
-    _begin_job(domain, owner, migration.MOVING)
+    _begin_job(domain, request, owner, migration.MOVING)
 
 
 async def send(domain: Domain, request: Request, is_lost: Callable[[], str | None]) -> bytes:
@@ -157,7 +158,7 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
 
     def is_over() -> str | None:
         if not domain.is_active or domain.record.number != number:
-            return "domain is no longer running"
+            return "domain is not running"
         return is_lost()
 
     try:
@@ -333,11 +334,7 @@ def stay(domain: Domain) -> None:
     if found is None or has_arrived(domain):
         return
     record = domain.record
-    wanted = (
-        found["was"] == DomainState.RUNNING
-        and record.state == DomainState.PAUSED
-        and record.reason == DomainPausedReason.MIGRATION
-    )
+    wanted = found["was"] == DomainState.RUNNING and record.state == DomainState.PAUSED
     if wanted:
         domain.host.emulators.resumes(domain)
     with domain.host.store.batch():

@@ -304,11 +304,12 @@ def suspend(domain: Domain) -> None:
         domain.require_active()
         if record.state == DomainState.PAUSED:
             return
-    domain.change(
-        state=DomainState.PAUSED, reason=DomainPausedReason.USER, began=None, ran=domain.ran()
-    )
+    reason, detail = DomainPausedReason.USER, DomainEventSuspendedDetailType.PAUSED
+    if domain.detail(JOB) is not None:  # it leaves, and a guest that arrives is not suspended
+        reason, detail = DomainPausedReason.MIGRATION, DomainEventSuspendedDetailType.MIGRATED
+    domain.change(state=DomainState.PAUSED, reason=reason, began=None, ran=domain.ran())
     domain.host.emulators.changed(domain)
-    _lifecycle(domain, DomainEventType.SUSPENDED, DomainEventSuspendedDetailType.PAUSED)
+    _lifecycle(domain, DomainEventType.SUSPENDED, detail)
 
 
 def resume(domain: Domain) -> None:
@@ -365,6 +366,7 @@ def stop(domain: Domain, reason: int, detail: int, *, keep: bool = False) -> Non
     domains.stopped(number)
     domain.host.store.after(domain.host.consoles.guest_ended, domain.uuid)
     domain.host.store.after(agent.forget_pending, domain)  # the next guest does nothing of it
+    domain.host.store.after(domain.host.migrations.ended, domain.uuid)
     domain.host.emulators.changed(domain, reason)
     _lifecycle(domain, DomainEventType.STOPPED, detail)
 

@@ -49,7 +49,8 @@ class Request(msgspec.Struct, frozen=True):
 
     flags: DomainMigrateFlags; uri: where the other side listens, or None; name: of the guest on the
     other side, None for the same; xml: a document for the other side; persistent_xml: a definition for
-    it; bandwidth: MiB per second, 0 for no limit; disks: the targets of disks to copy.
+    it; bandwidth: MiB per second, 0 for no limit; disks: the targets of disks to copy; function: the
+    public function that a client has called, without `vir`.
     """
 
     flags: int
@@ -59,6 +60,7 @@ class Request(msgspec.Struct, frozen=True):
     persistent_xml: str | None = None
     bandwidth: int = 0
     disks: tuple[str, ...] = ()
+    function: str = ""
 
     def has(self, flag: Flags) -> bool:
         """Return whether a flag is set."""
@@ -131,9 +133,16 @@ def begin_job(domain: Domain, kind: str, owner: str, **fields: Any) -> None:
         owner: the client that asks for it.
         fields: what else is known of the job.
     """
-    domain.require_no_job()
+    require_no_other(domain)
     domain.keep(JOB, {"kind": kind, "owner": owner, **fields})
-    domain.host.migrations.touched.add(domain.uuid)
+    domain.host.migrations.begun(domain.uuid)
+
+
+def require_no_other(domain: Domain) -> None:
+    """Raise RpcError OPERATION_INVALID for a guest that has a migration (qemuMigrationJobIsAllowed)."""
+    if job(domain) is not None:
+        text = f"another migration job is already running for domain '{domain.name}'"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
 
 
 def go_on(domain: Domain, phase: str) -> None:
@@ -145,7 +154,7 @@ def end_job(domain: Domain) -> None:
     """Take the job from a guest. Raises RpcError when that cannot be stored."""
     if domain.detail(JOB) is not None:
         domain.keep(JOB, None)
-    domain.host.store.after(domain.host.migrations.touched.discard, domain.uuid)
+    domain.host.store.after(domain.host.migrations.ended, domain.uuid)
 
 
 def require_job(domain: Domain, kind: str) -> dict[str, Any]:
@@ -182,6 +191,6 @@ def under_way(host: Host) -> Iterator[tuple[Domain, dict[str, Any]]]:
         domain = host.domains.by_uuid(uuid)
         found = None if domain is None else job(domain)
         if domain is None or found is None:
-            host.migrations.touched.discard(uuid)
+            host.migrations.ended(uuid)
         else:
             yield domain, found

@@ -59,7 +59,9 @@ def _forget(domain: Domain, job: dict[str, Any]) -> None:
 
 def know(host: Host) -> None:
     """Find the guests that have a migration, after the store was read."""
-    host.migrations.touched.update(one.uuid for one in host.domains.active() if migration.job(one))
+    for one in host.domains.active():
+        if migration.job(one) is not None:
+            host.migrations.begun(one.uuid)
 
 
 def recover(host: Host) -> None:

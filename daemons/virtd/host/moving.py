@@ -53,7 +53,8 @@ class Migrations:
 
     moving: the guests whose memory is sent just now; touched: all that may have a migration;
     arrivals: definitions on their way, by name; arrived: the numbers of guests that run on the other
-    side, as that has said; tasks: the migrations from peer to peer.
+    side, as that has said; tasks: the migrations from peer to peer; on_change: called after `touched`
+    has got its first or has lost its last.
     """
 
     def __init__(self) -> None:
@@ -62,14 +63,48 @@ class Migrations:
         self.arrivals: dict[str, Arrival] = {}
         self.arrived: dict[bytes, int] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.on_change: Callable[[], None] = lambda: None
+        self._over = asyncio.Event()
+
+    def begun(self, uuid: bytes) -> None:
+        """Note that a guest has a migration."""
+        self.touched.add(uuid)
+        self.on_change()
+
+    def ended(self, uuid: bytes) -> None:
+        """Note that a guest has no migration any more; nothing happens if it had none."""
+        if uuid in self.touched:
+            self.touched.discard(uuid)
+            self._over.set()
+            self._over = asyncio.Event()
+            self.on_change()
+
+    async def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until a condition is true, as it may be at the end of a migration.
+
+        Args:
+            condition: what is waited for.
+            seconds: how long at most.
+
+        Returns:
+            Whether it is true.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await self._over.wait()
+        except TimeoutError:
+            return condition()
+        return True
 
     def clear(self) -> None:
         """Forget all of them; those that are sent just now fail."""
         for one in self.moving.values():
             one.stop("the guest is gone")
-        self.touched.clear()
         self.arrived.clear()
         self.arrivals.clear()
+        for uuid in tuple(self.touched):
+            self.ended(uuid)
 
 
 class Moving:
