@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from aiovirt.daemons.virtd.xml.documents import Document, read, stored
+from aiovirt.daemons.virtd.xml.reading import STORED, require_within
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def cached(kind: str, text: str) -> Document:
 
 
 def written(document: Document) -> str:
-    """Write a document that is to be stored, and keep it read; it is not to be changed any more."""
+    """Write a document that is to be stored, and keep it read; it is not to be changed any more.
+
+    Raises RpcError XML_DETAIL for one that is too large to be read again.
+    """
     text = document.text(secure=True)
+    require_within(text, STORED, name=document.kind)
     _read[document.kind, text] = document
     cached(document.kind, text)
     return text
@@ -59,7 +64,12 @@ class Documents:
         self.defaults = flavour.name
 
     def define(
-        self, kind: str, text: str, equip: Callable[[etree._Element], None] | None = None
+        self,
+        kind: str,
+        text: str,
+        equip: Callable[[etree._Element], None] | None = None,
+        *,
+        own: bool = False,
     ) -> Definition:
         """Read a client's document and complete it.
 
@@ -67,16 +77,19 @@ class Documents:
             kind: its kind.
             text: the document.
             equip: adds what depends on other objects of the host.
+            own: the text is one that a host has stored.
 
         Raises:
             RpcError: see `xml.documents.read`.
         """
-        document = read(kind, text)
+        document = read(kind, text, own=own)
         document.complete(self.defaults)
         root = document.root
         if equip is not None:
             equip(root)
             document.changed()
+        if not own:
+            document.require_readable()
         return Definition(
             written(document), root.findtext("name") or "", root.findtext("uuid") or ""
         )

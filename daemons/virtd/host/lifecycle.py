@@ -191,7 +191,9 @@ BOOTED_FROM_SNAPSHOT: Final = FROM_SNAPSHOT._replace(
 )
 
 
-def create(host: Host, text: str, *, paused: bool = False, origin: Origin = _BOOTED) -> Domain:
+def create(
+    host: Host, text: str, *, paused: bool = False, origin: Origin = _BOOTED, own: bool = False
+) -> Domain:
     """Start a guest from a document, which is not kept.
 
     Args:
@@ -199,10 +201,11 @@ def create(host: Host, text: str, *, paused: bool = False, origin: Origin = _BOO
         text: the document.
         paused: the guest does not run at first.
         origin: why it runs.
+        own: the text is one that the host has stored.
 
     Raises RpcError: see `define`.
     """
-    made = host.emulators.kept(text, lambda: host.documents.define("domain", text))
+    made = host.emulators.kept(text, lambda: host.documents.define("domain", text, own=own))
     require_free(host, made.name, made.uuid)
     found = _existing(host, made.name, made.uuid)
     with host.store.batch():

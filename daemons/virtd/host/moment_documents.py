@@ -28,7 +28,7 @@ def definition_of(domain: Domain) -> tuple[str, str | None]:
     if record.live is None:
         return record.config or "", None
     inactive = cached("domain", record.live).text(secure=True, inactive=True)
-    running = read("domain", inactive).text(secure=True)
+    running = read("domain", inactive, own=True).text(secure=True)
     return running, record.config if domain.host.name == "qemu" else None
 
 

@@ -133,7 +133,7 @@ def restore(host: Host, path: str, flags: int = 0, text: str | None = None) -> D
     if text is not None:
         text = _same(image, text)
     given = text or image.record.text
-    return lifecycle.create(host, given, paused=stopped, origin=lifecycle.RESTORED)
+    return lifecycle.create(host, given, paused=stopped, origin=lifecycle.RESTORED, own=True)
 
 
 def redefine(host: Host, path: str, text: str, flags: int = 0) -> None:

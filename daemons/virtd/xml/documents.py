@@ -117,6 +117,18 @@ class Document:
         if rules is not None:
             checking.check([rules()], self.root, kinds.KINDS[self.kind].domain)
 
+    def require_readable(self) -> None:
+        """Refuse a completed document that no client could define again.
+
+        Raises:
+            RpcError: XML_DETAIL for a text that is too large.
+        """
+        what = kinds.KINDS[self.kind]
+        name = f"completed {what.label}"
+        reading.require_within(
+            self.text(secure=True), reading.DOCUMENT, name=name, domain=what.domain
+        )
+
     def text(self, *, secure: bool = False, inactive: bool = False) -> str:
         """Write the document.
 
@@ -202,25 +214,27 @@ def _strip(rule: Rule, element: etree._Element) -> None:
             break
 
 
-def read(kind: str, text: str, *, live: bool = False) -> Document:
+def read(kind: str, text: str, *, live: bool = False, own: bool = False) -> Document:
     """Read a document: parsed within bounds, put in shape, and not yet completed.
 
     Args:
         kind: one of kinds.KINDS: "domain", "network", "pool", "volume" and so on.
         text: what a client sent, or what a store kept.
         live: keep what only a running guest has, for a text that this package wrote.
+        own: this package wrote the text, and it has the bounds of stored ones.
 
     Raises:
         RpcError: XML_DETAIL (35) for text that is not well-formed or too large, XML_ERROR (27) for
             another root or a value that is not allowed, or another code of libvirt's.
     """
     what = kinds.KINDS[kind]
+    bounds = reading.STORED if live or own else reading.DOCUMENT
 
     def shaped() -> etree._Element:
-        raw = reading.parse(text, what.root, name=what.label, domain=what.domain)
+        raw = reading.parse(text, what.root, name=what.label, domain=what.domain, bounds=bounds)
         if live:
             return SHAPER.shape(what.rules, raw, live=True)
-        limits = _LIMITS.get(kind)
+        limits = None if own else _LIMITS.get(kind)
         if limits is not None:
             checking.check([limits()], raw, what.domain)
         try:
@@ -228,7 +242,7 @@ def read(kind: str, text: str, *, live: bool = False) -> Document:
         except RpcError as error:
             raise order.first(kind, raw, error, partial(_shaped, kind)) from None
 
-    return Document(kind, isolation.read(text, shaped))
+    return Document(kind, isolation.read(text, shaped, bounds))
 
 
 def _shaped(kind: str, raw: etree._Element) -> etree._Element:
@@ -252,9 +266,9 @@ def stored(kind: str, text: str) -> Document:
     """
     if _OPEN.search(text):  # the parser cannot tell it from one with white space in it
         return read(kind, text, live=True)
-    what = kinds.KINDS[kind]
+    what, bounds = kinds.KINDS[kind], reading.STORED
 
     def parsed() -> etree._Element:
-        return reading.parse(text, what.root, name=what.label, domain=what.domain)
+        return reading.parse(text, what.root, name=what.label, domain=what.domain, bounds=bounds)
 
-    return Document(kind, isolation.read(text, parsed))
+    return Document(kind, isolation.read(text, parsed, bounds))

@@ -16,7 +16,7 @@ from typing import Final
 from lxml import etree
 
 from aiovirt.daemons.virtd.xml.kinds import KINDS
-from aiovirt.daemons.virtd.xml.reading import is_too_large
+from aiovirt.daemons.virtd.xml.reading import DOCUMENT, Bounds, is_too_large
 from aiovirt.daemons.virtd.xml.rules import Rule
 from aiovirt.rpc.patterns import pattern
 
@@ -66,17 +66,20 @@ class _Names:
 _NAMES: Final = _Names()
 
 
-def read(text: str, work: Callable[[], etree._Element]) -> etree._Element:
+def read(
+    text: str, work: Callable[[], etree._Element], bounds: Bounds = DOCUMENT
+) -> etree._Element:
     """Read a text, apart if it has names of its own.
 
     Args:
         text: what is read.
         work: reads it, and gives a tree in shape.
+        bounds: limits of the text, by which the work refuses it.
 
     Raises:
         RpcError: what the work raises.
     """
-    if is_too_large(text) or _NAMES.admit(text):  # the former is refused at once
+    if is_too_large(text, bounds) or _NAMES.admit(text):  # the former is refused at once
         return work()
     results: list[etree._Element] = []
     failures: list[BaseException] = []

@@ -29,8 +29,13 @@ class Bounds(msgspec.Struct, frozen=True):
     attributes: int
 
 
+#: Characters of the shortest element, with its end.
+_SHORTEST: Final = 4
+
 #: Those of a document: a guest with 2048 devices has less. Reading and completing one takes the loop.
 DOCUMENT: Final = Bounds(1 << 20, 20_000, 60_000)
+#: Those of a text that virtd wrote: a completed document that was accepted, in a running guest.
+STORED: Final = Bounds(8 << 20, 160_000, 480_000)
 #: Those of a world, which has many documents.
 WORLD: Final = Bounds(4 << 20, 100_000, 400_000)
 
@@ -89,9 +94,27 @@ def _tree(
     return element
 
 
-def is_too_large(text: str) -> bool:
+def is_too_large(text: str, bounds: Bounds = DOCUMENT) -> bool:
     """Whether a document is refused for its size alone."""
-    return len(text) > DOCUMENT.size or text.count("<") > 2 * DOCUMENT.elements
+    return len(text) > bounds.size or text.count("<") > 2 * bounds.elements
+
+
+def require_within(
+    text: str, bounds: Bounds, *, name: str, domain: ErrorDomain = ErrorDomain.DOMAIN
+) -> None:
+    """Refuse a text that virtd wrote if it could not be read again.
+
+    Args:
+        text: the document.
+        bounds: limits of the text.
+        name: what errors call the document.
+        domain: the part of libvirt that owns this kind of document.
+
+    Raises:
+        RpcError: XML_DETAIL.
+    """
+    if len(text) > _SHORTEST * bounds.elements:  # else it cannot have too much of anything
+        _bound(text.encode("utf-8", "surrogatepass"), name, domain, bounds)
 
 
 def _bound(data: bytes, name: str, domain: ErrorDomain, bounds: Bounds) -> None:

@@ -287,5 +287,5 @@ def shaped() -> Rules:
 @cache
 def completed() -> Rules:
     """The rules about a guest that has all of libvirt's additions."""
-    table = (*_COMPLETED, *processors.COMPLETED, *devices_completed.COMPLETED)
+    table = (*limits.DEVICES, *_COMPLETED, *processors.COMPLETED, *devices_completed.COMPLETED)
     return Rules([*processors.COMPUTED, *conditions(table), *unique(duplicates.GUESTS)])

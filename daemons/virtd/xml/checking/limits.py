@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-#: The greatest number of devices of a guest, of nodes of memory, of processors and of threads.
+#: The greatest number of devices of a guest that are no controllers, and of those that are; of nodes of
+#: memory, of processors and of threads.
 DEVICES_MAX: Final = 2048
 CELLS_MAX: Final = 512
 PROCESSORS_MAX: Final = 16384
@@ -15,16 +16,23 @@ PROCESSORS_MAX: Final = 16384
 #: The highest index of a controller, which makes all lower ones.
 CONTROLLER_MAX: Final = 1024
 
+_KINDS: Final = {"devices": "*[not(self::controller)]", "controllers": "controller"}
+
+#: Looked at in the completed document, too: what is accepted can be defined again.
+DEVICES: Final = tuple(
+    (
+        "devices",
+        "detail",
+        f"count(devices/{path}{part}) > {DEVICES_MAX}",
+        f"too many {what}: {{}}, at most {DEVICES_MAX}",
+        f"string(count(devices/{path}{part}))",
+    )
+    for what, path in _KINDS.items()
+    for part in ("", "/address")
+)
+
 LIMITS: Final = (
-    *(
-        (
-            "devices",
-            "detail",
-            f"count(devices/{name}) > {most}",
-            f"too many devices: at most {most}",
-        )
-        for name, most in (("*", DEVICES_MAX), ("*/address", DEVICES_MAX))
-    ),
+    *DEVICES,
     (
         "cell",
         "detail",
