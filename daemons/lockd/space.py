@@ -131,11 +131,38 @@ class LockSpace:
                 raise
             resource = Resource(name, path, descriptor, flags, [], self)
             self.resources[name] = resource
+        elif resource.has_recovered and self._adopt(resource, flags, owner, client, holder):
+            return
         elif resource.flags & flags & _SHARED:
             slot = self._write_down(name, flags, record, since)
         else:
             raise _busy(resource)
         self.table.enter(Holding(owner, client, since, slot, holder, resource))
+
+    def _adopt(
+        self, resource: Resource, flags: int, owner: Owner, client: int, holder: Holder
+    ) -> bool:
+        """Give a process the lock that it held at an earlier lockd. Returns whether it has it now.
+
+        Args:
+            resource: What is asked for.
+            flags: AcquireFlags.
+            owner: For whom.
+            client: The id of the client that asks.
+            holder: The owner's process.
+
+        Raises:
+            RpcError: RESOURCE_BUSY or SYSTEM_ERROR when its file is not locked yet, and cannot be.
+        """
+        if (resource.flags ^ flags) & _SHARED:
+            return False
+        for one in resource.holdings:
+            if one.client == 0 and one.holder is holder and one.owner.uuid == owner.uuid:
+                self.lock_again(resource)
+                one.client = client
+                resource.has_recovered = any(other.client == 0 for other in resource.holdings)
+                return True
+        return False
 
     def _refusal(self, name: str, path: str, error: OSError | AlreadyLocked) -> RpcError:
         """The error for a client whose resource could not be locked."""
@@ -188,6 +215,7 @@ class LockSpace:
         if resource is None:
             resource = Resource(name, self.path_of(name), -1, flags, [], self)
             self.resources[name] = resource
+        resource.has_recovered = resource.has_recovered or client == 0
         self.table.enter(Holding(owner, client, since, slot, holder, resource))
         return resource
 

@@ -53,7 +53,8 @@ class Resource(msgspec.Struct, eq=False):
     """A locked file. holdings: one, or several that share it.
 
     descriptor: -1 while the kernel's lock is wanting: an earlier lockd had it, and it could not be taken
-    again so far. Nobody else gets the resource meanwhile.
+    again so far. Nobody else gets the resource meanwhile. has_recovered: whether any of its holders got
+    it from an earlier lockd, and has not asked for it since.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Resource(msgspec.Struct, eq=False):
     flags: int
     holdings: list[Holding]
     space: Space
+    has_recovered: bool = False
     _identity: tuple[int, int] | None = None
 
     @property

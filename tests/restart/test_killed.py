@@ -130,6 +130,41 @@ async def test_a_holder_that_still_runs_has_its_lock_again_before_anybody_comes(
     await other.close()
 
 
+@pytest.mark.parametrize("flags", [0, SHARED, MADE])
+async def test_a_holder_that_asks_again_has_the_lock_that_it_has_and_can_release_it(
+    lockd: Killable, disks: Path, guests: tuple[Guest, Guest], rival: Guest, flags: int
+) -> None:
+    connection = await _acting_for(guests[0], lockd)
+    await _acquire(connection, disks / "a", flags)
+    await asyncio.to_thread(lockd.kill)
+    await asyncio.to_thread(lockd.start)
+    again, other = await _acting_for(guests[0], lockd), await _acting_for(rival, lockd)
+    await _acquire(again, disks / "a", flags)
+    if not flags & SHARED:  # once: it does not have it twice
+        await _is_refused(again, disks / "a", r"locked by first \(process")
+    await _is_refused(other, disks / "a", r"locked by first \(process")
+    await again.call(locks.RELEASE_RESOURCE, locks.ResourceArgs("", str(disks / "a"), 0))
+    await _acquire(other, disks / "a", flags)
+    await again.close()
+    await other.close()
+
+
+async def test_a_recovered_lock_is_not_made_shared_or_exclusive_by_asking_again(
+    lockd: Killable, disks: Path, guests: tuple[Guest, Guest]
+) -> None:
+    connection = await _acting_for(guests[0], lockd)
+    await _acquire(connection, disks / "a")
+    await _acquire(connection, disks / "b", SHARED)
+    await asyncio.to_thread(lockd.kill)
+    await asyncio.to_thread(lockd.start)
+    again = await _acting_for(guests[0], lockd)
+    for name, flags in (("a", SHARED), ("b", 0)):
+        with pytest.raises(RpcError, match="locked by first") as refusal:
+            await _acquire(again, disks / name, flags)
+        assert refusal.value.code == ErrorCode.RESOURCE_BUSY
+    await again.close()
+
+
 async def test_its_lock_is_given_back_when_it_ends(
     lockd: Killable, disks: Path, guests: tuple[Guest, Guest], rival: Guest
 ) -> None:

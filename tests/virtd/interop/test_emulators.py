@@ -6,6 +6,7 @@ virtlockd and virtlogd, which `tests/interop/guest_host.py` runs.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -27,6 +28,7 @@ from aiovirt.daemons.logd.client import LogAdmin
 from aiovirt.daemons.virtd.client import Domain, Host, RpcError, connect
 from aiovirt.daemons.virtd.constants.domain import (
     DomainPausedReason,
+    DomainRunningReason,
     DomainShutoffReason,
     DomainState,
 )
@@ -489,6 +491,25 @@ async def test_a_killed_lock_manager_is_met_as_by_libvirtd(
     await first.destroy()
     assert await names(host) == []
     assert place.emulators() == []
+
+
+async def test_a_guest_that_was_paused_without_a_lock_manager_resumes_when_it_is_back(
+    ours: Place, our_host: Host
+) -> None:
+    first = await our_host.define(guest("first"))
+    await first.create()
+    ours.manager.kill(signal.SIGKILL)
+    await first.suspend()
+    again = await asyncio.to_thread(harness.start, "lockd", ours.manager.folder)
+    try:
+        await first.resume()
+        assert await state(first) == (DomainState.RUNNING, DomainRunningReason.UNPAUSED)
+        assert ours.locks() == ["WRITE"]
+        await first.suspend()
+        assert ours.locks() == []
+    finally:
+        await first.destroy()
+        again.kill()
 
 
 async def test_the_end_of_a_lock_manager_is_the_end_of_its_guests(
