@@ -35,7 +35,7 @@ from aiovirt.admin.arguments import (
     whole_number,
 )
 from aiovirt.admin.extension.protocol.tls import TlsInfo
-from aiovirt.admin.logs import DaemonLogs, LogFilters, LogGap, LogRecord
+from aiovirt.admin.logs import DaemonLogs, LogGap, LogRecord
 from aiovirt.admin.objects import Client, Server
 from aiovirt.admin.protocol import Transport
 from aiovirt.admin.settings import Settings
@@ -47,6 +47,7 @@ from aiovirt.rpc.wire.program import Procedure, Program
 
 if TYPE_CHECKING:
     from aiovirt.admin.introspection import Programs
+    from aiovirt.admin.log_filters import LogFilters
     from aiovirt.admin.ssh import Tunnel
     from aiovirt.admin.statistics import Statistics
 
@@ -290,9 +291,16 @@ class Connection:
         args = protocol.SetLoggingArgs(optional_text("log filters", filters), flags=0)
         await self.call(protocol.CONNECT_SET_LOGGING_FILTERS, args)
 
-    def log_filters(self, filters: str) -> LogFilters:
-        """Set the log filters for a block: `async with conn.log_filters("1:rpc"):`."""
-        return LogFilters(self, filters)
+    def log_filters(self, filters: str, *, at_most: float | None = None) -> LogFilters:
+        """Set the log filters for a block: `async with conn.log_filters("1:rpc"):`.
+
+        Args:
+            filters: as `set_logging_filters` takes them.
+            at_most: seconds after which a daemon of aiovirt ends them by itself; None for no bound.
+        """
+        from aiovirt.admin.log_filters import LogFilters  # few programs need it
+
+        return LogFilters(self, filters, at_most=at_most)
 
     @property
     def settings(self) -> Settings:

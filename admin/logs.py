@@ -6,14 +6,13 @@ async for record in conn.logs.follow(level="debug", filters="3:rpc.wire", last=1
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from aiovirt.admin.arguments import settable_filters, text, whole_number
+from aiovirt.admin.arguments import text, whole_number
 from aiovirt.admin.extension.protocol import EXTENSION
 from aiovirt.admin.extension.protocol import logs as protocol
 from aiovirt.admin.extension.protocol.logs import FollowFlags, LogBatch
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_MAX: Final = 0xFFFFFFFF
-#: Seconds that a daemon has for the answers when filters are put back.
-_PUT_BACK: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,83 +233,3 @@ def _record_of(
     *_later: object,
 ) -> LogRecord:
     return LogRecord(time, _LEVELS[level - 1], source, thread, message, fields, exception)
-
-
-class LogFilters:
-    """Filters that are in force for a block, on any daemon; `Connection.log_filters`.
-
-    They are put back also when the block is cancelled, or its beginning is, and over a connection of its
-    own when the first one was lost. Filters that somebody else has set meanwhile are left alone.
-
-    found: those that were in force; left_alone: whether somebody else's are, after the block.
-
-    Raises, at both ends of the block, what `set_logging_filters` raises.
-    """
-
-    def __init__(self, connection: Connection, filters: str) -> None:
-        self._connection = connection
-        self._filters = text("log filters", filters)
-        self._ours: str | None = None
-        self.found = ""
-        self.left_alone = False
-
-    async def __aenter__(self) -> Self:
-        connection = self._connection
-        self.found = await connection.get_logging_filters_text()
-        try:
-            await connection.set_logging_filters(self._filters)
-            self._ours = await connection.get_logging_filters_text()
-        except BaseException:
-            await self._put_back()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._put_back()
-
-    async def _put_back(self) -> None:
-        """Put the filters back, whatever else is cancelled meanwhile."""
-        task = asyncio.create_task(self._put_back_in_time())
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None and task.exception() is None:
-            raise cancelled
-        task.result()
-
-    async def _put_back_in_time(self) -> None:
-        try:
-            async with asyncio.timeout(_PUT_BACK):
-                await self._put_back_somehow(self._connection)
-        except TimeoutError:
-            text = f"{self._connection.uri}: log filters not put back within {_PUT_BACK:g} s"
-            raise TimeoutError(text) from None
-
-    async def _put_back_somehow(self, connection: Connection) -> None:
-        """Put the filters back over this connection, or else over a new one."""
-        if connection.alive:
-            try:
-                await self._put_back_over(connection)
-            except ConnectionError:
-                if connection.alive:
-                    raise
-            else:
-                return
-        from aiovirt.admin.client import connect
-
-        async with connect(connection.uri, timeout=connection.timeout) as fresh:
-            await self._put_back_over(fresh)
-
-    async def _put_back_over(self, connection: Connection) -> None:
-        now = await connection.get_logging_filters_text()
-        self.left_alone = self._ours is not None and now != self._ours
-        if not self.left_alone and now != self.found:
-            await connection.set_logging_filters(settable_filters(self.found))

@@ -103,23 +103,24 @@ async def _log_filters_for(session: AdminSession, filters: str | None, length: s
         raise CommandFailed("--for needs filters to set, and a time above 0")
     connection = session.connection
     with explained("Unable to change daemon logging settings"):
-        async with connection.log_filters(filters) as setting:
+        async with connection.log_filters(filters, at_most=seconds) as setting:
             session.terminal.remark(f" Logging filters set for {seconds:g} s\n")
             session.terminal.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await connection.wait_lost()  # then they are put back at once
-    found = settable_filters(setting.found)
-    if setting.left_alone:
-        raise CommandFailed(
-            "the filters were changed by somebody else meanwhile, and are left alone"
-        )
-    if not connection.alive:
-        raise CommandFailed(
-            f"the filters were put back early, since the connection was lost: {found}"
-        )
-    session.terminal.answer({"filters": found.split()}, "")
-    session.terminal.remark(f" Logging filters put back: {found}\n")
+                    await setting.wait_over()
+        if setting.left_alone:
+            raise CommandFailed(
+                "the filters were changed by somebody else meanwhile, and are left alone"
+            )
+        if not connection.alive:
+            raise CommandFailed(
+                "the filters were put back early, since the connection was lost; before, they were"
+                f" '{setting.found}'"
+            )
+        now = await connection.get_logging_filters()
+    session.terminal.answer({"filters": now.split()}, "")
+    session.terminal.remark(f" Logging filters put back: {now}\n")
 
 
 async def _daemon_log_outputs(session: AdminSession, command: Invocation) -> None:

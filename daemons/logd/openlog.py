@@ -229,6 +229,7 @@ class OpenLog:
             self.file.append(memoryview(waiting))
         except WriteFailed as failure:
             self._failed(failure, waiting[failure.done :])
+            self._tell()  # a reader may wait for a rotation, and some bytes may be written
             return False
         if self._error is not None:
             _log.warning("log is written again", path=self.path, lost_so_far=self.lost)

@@ -21,6 +21,7 @@ import errno
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -60,7 +61,8 @@ class Marks(NamedTuple):
 
     inode: the newest file; all others since the log was opened. rotations: how often it was rotated;
     removals: how often somebody removed it; cuts: how often somebody cut it short, and cut_at: where new
-    data began the last time, in bytes.
+    data began the last time, in bytes; turning: files are being renamed or made, so that their names and
+    these facts may not fit.
     """
 
     inode: int
@@ -68,6 +70,7 @@ class Marks(NamedTuple):
     removals: int = 0
     cuts: int = 0
     cut_at: int = 0
+    turning: bool = False
 
 
 class WriteFailed(Exception):
@@ -198,8 +201,9 @@ class RotatingFile:
         if not self.regular:
             return
         if not found.st_nlink:
-            descriptor, found = _open(self.path)
-            self._turn_to(descriptor, found, removals=1)
+            with self._turning():
+                descriptor, found = _open(self.path)
+                self._turn_to(descriptor, found, removals=1)
             _log.warning("log was removed and is made anew", path=self.path)
         elif found.st_size != self.position:
             if found.st_size < self.position:
@@ -216,6 +220,10 @@ class RotatingFile:
         """
         if not self.regular:
             raise OSError(errno.EINVAL, "only a regular file is rotated", self.path)
+        with self._turning():
+            self._rotate()
+
+    def _rotate(self) -> None:
         names = [self.path, *backups(self.path, self.rotation.max_backups)]
         there = [_movable(name) for name in names]
         if False in there:
@@ -237,6 +245,15 @@ class RotatingFile:
             raise OSError(errno.EEXIST, "its place was taken by a device", self.path)
         self._turn_to(descriptor, found, rotations=1)
 
+    @contextlib.contextmanager
+    def _turning(self) -> Iterator[None]:
+        """Have readers wait until names and marks fit again."""
+        self.marks = self.marks._replace(turning=True)
+        try:
+            yield
+        finally:
+            self.marks = self.marks._replace(turning=False)
+
     def _turn_to(
         self, descriptor: int, found: os.stat_result, *, rotations: int = 0, removals: int = 0
     ) -> None:
@@ -244,7 +261,11 @@ class RotatingFile:
         old, self._descriptor = self._descriptor, descriptor
         marks = self.marks
         self.marks = Marks(
-            found.st_ino, marks.rotations + rotations, marks.removals + removals, marks.cuts
+            found.st_ino,
+            marks.rotations + rotations,
+            marks.removals + removals,
+            marks.cuts,
+            turning=marks.turning,
         )
         self._take(found)
         _close(old, self.path)

@@ -21,6 +21,8 @@ from aiovirt.daemons.logd.reading import Opened, Piece, close_all, open_chain, r
 from aiovirt.daemons.logd.rotating import Marks, Rotation
 
 _NOBODYS: Final = Marks(0)
+#: How often files are opened at once when the log is rotated meanwhile.
+_TRIES: Final = 5
 
 
 class Tail:
@@ -78,13 +80,10 @@ class Tail:
 
     def _begin(self) -> bool:
         """Find the position's file; whether there is a file at all."""
-        marks = self._marks()
-        try:
-            chain = open_chain(self._path, self._rotation.max_backups)
-        except FileNotFoundError:
-            if self._written:
-                return False
-            raise
+        found = self._open_all()
+        if found is None:
+            return False
+        chain, marks = found
         at = next((at for at, file in enumerate(chain) if file.inode == self._position.inode), None)
         if at is None:
             at = 0
@@ -94,6 +93,27 @@ class Tail:
         self._known = marks
         self._take(chain, at, marks)
         return True
+
+    def _open_all(self) -> tuple[list[Opened], Marks] | None:
+        """Open all files, and take the marks that belong to them.
+
+        None while there are none, or while the log turns from one to the next: it calls again then.
+        Raises OSError; FileNotFoundError when there is no file and nobody writes one.
+        """
+        for _ in range(_TRIES):
+            marks = self._marks()
+            if marks.turning:
+                continue
+            try:
+                chain = open_chain(self._path, self._rotation.max_backups)
+            except FileNotFoundError:
+                if self._written:
+                    return None
+                raise
+            if self._marks() == marks:
+                return chain, marks
+            close_all(chain)  # some of them are from before a rotation
+        return None
 
     def _take(self, chain: list[Opened], at: int, marks: Marks) -> None:
         self._hold(chain[at])
@@ -153,11 +173,13 @@ class Tail:
         file = self._file
         if file is None:
             return False
-        marks = self._marks()
         try:
-            chain = open_chain(self._path, self._rotation.max_backups)
+            found = self._open_all()
         except FileNotFoundError:
             return False
+        if found is None:
+            return False
+        chain, marks = found
         inodes = [one.inode for one in chain]
         there = file.inode in inodes
         at = inodes.index(file.inode) + 1 if there else self._first_newer(file, chain)

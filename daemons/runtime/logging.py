@@ -265,8 +265,8 @@ class LogSettings:
         return 0
 
     def _filters(self) -> str:
-        """Return the filters as they were asked for."""
-        return _filters_text(self.control.filters())
+        """Return the filters as they were asked for; temporary ones belong to their clients."""
+        return _filters_text(self.control.lasting_filters())
 
     def save(self) -> LoggingState:
         """Write down what is in force, for `earlier` of the next program.

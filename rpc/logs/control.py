@@ -11,7 +11,7 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .audience import Audience
@@ -34,6 +34,7 @@ from .settings import (
     parse_outputs,
 )
 from .sinks import PATIENCE, Sink, SinkPaths
+from .temporary import TEMPORARY_MAX, TemporaryFilters
 from .writer import FileWriter
 
 #: Seconds that the end of logging waits for each output.
@@ -78,7 +79,8 @@ class LogControl:
         self._ident = ident or os.path.basename(sys.argv[0]) or "python"
         self._places = paths
         self._level = parse_level(level)
-        self._filters: list[Filter] = []
+        self._lasting: list[Filter] = []
+        self._temporary: list[TemporaryFilters] = []
         self._formats = Formats()
         self._default = parse_outputs(default or f"{int(self._level)}:stderr")
         #: Those who take records beside the outputs.
@@ -142,7 +144,7 @@ class LogControl:
             raise RuntimeError("this LogControl is closed: its settings are no longer in force")
         return (
             self._level if level is None else parse_level(level),
-            self._filters if filters is None else parse_filters(filters),
+            self._lasting if filters is None else parse_filters(filters),
             self._formats if log_format is None else parse_formats(log_format),
         )
 
@@ -162,17 +164,25 @@ class LogControl:
             checked = self._check(level, filters, log_format)
             if sinks is None:
                 sinks = [(live.output, live.sink) for live in OUTLET.lives]
-            self._level, self._filters, self._formats = checked
+            self._level, self._lasting, self._formats = checked
+            replaced: list[TemporaryFilters] = []
+            if filters is not None:
+                replaced, self._temporary = self._temporary, replaced
             gone = OUTLET.swap(
                 tuple(
                     LiveOutput(one, sink, self._formats.of(one), self._ident) for one, sink in sinks
                 )
             )
-            choose, least = level_chooser(self._filters, self._level), OUTLET.least
-            kept = self.audience.ring_size if buffer_size is None else buffer_size
-            self.audience.set_ring(kept, choose)
-            SWITCHBOARD.apply(lambda source: max(choose(source), least))
-            return gone
+            self._choose_levels(buffer_size)
+        for one in replaced:
+            one.replaced()
+        return gone
+
+    def _choose_levels(self, buffer_size: int | None = None) -> None:
+        choose, least = level_chooser(self.filters(), self._level), OUTLET.least
+        kept = self.audience.ring_size if buffer_size is None else buffer_size
+        self.audience.set_ring(kept, choose)
+        SWITCHBOARD.apply(lambda source: max(choose(source), least))
 
     def _sinks(self, wanted: list[Output]) -> tuple[list[tuple[Output, Sink]], list[Sink]]:
         """Takes over what is open already and still in its place, and opens the rest.
@@ -225,6 +235,38 @@ class LogControl:
         """
         self.configure(filters=text or "")
 
+    def set_filters_for_now(self, text: str, replaced: Callable[[], object]) -> TemporaryFilters:
+        """Put filters in force until `end_filters`, or until others are set to last.
+
+        Of several temporary ones, the latest are in force; when they end, those before them, and after
+        all the lasting ones.
+
+        Args:
+            text: see `parse_filters`.
+            replaced: called on any thread, at most once, when others were set to last.
+
+        Raises:
+            LogSettingError: the text is wrong, or there are TEMPORARY_MAX already.
+        """
+        one = TemporaryFilters(parse_filters(text), replaced)
+        with self._lock:
+            self._check(None, None, None)
+            if len(self._temporary) >= TEMPORARY_MAX:
+                raise LogSettingError(
+                    f"there are {TEMPORARY_MAX} temporary log filters already",
+                    code_name="RESOURCE_BUSY",
+                )
+            self._temporary.append(one)
+            self._choose_levels()
+        return one
+
+    def end_filters(self, one: TemporaryFilters) -> None:
+        """End temporary filters; does nothing if they have ended."""
+        with self._lock:
+            if self._open and one in self._temporary:
+                self._temporary.remove(one)
+                self._choose_levels()
+
     def set_outputs(self, text: str | None) -> None:
         """Replaces the outputs; None or an empty text brings the default back.
 
@@ -236,7 +278,11 @@ class LogControl:
 
     def filters(self) -> list[Filter]:
         """Returns the filters in force, in the order in which they are tried."""
-        return list(self._filters)
+        return list(self._temporary[-1].filters if self._temporary else self._lasting)
+
+    def lasting_filters(self) -> list[Filter]:
+        """Returns the filters that are in force when no temporary ones are."""
+        return list(self._lasting)
 
     def outputs(self) -> list[Output]:
         """Returns the outputs in force."""
@@ -244,7 +290,7 @@ class LogControl:
 
     def filters_text(self) -> str:
         """Returns the filters as libvirt prints them, each followed by a space."""
-        return filters_text(self._filters)
+        return filters_text(self.filters())
 
     def outputs_text(self) -> str:
         """Returns the outputs as libvirt prints them, between single spaces."""

@@ -19,6 +19,12 @@ from aiovirt.admin.client import connect
 from tests import harness
 from tests.conftest import StartDaemon
 
+#: Filters, and a log in which a restart is seen.
+SETTINGS: harness.Settings = {
+    "log_filters": "4:access",
+    "log_level": 2,
+    "log_outputs": "2:stderr",
+}
 VIRTADM = [sys.executable, "-m", "aiovirt.admin.cli"]
 
 
@@ -239,3 +245,67 @@ class TestFilters:
             assert time.monotonic() < deadline
         setting.interrupt()
         assert filters_of(ours) == filters_of(theirs) == ""
+
+    def test_a_killed_virtadm_leaves_nothing(self, begin: Begin, start_daemon: StartDaemon) -> None:
+        daemon = start_daemon("lockd", SETTINGS)
+        first, second = self.overlapping(begin, daemon)
+        first.interrupt(signal.SIGKILL)
+        assert filters_of(daemon) == "1:admin"
+        second.interrupt(signal.SIGKILL)
+        wait_for_filters(daemon, "4:access")
+
+    def test_they_end_in_any_order_through_a_restart(
+        self, begin: Begin, start_daemon: StartDaemon
+    ) -> None:
+        daemon = start_daemon("virtd", SETTINGS)
+        first, second = self.overlapping(begin, daemon)
+        restart(daemon)
+        wait_for_filters(daemon, "1:rpc", "1:admin")  # those that came back last
+        first.interrupt()
+        wait_for_filters(daemon, "1:admin")
+        restart(daemon)
+        wait_for_filters(daemon, "1:admin")
+        second.interrupt(signal.SIGKILL)
+        wait_for_filters(daemon, "4:access")
+        restart(daemon)
+        assert filters_of(daemon) == "4:access"
+
+    def test_an_administrator_s_own_stay(self, begin: Begin, start_daemon: StartDaemon) -> None:
+        daemon = start_daemon("logd", SETTINGS)
+        started = self.overlapping(begin, daemon)
+        restart(daemon)
+        wait_for_filters(daemon, "1:rpc", "1:admin")
+        words = ("daemon-config-set", "log_filters=2:rpc")
+        assert ended(begin("-c", uri(daemon), *words))[0] == 0
+        for one in started:
+            status, _, err = ended(one)
+            assert status == 1
+            assert "changed by somebody else meanwhile, and are left alone" in err
+        restart(daemon)
+        assert filters_of(daemon) == "2:rpc"
+
+    @staticmethod
+    def overlapping(begin: Begin, daemon: harness.RunningDaemon) -> list[Running]:
+        """Two virtadm that have set filters, one after the other."""
+        found = []
+        for filters in ("1:rpc", "1:admin"):
+            one = begin("-c", uri(daemon), "daemon-log-filters", filters, "--for", "1h")
+            one.wait_for("set for 3600 s")
+            assert filters_of(daemon) == filters
+            found.append(one)
+        return found
+
+
+def wait_for_filters(daemon: harness.RunningDaemon, *wanted: str) -> None:
+    deadline = time.monotonic() + harness.PATIENCE
+    while (found := filters_of(daemon)) not in wanted:
+        assert time.monotonic() < deadline, found
+
+
+def restart(daemon: harness.RunningDaemon) -> None:
+    """Have a daemon execute its program anew, and wait for that."""
+    before = daemon.log.read_text().count("took over")
+    os.kill(daemon.pid, signal.SIGUSR1)
+    deadline = time.monotonic() + harness.PATIENCE
+    while daemon.log.read_text().count("took over") == before:
+        assert time.monotonic() < deadline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from aiovirt.admin import dispatch as admin_dispatch
 from aiovirt.admin.client import Connection, LogGap, LogRecord, MissingProgram, connect
 from aiovirt.admin.extension import dispatch as extension_dispatch
 from aiovirt.admin.extension.protocol import EXTENSION
+from aiovirt.admin.extension.protocol import logs as protocol
 from aiovirt.admin.logs import Followed
 from aiovirt.rpc.logs import LogControl, get_logger
+from aiovirt.rpc.logs import control as control_module
 from aiovirt.rpc.server import Client, Daemon, ServerOptions
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.unit.house import PATIENCE, eventually
@@ -26,14 +29,15 @@ ONLY = "1:test.admin.logs"
 class Desk:
     """A daemon in this loop whose log is followed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, extended: bool = True) -> None:
         self.control = LogControl(
             "desk", outputs=f"1:file:{folder}/log", filters="4:rpc", buffer_size=10
         )
         self.daemon = Daemon("desk", logging=self.control, grace=5)
         admin = self.daemon.add_server(ServerOptions("admin"))
         admin.add_program(admin_dispatch.handlers(self.daemon))
-        admin.add_program(extension_dispatch.handlers(self.daemon))
+        if extended:
+            admin.add_program(extension_dispatch.handlers(self.daemon))
         admin.listen_unix(f"{folder}/sock")
         self.uri = f"virtd:///session?socket={folder}/sock"
 
@@ -47,7 +51,13 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    one = Desk(tmp_path)
+    async with serving(Desk(tmp_path)) as one:
+        yield one
+
+
+@contextlib.asynccontextmanager
+async def serving(one: Desk) -> AsyncIterator[Desk]:
+    """Serve until the end of the block."""
     ready = asyncio.Event()
     serving = asyncio.create_task(one.daemon.serve(ready.set))
     await ready.wait()
@@ -300,6 +310,107 @@ class TestFilters:
         task.cancel()  # once more, as an impatient user would
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert await conn.get_logging_filters() == "4:rpc"
+
+    async def test_they_end_when_their_setting_is_cancelled(
+        self, conn: Connection, desk: Desk
+    ) -> None:
+        task = asyncio.create_task(conn.log_filters("1:x").__aenter__())
+        await eventually(lambda: "x" in desk.control.filters_text())
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            async with await task:
+                pass
+        await eventually(lambda: desk.control.filters_text() == "4:*rpc* ")
+
+    async def test_they_end_with_the_connection(self, conn: Connection, desk: Desk) -> None:
+        async with conn.log_filters("1:x") as setting:
+            conn.abort()
+            async with asyncio.timeout(PATIENCE):
+                await setting.wait_over()
+        await eventually(lambda: desk.control.filters_text() == "4:*rpc* ")
+        assert not setting.left_alone
+
+    async def test_of_several_the_latest_are_in_force_however_they_overlap(
+        self, conn: Connection, desk: Desk
+    ) -> None:
+        async with desk.connect() as other:
+            first, second = conn.log_filters("1:x"), other.log_filters("1:y")
+            async with first:
+                async with second:
+                    assert await conn.get_logging_filters() == "1:y"
+                assert await conn.get_logging_filters() == "1:x"
+                await second.__aenter__()
+                assert second.found == "1:x"
+            assert await conn.get_logging_filters() == "1:y"
+            await second.__aexit__(None, None, None)
+            assert await conn.get_logging_filters() == "4:rpc"
+            assert not first.left_alone
+            assert not second.left_alone
+
+    async def test_those_that_are_set_to_last_end_all_temporary_ones(
+        self, conn: Connection, desk: Desk
+    ) -> None:
+        async with desk.connect() as other, conn.log_filters("1:x") as first:
+            async with other.log_filters("1:y") as second:
+                await other.set_logging_filters("2:z")
+                async with asyncio.timeout(PATIENCE):
+                    await first.wait_over()
+                assert await conn.get_logging_filters() == "2:z"
+            assert (first.left_alone, second.left_alone) == (True, True)
+        assert await conn.get_logging_filters() == "2:z"
+        async with conn.log_filters("1:x"):
+            assert await conn.get_logging_filters() == "1:x"
+        assert await conn.get_logging_filters() == "2:z"
+
+    async def test_a_daemon_ends_them_after_their_time(self, conn: Connection, desk: Desk) -> None:
+        async with conn.log_filters("1:x", at_most=0.01) as setting:
+            async with asyncio.timeout(PATIENCE):
+                await setting.wait_over()
+            assert desk.control.filters_text() == "4:*rpc* "
+        assert not setting.left_alone
+
+    async def test_they_change_neither_the_level_nor_are_they_changed_by_it(
+        self, conn: Connection, desk: Desk
+    ) -> None:
+        async with conn.log_filters("1:x"):
+            desk.control.configure(level=1)
+            assert await conn.get_logging_filters() == "1:x"
+            assert [one.match for one in desk.control.lasting_filters()] == ["*rpc*"]
+        assert (desk.control.level, desk.control.filters_text()) == (1, "4:*rpc* ")
+
+    async def test_there_is_a_bound_for_them(
+        self, conn: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(control_module, "TEMPORARY_MAX", 1)
+        async with conn.log_filters("1:x"):
+            with pytest.raises(RpcError, match="1 temporary log filters already") as refused:
+                async with conn.log_filters("1:y"):
+                    pass
+            assert refused.value.code == ErrorCode.RESOURCE_BUSY
+            assert await conn.get_logging_filters() == "1:x"
+
+    @pytest.mark.parametrize("at_most", [-1.0, math.inf, math.nan])
+    async def test_an_odd_time_is_refused(self, conn: Connection, at_most: float) -> None:
+        with pytest.raises(RpcError, match="at_most is a number of seconds"):
+            await conn.open_stream(
+                protocol.LOG_FILTERS_FOR_NOW, protocol.FiltersForNowArgs("1:x", at_most, 0)
+            )
+        assert await conn.get_logging_filters() == "4:rpc"
+
+
+class TestFiltersOfOtherDaemons:
+    """A daemon without the extension gets filters as its own, and the former ones back."""
+
+    @pytest.fixture
+    async def desk(self, tmp_path: Path) -> AsyncIterator[Desk]:
+        async with serving(Desk(tmp_path, extended=False)) as one:
+            yield one
+
+    async def test_they_are_in_force_for_the_block(self, conn: Connection) -> None:
+        async with conn.log_filters("1:x 2:y") as setting:
+            assert await conn.get_logging_filters() == "1:x 2:y"
+            assert setting.found == "4:rpc"
         assert await conn.get_logging_filters() == "4:rpc"
 
     async def test_they_are_put_back_when_their_setting_is_cancelled(

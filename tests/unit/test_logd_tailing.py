@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiovirt.daemons.logd import rotating, tailing
 from aiovirt.daemons.logd.protocol import Position
-from aiovirt.daemons.logd.rotating import RotatingFile, Rotation
+from aiovirt.daemons.logd.reading import Opened, open_chain
+from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, _open
 from aiovirt.daemons.logd.tailing import Tail
 
 OLDEST = Position(0, 0)
@@ -146,6 +148,50 @@ def test_rotations_are_no_gaps_as_long_as_every_file_is_there(tmp_path: Path) ->
             got, gap = log.read()
             assert (text[-len(got) :], gap) == (got, False)
         log.close()
+
+
+@pytest.mark.parametrize("backups", [0, 1, 3])
+def test_a_rotation_while_files_are_opened_is_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backups: int
+) -> None:
+    log = Written(tmp_path / "guest.log", size=10, backups=backups)
+    log.write("0" * 9)
+    log.read()
+    write_before = ["1" * 10]
+
+    def rotated_meanwhile(path: str, max_backups: int) -> list[Opened]:
+        if write_before:
+            log.write(write_before.pop())
+        return open_chain(path, max_backups)
+
+    monkeypatch.setattr(tailing, "open_chain", rotated_meanwhile)
+    text, gap = log.read()
+    log.write("2" * 10)
+    more = log.read()
+    assert (text + more[0], gap, more[1]) == ("1" * 10 + "2" * 10, False, False)
+    log.close()
+
+
+def test_a_reader_waits_while_a_log_turns_to_another_file(
+    log: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write("one\n")
+    log.read()
+    reads = []
+
+    def opened(path: str) -> tuple[int, os.stat_result]:
+        found = _open(path)
+        reads.append(log.read())  # the file has its name, and the log does not write to it yet
+        return found
+
+    monkeypatch.setattr(rotating, "_open", opened)
+    log.file.rotate()
+    monkeypatch.undo()
+    log.write("two\n")
+    assert log.read() == ("two\n", False)
+    log.file.rotate()
+    log.write("three\n")
+    assert (reads, log.read()) == ([("", False)], ("three\n", False))
 
 
 def test_what_was_rotated_away_before_it_was_read_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
+from math import inf
 from typing import Final
 
 from aiovirt.admin.arguments import settable_filters
@@ -69,6 +70,36 @@ class LogsDispatch:
                     await _send_on(stream, following, bell)
 
         return WithStream(protocol.FollowRet(control.audience.ring_size), serve)
+
+    @serves(protocol.LOG_FILTERS_FOR_NOW)
+    def filters_for_now(
+        self, client: Client, args: protocol.FiltersForNowArgs
+    ) -> WithStream[protocol.FiltersForNowRet]:
+        if not 0 <= args.at_most < inf:  # a NaN is refused, too
+            text = f"at_most is a number of seconds or 0, not {args.at_most}"
+            raise RpcError.of(ErrorCode.INVALID_ARG, text)
+        control = self._control()
+        found = settable_filters(control.filters_text())
+        bell = _Bell()
+        try:
+            ours = control.set_filters_for_now(args.filters, bell.ring)
+        except LogSettingError as error:
+            raise RpcError(ErrorCode[error.code_name], str(error)) from None
+        told = {"server": client.server.name, "client": client.id, "filters": args.filters}
+        _log.warning("temporary log filters set", **told)
+
+        async def serve(stream: Stream) -> None:
+            try:
+                async with asyncio.timeout(args.at_most or None):
+                    await bell.rung.wait()
+            except TimeoutError:
+                return
+            finally:
+                control.end_filters(ours)
+                _log.warning("temporary log filters ended", **told)
+            raise RpcError.of(ErrorCode.OPERATION_INVALID, "other log filters were set meanwhile")
+
+        return WithStream(protocol.FiltersForNowRet(found), serve)
 
     def _control(self) -> LogControl:
         control = self._daemon.logging

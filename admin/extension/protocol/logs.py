@@ -46,6 +46,26 @@ class FollowRet:
 
 
 @xdr.struct
+class FiltersForNowArgs:
+    """Arguments of LOG_FILTERS_FOR_NOW.
+
+    filters: as the setting log_filters has them; at_most: seconds after which they end, 0 for no bound;
+    flags: none are defined.
+    """
+
+    filters: Annotated[str, xdr.String(FILTERS_MAX)]
+    at_most: xdr.Double
+    flags: xdr.UInt
+
+
+@xdr.struct
+class FiltersForNowRet:
+    """The filters are in force as long as the stream is open. found: those that were before."""
+
+    found: Annotated[str, xdr.String(FILTERS_MAX)]
+
+
+@xdr.struct
 class LogBatch:
     """Part of LOG_FOLLOW's stream; each packet is one.
 
@@ -62,4 +82,8 @@ EXTENSION.records = (*EXTENSION.records, LogBatch)
 
 LOG_FOLLOW: Final = EXTENSION.procedure(
     10, "LOG_FOLLOW", FollowArgs, FollowRet, stream=True, flags=FollowFlags
+)
+
+LOG_FILTERS_FOR_NOW: Final = EXTENSION.procedure(
+    11, "LOG_FILTERS_FOR_NOW", FiltersForNowArgs, FiltersForNowRet, stream=True, flags=0
 )

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -43,7 +44,10 @@ class Process:
         self.control = control
         self.pidfd = pidfd
         self.is_kept = is_kept
-        self._is_watched = False
+        self._ended: Callable[[], None] | None = None
+        self._asking = 0  # answers that are waited for
+        self._looks = False
+        self._turn = threading.Lock()  # for one question at a time
 
     @classmethod
     async def start(cls, name: str, uuid: bytes, folder: str) -> Process:
@@ -84,7 +88,7 @@ class Process:
 
     async def connect(self, path: str) -> socket.socket:
         """Have the process connect to a socket, and return the connection. Raises OSError."""
-        answer, descriptors = await run_blocking(self._ask, b"C" + os.fsencode(path), -1)
+        answer, descriptors = await self._order(b"C" + os.fsencode(path))
         if not descriptors:
             number = int(answer or b"0")
             raise OSError(number, os.strerror(number) if number else "the emulator has ended", path)
@@ -94,7 +98,7 @@ class Process:
 
     async def hold(self, descriptor: int) -> int:
         """Have the process hold a copy of a descriptor. Returns its number there. Raises OSError."""
-        answer, _ = await run_blocking(self._ask, b"H", descriptor)
+        answer, _ = await self._order(b"H", descriptor)
         return int(answer or b"-1")
 
     def drop(self, number: int) -> None:
@@ -103,16 +107,33 @@ class Process:
             with contextlib.suppress(OSError):  # it has ended, as the descriptor tells
                 self.control.send(b"D%d" % number)
 
+    async def _order(self, packet: bytes, descriptor: int = -1) -> tuple[bytes, list[int]]:
+        """Ask on a thread, and look for the end of the process only after the answer."""
+        self._asking += 1
+        self._look()
+        asking = asyncio.ensure_future(run_blocking(self._ask, packet, descriptor))
+        asking.add_done_callback(self._asked)
+        return await asyncio.shield(asking)  # the thread goes on if this is cancelled
+
+    def _asked(self, asking: asyncio.Future[tuple[bytes, list[int]]]) -> None:
+        self._asking -= 1
+        self._look()
+        if not asking.cancelled():
+            asking.exception()  # was raised if anybody waited for it
+
     def _ask(self, packet: bytes, descriptor: int) -> tuple[bytes, list[int]]:
         control = self.control
         if control is None:
             raise RuntimeError("the process takes no orders any more")
-        control.settimeout(_PATIENCE)
-        try:
-            socket.send_fds(control, [packet], [] if descriptor < 0 else [descriptor])
-            answer, descriptors, _, _ = socket.recv_fds(control, 16, 1)
-        finally:
+        with self._turn:
             control.setblocking(False)
+            _drain(control)
+            control.settimeout(_PATIENCE)
+            try:
+                socket.send_fds(control, [packet], [] if descriptor < 0 else [descriptor])
+                answer, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+            finally:
+                control.setblocking(False)
         return answer, descriptors
 
     def outlive(self) -> None:
@@ -131,23 +152,33 @@ class Process:
         """Keep the descriptor from the processes of other guests; a new program inherited it."""
         os.set_inheritable(self.descriptor, False)
 
-    def watch(self, ended: Callable[[], object]) -> None:
+    def watch(self, ended: Callable[[], None]) -> None:
         """Call a function once when the process has ended by itself."""
-
-        def readable() -> None:
-            self.unwatch()
-            ended()
-
         if self.control is not None:
             self.control.setblocking(False)
-        asyncio.get_running_loop().add_reader(self.descriptor, readable)
-        self._is_watched = True
+        self._ended = ended
+        self._look()
 
     def unwatch(self) -> None:
         """Undo `watch`."""
-        if self._is_watched:
-            self._is_watched = False
+        self._ended = None
+        self._look()
+
+    def _look(self) -> None:
+        """Look for the end of the process, or not, as is wanted now."""
+        looks, self._looks = self._looks, self._ended is not None and not self._asking
+        if self._looks and not looks:
+            asyncio.get_running_loop().add_reader(self.descriptor, self._readable)
+        elif looks and not self._looks:
             asyncio.get_running_loop().remove_reader(self.descriptor)
+
+    def _readable(self) -> None:
+        if self.control is not None and not _drain(self.control):
+            return
+        ended = self._ended
+        self.unwatch()
+        if ended is not None:
+            ended()
 
     async def end(self) -> None:
         """End the process, and wait for that."""
@@ -177,6 +208,21 @@ class Process:
         elif self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
+
+
+def _drain(control: socket.socket) -> bool:
+    """Drop answers that came too late; whether the process has ended. control: does not block."""
+    try:
+        while True:
+            answer, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+            for one in descriptors:
+                os.close(one)
+            if not answer:
+                return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def open_process(pid: int, started: int, uuid: bytes) -> Process:
