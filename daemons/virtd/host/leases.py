@@ -17,11 +17,10 @@ from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.xml.placing import assign
-from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from aiovirt.rpc.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain, DomainRecord
-    from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.host.network import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -366,29 +365,6 @@ def _lease(
     expiry = begun + max(0, now - begun) // half * half + seconds if seconds else 0
     named = entry.get("name") if entry is not None else None
     return Lease(mac, address, server.prefix, network.bridge or "", named or domain.name, expiry)
-
-
-def require(host: Host, config: str) -> None:
-    """Refuse a guest whose networks are missing or inactive; the test driver does not look at them.
-
-    Args:
-        host: where the guest is to run.
-        config: its document.
-
-    Raises:
-        RpcError: NO_NETWORK or OPERATION_INVALID.
-    """
-    if host.name == "test":
-        return
-    root = cached("domain", config).root
-    for source in root.findall("devices/interface[@type='network']/source"):
-        name = source.get("network") or ""
-        network = host.networks.by_name(name)
-        if network is None:
-            detail = f"no network with matching name '{name}'"
-            raise RpcError.of(ErrorCode.NO_NETWORK, detail, domain=ErrorDomain.NETWORK)
-        if not network.is_active:
-            raise network.invalid(f"network '{name}' is not active")
 
 
 def first(network: Network) -> tuple[Address, int]:

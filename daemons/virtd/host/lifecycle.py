@@ -29,9 +29,9 @@ from aiovirt.daemons.virtd.host import (
     agent,
     behavior,
     editing,
-    leases,
     migration_settings,
     nwfilter_binding,
+    starting,
 )
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain, DomainRecord
@@ -253,7 +253,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     Raises RpcError when the store cannot be written.
     """
     host = domain.host
-    leases.require(host, config)
+    starting.require(host, config)
     number = host.emulators.number(domain, config, paused=paused)
     now = host.clock.now()
     live = host.live_document(config, number)

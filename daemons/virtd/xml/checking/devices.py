@@ -85,6 +85,12 @@ GIVEN: Final = (
         "only two source elements are allowed for character device",
     ),
     (
+        "bandwidth",
+        "unsupported",
+        "devices/interface[@type!='network']/bandwidth/inbound[@floor != 0]",
+        "floor attribute is not supported for this config",
+    ),
+    (
         "auth",
         "unsupported",
         "devices/disk[auth][source/auth]",

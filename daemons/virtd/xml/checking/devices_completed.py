@@ -219,6 +219,25 @@ COMPLETED: Final = (
     ),
     (
         "shmem",
+        "unsupported",
+        "devices/shmem[contains(@name, '/')]",
+        "shmem name cannot include '/' character",
+    ),
+    (
+        "disk",
+        "unsupported",
+        "devices/disk[@sgio='unfiltered']",
+        "unfiltered sgio is no longer supported",
+    ),
+    (
+        "audio",
+        "xml",
+        "devices/*[self::sound or self::graphics]/audio[not(@id = ../../audio/@id)]",
+        "no audio device with ID {}",
+        "string(devices/*[self::sound or self::graphics]/audio[not(@id = ../../audio/@id)]/@id)",
+    ),
+    (
+        "shmem",
         "xml",
         "devices/shmem[msi][not(server)]",
         "msi option is only supported with a server",

@@ -26,6 +26,7 @@ _PCI_MACHINES: Final = " or ".join(
         *(f"starts-with(os/type/@machine, '{name}')" for name in _MACHINES),
     ]
 )
+_NO_PCI: Final = "(os/type/@machine='isapc' or starts-with(os/type/@machine, 'microvm'))"
 _NO_USB: Final = "devices/controller[@type='usb'][@model='none']"
 
 
@@ -39,6 +40,12 @@ _PLACES: Final[tuple[Line, ...]] = (
         "type",
         "xml",
         f"{_X86} and not({_PCI_MACHINES})",
+        "No PCI buses available",
+    ),
+    (
+        "memballoon",
+        "xml",
+        f"{_X86} and {_NO_PCI} and devices/memballoon[@model!='none']",
         "No PCI buses available",
     ),
     (
@@ -171,6 +178,27 @@ _MACHINE: Final = (
         "unsupported",
         "cpu/topology[@sockets * @dies * @cores * @threads != number(/*/vcpu)]",
         "CPU topology doesn't match maximum vcpu count",
+    ),
+    *(
+        (
+            name,
+            "unsupported",
+            f"@type!='kvm' and cputune/{name}",
+            "cachetune is only supported for KVM domains",
+        )
+        for name in ("cachetune", "memorytune")
+    ),
+    (
+        "cache",
+        "unsupported",
+        "cpu[not(@mode='host-passthrough' or @mode='maximum')]/cache[@mode='passthrough']",
+        "CPU cache mode 'passthrough' can only be used with 'host-passthrough' / 'maximum' CPUs",
+    ),
+    (
+        "cache",
+        "unsupported",
+        "cpu/cache[@mode='emulate'][not(@level='3')]",
+        "CPU cache mode 'emulate' can only be used with level='3'",
     ),
     (
         "on_poweroff",

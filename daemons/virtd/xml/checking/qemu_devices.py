@@ -268,6 +268,12 @@ _OTHERS: Final = (
         "only supports mount filesystem type",
     ),
     (
+        "disk",
+        "unsupported",
+        "devices/disk[@type='dir'][driver/@type='fat'][not(readonly)]",
+        "virtual FAT storage can't be accessed in read-write mode",
+    ),
+    (
         "filesystem",
         "unsupported",
         "devices/filesystem[driver/@type='virtiofs'] and not(memoryBacking/access/@mode='shared') "
