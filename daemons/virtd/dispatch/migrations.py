@@ -64,7 +64,7 @@ def _request(session: Session, function: str, flags: int, params: list[TypedPara
         tuple(found.get("migrate_disks", ())),
         function,
     )
-    migration.check(session.host, request, function)
+    session.host.flavour.check_flags(flags, migration.KNOWN, function)
     return request
 
 
@@ -98,7 +98,7 @@ def _plain(session: Session, function: str, args: Any, xml: str | None = None) -
         getattr(args, "resource", 0),
         function=function,
     )
-    migration.check(session.host, request, function)
+    session.host.flavour.check_flags(args.flags, migration.KNOWN, function)
     return request
 
 
@@ -140,7 +140,7 @@ class Migrations:
     ) -> protocol.CookieOutUriRet:
         function = "DomainMigratePrepare3"
         request = Request(args.flags, args.uri_in, args.dname, args.dom_xml, function=function)
-        migration.check(session.host, request, function)
+        session.host.flavour.check_flags(args.flags, migration.KNOWN, function)
         return await self._prepare(session, request, args.cookie_in)
 
     @answers(protocol.DOMAIN_MIGRATE_PREPARE3_PARAMS)

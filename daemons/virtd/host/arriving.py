@@ -71,6 +71,7 @@ def prepare(host: Host, request: Request, data: bytes, owner: str) -> tuple[byte
     if request.has(Flags.POSTCOPY_RESUME):
         text = "the domain is not processing incoming migration"
         raise RpcError.of(ErrorCode.OPERATION_INVALID, text, domain=ErrorDomain.QEMU)
+    migration.check_options(request)
     given = host.emulators.kept(
         "arriving", lambda: host.documents.define("domain", request.xml or "")
     )

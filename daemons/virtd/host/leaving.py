@@ -28,7 +28,13 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
-from aiovirt.daemons.virtd.host import lifecycle, migration, migration_cookie, moving
+from aiovirt.daemons.virtd.host import (
+    lifecycle,
+    migration,
+    migration_cookie,
+    migration_refusals,
+    moving,
+)
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain
 from aiovirt.daemons.virtd.host.migration import Request
@@ -82,31 +88,29 @@ def check(domain: Domain, request: Request) -> None:
         RpcError: OPERATION_INVALID; INVALID_ARG for a disk that it does not have, OPERATION_UNSUPPORTED
             for disks that would have to be copied.
     """
-    if not request.has(Flags.OFFLINE):
-        domain.require_active()
     if request.has(Flags.POSTCOPY_RESUME):
+        domain.require_active()
         text = f"domain '{domain.name}' is not being migrated"
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
-    if domain.snapshots:
-        text = f"cannot migrate domain with {len(domain.snapshots)} snapshots"
-        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    if not request.has(Flags.OFFLINE):
+        domain.require_active()
+    migration_refusals.check(domain, request)
+    migration.check_combination(request)
     if request.flags & migration.STORAGE:
-        _check_disks(domain, request.disks)
+        _check_disks(domain, request)
 
 
-def _check_disks(domain: Domain, wanted: tuple[str, ...]) -> None:
+def _check_disks(domain: Domain, request: Request) -> None:
     """Refuse to copy disks; there is nothing to copy of a guest without disks that it writes to."""
     facts = domain.record.facts
     elements = facts.root.iterfind("devices/disk")
     found = dict(zip((disk.target for disk in facts.disks), elements, strict=True))
-    for name in wanted:
+    for name in request.disks:
         if name not in found:
             raise domain.refused(ErrorCode.INVALID_ARG, f"disk target {name} not found")
-    for name, one in found.items():
-        is_own = one.find("shareable") is None and one.find("readonly") is None
-        if name in wanted or (not wanted and is_own and one.find("source") is not None):
-            words = "migration of non-shared storage is not supported with this QEMU"
-            raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
+    if any(migration_refusals.is_copied(one, name, request) for name, one in found.items()):
+        words = "migration of non-shared storage is not supported with this QEMU"
+        raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
 
 
 def _document(domain: Domain, request: Request) -> str:
@@ -126,6 +130,7 @@ def _begin_job(domain: Domain, request: Request, owner: str, phase: str) -> None
 
 def start(domain: Domain, request: Request, owner: str) -> None:
     """Make sure that a guest whose memory is to be sent has a job. Raises RpcError."""
+    migration.check_options(request)
     if request.has(Flags.CHANGE_PROTECTION):
         migration.require_job(domain, migration.OUT)
         migration.go_on(domain, migration.MOVING)
