@@ -166,7 +166,6 @@ async def test_snapshots_count_first_and_without_a_guest_too(pair: Pair) -> None
     ("flags", "words"),
     [
         (Flags.POSTCOPY, "post-copy migration is not supported with non-live or paused migration"),
-        (LIVE | Flags.POSTCOPY, "Migration option 'postcopy-ram' is not supported by QEMU binary"),
         (LIVE | Flags.POSTCOPY_RESUME, "domain 'guest' is not being migrated"),
         (LIVE | Flags.ZEROCOPY, "zero-copy is only available for parallel migration"),
         (LIVE | Flags.NON_SHARED_DISK, "migration of non-shared storage is not supported"),

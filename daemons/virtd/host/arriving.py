@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from aiovirt.daemons.virtd.constants.domain import (
+    DomainJobOperation,
     DomainPausedReason,
     DomainRunningReason,
     DomainShutoffReason,
@@ -151,6 +152,8 @@ def finish(domain: Domain, request: Request, data: bytes) -> bytes:
             detail = DomainEventSuspendedDetailType.PAUSED
             domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
         else:
+            if cookie.luggage.postcopy:
+                lifecycle.run_on(domain, DomainRunningReason.POSTCOPY)
             lifecycle.run_on(domain, DomainRunningReason.MIGRATED)
             if cookie.luggage.agent:
                 agent.booted(domain)
@@ -168,8 +171,9 @@ def _unpack(domain: Domain, luggage: Luggage) -> None:
     shift = luggage.now - now
     if abs(shift) >= _SAME:
         details["clock-offset"] = details.get("clock-offset", 0) + shift
-    if luggage.numbers:
-        details[JOB_DONE] = {**luggage.numbers, "incoming": 1}
+    if luggage.numbers and not luggage.postcopy:  # QEMU does not tell them after post-copy
+        operation = int(DomainJobOperation.MIGRATION_IN)
+        details[JOB_DONE] = {**luggage.numbers, "operation": operation}
     domain.change(
         ran=max(0, luggage.ran), booted=max(0, now - max(0, luggage.age)), details=details
     )

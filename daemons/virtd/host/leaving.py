@@ -15,7 +15,6 @@ from functools import partial
 from typing import Final
 
 from aiovirt.daemons.virtd.constants.domain import (
-    DomainJobOperation,
     DomainPausedReason,
     DomainRunningReason,
     DomainShutoffReason,
@@ -29,6 +28,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.host import (
+    job_statistics,
     lifecycle,
     migration,
     migration_cookie,
@@ -43,8 +43,6 @@ from aiovirt.daemons.virtd.host.migration_settings import limit
 from aiovirt.daemons.virtd.host.timers import RETRY
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
-#: Milliseconds in which a guest runs on neither side, as it is told.
-_DOWNTIME: Final = 12
 #: Timers of a guest that has arrived, see `note_arrival`, and of one that has not.
 ARRIVED: Final = "migrated"
 ARRIVED_UNDEFINED: Final = "migrated-undefined"
@@ -122,7 +120,8 @@ def _document(domain: Domain, request: Request) -> str:
 
 def _begin_job(domain: Domain, request: Request, owner: str, phase: str) -> None:
     state, function = int(domain.record.state), request.function
-    migration.begin_job(domain, migration.OUT, owner, phase=phase, was=state, function=function)
+    fields = {"was": state, "function": function, "postcopy": request.has(Flags.POSTCOPY)}
+    migration.begin_job(domain, migration.OUT, owner, phase=phase, **fields)
 
 
 # Sending ---------------------------------------------------------------------------------------------
@@ -176,29 +175,36 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
             aborted = why == _ABORTED
             code = ErrorCode.OPERATION_ABORTED if aborted else ErrorCode.OPERATION_FAILED
             raise domain.refused(code, why)
-        await host.emulators.attempt(partial(_pause, domain))
+        await host.emulators.attempt(partial(_pause, domain, switched=one.switched))
         domain.emit(DomainEventID.MIGRATION_ITERATION, 2)
         migration.go_on(domain, migration.MOVED)
-        return _farewell(domain, request, moving.finished(one.numbers(), _DOWNTIME))
+        return _farewell(domain, request, one)
     finally:
         host.migrations.moving.pop(domain.uuid, None)
 
 
-def _pause(domain: Domain) -> None:
-    """Pause a guest whose memory is complete on the other side."""
-    if domain.record.state != DomainState.RUNNING:
-        return
-    domain.change(
-        state=DomainState.PAUSED, reason=DomainPausedReason.MIGRATION, began=None, ran=domain.ran()
-    )
-    domain.host.emulators.changed(domain)
-    detail = DomainEventSuspendedDetailType.MIGRATED
-    domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
+def _pause(domain: Domain, *, switched: bool = False) -> None:
+    """Pause a guest that runs, since its memory is complete on the other side or follows it there."""
+    if domain.record.state == DomainState.RUNNING:
+        domain.change(
+            state=DomainState.PAUSED,
+            reason=DomainPausedReason.MIGRATION,
+            began=None,
+            ran=domain.ran(),
+        )
+        domain.host.migrations.guest_paused(domain.uuid)
+        domain.host.emulators.changed(domain)
+        detail = DomainEventSuspendedDetailType.MIGRATED
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
+    if switched:
+        domain.change(reason=DomainPausedReason.POSTCOPY)
+        detail = DomainEventSuspendedDetailType.POSTCOPY
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
 
 
-def _farewell(domain: Domain, request: Request, numbers: dict[str, int]) -> bytes:
+def _farewell(domain: Domain, request: Request, one: moving.Moving) -> bytes:
     """The message with what goes along with the guest."""
-    record, now = domain.record, domain.host.clock.now()
+    record, now, numbers = domain.record, domain.host.clock.now(), one.finished()
     small = {field: record.details[name] for name, field in SMALL.items() if name in record.details}
     luggage = Luggage(
         ran=domain.ran(),
@@ -206,6 +212,7 @@ def _farewell(domain: Domain, request: Request, numbers: dict[str, int]) -> byte
         now=now,
         agent=record.facts.agent == "connected",
         numbers=numbers,
+        postcopy=one.switched,
         **small,
     )
     with domain.host.store.batch():
@@ -227,11 +234,33 @@ _ABORTED: Final = "job 'migration out' canceled by client"
 
 
 def abort(domain: Domain) -> None:
-    """Abort the migration of a guest that leaves. Raises RpcError without one."""
+    """Abort the migration of a guest that leaves. Raises RpcError without one, or after the switch."""
     migration.require_job(domain, migration.OUT)
     one = moving.of(domain)
+    if domain.record.reason == DomainPausedReason.POSTCOPY or (one is not None and one.switched):
+        text = "cannot abort migration in post-copy mode"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
     if one is not None:
         one.stop(_ABORTED)
+
+
+def switch(domain: Domain) -> None:
+    """Have a guest that leaves run on the other side at once (post-copy).
+
+    Raises RpcError OPERATION_INVALID for a guest that does not leave, or not in this way.
+    """
+    found = migration.job(domain, migration.OUT)
+    if found is None:
+        text = "post-copy can only be started while outgoing migration is in progress"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    if not found.get("postcopy"):
+        text = (
+            "switching to post-copy requires migration to be started with VIR_MIGRATE_POSTCOPY flag"
+        )
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    one = moving.of(domain)
+    if one is not None:
+        one.switch()
 
 
 def confirm(domain: Domain, request: Request, *, arrived: bool) -> None:
@@ -265,8 +294,7 @@ def _end(domain: Domain, *, undefine: bool) -> None:
             domain.change(config=None, autostart=False, saved=None)
         lifecycle.stop(domain, DomainShutoffReason.MIGRATED, DomainEventStoppedDetailType.MIGRATED)
         if numbers:
-            told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
-            domain.emit(DomainEventID.JOB_COMPLETED, told)
+            domain.emit(DomainEventID.JOB_COMPLETED, job_statistics.parameters(numbers))
 
 
 # Whatever fails here, a guest that runs on the other side does not run on this one -------------------

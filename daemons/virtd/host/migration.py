@@ -36,7 +36,6 @@ MOVED: Final = "moved"
 
 #: What virtd's QEMU cannot do, with the name of the capability in refusals.
 _MISSING: Final = {
-    Flags.POSTCOPY: "postcopy-ram",
     Flags.ZEROCOPY: "zero-copy-send",
 }
 _NO_TLS: Final = (
