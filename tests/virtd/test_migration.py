@@ -24,7 +24,6 @@ from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.hosts import Hosts
 from aiovirt.rpc.client import ConnectionLost
 from aiovirt.rpc.server import Daemon
-from aiovirt.rpc.wire import typedparams
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from tests.virtd.conftest import MakeVirtd
 from tests.virtd.migrating import (
@@ -383,55 +382,6 @@ async def test_what_a_guest_has_beside_its_document_goes_along(pair: Pair) -> No
     assert arrived.detail("clock-offset") == 3600 * 10**9
     assert arrived.ran() >= ran
     assert pair.there.clock.now() - arrived.record.booted >= age
-
-
-# What is refused, in libvirt's words -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (Flags.POSTCOPY, "post-copy migration is not supported with non-live or paused migration"),
-        (LIVE | Flags.POSTCOPY, "Migration option 'postcopy-ram' is not supported by QEMU binary"),
-        (LIVE | Flags.POSTCOPY_RESUME, "domain 'guest' is not being migrated"),
-        (LIVE | Flags.ZEROCOPY, "zero-copy is only available for parallel migration"),
-        (LIVE | Flags.NON_SHARED_DISK, "migration of non-shared storage is not supported"),
-        (LIVE | Flags.TUNNELLED, "tunnelled migration is not supported by virtd"),
-        (LIVE | Flags.TLS, "host migration TLS directory not configured"),
-        (Flags.OFFLINE, "must be specified with the persistent flag set"),
-        (
-            Flags.OFFLINE | Flags.PERSIST_DEST | Flags.NON_SHARED_INC,
-            "offline migration cannot handle non-shared storage",
-        ),
-        (1 << 40, "unsupported flags"),
-    ],
-)
-async def test_a_migration_that_virtd_does_not_have_is_refused(
-    pair: Pair, flags: int, words: str
-) -> None:
-    with pytest.raises(RpcError, match=words):
-        await pair.prepare(flags)
-    assert pair.states == (RAN_ALL_TIME, NOWHERE)
-
-
-@pytest.mark.parametrize(
-    ("flags", "param", "words"),
-    [
-        (LIVE, ("compression", "nix"), "Unsupported compression method 'nix'"),
-        (LIVE, ("auto_converge.initial", 10), "Turn auto convergence on to tune it"),
-        (LIVE, ("parallel.connections", 2), "Turn parallel migration on to tune it"),
-        (LIVE, ("compression.mt.level", 2), "Turn multithread compression on to tune it"),
-        (LIVE | Flags.NON_SHARED_DISK, ("migrate_disks", "vdz"), "disk target vdz not found"),
-    ],
-)
-async def test_a_parameter_that_does_not_fit_is_refused(
-    pair: Pair, flags: int, param: tuple[str, Any], words: str
-) -> None:
-    name, value = param
-    made = typedparams.string(name, value) if isinstance(value, str) else typedparams.int_(*param)
-    args = protocol.DomainMigrateBegin3ParamsArgs(pair.guest, [made], flags)
-    with pytest.raises(RpcError, match=words):
-        await pair.at_source.call(protocol.DOMAIN_MIGRATE_BEGIN3_PARAMS, args)
 
 
 @pytest.mark.parametrize(

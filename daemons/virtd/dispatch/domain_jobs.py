@@ -34,6 +34,7 @@ from aiovirt.daemons.virtd.host import (
     completed_job,
     guest,
     incidents,
+    job_statistics,
     leaving,
     lifecycle,
     migration,
@@ -44,6 +45,8 @@ from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 _KEEP: Final = DomainGetJobStatsFlags.KEEP_COMPLETED
+#: The numbers of a guest that leaves, before anything is sent.
+_BEGUN: Final = {**job_statistics.NOTHING, "operation": int(DomainJobOperation.MIGRATION_OUT)}
 _DUMP: Final = int(sum(DomainCoreDumpFlags))
 _MESSAGES: Final = int(sum(DomainMessageType))
 
@@ -74,9 +77,12 @@ class DomainJobs:
         one = moving.of(domain)
         if one is not None:
             return one.numbers()
-        if migration.job(domain, migration.OUT) is None:
+        job = migration.job(domain, migration.OUT)
+        if job is None:
             return None
-        return dict(domain.detail(JOB_DONE, {})) or moving.NOTHING
+        is_sent = job["phase"] == migration.MOVED
+        found: dict[str, int] | None = domain.detail(JOB_DONE)  # of this job, when all is sent
+        return found if found is not None and is_sent else _BEGUN
 
     @answers(protocol.DOMAIN_GET_JOB_STATS)
     def job_stats(
@@ -91,25 +97,17 @@ class DomainJobs:
         numbers = self._numbers(domain)
         if numbers is None:
             return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
-        told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
+        told = job_statistics.parameters(numbers)
         return protocol.DomainGetJobStatsRet(DomainJobType.UNBOUNDED, told)
 
     @staticmethod
     def _completed(domain: Domain, *, keep: bool) -> protocol.DomainGetJobStatsRet:
         numbers = None if migration.job(domain) else domain.detail(JOB_DONE)
         if numbers is None:
-            found = [] if migration.job(domain) else completed_job.params(domain)
-            if found and not keep:
-                completed_job.forget(domain)
-            kind = DomainJobType.COMPLETED if found else DomainJobType.NONE
-            return protocol.DomainGetJobStatsRet(kind, found)
+            return protocol.DomainGetJobStatsRet(DomainJobType.NONE, [])
         if not keep:
             domain.keep(JOB_DONE, None)
-        was_incoming = "incoming" in numbers
-        operation = (
-            DomainJobOperation.MIGRATION_IN if was_incoming else DomainJobOperation.MIGRATION_OUT
-        )
-        told = moving.parameters(numbers, operation)
+        told = job_statistics.parameters(numbers)
         return protocol.DomainGetJobStatsRet(DomainJobType.COMPLETED, told)
 
     @answers(protocol.DOMAIN_ABORT_JOB)

@@ -11,8 +11,7 @@ from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateMaxSpeedFlags
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
-from aiovirt.daemons.virtd.host import migration, migration_settings
-from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.daemons.virtd.host import leaving, migration_settings
 
 _POSTCOPY: Final = DomainMigrateMaxSpeedFlags.POSTCOPY
 
@@ -71,9 +70,4 @@ class MigrationSettings:
         session.host.flavour.check_flags(args.flags, 0, "DomainMigrateStartPostCopy")
         domain = find_domain(session, args.dom)
         domain.require_active()
-        raise domain.refused(
-            ErrorCode.OPERATION_INVALID,
-            "switching to post-copy requires migration to be started with VIR_MIGRATE_POSTCOPY flag"
-            if migration.job(domain, migration.OUT)
-            else "post-copy can only be started while outgoing migration is in progress",
-        )
+        leaving.switch(domain)

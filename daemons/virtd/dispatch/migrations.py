@@ -48,12 +48,26 @@ _PARAMETERS: Final = {
     "tls.destination": ParamType.STRING,
 }
 _MULTIPLE: Final = ("migrate_disks", "compression")
+#: Those that one side only looks at; a client gives them to both, and flags of the source to that alone.
+_OF_SOURCE: Final = frozenset(
+    (
+        "auto_converge.initial",
+        "auto_converge.increment",
+        "compression.mt.level",
+        "compression.mt.threads",
+    )
+)
+_OF_DESTINATION: Final = frozenset(("compression.mt.dthreads",))
+#: The functions in which the destination looks at them, and those in which nobody does.
+_AT_DESTINATION: Final = ("DomainMigratePrepare3Params",)
+_WITHOUT_TUNING: Final = ("DomainMigrateFinish3Params", "DomainMigrateConfirm3Params")
 
 
 def _request(session: Session, function: str, flags: int, params: list[TypedParam]) -> Request:
     """The request of typed parameters."""
     found = validate(params, _PARAMETERS, _MULTIPLE)
-    _check_tuning(found, flags)
+    if function not in _WITHOUT_TUNING:
+        _check_tuning(found, flags, is_source=function not in _AT_DESTINATION)
     request = Request(
         flags,
         found.get("migrate_uri"),
@@ -64,12 +78,13 @@ def _request(session: Session, function: str, flags: int, params: list[TypedPara
         tuple(found.get("migrate_disks", ())),
         function,
     )
-    migration.check(session.host, request, function)
+    session.host.flavour.check_flags(flags, migration.KNOWN, function)
     return request
 
 
-def _check_tuning(found: dict[str, Any], flags: int) -> None:
+def _check_tuning(found: dict[str, Any], flags: int, *, is_source: bool) -> None:
     """Refuse parameters of what is not asked for, as qemuMigrationParamsFromFlags. Raises RpcError."""
+    foreign = _OF_DESTINATION if is_source else _OF_SOURCE
     methods = found.get("compression", ["xbzrle"] if flags & Flags.COMPRESSED else [])
     text = ""
     for method in methods:
@@ -81,7 +96,7 @@ def _check_tuning(found: dict[str, Any], flags: int) -> None:
         ("auto_converge.", "auto convergence", flags & Flags.AUTO_CONVERGE),
         ("parallel.", "parallel migration", flags & Flags.PARALLEL),
     ):
-        if not is_on and any(name.startswith(prefix) for name in found):
+        if not is_on and any(name.startswith(prefix) for name in found.keys() - foreign):
             text = text or f"Turn {words} on to tune it"
     if text:
         raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.QEMU)
@@ -98,7 +113,7 @@ def _plain(session: Session, function: str, args: Any, xml: str | None = None) -
         getattr(args, "resource", 0),
         function=function,
     )
-    migration.check(session.host, request, function)
+    session.host.flavour.check_flags(args.flags, migration.KNOWN, function)
     return request
 
 
@@ -140,7 +155,7 @@ class Migrations:
     ) -> protocol.CookieOutUriRet:
         function = "DomainMigratePrepare3"
         request = Request(args.flags, args.uri_in, args.dname, args.dom_xml, function=function)
-        migration.check(session.host, request, function)
+        session.host.flavour.check_flags(args.flags, migration.KNOWN, function)
         return await self._prepare(session, request, args.cookie_in)
 
     @answers(protocol.DOMAIN_MIGRATE_PREPARE3_PARAMS)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from aiovirt.daemons.virtd.constants.domain import (
+    DomainJobOperation,
     DomainPausedReason,
     DomainRunningReason,
     DomainShutoffReason,
@@ -71,6 +72,7 @@ def prepare(host: Host, request: Request, data: bytes, owner: str) -> tuple[byte
     if request.has(Flags.POSTCOPY_RESUME):
         text = "the domain is not processing incoming migration"
         raise RpcError.of(ErrorCode.OPERATION_INVALID, text, domain=ErrorDomain.QEMU)
+    migration.check_options(request)
     given = host.emulators.kept(
         "arriving", lambda: host.documents.define("domain", request.xml or "")
     )
@@ -150,6 +152,8 @@ def finish(domain: Domain, request: Request, data: bytes) -> bytes:
             detail = DomainEventSuspendedDetailType.PAUSED
             domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
         else:
+            if cookie.luggage.postcopy:
+                lifecycle.run_on(domain, DomainRunningReason.POSTCOPY)
             lifecycle.run_on(domain, DomainRunningReason.MIGRATED)
             if cookie.luggage.agent:
                 agent.booted(domain)
@@ -167,8 +171,9 @@ def _unpack(domain: Domain, luggage: Luggage) -> None:
     shift = luggage.now - now
     if abs(shift) >= _SAME:
         details["clock-offset"] = details.get("clock-offset", 0) + shift
-    if luggage.numbers:
-        details[JOB_DONE] = {**luggage.numbers, "incoming": 1}
+    if luggage.numbers and not luggage.postcopy:  # QEMU does not tell them after post-copy
+        operation = int(DomainJobOperation.MIGRATION_IN)
+        details[JOB_DONE] = {**luggage.numbers, "operation": operation}
     domain.change(
         ran=max(0, luggage.ran), booted=max(0, now - max(0, luggage.age)), details=details
     )

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 #: The name of the channel of the guest agent.
 AGENT: Final = "org.qemu.guest_agent.0"
-#: Where a domain keeps the migration that is under way, and what is told of one that has ended.
+#: Where a domain keeps the migration that is under way, and the numbers of the job that was done last.
 JOB: Final = "migration"
-JOB_DONE: Final = "migration-done"
+JOB_DONE: Final = "job-done"
 #: The port of a display.
 _DISPLAY: Final = pattern("<graphics type='[a-z]+' port='([0-9]+)'")
 

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Final
 
 from aiovirt.daemons.virtd.constants.domain import (
-    DomainJobOperation,
     DomainPausedReason,
     DomainRunningReason,
     DomainShutoffReason,
@@ -28,7 +27,14 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
-from aiovirt.daemons.virtd.host import lifecycle, migration, migration_cookie, moving
+from aiovirt.daemons.virtd.host import (
+    job_statistics,
+    lifecycle,
+    migration,
+    migration_cookie,
+    migration_refusals,
+    moving,
+)
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain
 from aiovirt.daemons.virtd.host.migration import Request
@@ -37,8 +43,6 @@ from aiovirt.daemons.virtd.host.migration_settings import limit
 from aiovirt.daemons.virtd.host.timers import RETRY
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
-#: Milliseconds in which a guest runs on neither side, as it is told.
-_DOWNTIME: Final = 12
 #: Timers of a guest that has arrived, see `note_arrival`, and of one that has not.
 ARRIVED: Final = "migrated"
 ARRIVED_UNDEFINED: Final = "migrated-undefined"
@@ -82,31 +86,29 @@ def check(domain: Domain, request: Request) -> None:
         RpcError: OPERATION_INVALID; INVALID_ARG for a disk that it does not have, OPERATION_UNSUPPORTED
             for disks that would have to be copied.
     """
-    if not request.has(Flags.OFFLINE):
-        domain.require_active()
     if request.has(Flags.POSTCOPY_RESUME):
+        domain.require_active()
         text = f"domain '{domain.name}' is not being migrated"
         raise domain.refused(ErrorCode.OPERATION_INVALID, text)
-    if domain.snapshots:
-        text = f"cannot migrate domain with {len(domain.snapshots)} snapshots"
-        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    if not request.has(Flags.OFFLINE):
+        domain.require_active()
+    migration_refusals.check(domain, request)
+    migration.check_combination(request)
     if request.flags & migration.STORAGE:
-        _check_disks(domain, request.disks)
+        _check_disks(domain, request)
 
 
-def _check_disks(domain: Domain, wanted: tuple[str, ...]) -> None:
+def _check_disks(domain: Domain, request: Request) -> None:
     """Refuse to copy disks; there is nothing to copy of a guest without disks that it writes to."""
     facts = domain.record.facts
     elements = facts.root.iterfind("devices/disk")
     found = dict(zip((disk.target for disk in facts.disks), elements, strict=True))
-    for name in wanted:
+    for name in request.disks:
         if name not in found:
             raise domain.refused(ErrorCode.INVALID_ARG, f"disk target {name} not found")
-    for name, one in found.items():
-        is_own = one.find("shareable") is None and one.find("readonly") is None
-        if name in wanted or (not wanted and is_own and one.find("source") is not None):
-            words = "migration of non-shared storage is not supported with this QEMU"
-            raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
+    if any(migration_refusals.is_copied(one, name, request) for name, one in found.items()):
+        words = "migration of non-shared storage is not supported with this QEMU"
+        raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
 
 
 def _document(domain: Domain, request: Request) -> str:
@@ -118,7 +120,8 @@ def _document(domain: Domain, request: Request) -> str:
 
 def _begin_job(domain: Domain, request: Request, owner: str, phase: str) -> None:
     state, function = int(domain.record.state), request.function
-    migration.begin_job(domain, migration.OUT, owner, phase=phase, was=state, function=function)
+    fields = {"was": state, "function": function, "postcopy": request.has(Flags.POSTCOPY)}
+    migration.begin_job(domain, migration.OUT, owner, phase=phase, **fields)
 
 
 # Sending ---------------------------------------------------------------------------------------------
@@ -126,6 +129,7 @@ def _begin_job(domain: Domain, request: Request, owner: str, phase: str) -> None
 
 def start(domain: Domain, request: Request, owner: str) -> None:
     """Make sure that a guest whose memory is to be sent has a job. Raises RpcError."""
+    migration.check_options(request)
     if request.has(Flags.CHANGE_PROTECTION):
         migration.require_job(domain, migration.OUT)
         migration.go_on(domain, migration.MOVING)
@@ -171,29 +175,36 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
             aborted = why == _ABORTED
             code = ErrorCode.OPERATION_ABORTED if aborted else ErrorCode.OPERATION_FAILED
             raise domain.refused(code, why)
-        await host.emulators.attempt(partial(_pause, domain))
+        await host.emulators.attempt(partial(_pause, domain, switched=one.switched))
         domain.emit(DomainEventID.MIGRATION_ITERATION, 2)
         migration.go_on(domain, migration.MOVED)
-        return _farewell(domain, request, moving.finished(one.numbers(), _DOWNTIME))
+        return _farewell(domain, request, one)
     finally:
         host.migrations.moving.pop(domain.uuid, None)
 
 
-def _pause(domain: Domain) -> None:
-    """Pause a guest whose memory is complete on the other side."""
-    if domain.record.state != DomainState.RUNNING:
-        return
-    domain.change(
-        state=DomainState.PAUSED, reason=DomainPausedReason.MIGRATION, began=None, ran=domain.ran()
-    )
-    domain.host.emulators.changed(domain)
-    detail = DomainEventSuspendedDetailType.MIGRATED
-    domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
+def _pause(domain: Domain, *, switched: bool = False) -> None:
+    """Pause a guest that runs, since its memory is complete on the other side or follows it there."""
+    if domain.record.state == DomainState.RUNNING:
+        domain.change(
+            state=DomainState.PAUSED,
+            reason=DomainPausedReason.MIGRATION,
+            began=None,
+            ran=domain.ran(),
+        )
+        domain.host.migrations.guest_paused(domain.uuid)
+        domain.host.emulators.changed(domain)
+        detail = DomainEventSuspendedDetailType.MIGRATED
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
+    if switched:
+        domain.change(reason=DomainPausedReason.POSTCOPY)
+        detail = DomainEventSuspendedDetailType.POSTCOPY
+        domain.emit(DomainEventID.LIFECYCLE, DomainEventType.SUSPENDED, detail)
 
 
-def _farewell(domain: Domain, request: Request, numbers: dict[str, int]) -> bytes:
+def _farewell(domain: Domain, request: Request, one: moving.Moving) -> bytes:
     """The message with what goes along with the guest."""
-    record, now = domain.record, domain.host.clock.now()
+    record, now, numbers = domain.record, domain.host.clock.now(), one.finished()
     small = {field: record.details[name] for name, field in SMALL.items() if name in record.details}
     luggage = Luggage(
         ran=domain.ran(),
@@ -201,6 +212,7 @@ def _farewell(domain: Domain, request: Request, numbers: dict[str, int]) -> byte
         now=now,
         agent=record.facts.agent == "connected",
         numbers=numbers,
+        postcopy=one.switched,
         **small,
     )
     with domain.host.store.batch():
@@ -222,11 +234,33 @@ _ABORTED: Final = "job 'migration out' canceled by client"
 
 
 def abort(domain: Domain) -> None:
-    """Abort the migration of a guest that leaves. Raises RpcError without one."""
+    """Abort the migration of a guest that leaves. Raises RpcError without one, or after the switch."""
     migration.require_job(domain, migration.OUT)
     one = moving.of(domain)
+    if domain.record.reason == DomainPausedReason.POSTCOPY or (one is not None and one.switched):
+        text = "cannot abort migration in post-copy mode"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
     if one is not None:
         one.stop(_ABORTED)
+
+
+def switch(domain: Domain) -> None:
+    """Have a guest that leaves run on the other side at once (post-copy).
+
+    Raises RpcError OPERATION_INVALID for a guest that does not leave, or not in this way.
+    """
+    found = migration.job(domain, migration.OUT)
+    if found is None:
+        text = "post-copy can only be started while outgoing migration is in progress"
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    if not found.get("postcopy"):
+        text = (
+            "switching to post-copy requires migration to be started with VIR_MIGRATE_POSTCOPY flag"
+        )
+        raise domain.refused(ErrorCode.OPERATION_INVALID, text)
+    one = moving.of(domain)
+    if one is not None:
+        one.switch()
 
 
 def confirm(domain: Domain, request: Request, *, arrived: bool) -> None:
@@ -260,8 +294,7 @@ def _end(domain: Domain, *, undefine: bool) -> None:
             domain.change(config=None, autostart=False, saved=None)
         lifecycle.stop(domain, DomainShutoffReason.MIGRATED, DomainEventStoppedDetailType.MIGRATED)
         if numbers:
-            told = moving.parameters(numbers, DomainJobOperation.MIGRATION_OUT)
-            domain.emit(DomainEventID.JOB_COMPLETED, told)
+            domain.emit(DomainEventID.JOB_COMPLETED, job_statistics.parameters(numbers))
 
 
 # Whatever fails here, a guest that runs on the other side does not run on this one -------------------

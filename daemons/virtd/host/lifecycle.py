@@ -34,7 +34,7 @@ from aiovirt.daemons.virtd.host import (
     starting,
 )
 from aiovirt.daemons.virtd.host.documents import cached
-from aiovirt.daemons.virtd.host.domain import JOB, JOB_DONE, Domain, DomainRecord
+from aiovirt.daemons.virtd.host.domain import JOB, Domain, DomainRecord
 from aiovirt.daemons.virtd.xml import guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -51,7 +51,6 @@ _VOLATILE: Final = (
     "jobs",
     nwfilter_binding.UNBOUND,
     JOB,
-    JOB_DONE,
 )
 
 
@@ -311,6 +310,7 @@ def suspend(domain: Domain) -> None:
     if domain.detail(JOB) is not None:  # it leaves, and a guest that arrives is not suspended
         reason, detail = DomainPausedReason.MIGRATION, DomainEventSuspendedDetailType.MIGRATED
     domain.change(state=DomainState.PAUSED, reason=reason, began=None, ran=domain.ran())
+    domain.host.migrations.guest_paused(domain.uuid)
     domain.host.emulators.changed(domain)
     _lifecycle(domain, DomainEventType.SUSPENDED, detail)
 
@@ -336,6 +336,8 @@ def run_on(domain: Domain, reason: DomainRunningReason) -> None:
     detail = DomainEventResumedDetailType.MIGRATED
     if reason == DomainRunningReason.UNPAUSED:
         detail = DomainEventResumedDetailType.UNPAUSED
+    elif reason == DomainRunningReason.POSTCOPY:
+        detail = DomainEventResumedDetailType.POSTCOPY
     domain.change(state=DomainState.RUNNING, reason=reason, began=domain.host.clock.passed())
     _lifecycle(domain, DomainEventType.RESUMED, detail)
     agent.wait(domain)

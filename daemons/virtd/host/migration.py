@@ -36,12 +36,15 @@ MOVED: Final = "moved"
 
 #: What virtd's QEMU cannot do, with the name of the capability in refusals.
 _MISSING: Final = {
-    Flags.POSTCOPY: "postcopy-ram",
-    Flags.RDMA_PIN_ALL: "rdma-pin-all",
     Flags.ZEROCOPY: "zero-copy-send",
 }
+_NO_TLS: Final = (
+    "unable to execute QEMU command 'object-add': Unable to access credentials "
+    "/etc/pki/qemu/ca-cert.pem: No such file or directory"
+)
 STORAGE: Final = Flags.NON_SHARED_DISK | Flags.NON_SHARED_INC
-_ALL: Final = int(sum(Flags))
+#: All flags that exist.
+KNOWN: Final = int(sum(Flags))
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -67,47 +70,49 @@ class Request(msgspec.Struct, frozen=True):
         return bool(self.flags & flag)
 
 
-def check(host: Host, request: Request, function: str) -> None:
-    """Refuse what cannot be asked for.
-
-    Args:
-        host: of the driver that is asked.
-        request: what is asked for.
-        function: the public function without `vir`.
+def check_combination(request: Request) -> None:
+    """Refuse flags that do not go together (qemuMigrationSrcBeginPhase).
 
     Raises:
-        RpcError: INVALID_ARG for a flag that does not exist, ARGUMENT_UNSUPPORTED, OPERATION_INVALID.
+        RpcError: ARGUMENT_UNSUPPORTED, OPERATION_INVALID.
     """
-    host.flavour.check_flags(request.flags, _ALL, function)
-    code, text = _wrong(request)
+    invalid, unsupported = ErrorCode.OPERATION_INVALID, ErrorCode.ARGUMENT_UNSUPPORTED
+    code, text = invalid, ""
+    if request.has(Flags.POSTCOPY) and (not request.has(Flags.LIVE) or request.has(Flags.PAUSED)):
+        code = unsupported
+        text = "post-copy migration is not supported with non-live or paused migration"
+    elif request.has(Flags.POSTCOPY) and request.has(Flags.TUNNELLED):
+        code, text = unsupported, "post-copy is not supported with tunnelled migration"
+    elif request.has(Flags.OFFLINE) and request.flags & STORAGE:
+        text = "offline migration cannot handle non-shared storage"
+    elif request.has(Flags.OFFLINE) and not request.has(Flags.PERSIST_DEST):
+        text = "offline migration must be specified with the persistent flag set"
+    elif request.has(Flags.OFFLINE) and request.has(Flags.TUNNELLED):
+        text = "tunnelled offline migration does not make sense"
+    elif request.has(Flags.ZEROCOPY) and not request.has(Flags.PARALLEL):
+        text = "zero-copy is only available for parallel migration"
     if text:
         raise RpcError.of(code, text, domain=ErrorDomain.QEMU)
 
 
-def _wrong(request: Request) -> tuple[ErrorCode, str]:
-    """The code and text of a refusal, the text "" without one."""
-    invalid, unsupported = ErrorCode.OPERATION_INVALID, ErrorCode.ARGUMENT_UNSUPPORTED
+def check_options(request: Request) -> None:
+    """Refuse what virtd's QEMU cannot do; the destination is asked first (qemuMigrationParamsCheck).
+
+    Raises:
+        RpcError: ARGUMENT_UNSUPPORTED; INTERNAL_ERROR for TLS, of which QEMU has no certificates.
+    """
     if request.has(Flags.OFFLINE):
-        if request.flags & STORAGE:
-            return invalid, "offline migration cannot handle non-shared storage"
-        if not request.has(Flags.PERSIST_DEST):
-            return invalid, "offline migration must be specified with the persistent flag set"
-        if request.has(Flags.TUNNELLED):
-            return invalid, "tunnelled offline migration does not make sense"
+        return
+    code, text = ErrorCode.ARGUMENT_UNSUPPORTED, ""
     if request.has(Flags.TUNNELLED):
-        return unsupported, "tunnelled migration is not supported by virtd"
-    if request.has(Flags.POSTCOPY_RESUME):
-        return invalid, ""  # a matter of the guest
-    if request.has(Flags.TLS):
-        return invalid, "host migration TLS directory not configured"
-    if request.has(Flags.POSTCOPY) and (not request.has(Flags.LIVE) or request.has(Flags.PAUSED)):
-        return unsupported, "post-copy migration is not supported with non-live or paused migration"
-    if request.has(Flags.ZEROCOPY) and not request.has(Flags.PARALLEL):
-        return invalid, "zero-copy is only available for parallel migration"
+        text = "tunnelled migration is not supported by virtd"
     for flag, name in _MISSING.items():
         if request.has(flag):
-            return unsupported, f"Migration option '{name}' is not supported by QEMU binary"
-    return invalid, ""
+            text = text or f"Migration option '{name}' is not supported by QEMU binary"
+    if not text and request.has(Flags.TLS):
+        code, text = ErrorCode.INTERNAL_ERROR, _NO_TLS
+    if text:
+        raise RpcError.of(code, text, domain=ErrorDomain.QEMU)
 
 
 # The job of a guest ----------------------------------------------------------------------------------

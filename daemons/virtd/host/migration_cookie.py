@@ -16,7 +16,7 @@ import msgspec
 from lxml import etree
 
 from aiovirt.daemons.virtd.host.documents import cached
-from aiovirt.daemons.virtd.host.moving import NOTHING
+from aiovirt.daemons.virtd.host.job_statistics import NOTHING
 from aiovirt.daemons.virtd.xml import reading
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -35,8 +35,9 @@ class Luggage(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """The things that go along with a guest beside its document.
 
     ran: nanoseconds that it has run; age: since it was started; now: the time of day on the host that it
-    left, in nanoseconds; agent: whether its agent was connected. The others are small things of the
-    record, see `SMALL`. numbers: of the migration.
+    left, in nanoseconds; agent: whether its agent was connected; postcopy: whether the rest of its
+    memory follows it. The others are small things of the record, see `SMALL`. numbers: of the
+    migration, see `job_statistics`.
     """
 
     ran: int = 0
@@ -50,6 +51,7 @@ class Luggage(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     sizes: dict[str, int] | None = None
     vcpus: int | None = None
     numbers: dict[str, int] = {}
+    postcopy: bool = False
 
 
 #: The fields of `Luggage`, by the name that a record has for each.

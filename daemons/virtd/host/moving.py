@@ -1,10 +1,7 @@
-"""A migration that is under way: how far it is, and what is told of it.
+"""A migration that is under way: how far it is.
 
 Nothing is copied: the time that a migration takes follows from the memory of the guest and from the
 limit of its speed, and is short without one.
-
-Source: libvirt's src/qemu/qemu_domainjob.c (qemuDomainMigrationJobDataToParams,
-qemuDomainMigrationJobDataToInfo).
 """
 
 from __future__ import annotations
@@ -12,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from aiovirt.daemons.virtd.constants.domain import DomainJobOperation
-from aiovirt.rpc.wire import typedparams
-from aiovirt.rpc.wire.typedparams import TypedParam
+from aiovirt.daemons.virtd.host.job_statistics import PAGE
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
 
 _MIB: Final = 1 << 20
-_PAGE: Final = 4096
 #: Of each hundred bytes of a guest's memory those that are sent; the others are pages of zeros.
 _SENT: Final = 40
 #: Seconds between two looks at what may end a migration.
@@ -33,10 +28,9 @@ _LOOK: Final = 0.1
 _SETUP: Final = 0.002
 
 
-#: Milliseconds of which those without the network are fewer.
+#: Milliseconds in which a guest runs on neither side, as it is told, and those for the network.
+_DOWNTIME: Final = 12
 _NETWORK: Final = 1
-#: What is told of a migration that has sent nothing yet.
-NOTHING: Final = {"elapsed": 0, "total": 0, "sent": 0, "remaining": 0, "rate": 0, "iteration": 0}
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -70,6 +64,12 @@ class Migrations:
         """Note that a guest has a migration."""
         self.touched.add(uuid)
         self.on_change()
+
+    def guest_paused(self, uuid: bytes) -> None:
+        """Note that a guest stands still, if its memory is sent just now."""
+        one = self.moving.get(uuid)
+        if one is not None:
+            one.guest_paused()
 
     def ended(self, uuid: bytes) -> None:
         """Note that a guest has no migration any more; nothing happens if it had none."""
@@ -118,9 +118,11 @@ class Moving:
 
     def __init__(self, total: int, pace: float, limit: int) -> None:
         self.total = total
-        self.amount = max(_PAGE, total * _SENT // 100)
+        self.amount = max(PAGE, total * _SENT // 100)
         self.limit = limit
         self.why_stopped: str | None = None
+        self.switched = False
+        self._paused: float | None = None
         self._pace = max(pace, 0.001)
         self._begun = self._seen = time.monotonic()
         self._sent = 0.0
@@ -154,12 +156,12 @@ class Moving:
         self._stopped.set()
 
     async def run(self, is_over: Callable[[], str | None]) -> None:
-        """Wait until all is sent, or `why_stopped` is set.
+        """Wait until all is sent, or `why_stopped` or `switched` is set.
 
         Args:
             is_over: tells why it has to stop, None while it may go on; asked now and then.
         """
-        while self.sent() < self.amount and self.why_stopped is None:
+        while self.sent() < self.amount and self.why_stopped is None and not self.switched:
             left = (self.amount - self._sent) / self._rate()
             try:
                 async with asyncio.timeout(min(_LOOK, left + 0.001)):
@@ -169,72 +171,41 @@ class Moving:
                 if why is not None:
                     self.stop(why)
 
+    def guest_paused(self) -> None:
+        """Note that the guest stands still from now on."""
+        if self._paused is None:
+            self._paused = time.monotonic()
+
+    def switch(self) -> None:
+        """Have the guest run on the other side at once, where the rest of its memory follows it."""
+        self.switched = True
+        self._stopped.set()
+
     def numbers(self) -> dict[str, int]:
-        """Return what is told of it: sizes in bytes, times in milliseconds."""
+        """Return what is told of it while it is under way, see `job_statistics`."""
         sent = self.sent()
-        share = sent / self.amount
-        done = int(self.total * share)
+        remaining = self.total - int(self.total * (sent / self.amount))
         elapsed = self.elapsed
         return {
+            "operation": int(DomainJobOperation.MIGRATION_OUT),
             "elapsed": elapsed,
+            "setup": int(_SETUP * 1000),
             "total": self.total,
             "sent": sent,
-            "remaining": self.total - done,
+            "remaining": remaining,
             "rate": int(sent * 1000 / max(1, elapsed)),
+            "constant": max(0, self.total - remaining - sent) // PAGE,
+            "normal": sent // PAGE,
             "iteration": 1 if sent < self.amount else 2,
+            "disks": 0,
         }
 
-
-def finished(numbers: dict[str, int], downtime: int) -> dict[str, int]:
-    """Return what is told of a migration that has succeeded.
-
-    Args:
-        numbers: its last ones, of `Moving.numbers`.
-        downtime: milliseconds in which the guest ran on neither side.
-    """
-    return {**numbers, "remaining": 0, "iteration": 2, "downtime": downtime}
-
-
-def parameters(numbers: dict[str, Any], operation: DomainJobOperation) -> list[TypedParam]:
-    """Return the statistics of a job as clients get them.
-
-    Args:
-        numbers: of `Moving.numbers` or `finished`.
-        operation: on which side it is.
-    """
-    total, sent, remaining = numbers["total"], numbers["sent"], numbers["remaining"]
-    found = {"time_elapsed": numbers["elapsed"]}
-    if "downtime" in numbers:
-        found["time_elapsed_net"] = max(0, numbers["elapsed"] - _NETWORK)
-        found["downtime"] = numbers["downtime"]
-        found["downtime_net"] = max(0, numbers["downtime"] - _NETWORK)
-    found |= {
-        "setup_time": int(_SETUP * 1000),
-        "data_total": total,
-        "data_processed": sent,
-        "data_remaining": remaining,
-        "memory_total": total,
-        "memory_processed": sent,
-        "memory_remaining": remaining,
-    }
-    if numbers["rate"]:
-        found["memory_bps"] = numbers["rate"]
-    found |= {
-        "memory_constant": max(0, total - remaining - sent) // _PAGE,
-        "memory_normal": sent // _PAGE,
-        "memory_normal_bytes": sent // _PAGE * _PAGE,
-        "memory_dirty_rate": 0,
-        "memory_iteration": numbers["iteration"],
-        "memory_postcopy_requests": 0,
-        "memory_page_size": _PAGE,
-        "disk_total": 0,
-        "disk_processed": 0,
-        "disk_remaining": 0,
-    }
-    return [
-        typedparams.int_("operation", operation),
-        *(typedparams.ullong(name, value) for name, value in found.items()),
-    ]
+    def finished(self) -> dict[str, int]:
+        """Return what is told of it when it has succeeded; all that was left is sent."""
+        self._sent = self.amount
+        paused = self._paused or time.monotonic()
+        downtime = int((time.monotonic() - paused) * 1000) + _DOWNTIME
+        return {**self.numbers(), "iteration": 2, "downtime": downtime, "network": _NETWORK}
 
 
 def of(domain: Domain) -> Moving | None:
