@@ -21,8 +21,9 @@ from aiovirt.daemons.virtd.constants.storage import (
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.dispatch.storage_pools import check_storage_flags
 from aiovirt.daemons.virtd.dispatch.storage_volumes import find_volume
-from aiovirt.daemons.virtd.host import volume_making
+from aiovirt.daemons.virtd.host import volume_images
 from aiovirt.daemons.virtd.host.contents import CHUNK
+from aiovirt.daemons.virtd.host.image_headers import HEADER
 from aiovirt.rpc.server import WithStream
 from aiovirt.rpc.server.threads import run_blocking
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.volume import Volume
     from aiovirt.rpc.server.streams import Stream
 
-#: Bytes of the beginning of a content that tell its format.
-_HEAD: Final = 32
 #: The last offset in a file.
 _OFFSET_MAX: Final = (1 << 63) - 1
 
@@ -86,7 +85,8 @@ class _Upload:
         self._contents = volume.host.contents
         self._offset = self._at = offset
         self._length = length
-        self._head = b""
+        self._size = volume.physical
+        self._reserved = volume.reserved
 
     async def serve(self, stream: Stream) -> None:
         """Take what a client sends, and note what the volume is then."""
@@ -118,29 +118,34 @@ class _Upload:
 
     async def _write(self, data: bytes) -> None:
         at = self._advance(len(data))
-        if at == 0:
-            self._head = data[:_HEAD]
+        self._size = max(self._size, self._at)
         volume = self._volume
         if not volume.record.has_content:
-            volume.change(has_content=True)
+            volume.change(has_content=True, reserved=self._reserved)
         await run_blocking(self._contents.write, volume.record.uuid, at, data)
 
     async def _skip(self, length: int) -> None:
-        """Leave a hole, which reads as zeros whatever was there."""
+        """Leave a hole, which reads as zeros whatever was there; the file ends with it for now."""
         at = self._advance(length)
+        self._size = self._at
+        self._reserved = min(self._reserved, self._at)
         if self._volume.record.has_content:
             name = self._volume.record.uuid
             await run_blocking(self._contents.clear, name, at, length)
+            await run_blocking(self._contents.truncate, name, self._at)
 
     async def _written(self) -> None:
         """Note sizes and format; what was uploaded stays, even if the upload was not finished."""
         volume = self._volume
         if self._at == self._offset:
             return
-        size, taken = await run_blocking(self._contents.size, volume.record.uuid)
-        end = max(size, self._at)
+        name = volume.record.uuid
+        taken = await run_blocking(self._contents.taken, name, self._reserved)
+        head = await run_blocking(self._contents.head, name, HEADER)
         if self._pool.host.volumes.by_uuid(volume.uuid) is volume:
-            volume_making.written(volume, end=end, taken=taken, head=self._head)
+            volume_images.written(
+                volume, size=self._size, reserved=self._reserved, taken=taken, head=head
+            )
             self._pool.emit(StoragePoolEventID.REFRESH)  # libvirt looks at its pool again
 
 
@@ -156,9 +161,8 @@ async def _send(volume: Volume, offset: int, length: int, stream: Stream, *, hol
     """
     contents, name = volume.host.contents, volume.record.uuid
     with _using(volume):
-        end = volume.capacity
-        if volume.format != "raw":  # an image is as long as its file
-            end = (await run_blocking(contents.size, name))[0] or volume.allocation
+        # an image is as long as its file
+        end = volume.capacity if volume.format == "raw" else volume.physical
         if length:
             end = min(end, offset + length)
         while offset < end:

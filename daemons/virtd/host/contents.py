@@ -71,13 +71,34 @@ class Contents:
         finally:
             os.close(descriptor)
 
-    def size(self, name: str) -> tuple[int, int]:
-        """Return the bytes of a content, and those that it takes on the disk. Raises OSError."""
+    def size(self, name: str) -> int:
+        """Return the bytes of a content. Raises OSError."""
         try:
-            found = os.stat(self._path(name))
+            return os.stat(self._path(name)).st_size
         except FileNotFoundError:
-            return 0, 0
-        return found.st_size, found.st_blocks * 512
+            return 0
+
+    def taken(self, name: str, offset: int) -> int:
+        """Return the bytes of a content that are not in holes.
+
+        Args:
+            name: of the volume.
+            offset: where counting begins, in bytes.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        total = 0
+        try:
+            with open(self._path(name), "rb") as file:
+                while True:
+                    begin = os.lseek(file.fileno(), offset, os.SEEK_DATA)
+                    offset = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+                    total += offset - begin
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENXIO):  # ENXIO: nothing but a hole follows
+                raise
+        return total
 
     def truncate(self, name: str, size: int) -> None:
         """Give a content a size; a content that does not exist stays so.
@@ -103,7 +124,7 @@ class Contents:
         Raises:
             OSError: it cannot be changed.
         """
-        size, _ = self.size(name)
+        size = self.size(name)
         if offset + length >= size:
             if offset < size:
                 self.truncate(name, offset)
@@ -139,6 +160,20 @@ class Contents:
             return Piece(data, len(data), is_hole=False) if data else hole
         finally:
             os.close(descriptor)
+
+    def head(self, name: str, length: int) -> bytes:
+        """Return the first bytes of a content, less if it is shorter.
+
+        Args:
+            name: of the volume.
+            length: in bytes.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with contextlib.suppress(FileNotFoundError), open(self._path(name), "rb") as file:
+            return file.read(length)
+        return b""
 
     def copy(self, source: str, name: str) -> bool:
         """Copy a content.

@@ -15,6 +15,7 @@ from aiovirt.daemons.virtd.constants.storage import (
 from aiovirt.daemons.virtd.host import standing
 from aiovirt.daemons.virtd.host.documents import Definition, cached
 from aiovirt.daemons.virtd.host.pool import Pool
+from aiovirt.daemons.virtd.host.volume_images import look_again
 from aiovirt.daemons.virtd.host.volume_making import discover
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -162,6 +163,8 @@ def delete(pool: Pool) -> None:
 def refresh(pool: Pool) -> None:
     """Look again at what a pool has. Raises RpcError OPERATION_INVALID if it is inactive."""
     pool.need_active()
+    if pool.host.name == "qemu":
+        look_again(pool)
     pool.emit(StoragePoolEventID.REFRESH)
 
 

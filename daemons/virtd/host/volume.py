@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 class VolumeRecord(Record, frozen=True, kw_only=True, dict=True):
     """A volume. pool: the UUID of its pool; text: its document, complete; made: in nanoseconds of the
-    host's clock; has_content: whether a file holds what was uploaded."""
+    host's clock; has_content: whether a file holds what was uploaded; reserved: bytes at its beginning
+    that count as taken even where it has a hole."""
 
     pool: str
     text: str
     made: int = 0
     has_content: bool = False
+    reserved: int = 0
 
     @cached_property
     def sizes(self) -> tuple[int, int]:
@@ -89,6 +91,11 @@ class Volume(Entry[VolumeRecord]):
         return int(self.root.findtext("physical") or self.allocation)
 
     @property
+    def reserved(self) -> int:
+        """The bytes at the beginning of its file that are taken even if nothing was uploaded."""
+        return self.record.reserved if self.record.has_content else self.allocation
+
+    @property
     def format(self) -> str:
         """Its format: "raw", "qcow2"."""
         found = self.root.find("target/format")
@@ -100,18 +107,15 @@ class Volume(Entry[VolumeRecord]):
             detail = f"volume '{self.name}' is still in use."
             raise RpcError.of(ErrorCode.OPERATION_INVALID, detail, domain=ErrorDomain.STORAGE)
 
-    def resize(
-        self, *, capacity: int | None = None, allocation: int | None = None, form: str | None = None
-    ) -> str:
-        """Return the document with other sizes, or another format.
+    def resize(self, *, capacity: int, allocation: int | None = None) -> str:
+        """Return the document with other sizes.
 
         Args:
-            capacity: in bytes, None for the present one.
-            allocation: likewise.
-            form: the new format.
+            capacity: in bytes.
+            allocation: likewise, None for the present one.
         """
         document = cached("volume", self.record.text).copy()
-        physical = capacity if (form or self.format) == "raw" else allocation
+        physical = capacity if self.format == "raw" else allocation
         for tag, size in (
             ("capacity", capacity),
             ("allocation", allocation),
@@ -120,9 +124,6 @@ class Volume(Entry[VolumeRecord]):
             element = document.root.find(tag)
             if element is not None and size is not None:
                 element.text = str(size)
-        found = document.root.find("target/format")
-        if found is not None and form is not None:
-            found.set("type", form)
         document.changed()
         return document.text(secure=True)
 

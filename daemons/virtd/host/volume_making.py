@@ -13,6 +13,12 @@ from lxml import etree
 from aiovirt.daemons.virtd.constants.storage import StorageVolType
 from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.volume import Volume, VolumeRecord
+from aiovirt.daemons.virtd.host.volume_images import (
+    blocks,
+    describe_backing,
+    empty_qcow2,
+    look_again,
+)
 from aiovirt.daemons.virtd.xml.documents import Document, read
 from aiovirt.daemons.virtd.xml.kinds import KINDS
 from aiovirt.daemons.virtd.xml.placing import add
@@ -25,8 +31,6 @@ _NETWORK: Final = ("sheepdog", "iscsi-direct", "gluster", "rbd")
 _UNITS: Final = {"iscsi": "unit:0:0:1", "iscsi-direct": "unit:0:0:1", "scsi": "unit:0:0:0"}
 _UNIT_SIZE: Final = 10 << 30
 _FIXED: Final = (*_UNITS, "mpath", "gluster")
-#: Bytes that an empty image of qcow2 takes.
-_QCOW2_EMPTY: Final = 196_640
 #: Bytes of the largest volume: a file of Linux has no more.
 _CAPACITY_MAX: Final = (1 << 63) - 1
 
@@ -113,7 +117,8 @@ def _sizes(root: etree._Element, source: Volume | None, *, test: bool) -> None:
         capacity.text = str(source.capacity)
     form = root.find("target/format")
     if not test and form is not None and form.get("type") == "qcow2":
-        allocation.text = str(source.allocation if source is not None else _QCOW2_EMPTY)
+        empty = blocks(empty_qcow2(int(capacity.text or 0)))
+        allocation.text = str(source.allocation if source is not None else empty)
 
 
 def _add(pool: Pool, document: Document, name: str) -> Volume:
@@ -158,6 +163,9 @@ def _equip(pool: Pool, root: etree._Element, target: etree._Element) -> None:
     is_image = form is not None and form.get("type") != "raw"
     if root.find("physical") is None:  # the bytes of its file
         size = root.findtext("allocation" if is_image else "capacity") or "0"
+        if form is not None and form.get("type") == "qcow2":
+            empty = empty_qcow2(int(root.findtext("capacity") or 0))
+            size = str(empty if int(size) <= blocks(empty) else size)
         add(root, rules, "physical", size, unit="bytes")
     if target.find("permissions") is None:
         permissions = add(target, below, "permissions")
@@ -166,13 +174,10 @@ def _equip(pool: Pool, root: etree._Element, target: etree._Element) -> None:
     seconds, nanoseconds = divmod(pool.host.clock.now(), 1_000_000_000)
     if target.find("timestamps") is None:
         times = add(target, below, "timestamps")
-        for tag in ("atime", "mtime", "ctime", "btime"):
+        for tag in ("atime", "mtime", "ctime"):
             etree.SubElement(times, tag).text = f"{seconds}.{nanoseconds:09d}"
-    if form is not None and form.get("type") == "qcow2":
-        if target.find("compat") is None:
-            add(target, below, "compat", "1.1")
-        if target.find("clusterSize") is None:
-            add(target, below, "clusterSize", "65536", unit="B")
+        etree.SubElement(times, "btime").text = "0"  # libvirt asks Linux for no time of birth
+    describe_backing(pool.host, root)
 
 
 def discover(pool: Pool) -> None:
@@ -183,6 +188,7 @@ def discover(pool: Pool) -> None:
     for volume in pool.host.volumes.of_pool(""):
         if volume.record.path.rpartition("/")[0] == pool.folder:
             pool.host.volumes.move(volume, pool.record.uuid)
+    look_again(pool)
     name = _UNITS.get(pool.type)
     if name is None or pool.volumes:
         return
@@ -222,23 +228,5 @@ def resize(volume: Volume, pool: Pool, capacity: int, *, shrink: bool, allocate:
     if detail:
         raise RpcError.of(code, detail, domain=ErrorDomain.STORAGE)
     allocation = capacity if allocate else None
-    volume.change(text=volume.resize(capacity=capacity, allocation=allocation))
-
-
-def written(volume: Volume, *, end: int, taken: int, head: bytes) -> None:
-    """Note that a content was uploaded: an image of qcow2 says itself how large its disk is.
-
-    Args:
-        volume: the volume.
-        end: bytes of the content.
-        taken: bytes of it that are not holes.
-        head: its first bytes.
-    """
-    if head[:4] == b"QFI\xfb" and len(head) >= 32:
-        capacity = int.from_bytes(head[24:32], "big")
-        text = volume.resize(capacity=capacity, allocation=taken, form="qcow2")
-    else:
-        text = volume.resize(
-            capacity=max(volume.capacity, end), allocation=max(volume.allocation, taken)
-        )
-    volume.change(text=text, has_content=True)
+    text = volume.resize(capacity=capacity, allocation=allocation)
+    volume.change(text=text, reserved=volume.record.reserved if allocation is None else allocation)

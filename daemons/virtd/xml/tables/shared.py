@@ -62,7 +62,7 @@ SECRETS: Final = """
   auth username!
     secret type uuid:uuid usage[!uuid]
 %encryption
-  encryption format:default|qcow|luks|luks2 engine:qemu|librbd
+  encryption!! format:default|qcow|luks|luks2 engine:qemu|librbd
     secret* type:passphrase| uuid:uuid usage[!uuid]
     cipher name size:count mode hash
     ivgen name hash

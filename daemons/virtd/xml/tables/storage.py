@@ -59,15 +59,17 @@ pool type:{POOL_TYPES}!
 """
 
 VOLUME: Final = """
-%voltarget
-  path #text
-  format type
-  %permissions
+%times
   timestamps {live}
     atime #text
     mtime #text
     ctime #text
     btime #text
+%voltarget
+  path #text
+  format type
+  %permissions
+  %times
   %encryption
   compat #text
   clusterSize #B
@@ -89,4 +91,5 @@ volume type:file|block|dir|network|netdir|ploop
     path #text
     format type
     %permissions
+    %times
 """
