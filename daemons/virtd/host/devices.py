@@ -16,7 +16,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventID,
     DomainEventTrayChangeReason,
 )
-from aiovirt.daemons.virtd.host import agent, blockjobs, nwfilter_binding
+from aiovirt.daemons.virtd.host import agent, blockjobs, nwfilter_binding, starting_interfaces
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import changes, devices, live
 from aiovirt.daemons.virtd.xml.placing import holder
@@ -77,7 +77,7 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         made = changes.attach(document, device, domain.host.name)
         live.assign_aliases(document)
         domain.host.name_interfaces(document)
-        _require_filter(domain, made)
+        _require_plug(domain, made)
         aliases.append(devices.value(made, "alias/@name") or "")
 
     edit(domain, meant, change, config_first=True)
@@ -88,8 +88,10 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
         domain.emit(DomainEventID.DEVICE_ADDED, alias)
 
 
-def _require_filter(domain: Domain, device: etree._Element) -> None:
-    """An interface of a running guest is bound to its filter at once."""
+def _require_plug(domain: Domain, device: etree._Element) -> None:
+    """An interface of a running guest is plugged into its network and bound to its filter at once."""
+    if device.tag == "interface" and domain.host.name == "qemu":
+        starting_interfaces.require_interface(domain.host, device, besides=domain)
     name = devices.value(device, "filterref/@filter") if device.tag == "interface" else None
     if name is not None:
         nwfilter_binding.require_filter(domain.host, name)
@@ -202,7 +204,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             changes.update(document, device, domain.host.name)
             live.assign_aliases(document)
             domain.host.name_interfaces(document)
-            _require_filter(domain, device)
+            _require_plug(domain, device)
 
     edit(domain, meant, change, config_first=True)
     domain.host.emulators.plugged(domain)

@@ -6,15 +6,17 @@ src/conf/domain_validate.c (virDomainActualNetDefValidate).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiovirt.daemons.virtd.host import leases
+from aiovirt.daemons.virtd.host import guaranteed_rates, leases
 from aiovirt.daemons.virtd.xml.devices import value
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from lxml import etree
 
+    from aiovirt.daemons.virtd.host.domain import Domain
     from aiovirt.daemons.virtd.host.host import Host
     from aiovirt.daemons.virtd.host.network import Network
 
@@ -53,21 +55,48 @@ def require(host: Host, root: etree._Element) -> None:
         RpcError: NO_NETWORK or OPERATION_INVALID for its network, CONFIG_UNSUPPORTED,
             OPERATION_UNSUPPORTED or INTERNAL_ERROR for what the network has not.
     """
+    others: list[etree._Element] = []
     for interface in root.iterfind("devices/interface"):
-        kind = interface.get("type") or ""
-        if kind == "network":
-            network = find(host, value(interface, "source/@network") or "")
-            if not network.is_active:
-                raise network.invalid(f"network '{network.name}' is not active")
-            made = _connected(network, interface)
-        else:
-            made = _Connection(
-                kind,
-                value(interface, "source/@mode") or "",
-                value(interface, "virtualport/@type"),
-                interface.find("vlan") is not None,
-            )
-        _require_vlan(interface, made)
+        require_interface(host, interface, others=others)
+        others.append(interface)
+
+
+def require_interface(
+    host: Host,
+    interface: etree._Element,
+    *,
+    others: Sequence[etree._Element] = (),
+    besides: Domain | None = None,
+) -> None:
+    """Refuse an interface that cannot be connected.
+
+    Args:
+        host: of its guest.
+        interface: the interface.
+        others: interfaces of the same guest that are connected together with it.
+        besides: the guest whose interface of the same address does not count, because it changes.
+
+    Raises:
+        RpcError: as `require`.
+    """
+    kind = interface.get("type") or ""
+    if kind == "network":
+        network = find(host, value(interface, "source/@network") or "")
+        if not network.is_active:
+            raise network.invalid(f"network '{network.name}' is not active")
+        made = _connected(network, interface, besides)
+        if guaranteed_rates.of_interface(interface):
+            same = [one for one in others if value(one, "source/@network") == network.name]
+            rate = sum(map(guaranteed_rates.of_interface, (interface, *same)))
+            guaranteed_rates.require(network, interface, rate, besides)
+    else:
+        made = _Connection(
+            kind,
+            value(interface, "source/@mode") or "",
+            value(interface, "virtualport/@type"),
+            interface.find("vlan") is not None,
+        )
+    _require_vlan(interface, made)
 
 
 def find(host: Host, name: str) -> Network:
@@ -79,7 +108,7 @@ def find(host: Host, name: str) -> Network:
     return network
 
 
-def _connected(network: Network, interface: etree._Element) -> _Connection:
+def _connected(network: Network, interface: etree._Element, besides: Domain | None) -> _Connection:
     """How a network connects an interface, which it has to be able to."""
     root = network.root
     group = value(interface, "source/@portgroup")
@@ -94,7 +123,7 @@ def _connected(network: Network, interface: etree._Element) -> _Connection:
     if port is not None and port not in supported:
         detail = f"<virtualport type='{port}'> not supported for network '{network.name}'"
         raise _refused(ErrorCode.CONFIG_UNSUPPORTED, f"{detail} which uses {words}")
-    if kind in ("direct", "hostdev"):
+    if kind in ("direct", "hostdev") and besides is None:
         _require_device(network, kind, mode, port)
     _require_floor(network, interface, groups[:1], mode)
     vlan = any(one.find("vlan") is not None for one in givers)
@@ -137,18 +166,11 @@ def _require_floor(
     )
     if not int(value(holder, "bandwidth/inbound/@floor") or 0):
         return
-    mac = value(interface, "mac/@address")
-    detail = f"Invalid use of 'floor' on interface with MAC address {mac} - "
     if mode not in _OWN:
-        detail += (
-            "'floor' is only supported for interface type 'network' with forward type 'nat',"
-            " 'route', 'open' or none"
-        )
-    elif network.root.find("bandwidth/inbound") is None:
-        detail += f"network '{network.name}' has no inbound QoS set"
-    else:
-        return
-    raise _refused(ErrorCode.OPERATION_UNSUPPORTED, detail)
+        raise guaranteed_rates.unsupported(interface)
+    if network.root.find("bandwidth/inbound") is None:
+        why = f"network '{network.name}' has no inbound QoS set"
+        raise guaranteed_rates.unsupported(interface, why)
 
 
 def _require_vlan(interface: etree._Element, made: _Connection) -> None:

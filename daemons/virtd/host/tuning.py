@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from aiovirt.daemons.virtd.host import cpumaps
+from aiovirt.daemons.virtd.host import cpumaps, guaranteed_rates, starting_interfaces
 from aiovirt.daemons.virtd.host.editing import Impact, edit
 from aiovirt.daemons.virtd.xml import devices
 from aiovirt.daemons.virtd.xml.placing import add
@@ -310,6 +310,11 @@ def set_bandwidth(domain: Domain, device: str, params: list[TypedParam], meant: 
             )
         for way in ("inbound", "outbound"):
             _set_way(document, element, way, values)
+        if domain.host.name == "qemu" and document.root.get("id") is not None:
+            if kind == "network":
+                starting_interfaces.require_interface(domain.host, element, besides=domain)
+            elif values.get("inbound.floor"):
+                raise guaranteed_rates.unsupported(element, domain=ErrorDomain.QEMU)
 
     edit(domain, meant, change)
 

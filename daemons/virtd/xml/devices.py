@@ -9,11 +9,13 @@ virDomainNetFindIdx, virDomainHostdevFind, virDomainChrEquals, virDomainInputDef
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.xml import isolation, reading, refusals
+from aiovirt.daemons.virtd.xml import checking, isolation, reading, refusals
+from aiovirt.daemons.virtd.xml.checking import guests
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.documents import SHAPER, Document
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
@@ -104,6 +106,9 @@ def read_device(text: str) -> etree._Element:
 
     def shaped() -> etree._Element:
         raw = reading.parse_any(text, name="device_definition")
+        holder = etree.Element("domain")
+        etree.SubElement(holder, "devices").append(deepcopy(raw))
+        checking.check([guests.device()], holder, ErrorDomain.DOMAIN)
         return SHAPER.shape(rule_of(str(raw.tag)), raw, live=True)
 
     return isolation.read(text, shaped)

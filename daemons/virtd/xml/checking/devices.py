@@ -17,6 +17,18 @@ GIVEN: Final = (
         "string(devices/disk[source/@protocol='iscsi']/auth/secret/@type)",
     ),
     (
+        "interface",
+        "unsupported",
+        "devices/interface[@type!='network']/bandwidth/inbound[@floor > 0]",
+        "floor attribute is not supported for this config",
+    ),
+    (
+        "interface",
+        "unsupported",
+        "devices/interface/bandwidth/outbound[@floor > 0]",
+        "'floor' attribute allowed only in <inbound> element",
+    ),
+    (
         "video",
         "unsupported",
         "count(devices/video/model[@primary='yes']) > 1",

@@ -273,6 +273,12 @@ def given() -> Rules:
 
 
 @cache
+def device() -> Rules:
+    """The rules about a device as it was given, in a guest that has nothing else."""
+    return Rules(conditions(devices.GIVEN))
+
+
+@cache
 def bounds() -> Rules:
     """The bounds of a guest, which are looked at before all other rules."""
     return Rules(conditions(limits.LIMITS))

@@ -25,6 +25,18 @@ _GIVEN: Final = (
         "Network '{}' IP address cannot have both a prefix and a netmask",
         "string(name)",
     ),
+    (
+        "bandwidth",
+        "unsupported",
+        "(. | portgroup)/bandwidth/inbound[@floor > 0]",
+        "floor attribute is not supported for this config",
+    ),
+    (
+        "bandwidth",
+        "unsupported",
+        "(. | portgroup)/bandwidth/outbound[@floor > 0]",
+        "'floor' attribute allowed only in <inbound> element",
+    ),
 )
 
 _CONDITIONS: Final = (
