@@ -39,6 +39,7 @@ from aiovirt.daemons.virtd.host import (
     lifecycle,
     migration,
     moving,
+    statistics,
 )
 from aiovirt.daemons.virtd.host.domain import JOB_DONE, Domain
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
@@ -221,7 +222,7 @@ class DomainJobs:
                 domain=session.host.flavour.domain,
             )
         domain.require_active()
-        domain.keep("dirty-rate", (session.host.clock.now() // 10**9, args.seconds))
+        statistics.begin_dirty_rate(domain, args.seconds)
 
     @answers(protocol.DOMAIN_CORE_DUMP)
     def core_dump(self, session: Session, args: protocol.DomainCoreDumpArgs) -> None:
