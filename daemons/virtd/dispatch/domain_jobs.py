@@ -62,9 +62,16 @@ class DomainJobs:
         numbers = self._numbers(domain)
         if numbers is None:
             return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
-        sizes = (numbers["total"], numbers["sent"], numbers["remaining"])
+        total, sent, left = numbers["total"], numbers["sent"], numbers["remaining"]
+        disks = numbers.get("disks", 0)
+        data = (total + disks, sent + disks, left)
         return protocol.DomainGetJobInfoRet(
-            DomainJobType.UNBOUNDED, numbers["elapsed"], 0, *sizes, *sizes, 0, 0, 0
+            DomainJobType.UNBOUNDED,
+            numbers["elapsed"],
+            0,
+            *data,
+            *(total, sent, left),
+            *(disks, disks, 0),
         )
 
     @staticmethod
