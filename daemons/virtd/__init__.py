@@ -42,7 +42,8 @@ def _build(daemon: Daemon, main: Server, admin: Server, start: Start) -> list[Co
     dispatch = RemoteDispatch(sasl, hosts.all, start.libvirt_version)
     dispatch.serve_on(main)
     rules = FaultRules(main, dispatch)
-    WorldAdminDispatch(hosts.all).serve_on(admin, FaultAdminDispatch(rules, hosts.all))
+    faults = FaultAdminDispatch(rules, hosts.all, dispatch.private_hosts)
+    WorldAdminDispatch(hosts.all).serve_on(admin, faults)
     emulators = EmulatorsComponent(
         hosts.all["qemu"], managers(start), daemon, dispatch.wait_for_emulators
     )

@@ -94,6 +94,9 @@ class Call:
         """Whether it is answered, or its client is gone."""
         return self._over
 
+    def input_ended(self) -> None:
+        """Note that nothing more comes from its client; its work is done all the same."""
+
     def abandon(self) -> None:
         """Free the worker at once and stop the work, without a reply: the client is gone."""
         self._over = True

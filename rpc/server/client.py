@@ -340,6 +340,8 @@ class Client(HotPath):
         self.pause(PAUSE_INPUT_ENDED)
         self._stop_keepalive()  # it cannot answer
         self._read_on()
+        for call in self.calls():
+            call.input_ended()
         self.expect_progress()
 
     def end_if_done(self) -> None:

@@ -40,7 +40,8 @@ class Fault:
 
     Attributes:
         rule: what the log says of a connection that it closes.
-        wait: called when the call has a worker, and awaited before anything else is done.
+        wait: called when the call has a worker, and awaited before anything else is done. It is
+            cancelled when nothing more comes from the client, and the work is done then.
         error: the answer, instead of the work.
         ending: what becomes of the call then.
         cut: bytes of the reply that are sent if it is cut; 0 for half of them.
@@ -91,7 +92,7 @@ class Faults(Protocol):
 class FaultedCall(Call):
     """A call with a fault."""
 
-    __slots__ = ("_fault",)
+    __slots__ = ("_fault", "_waits")
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class FaultedCall(Call):
     ) -> None:
         super().__init__(client, binding, serial, args, size, started)
         self._fault = fault
+        self._waits = False
 
     def start(self) -> None:
         """See `Call`."""
@@ -114,12 +116,18 @@ class FaultedCall(Call):
             super().start()
 
     async def _start_later(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self._waits = True
         try:
-            await wait()
+            if not self.client.input_over:
+                await wait()
         except asyncio.CancelledError:
-            if not self.is_over:
+            if self.is_over:
+                return  # `abandon` or `abort` has done the rest
+            task = self._task
+            if self._waits or task is None:
                 raise
-            return  # `abandon` or `abort` has done the rest
+            task.uncancel()  # nothing more comes from the client
+        self._waits = False
         if self._is_without_work():
             return
         if self.binding.inline:
@@ -127,6 +135,12 @@ class FaultedCall(Call):
             self._finish(replies.run_inline(self.client, self.binding, self.serial, args))
         else:
             await self._run()
+
+    def input_ended(self) -> None:
+        """See `Call`: it does not keep its worker from others for a client that may be gone."""
+        if self._waits and self._task is not None:
+            self._waits = False
+            self._task.cancel()
 
     def _is_without_work(self) -> bool:
         """End the call if its work is not to be done; whether that is so."""

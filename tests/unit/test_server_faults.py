@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -125,6 +126,26 @@ async def test_a_wait_holds_a_worker_and_no_other_call(make_house: MakeHouse) ->
     await eventually(lambda: house.server.workers.queue_depth == 1)
     assert house.stage.started == []
     gate.set()
+    assert [one.serial for one in await wire.replies(2)] == [1, 2]
+    assert house.stage.started == [1, 2]
+
+
+async def test_a_call_waits_no_longer_for_a_client_that_sends_nothing_more(
+    make_house: MakeHouse,
+) -> None:
+    house = await make_house(min_workers=1, max_workers=1)
+    waiting = asyncio.Event()
+
+    async def wait() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    house.server.set_faults(Struck(lambda args: Fault("rule", wait=wait)))
+    wire = await house.wire()
+    await wire.send(call(HOOK, Number(1), 1) + call(HOOK, Number(2), 2))
+    await waiting.wait()
+    assert house.stage.started == []
+    wire.sock.shutdown(socket.SHUT_WR)
     assert [one.serial for one in await wire.replies(2)] == [1, 2]
     assert house.stage.started == [1, 2]
 

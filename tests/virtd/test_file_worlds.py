@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.virtd import protocol
+from aiovirt.daemons.virtd.faults.dispatch import FaultAdminDispatch
+from aiovirt.daemons.virtd.faults.protocol import GuestEventArgs
+from aiovirt.daemons.virtd.faults.striking import FaultRules
 from aiovirt.rpc.client import connect_unix
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
+from tests.unit.house import eventually
 from tests.virtd.conftest import Client, Virtd
 
 DOMAIN = """
@@ -106,3 +110,28 @@ async def test_a_pipe_is_not_waited_for(virtd: Virtd, tmp_path: Path) -> None:
     error = await asyncio.wait_for(opened(virtd, f"test://{pipe}"), 30)
     assert error is not None
     assert error.code == ErrorCode.XML_ERROR
+
+
+async def test_an_event_is_injected_into_the_guest_of_one_client(virtd: Virtd, world: Path) -> None:
+    clients = [await virtd.connect(f"test://{world}") for _ in range(2)]
+    names = list(virtd.dispatch.private_hosts())
+    rules = FaultRules(virtd.server, virtd.dispatch)
+    served = FaultAdminDispatch(rules, virtd.hosts.all, virtd.dispatch.private_hosts)
+    admin = next(iter(virtd.server.registry))  # any client will do
+
+    def inject(host: str, guest: str) -> None:
+        served.guest_event(admin, GuestEventArgs(host, guest, "stop", [], flags=0))
+
+    with pytest.raises(RpcError, match=f"exists on several hosts; name one of {', '.join(names)}"):
+        inject("", "first")
+    inject(names[1], "first")
+    with pytest.raises(RpcError, match="domain is not running"):
+        inject(names[1], "first")
+    running = [
+        len((await one.call(protocol.CONNECT_LIST_DOMAINS, protocol.ConnectListDomainsArgs(9))).ids)
+        for one in clients
+    ]
+    assert running == [2, 1]
+    await clients[1].rpc.close()
+    await eventually(lambda: list(virtd.dispatch.private_hosts()) == names[:1])
+    inject("", "first")

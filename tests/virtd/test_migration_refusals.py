@@ -168,7 +168,6 @@ async def test_snapshots_count_first_and_without_a_guest_too(pair: Pair) -> None
         (Flags.POSTCOPY, "post-copy migration is not supported with non-live or paused migration"),
         (LIVE | Flags.POSTCOPY_RESUME, "domain 'guest' is not being migrated"),
         (LIVE | Flags.ZEROCOPY, "zero-copy is only available for parallel migration"),
-        (LIVE | Flags.NON_SHARED_DISK, "migration of non-shared storage is not supported"),
         (LIVE | Flags.TUNNELLED, "tunnelled migration is not supported by virtd"),
         (LIVE | Flags.TLS, "Unable to access credentials /etc/pki/qemu/ca-cert.pem"),
         (Flags.OFFLINE, "must be specified with the persistent flag set"),

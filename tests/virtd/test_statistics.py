@@ -86,6 +86,22 @@ async def test_a_clock_that_is_set_back_takes_nothing_from_the_counters_and_does
         assert first[name] == second[name] < third[name]
 
 
+async def test_the_rate_of_writing_is_measured_though_the_clock_is_set_back(virtd: Virtd) -> None:
+    time = Time(virtd)
+    client = await virtd.connect("qemu:///system")
+    domain = await client.define()
+    await client.start(domain)
+    args = protocol.DomainStartDirtyRateCalcArgs(domain, 2, 0)
+    await client.call(protocol.DOMAIN_START_DIRTY_RATE_CALC, args)
+    virtd.host("qemu").clock.set(946_684_800 * SECOND)
+    seen = []
+    for seconds in (1, 2):
+        time.passes(seconds)
+        (found,) = await stats(client)
+        seen.append((found["dirtyrate.calc_status"], "dirtyrate.megabytes_per_second" in found))
+    assert seen == [(1, False), (2, True)]
+
+
 async def test_groups_come_in_order_and_only_those_that_are_asked_for(virtd: Virtd) -> None:
     client = await virtd.connect("qemu:///system")
     domain = await client.define()

@@ -39,6 +39,7 @@ from aiovirt.daemons.virtd.host import (
     lifecycle,
     migration,
     moving,
+    statistics,
 )
 from aiovirt.daemons.virtd.host.domain import JOB_DONE, Domain
 from aiovirt.daemons.virtd.protocol.limits import DOMAIN_DISK_ERRORS_MAX
@@ -61,9 +62,16 @@ class DomainJobs:
         numbers = self._numbers(domain)
         if numbers is None:
             return protocol.DomainGetJobInfoRet(DomainJobType.NONE, *[0] * 11)
-        sizes = (numbers["total"], numbers["sent"], numbers["remaining"])
+        total, sent, left = numbers["total"], numbers["sent"], numbers["remaining"]
+        disks = numbers.get("disks", 0)
+        data = (total + disks, sent + disks, left)
         return protocol.DomainGetJobInfoRet(
-            DomainJobType.UNBOUNDED, numbers["elapsed"], 0, *sizes, *sizes, 0, 0, 0
+            DomainJobType.UNBOUNDED,
+            numbers["elapsed"],
+            0,
+            *data,
+            *(total, sent, left),
+            *(disks, disks, 0),
         )
 
     @staticmethod
@@ -221,7 +229,7 @@ class DomainJobs:
                 domain=session.host.flavour.domain,
             )
         domain.require_active()
-        domain.keep("dirty-rate", (session.host.clock.now() // 10**9, args.seconds))
+        statistics.begin_dirty_rate(domain, args.seconds)
 
     @answers(protocol.DOMAIN_CORE_DUMP)
     def core_dump(self, session: Session, args: protocol.DomainCoreDumpArgs) -> None:

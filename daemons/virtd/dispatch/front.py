@@ -147,6 +147,15 @@ class RemoteDispatch:
         """Whether a host is one for all clients."""
         return self._hosts.get(host.name) is host
 
+    def private_hosts(self) -> dict[str, Host]:
+        """Return the hosts that were made for one client, by driver and id of the client: `test:3`."""
+        sessions = ((client.id, SESSION.get(client)) for client in self.clients())
+        return {
+            f"{session.host.name}:{number}": session.host
+            for number, session in sessions
+            if session is not None and not self.is_shared(session.host)
+        }
+
     def _client_gone(self, client: Client) -> None:
         session = SESSION.get(client)
         if session is not None:

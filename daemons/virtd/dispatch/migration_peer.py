@@ -191,6 +191,7 @@ class _Phases:
         uri = uri or request.uri
         if uri is not None:
             found.append(typedparams.string("migrate_uri", uri))
+        found += [typedparams.string("migrate_disks", one) for one in request.disks]
         if request.bandwidth:
             found.append(typedparams.ullong("bandwidth", request.bandwidth))
         return found

@@ -96,7 +96,8 @@ class FaultAdmin:
         Args:
             guest: the name of the domain.
             event: as in `happenings`: "crash", "io-error" and so on.
-            host: its driver; empty for the one that has the guest.
+            host: its driver, or `test:3` for the host of client 3 alone; empty for the one that has the
+                guest.
             values: of the event: `disk="vda"`.
 
         Raises:

@@ -284,7 +284,9 @@ COMMANDS: Final = (
         (
             Option("guest", OptionKind.DATA, "the name of the domain", required=True),
             Option("event", OptionKind.DATA, "the event", required=True, complete=_events),
-            _named("host", "the host: test or qemu; the one that has the domain if not given"),
+            _named(
+                "host", "the host: test, qemu, or test:CLIENT; the one with the domain if not given"
+            ),
             Option("value", OptionKind.REST, "values of the event: disk=vda reason=enospc"),
         ),
     ),

@@ -14,7 +14,7 @@ from aiovirt.rpc.server import Client, serves
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiovirt.daemons.virtd.faults.striking import ActiveRule, FaultRules
     from aiovirt.daemons.virtd.host.domain import Domain
@@ -24,11 +24,23 @@ _log = get_logger("daemons.virtd.faults")
 
 
 class FaultAdminDispatch:
-    """Serves the rules of a daemon, and events of its guests. hosts: by the name of their driver."""
+    """Serves the rules of a daemon, and events of its guests.
 
-    def __init__(self, rules: FaultRules, hosts: Mapping[str, Host]) -> None:
+    Args:
+        rules: of the daemon.
+        hosts: those that clients share, by the name of their driver.
+        private_hosts: returns those of one client each, by name: `test:3`.
+    """
+
+    def __init__(
+        self,
+        rules: FaultRules,
+        hosts: Mapping[str, Host],
+        private_hosts: Callable[[], Mapping[str, Host]],
+    ) -> None:
         self._rules = rules
         self._hosts = hosts
+        self._private_hosts = private_hosts
 
     @serves(protocol.FAULT_ADD)
     def add(self, client: Client, args: protocol.FaultAddArgs) -> protocol.FaultAddRet:
@@ -79,15 +91,23 @@ class FaultAdminDispatch:
         _log.info("event injected", host=domain.host.name, guest=args.guest, name=args.event)
 
     def _guest(self, host: str, name: str) -> Domain:
-        if host and host not in self._hosts:
-            raise _invalid(f"'{host}' is not a host; there are {', '.join(self._hosts)}")
-        hosts = [self._hosts[host]] if host else list(self._hosts.values())
-        found = [domain for one in hosts if (domain := one.domains.by_name(name)) is not None]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise _invalid(f"domain '{name}' exists on {len(found)} hosts; name one of them")
-        raise RpcError.of(ErrorCode.NO_DOMAIN, f"'{name}'", domain=ErrorDomain.CONF)
+        """The guest of a host, or of any. Raises RpcError."""
+        hosts = {**self._hosts, **self._private_hosts()}
+        if host and host not in hosts:
+            raise _invalid(f"'{host}' is not a host; there are {', '.join(hosts)}")
+        asked = {host: hosts[host]} if host else hosts
+        found = {
+            where: domain
+            for where, one in asked.items()
+            if (domain := one.domains.by_name(name)) is not None
+        }
+        if len(found) > 1:
+            raise _invalid(
+                f"domain '{name}' exists on several hosts; name one of {', '.join(found)}"
+            )
+        if not found:
+            raise RpcError.of(ErrorCode.NO_DOMAIN, f"'{name}'", domain=ErrorDomain.CONF)
+        return next(iter(found.values()))
 
     def _find(self, number: int) -> ActiveRule:
         found = self._rules.get(number)

@@ -107,8 +107,8 @@ class FaultWaitArgs:
 class GuestEventArgs:
     """Arguments of GUEST_EVENT.
 
-    host: by the name of its driver; empty for the one that has the guest. event, values: as in
-    `happenings`, each value as KEY=VALUE.
+    host: by the name of its driver, with the id of a client for the host of that alone (`test:3`); empty
+    for the one that has the guest. event, values: as in `happenings`, each value as KEY=VALUE.
     """
 
     host: Annotated[str, xdr.String(HOST_MAX)]

@@ -30,7 +30,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
     DomainEventType,
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
-from aiovirt.daemons.virtd.host import agent, lifecycle, migration, migration_cookie
+from aiovirt.daemons.virtd.host import agent, disk_copies, lifecycle, migration, migration_cookie
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import JOB_DONE, Domain, DomainRecord
 from aiovirt.daemons.virtd.host.host import Host
@@ -83,6 +83,8 @@ def prepare(host: Host, request: Request, data: bytes, owner: str) -> tuple[byte
         _expect(host, text, given.uuid, request.name or given.name, owner)
     else:
         with host.store.batch():
+            disks = cached("domain", text).root.iterfind("devices/disk")
+            disk_copies.make_missing(host, disks, request, cookie.disks)
             domain = lifecycle.create(host, text, paused=True, origin=_INCOMING)
             migration.begin_job(
                 domain, migration.IN, owner, name=cookie.name, function=request.function
@@ -173,7 +175,7 @@ def _unpack(domain: Domain, luggage: Luggage) -> None:
         details["clock-offset"] = details.get("clock-offset", 0) + shift
     if luggage.numbers and not luggage.postcopy:  # QEMU does not tell them after post-copy
         operation = int(DomainJobOperation.MIGRATION_IN)
-        details[JOB_DONE] = {**luggage.numbers, "operation": operation}
+        details[JOB_DONE] = {**luggage.numbers, "operation": operation, "disks": 0}
     domain.change(
         ran=max(0, luggage.ran), booted=max(0, now - max(0, luggage.age)), details=details
     )

@@ -322,7 +322,7 @@ def _worked(domain: Domain, target: str) -> None:
     with domain.host.store.batch():
         _keep(domain, target, {**job, "ready": True})
         blockjob_documents.mark_ready(domain, target)
-    _tell(domain, target, job["type"], Status.READY)
+    tell(domain, target, job["type"], Status.READY)
 
 
 def _finish(domain: Domain, target: str, status: Status) -> None:
@@ -333,10 +333,18 @@ def _finish(domain: Domain, target: str, status: Status) -> None:
             blockjob_documents.complete(domain, target, job)
         elif job["type"] in _WAITING:
             blockjob_documents.remove_mirror(domain, target)
-    _tell(domain, target, job["type"], status)
+    tell(domain, target, job["type"], status)
 
 
-def _tell(domain: Domain, target: str, kind: int, status: Status) -> None:
+def tell(domain: Domain, target: str, kind: int, status: Status) -> None:
+    """Tell of a job on a disk.
+
+    Args:
+        domain: the guest.
+        target: of the disk.
+        kind: a DomainBlockJobType.
+        status: what has become of it.
+    """
     disk = domain.record.facts.disk(target)
     shown = "" if disk is None else disk.source
     domain.emit(DomainEventID.BLOCK_JOB, shown, kind, status)

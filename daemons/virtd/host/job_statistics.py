@@ -7,7 +7,7 @@ side of a migration:
   milliseconds among them for which the network was waited for, of a migration that is done.
 - `total`, `sent`, `remaining`: bytes of memory. `rate`: bytes per second.
 - `constant`, `normal`: pages that were empty, and those that were copied. `iteration`: passes over them.
-- `disks`: of jobs that may copy disks, their bytes.
+- `disks`: of jobs that may copy disks, their bytes, all of which are copied.
 - `operation`: a DomainJobOperation.
 
 Only qemu's guests have such jobs. A client that asks for the numbers of the job that was done last makes
@@ -46,9 +46,10 @@ def parameters(numbers: Mapping[str, int]) -> list[TypedParam]:
         if network is not None:
             told["downtime_net"] = max(0, numbers["downtime"] - network)
     told["setup_time"] = numbers["setup"]
-    for kind in ("data", "memory"):
-        told[f"{kind}_total"] = numbers["total"]
-        told[f"{kind}_processed"] = numbers["sent"]
+    disks = numbers.get("disks", 0)
+    for kind, more in (("data", disks), ("memory", 0)):
+        told[f"{kind}_total"] = numbers["total"] + more
+        told[f"{kind}_processed"] = numbers["sent"] + more
         told[f"{kind}_remaining"] = numbers["remaining"]
     if numbers["rate"]:
         told["memory_bps"] = numbers["rate"]
@@ -62,5 +63,5 @@ def parameters(numbers: Mapping[str, int]) -> list[TypedParam]:
         "memory_page_size": PAGE,
     }
     if "disks" in numbers:
-        told |= dict.fromkeys(("disk_total", "disk_processed", "disk_remaining"), numbers["disks"])
+        told |= {"disk_total": disks, "disk_processed": disks, "disk_remaining": 0}
     return [int_("operation", numbers["operation"]), *(ullong(*one) for one in told.items())]

@@ -28,6 +28,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.host import (
+    disk_copies,
     job_statistics,
     lifecycle,
     migration,
@@ -72,7 +73,9 @@ def begin(domain: Domain, request: Request, owner: str) -> tuple[str, bytes]:
 
 def described(domain: Domain, request: Request) -> tuple[str, bytes]:
     """Return the document of a guest for the other side, and the message. Raises RpcError."""
-    return _document(domain, request), migration_cookie.write(domain, name=domain.name)
+    disks = disk_copies.capacities(domain, request)
+    cookie = migration_cookie.write(domain, name=domain.name, disks=disks)
+    return _document(domain, request), cookie
 
 
 def check(domain: Domain, request: Request) -> None:
@@ -83,8 +86,7 @@ def check(domain: Domain, request: Request) -> None:
         request: what is asked for.
 
     Raises:
-        RpcError: OPERATION_INVALID; INVALID_ARG for a disk that it does not have, OPERATION_UNSUPPORTED
-            for disks that would have to be copied.
+        RpcError: OPERATION_INVALID; INVALID_ARG for a disk that it does not have.
     """
     if request.has(Flags.POSTCOPY_RESUME):
         domain.require_active()
@@ -94,21 +96,7 @@ def check(domain: Domain, request: Request) -> None:
         domain.require_active()
     migration_refusals.check(domain, request)
     migration.check_combination(request)
-    if request.flags & migration.STORAGE:
-        _check_disks(domain, request)
-
-
-def _check_disks(domain: Domain, request: Request) -> None:
-    """Refuse to copy disks; there is nothing to copy of a guest without disks that it writes to."""
-    facts = domain.record.facts
-    elements = facts.root.iterfind("devices/disk")
-    found = dict(zip((disk.target for disk in facts.disks), elements, strict=True))
-    for name in request.disks:
-        if name not in found:
-            raise domain.refused(ErrorCode.INVALID_ARG, f"disk target {name} not found")
-    if any(migration_refusals.is_copied(one, name, request) for name, one in found.items()):
-        words = "migration of non-shared storage is not supported with this QEMU"
-        raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, words)
+    disk_copies.capacities(domain, request)
 
 
 def _document(domain: Domain, request: Request) -> str:
@@ -156,7 +144,10 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
     """
     host, number = domain.host, domain.record.number
     one = moving.Moving(
-        domain.record.facts.memory * 1024, host.pace.migration, request.bandwidth or limit(domain)
+        domain.record.facts.memory * 1024,
+        host.pace.migration,
+        request.bandwidth or limit(domain),
+        disk_copies.amount(domain, request),
     )
     host.migrations.moving[domain.uuid] = one
 
@@ -168,6 +159,7 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
     try:
         if not request.has(Flags.LIVE):
             await host.emulators.attempt(partial(_pause, domain))
+        disk_copies.tell(domain, request, done=False)
         domain.emit(DomainEventID.MIGRATION_ITERATION, 1)
         await one.run(is_over)
         why = one.why_stopped or is_over()
@@ -176,6 +168,7 @@ async def send(domain: Domain, request: Request, is_lost: Callable[[], str | Non
             code = ErrorCode.OPERATION_ABORTED if aborted else ErrorCode.OPERATION_FAILED
             raise domain.refused(code, why)
         await host.emulators.attempt(partial(_pause, domain, switched=one.switched))
+        disk_copies.tell(domain, request, done=True)
         domain.emit(DomainEventID.MIGRATION_ITERATION, 2)
         migration.go_on(domain, migration.MOVED)
         return _farewell(domain, request, one)

@@ -10,6 +10,7 @@ Source: libvirt's src/qemu/qemu_migration_cookie.c.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 #: The feature that both sides need.
 _FEATURE: Final = "aiovirt-guest"
 _GUEST: Final = "aiovirt-guest"
+_NO_DISKS: Final[Mapping[str, int]] = {}
 #: Above all numbers of statistics.
 _MOST: Final = 2**63
 
@@ -67,7 +69,7 @@ SMALL: Final = {
 
 class Cookie(msgspec.Struct, frozen=True):
     """A message that was read. config: the definition for the other side; luggage: None unless the
-    guest is on its way."""
+    guest is on its way; disks: the capacities of those that are copied, in bytes by target."""
 
     name: str
     uuid: str
@@ -75,10 +77,16 @@ class Cookie(msgspec.Struct, frozen=True):
     host_uuid: str
     config: str | None = None
     luggage: Luggage | None = None
+    disks: dict[str, int] = {}
 
 
 def write(
-    domain: Domain, *, name: str, config: str | None = None, luggage: Luggage | None = None
+    domain: Domain,
+    *,
+    name: str,
+    config: str | None = None,
+    luggage: Luggage | None = None,
+    disks: Mapping[str, int] = _NO_DISKS,
 ) -> bytes:
     """Write a message about a guest.
 
@@ -87,12 +95,18 @@ def write(
         name: of the guest on the side that it comes from.
         config: a definition for the other side.
         luggage: what goes along.
+        disks: the capacities of those that are copied, by target.
     """
-    return written(domain.host, name, domain.record.uuid, config, luggage)
+    return written(domain.host, name, domain.record.uuid, config, luggage, disks)
 
 
 def written(
-    host: Host, name: str, uuid: str, config: str | None = None, luggage: Luggage | None = None
+    host: Host,
+    name: str,
+    uuid: str,
+    config: str | None = None,
+    luggage: Luggage | None = None,
+    disks: Mapping[str, int] = _NO_DISKS,
 ) -> bytes:
     """Write a message about a domain that may have no entry here; the arguments are those of `write`,
     with the UUID of the domain."""
@@ -105,6 +119,10 @@ def written(
     ):
         etree.SubElement(root, tag).text = text
     etree.SubElement(root, "feature", name=_FEATURE)
+    if disks:
+        copied = etree.SubElement(root, "nbd", port="0")
+        for target, capacity in disks.items():
+            etree.SubElement(copied, "disk", target=target, capacity=str(capacity))
     if luggage is not None:
         etree.SubElement(root, _GUEST).text = msgspec.json.encode(luggage).decode()
     if config is not None:
@@ -158,7 +176,20 @@ def read(host: Host, data: bytes, *, name: str | None, uuid: str) -> Cookie:
         found["hostuuid"],
         _config(root),
         _luggage(root.findtext(_GUEST)),
+        _disks(root),
     )
+
+
+def _disks(root: etree._Element) -> dict[str, int]:
+    found = {}
+    for one in root.iterfind("nbd/disk"):
+        target, capacity = one.get("target"), one.get("capacity", "")
+        if not target:
+            raise _refused("Malformed disk target")
+        if not (capacity.isascii() and capacity.isdecimal() and int(capacity) < _MOST):
+            raise _refused(f"Malformed disk capacity: '{capacity}'")
+        found[target] = int(capacity)
+    return found
 
 
 def _config(root: etree._Element) -> str | None:

@@ -114,12 +114,14 @@ class Moving:
         total: the memory in bytes.
         pace: seconds that it takes without a limit.
         limit: MiB per second, 0 for none.
+        disks: bytes of disks, which are copied before the memory, in no time.
     """
 
-    def __init__(self, total: int, pace: float, limit: int) -> None:
+    def __init__(self, total: int, pace: float, limit: int, disks: int = 0) -> None:
         self.total = total
         self.amount = max(PAGE, total * _SENT // 100)
         self.limit = limit
+        self.disks = disks
         self.why_stopped: str | None = None
         self.switched = False
         self._paused: float | None = None
@@ -197,7 +199,7 @@ class Moving:
             "constant": max(0, self.total - remaining - sent) // PAGE,
             "normal": sent // PAGE,
             "iteration": 1 if sent < self.amount else 2,
-            "disks": 0,
+            "disks": self.disks,
         }
 
     def finished(self) -> dict[str, int]:

@@ -20,6 +20,9 @@ from aiovirt.rpc.wire.typedparams import ParamType, encoded
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
 
+_SECOND: Final = 1_000_000_000
+#: Where a guest keeps the measurement of how fast it writes to its memory.
+DIRTY_RATE: Final = "dirty-rate"
 #: The names of the statistics of memory among those of the balloon.
 _BALLOON: Final[Mapping[int, str]] = {
     Tag.SWAP_IN: "swap_in",
@@ -177,11 +180,23 @@ def _iothread(domain: Domain) -> list[bytes]:
     return found
 
 
+def begin_dirty_rate(domain: Domain, seconds: int) -> None:
+    """Begin to measure how fast a guest writes to its memory. Raises RpcError.
+
+    Args:
+        domain: the guest, which runs.
+        seconds: how long.
+    """
+    clock = domain.host.clock
+    domain.keep(DIRTY_RATE, (clock.now() // _SECOND, seconds, clock.passed()))
+
+
 def _dirty_rate(domain: Domain) -> list[bytes]:
     if not domain.is_active:
         return []
-    begun, seconds = domain.detail("dirty-rate", (0, 0))
-    measured = bool(seconds) and domain.host.clock.now() // 10**9 >= begun + seconds
+    begun, seconds, *moment = domain.detail(DIRTY_RATE, (0, 0))
+    ends = (moment[0] if moment else 0) + seconds * _SECOND  # earlier versions kept no moment
+    measured = bool(seconds) and domain.host.clock.passed() >= ends
     status = 0 if not seconds else 2 if measured else 1
     found = [
         _int("dirtyrate.calc_status", status),
