@@ -33,8 +33,8 @@ class OpenLogInfo:
 
     opened: seconds since the epoch; position: where it is written now, so its offset is the size of
     the newest file; received: bytes that came from the guest; lost: those that could not be written;
-    rate: bytes per second, recently; rotations: since it was opened; trouble: why it cannot be written
-    now.
+    rate: bytes per second, recently; rotations: since it was opened; trouble: why it cannot be
+    written or rotated now.
     """
 
     path: xdr.Str

@@ -100,8 +100,9 @@ class OpenLog:
 
     @property
     def trouble(self) -> str:
-        """Why its file cannot be written now, or empty."""
-        return (self._error.strerror or str(self._error)) if self._error else ""
+        """Why its file cannot be written or rotated now, or empty."""
+        error = self._error or self.file.failure
+        return (error.strerror or str(error)) if error else ""
 
     # On the loop ---------------------------------------------------------------------------------
 

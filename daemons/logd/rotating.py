@@ -1,7 +1,8 @@
 """A log file that is rotated when it is full: PATH, then PATH.0, PATH.1 ... from new to old.
 
 What is written is in one file or the next, never in both and never in none: a file is renamed only
-between two writes, and whatever fails leaves a state in which the next write can go on. A
+between two writes. A rotation that fails gives all files their names back, and the file is written on,
+beyond its size, until a later attempt succeeds. A
 descriptor's number is given up before it is closed: close(2) may fail, and the number is somebody
 else's from then on.
 
@@ -21,6 +22,7 @@ import errno
 import itertools
 import os
 import stat
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -35,6 +37,8 @@ _LINE_MAX: Final = 80
 #: Not to wait: opening a FIFO that nobody reads would never return.
 _WRITE: Final = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _MODE: Final = 0o600
+#: Seconds between two attempts to rotate a file for which that fails.
+RETRY_AFTER: Final = 10.0
 #: The position of a file that was not looked at yet.
 _UNKNOWN: Final = -1
 
@@ -86,11 +90,14 @@ class RotatingFile:
     """The file that a log is written to now.
 
     path: of the newest file; identity: what it is; regular: whether it is a regular file, which alone is
-    rotated; position: its size in bytes, as far as it is known; marks: see there.
+    rotated; position: its size in bytes, as far as it is known; marks: see there; failure: why it could
+    not be rotated when that was due, None if it could.
     """
 
     __slots__ = (
         "_descriptor",
+        "_retry_at",
+        "failure",
         "identity",
         "marks",
         "path",
@@ -103,6 +110,8 @@ class RotatingFile:
         """Open or make the file. truncate: remove it and its backups first. Raises OSError."""
         self.path = path
         self.rotation = rotation
+        self.failure: OSError | None = None
+        self._retry_at = 0.0
         if truncate:
             for old in (path, *backups(path, rotation.max_backups)):
                 movable = _movable(old)
@@ -128,6 +137,8 @@ class RotatingFile:
         file = cls.__new__(cls)
         file.path = path
         file.rotation = rotation
+        file.failure = None
+        file._retry_at = 0.0
         file.identity = identity = identity or Identity(0, 0)
         file.position = position
         file.regular = True  # until it is looked at
@@ -158,7 +169,7 @@ class RotatingFile:
         size = len(data)
         try:
             self.look()
-            limit = self.rotation.max_size if self.regular else 0
+            limit = self._limit()
             while done < size:
                 end = size
                 full = False
@@ -168,10 +179,30 @@ class RotatingFile:
                     written = os.write(self._descriptor, data[done:end])
                     done += written
                     self.position += written
-                if full or (self.position == limit and limit and done < size):
-                    self.rotate()
+                due = full or (self.position == limit and limit and done < size)
+                if due and not self._rotate_or_write_on():
+                    limit = 0
         except OSError as error:
             raise WriteFailed(done, error) from error
+
+    def _limit(self) -> int:
+        """Bytes at which the file is rotated; 0 for never, or not before the next attempt."""
+        waits = self.failure is not None and time.monotonic() < self._retry_at
+        return self.rotation.max_size if self.regular and not waits else 0
+
+    def _rotate_or_write_on(self) -> bool:
+        """Rotate; whether that was possible. If not, the file becomes larger than it should be."""
+        try:
+            self.rotate()
+        except OSError as error:
+            if self.failure is None or self.failure.errno != error.errno:
+                _log.error(
+                    "log cannot be rotated and is written on", path=self.path, reason=error.strerror
+                )
+            self.failure = error
+            self._retry_at = time.monotonic() + RETRY_AFTER
+            return False
+        return True
 
     def _cut_off(self, data: memoryview, done: int, limit: int) -> tuple[int, bool]:
         """Up to where `data` goes into this file, and whether the file is full then anyhow.
@@ -216,12 +247,15 @@ class RotatingFile:
     def rotate(self) -> None:
         """Turn to a new, empty file; the old one becomes the first backup. Raises OSError.
 
-        When it fails, the old file is written on, under whatever name it has.
+        When it fails, all files have the names that they had, and the old one is written on.
         """
         if not self.regular:
             raise OSError(errno.EINVAL, "only a regular file is rotated", self.path)
         with self._turning():
             self._rotate()
+        if self.failure is not None:
+            _log.warning("log is rotated again", path=self.path)
+            self.failure = None
 
     def _rotate(self) -> None:
         names = [self.path, *backups(self.path, self.rotation.max_backups)]
@@ -229,21 +263,20 @@ class RotatingFile:
         if False in there:
             name = names[there.index(False)]
             raise OSError(errno.EEXIST, f"{name} is not a regular file, so it is not moved", name)
-        if len(names) == 1:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
-        elif there[0]:  # else it was moved already, and only opening failed
-            # ext4 writes a file to the disk at once that is renamed over another one (auto_da_alloc).
-            with contextlib.suppress(OSError):
-                os.unlink(names[-1])
-            for newer, older in reversed(list(itertools.pairwise(names))):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(newer, older)
-        descriptor, found = _open(self.path)
-        if not stat.S_ISREG(found.st_mode):
-            _close(descriptor, self.path)
-            raise OSError(errno.EEXIST, "its place was taken by a device", self.path)
+        spare = backups(self.path, len(names))[-1]
+        moved = _move_up(names, there, spare) if there[0] else []
+        try:
+            descriptor, found = _open(self.path)
+            if not stat.S_ISREG(found.st_mode):
+                _close(descriptor, self.path)
+                raise OSError(errno.EEXIST, "its place was taken by a device", self.path)
+        except OSError:
+            _move_back(moved)
+            raise
         self._turn_to(descriptor, found, rotations=1)
+        if moved and moved[0][1] == spare:
+            with contextlib.suppress(OSError):
+                os.unlink(spare)
 
     @contextlib.contextmanager
     def _turning(self) -> Iterator[None]:
@@ -286,6 +319,44 @@ class RotatingFile:
 def backups(path: str, count: int) -> list[str]:
     """The paths of a log's rotated files, from new to old, whether they are there or not."""
     return [f"{path}.{number}" for number in range(count)]
+
+
+def _move_up(names: list[str], there: list[bool | None], spare: str) -> list[tuple[str, str]]:
+    """Rename files to the next name each, up to the first name that is free.
+
+    If none is free, the oldest file gets the spare name, until all is done; if that is taken, the oldest
+    is removed. (ext4 writes a file to the disk at once that is renamed over another one: auto_da_alloc.)
+
+    Returns:
+        What was renamed, each with its new name, the oldest first.
+
+    Raises:
+        OSError: one cannot be renamed. All have their former names.
+    """
+    if None in there:
+        names = names[: there.index(None) + 1]
+    elif not os.path.lexists(spare):
+        names = [*names, spare]
+    else:
+        os.unlink(names[-1])
+    moved: list[tuple[str, str]] = []
+    for newer, older in reversed(list(itertools.pairwise(names))):
+        try:
+            os.rename(newer, older)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            _move_back(moved)
+            raise
+        moved.append((newer, older))
+    return moved
+
+
+def _move_back(moved: list[tuple[str, str]]) -> None:
+    """Undo what `_move_up` did."""
+    for newer, older in reversed(moved):
+        with contextlib.suppress(OSError):
+            os.rename(older, newer)
 
 
 def _movable(path: str) -> bool | None:

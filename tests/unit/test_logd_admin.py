@@ -19,7 +19,7 @@ from aiovirt.admin.cli.parser import LineWords, parse
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.terminal import Terminal
 from aiovirt.admin.client import MissingProgram
-from aiovirt.daemons.logd import admin_protocol
+from aiovirt.daemons.logd import admin_protocol, rotating
 from aiovirt.daemons.logd import client as client_module
 from aiovirt.daemons.logd.client import Followed, LogAdmin, Position
 from aiovirt.daemons.logd.reading import Piece
@@ -156,6 +156,31 @@ async def test_what_cannot_be_rotated_is_said(house: LogHouse, logs: LogAdmin) -
     with pytest.raises(RpcError, match="cannot be rotated") as refusal:
         await logs.rotate(house.path)
     assert refusal.value.code == ErrorCode.SYSTEM_ERROR
+
+
+async def test_a_log_that_cannot_be_rotated_is_followed_on_and_the_reason_shown(
+    house: LogHouse, logs: LogAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotating, "RETRY_AFTER", 0.0)
+    house.service.rotation.max_size = 100
+    _, pipe = await house.open()
+    os.mkdir(f"{house.path}.0")
+    async with logs.follow(house.path) as followed:
+        reader, whole = Reader(followed), b""
+        for number in range(20):
+            line = b"line %d %s\n" % (number, b"." * 40)
+            os.write(pipe, line)
+            whole += line
+            await reader.until(whole)
+            if number == 10:
+                assert house.file.read_bytes() == whole
+                (found,) = await logs.list()
+                assert "is not a regular file, so it is not moved" in (found.trouble or "")
+                os.rmdir(f"{house.path}.0")
+        assert followed.gaps == 0
+        assert house.file.stat().st_size <= 100
+        assert not (await logs.list())[0].trouble
+        reader.reading.cancel()
 
 
 # Following ---------------------------------------------------------------------------------------

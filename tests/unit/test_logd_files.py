@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiovirt.daemons.logd import rotating
 from aiovirt.daemons.logd.protocol import Position
 from aiovirt.daemons.logd.reading import read_log
-from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, WriteFailed, backups
+from aiovirt.daemons.logd.rotating import RotatingFile, Rotation, backups
 
 
 def _write(file: RotatingFile, *pieces: bytes) -> None:
@@ -109,23 +112,94 @@ def test_a_new_limit_counts_for_an_open_file(path: Path) -> None:
     file.close()
 
 
-def test_a_rotation_that_fails_halfway_loses_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = RotatingFile(str(path), Rotation(10, 3))
-    _write(file, b"a" * 10, b"b" * 10)
+ROTATIONS = (b"1" * 10, b"2" * 10, b"3" * 10, b"4" * 10)
 
-    def refuse(*_: object, **__: object) -> int:
-        raise OSError(28, "No space left on device")
+
+@dataclass
+class Told:
+    """Notes what is logged."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def error(self, text: str, **_: object) -> None:
+        self.texts.append(text)
+
+    warning = error
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize(
+    ("count", "step"),
+    [(0, 0), (0, -1), (1, 0), (1, 1), (1, -1), (3, 0), (3, 1), (3, 2), (3, 3), (3, -1)],
+)
+def test_a_rotation_that_fails_changes_and_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, count: int, step: int, number: int
+) -> None:
+    """count: of backups; step: the renaming that fails, or -1 for the opening of the new file."""
+    told = Told()
+    monkeypatch.setattr(rotating, "_log", told)
+    monkeypatch.setattr(rotating, "RETRY_AFTER", 0.0)
+    file = RotatingFile(str(path), Rotation(10, count))
+    _write(file, *ROTATIONS)
+    before, rename, renamings = _all(path, 9), os.rename, iter([0])
+
+    def refuse(name: str, *_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number), name)
+
+    def rename_some(old: str, new: str) -> None:
+        if next(renamings) == step:
+            refuse(old)
+        rename(old, new)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "open", refuse)
-        for _ in range(3):
-            with pytest.raises(WriteFailed) as failure:
-                _write(file, b"c" * 10)
-            assert failure.value.done == 0
-    _write(file, b"c" * 10)
-    assert _all(path, 3) == [b"a" * 10, b"b" * 10, b"c" * 10]
+        if step < 0:
+            patched.setattr(os, "open", refuse)
+        for attempt in range(1, 4):
+            renamings = itertools.count()
+            patched.setattr(os, "rename", rename_some)
+            _write(file, b"5" * 4)
+            assert _all(path, 9) == [*before[:-1], before[-1] + b"5" * 4 * attempt]
+    assert told.texts == ["log cannot be rotated and is written on"]
+    assert file.failure is not None
+    full = path.read_bytes()
+    _write(file, b"6" * 4)
+    assert _all(path, 9) == [*before[:-1], full, b"6666"][-count - 1 :]
+    assert told.texts[1:] == ["log is rotated again"]
+    assert file.failure is None
+    file.close()
+
+
+def test_a_file_that_cannot_be_rotated_is_not_tried_for_every_write(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 2))
+    os.mkdir(f"{path}.1")
+    _write(file, b"a" * 8, b"b" * 8, b"c" * 8)
+    assert path.read_bytes() == b"a" * 8 + b"b" * 8 + b"c" * 8
+    os.rmdir(f"{path}.1")
+    _write(file, b"d")
+    assert path.read_bytes()[-1:] == b"d"
+    file.rotate()  # asked for
+    assert file.failure is None
+    _write(file, b"e" * 8, b"f" * 8)
+    assert _all(path, 2) == [b"a" * 8 + b"b" * 8 + b"c" * 8 + b"d", b"e" * 8 + b"f" * 2, b"f" * 6]
+    file.close()
+
+
+def test_a_gap_between_backups_is_filled_before_any_is_removed(path: Path) -> None:
+    file = RotatingFile(str(path), Rotation(10, 3))
+    _write(file, *ROTATIONS)
+    os.unlink(f"{path}.1")
+    _write(file, b"5")
+    assert _all(path, 9) == [b"1" * 10, b"3" * 10, b"4" * 10, b"5"]
+    file.close()
+
+
+def test_what_has_the_name_after_the_oldest_is_left_alone(path: Path) -> None:
+    other = path.with_name(f"{path.name}.2")
+    other.write_bytes(b"from earlier settings")
+    file = RotatingFile(str(path), Rotation(10, 2))
+    _write(file, *ROTATIONS)
+    assert _all(path, 2) == [b"2" * 10, b"3" * 10, b"4" * 10]
+    assert other.read_bytes() == b"from earlier settings"
     file.close()
 
 
