@@ -18,7 +18,7 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.host import agent, blockjobs, nwfilter_binding, starting_interfaces
 from aiovirt.daemons.virtd.host.editing import Impact, edit
-from aiovirt.daemons.virtd.xml import changes, devices, live
+from aiovirt.daemons.virtd.xml import changes, devices, displays, live
 from aiovirt.daemons.virtd.xml.placing import holder
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -200,6 +200,8 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
             changes.update(document, device, domain.host.name)
         elif device.tag == "disk":
             trays.append(_change_medium(document, device))
+        elif device.tag == "graphics":
+            displays.update(document, device)
         else:
             changes.update(document, device, domain.host.name)
             live.assign_aliases(document)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from aiovirt.daemons.virtd.host.flavour import Flavour
 
+#: Kinds of object of qemu's driver whose names have no line feed.
+_LISTED: Final = ("domain", "network", "pool")
 #: Documents that are kept read.
 _KEPT: Final = 512
 
@@ -90,9 +92,11 @@ class Documents:
             document.changed()
         if not own:
             document.require_readable()
-        return Definition(
-            written(document), root.findtext("name") or "", root.findtext("uuid") or ""
-        )
+        name = root.findtext("name") or ""
+        if "\n" in name and self.defaults == "qemu" and kind in _LISTED:
+            detail = "invalid char in name: \n"
+            raise RpcError.of(ErrorCode.XML_DETAIL, detail, domain=ErrorDomain.XML)
+        return Definition(written(document), name, root.findtext("uuid") or "")
 
     def define_same(self, text: str, uuid: str, name: str) -> Definition:
         """Read a new document of a guest that keeps its state, and so its UUID and its name.

@@ -105,11 +105,16 @@ def save(domain: Domain, path: str, flags: int = 0, text: str | None = None) -> 
         record = ImageRecord(
             uuid=str(uuids.uuid4()),
             name=path,
-            text=made.text if made is not None else domain.record.shown(secure=True, inactive=True),
+            text=made.text if made is not None else _image(domain),
             paused=_paused(domain, flags),
         )
         host.images.add(Image(host, record))
         _stopped(domain)
+
+
+def _image(domain: Domain) -> str:
+    """The document of the image of a guest: as it runs, with what was changed since it was started."""
+    return cached("domain", domain.record.text).text(secure=True, inactive=True)
 
 
 def _stopped(domain: Domain) -> None:
@@ -185,7 +190,7 @@ def managed_save(domain: Domain, flags: int) -> None:
         )
     blockjobs.require_none(domain)
     stopped = _paused(domain, flags)
-    text = domain.record.shown(secure=True, inactive=True)
+    text = _image(domain)
     with domain.host.store.batch():
         _stopped(domain)
         domain.change(saved=text, saved_paused=stopped)

@@ -67,6 +67,8 @@ def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
         raise RpcError.of(ErrorCode.NO_SUPPORT, detail, domain=ErrorDomain.STORAGE)
     if "/" in name and not test:
         raise pool.invalid(f"volume name '{name}' cannot contain '/'")
+    if name in (".", "..") and not test:
+        raise pool.invalid(f"volume target path '{pool.folder}/{name}' already exists")
     _sizes(document.root, source, test=test)
     if int(document.root.findtext("capacity") or 0) > _CAPACITY_MAX:
         detail = f"a volume has at most {_CAPACITY_MAX} bytes"

@@ -20,7 +20,15 @@ from aiovirt.daemons.virtd.xml.checking import host_objects as object_checks
 from aiovirt.daemons.virtd.xml.checking import networks as network_checks
 from aiovirt.daemons.virtd.xml.checking import order
 from aiovirt.daemons.virtd.xml.checking import qemu as qemu_checks
-from aiovirt.daemons.virtd.xml.completion import FLAVOURS, Flavour, guest, networks, pools, volumes
+from aiovirt.daemons.virtd.xml.completion import (
+    FLAVOURS,
+    Flavour,
+    guest,
+    networks,
+    pools,
+    screens,
+    volumes,
+)
 from aiovirt.daemons.virtd.xml.fixes import FIXES
 from aiovirt.daemons.virtd.xml.kinds import Kind
 from aiovirt.daemons.virtd.xml.rules import Rule
@@ -151,6 +159,7 @@ class Document:
         root = deepcopy(root)
         if inactive:
             _strip(self.rules, root)
+            screens.forget_ports(root)
         for element in list(root.iter(*hidden)) if hidden else ():
             name = hidden[str(element.tag)]
             parent = element.getparent()

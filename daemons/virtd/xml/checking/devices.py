@@ -41,6 +41,12 @@ GIVEN: Final = (
         "missing security model when using multiple labels",
     ),
     (
+        "graphics",
+        "unsupported",
+        "devices/graphics[@type='vnc'][@passwd][@connected!='keep']",
+        "VNC supports connected='keep' only",
+    ),
+    (
         "watchdog",
         "internal",
         "count(devices/watchdog) > 1",

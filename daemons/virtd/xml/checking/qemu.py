@@ -55,6 +55,12 @@ _PLACES: Final[tuple[Line, ...]] = (
         "PCI controller model was not set correctly",
     ),
     (
+        "controller",
+        "xml",
+        "devices/controller[@type='pci'][@model='pci-root' or @model='pcie-root'][@index!='0']",
+        "pci-root and pcie-root controllers should have index 0",
+    ),
+    (
         "memory",
         "internal",
         "maxMemory and count(devices/memory[@model='dimm' or @model='nvdimm']) > maxMemory/@slots",

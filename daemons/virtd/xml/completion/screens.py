@@ -94,6 +94,9 @@ def _graphics(graphics: etree._Element) -> None:
     kind = graphics.get("type")
     if kind not in ("vnc", "spice", "rdp"):
         return
+    if graphics.get("passwd") is None:
+        for name in ("passwdValidTo", "connected"):
+            graphics.attrib.pop(name, None)
     rules = domain_rules()["%graphics"].children[0]
     listens = graphics.findall("listen")
     if not listens:
@@ -121,6 +124,16 @@ def _graphics(graphics: etree._Element) -> None:
         _vnc(graphics, first)
     elif kind == "spice":
         _spice(graphics, first)
+
+
+def forget_ports(root: etree._Element) -> None:
+    """Take the ports away that a running guest has by chance."""
+    for graphics in root.iterfind("devices/graphics[@autoport='yes']"):
+        if graphics.get("type") == "vnc":
+            graphics.set("port", "-1")
+        else:
+            for name in ("port", "tlsPort"):
+                graphics.attrib.pop(name, None)
 
 
 def _where(graphics: etree._Element, first: etree._Element) -> None:
