@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +197,14 @@ def test_codes_and_domains_of_rules_have_names(shared: Virtd) -> None:
     (found,) = shared.faults.list()
     shared.faults.clear()
     assert (found.rule.code, found.rule.domain) == (ErrorCode.NO_MEMORY, ErrorDomain.NETWORK)
+
+
+def test_a_reset_returns_clocks_to_real_time(shared: Virtd) -> None:
+    shared.world.set_clock(now=datetime(2001, 1, 1, tzinfo=UTC), rate=0)
+    shared.reset()
+    for clock in shared.world.clocks():
+        assert clock.rate == 1.0
+        assert clock.now > time.time_ns() - 60 * 10**9
 
 
 def test_a_clock_is_set_by_a_date(shared: Virtd) -> None:

@@ -78,7 +78,7 @@ class World:
         return self._run(lambda worlds: worlds.save(host))
 
     def reset(self, host: str = "") -> list[str]:
-        """Return a host to the world that it began with, and return the names of the hosts."""
+        """Return a host to the world and the time that it began with; the names of the hosts."""
         return self._run(lambda worlds: worlds.reset(host))
 
     def clocks(self) -> list[ClockInfo]:
