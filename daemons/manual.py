@@ -33,7 +33,7 @@ _SOURCE: Final = f"aiovirt {__version__}"
 
 _SIGNALS: Final = (
     (
-        "SIGTERM, SIGINT",
+        "SIGTERM, SIGINT, SIGQUIT",
         "Finish the calls under way, answer them, and end. A second one ends at once.",
     ),
     ("SIGHUP", "Read the settings file again, and open log files that were renamed anew."),

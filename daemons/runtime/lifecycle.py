@@ -349,6 +349,7 @@ class _Process:
             {
                 signal.SIGTERM: instance.daemon.shutdown,
                 signal.SIGINT: instance.daemon.shutdown,
+                signal.SIGQUIT: instance.daemon.shutdown,  # as libvirt's daemons
                 signal.SIGHUP: reloader.request,
                 signal.SIGUSR1: restart.request,
             }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +198,32 @@ def test_codes_and_domains_of_rules_have_names(shared: Virtd) -> None:
     (found,) = shared.faults.list()
     shared.faults.clear()
     assert (found.rule.code, found.rule.domain) == (ErrorCode.NO_MEMORY, ErrorDomain.NETWORK)
+
+
+async def test_an_agent_is_told_its_reply_as_a_value(shared: Virtd) -> None:
+    channel = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+    document = f"""<domain type='kvm'><name>agent</name><memory>1024</memory><os><type>hvm</type></os>
+        <devices>{channel}</devices></domain>"""
+    async with shared.connect() as host:
+        guest = await host.create(document)
+        shared.faults.inject("agent", "agent-connect")
+        for reply, said in (
+            ([1, "é"], '[1,"\\u00e9"]'),
+            ('{"pid": 5}', '{"pid":5}'),
+            (None, "null"),
+        ):
+            shared.faults.inject("agent", "agent-reply", command="guest-exec", return_=reply)
+            answer = await guest.agent_command('{"execute":"guest-exec"}', 5)
+            assert json.loads(str(answer)) == {"return": json.loads(said)}
+        await guest.destroy()
+
+
+def test_a_reset_returns_clocks_to_real_time(shared: Virtd) -> None:
+    shared.world.set_clock(now=datetime(2001, 1, 1, tzinfo=UTC), rate=0)
+    shared.reset()
+    for clock in shared.world.clocks():
+        assert clock.rate == 1.0
+        assert clock.now > time.time_ns() - 60 * 10**9
 
 
 def test_a_clock_is_set_by_a_date(shared: Virtd) -> None:

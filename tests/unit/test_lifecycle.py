@@ -172,9 +172,10 @@ def test_the_settings_say_who_may_open_the_sockets(start: Starter) -> None:
     assert (one.rundir / "virtd-sock").stat().st_mode & 0o777 == 0o777
 
 
-def test_an_interrupt_ends_it_as_well(start: Starter) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_an_interrupt_ends_it_as_well(start: Starter, how: signal.Signals) -> None:
     one = start()
-    assert one.end(signal.SIGINT) == ""
+    assert one.end(how) == ""
     assert one.process.returncode == 0
 
 

@@ -227,6 +227,15 @@ async def test_tcp_is_told_if_it_is_open(tmp_path: Path) -> None:
             assert await _names(host) == ["test"]
 
 
+def test_a_world_with_an_object_that_is_refused_is_named(tmp_path: Path) -> None:
+    world = tmp_path / "world.xml"
+    world.write_text("<node><domain type='test'/></node>")
+    command = [*VIRTD, "--ephemeral", "--world", str(world)]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert done.returncode == Failure.INIT
+    assert f"virtd: {world}: " in done.stderr.decode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

@@ -19,7 +19,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 #: Signals that a daemon acts upon.
-HANDLED: Final = frozenset({signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+HANDLED: Final = frozenset(
+    {signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+)
 _MANY: Final = 4096
 
 

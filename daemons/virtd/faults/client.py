@@ -12,7 +12,8 @@ Errors, from every call: those of `admin.client`; MissingProgram when the daemon
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+import json
+from typing import Any, NamedTuple, TypeVar
 
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.virtd.admin_protocol import VIRT_ADMIN
@@ -36,6 +37,12 @@ class RuleInfo(NamedTuple):
     seen: int
     strikes: int
     held: int
+
+
+def _word(key: str, value: object) -> str:
+    if key == "return" and not isinstance(value, str):
+        value = json.dumps(value)
+    return f"{key}={value}"
 
 
 class FaultAdmin:
@@ -90,7 +97,7 @@ class FaultAdmin:
         args = protocol.FaultWaitArgs(rule, strikes, round(timeout * 1000), flags=0)
         await self._call(protocol.FAULT_WAIT, args)
 
-    async def inject(self, guest: str, event: str, host: str = "", /, **values: str | int) -> None:
+    async def inject(self, guest: str, event: str, host: str = "", /, **values: Any) -> None:
         """Let an event happen to a guest.
 
         Args:
@@ -98,13 +105,14 @@ class FaultAdmin:
             event: as in `happenings`: "crash", "io-error" and so on.
             host: its driver, or `test:3` for the host of client 3 alone; empty for the one that has the
                 guest.
-            values: of the event: `disk="vda"`.
+            values: of the event: `disk="vda"`. The value `return` is a word of Python's, so it is
+                `return_` here: JSON as a text, or anything else that JSON can have.
 
         Raises:
             RpcError: INVALID_ARG, NO_DOMAIN, or the error of the driver for a guest to which that cannot
                 happen now.
         """
-        words = [f"{key}={value}" for key, value in values.items()]
+        words = [_word(key.removesuffix("_"), value) for key, value in values.items()]
         args = protocol.GuestEventArgs(host, guest, event, words, flags=0)
         await self._call(protocol.GUEST_EVENT, args)
 

@@ -166,7 +166,8 @@ async def _script(session: AdminSession, command: Invocation) -> None:
     try:
         steps = script.parse(await asyncio.to_thread(_read, file))
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"failed to read {file}", str(error)) from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CommandFailed(f"failed to read {file}", reason) from error
     except script.ScriptError as error:
         raise CommandFailed(f"{file} is not a scenario", str(error)) from error
     if command.given("check"):

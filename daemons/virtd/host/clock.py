@@ -84,3 +84,7 @@ class Clock:
         self._begun = self._source()
         if rate is not None:
             self._rate = float(rate)
+
+    def run_true(self) -> None:
+        """Show the time of the clock that drives it from now on."""
+        self.set(self._source(), rate=1.0)

@@ -9,6 +9,7 @@ from aiovirt.daemons.virtd.host import agent, ending, keeping, migration_ends, w
 from aiovirt.daemons.virtd.host.flavour import FLAVOURS
 from aiovirt.daemons.virtd.host.host import Host
 from aiovirt.daemons.virtd.host.store import Store, StoreError
+from aiovirt.rpc.wire.errors import RpcError
 
 #: The file of the store, in the run directory.
 FILE: Final = "virtd.sqlite"
@@ -48,11 +49,20 @@ class Hosts:
             if not host.load(store):
                 if self.world is not None and text is None:
                     text = world_file.read(self.world)
-                worlds.begin(host, text)
+                self._begin(host, text)
             migration_ends.recover(host)
             agent.wait_for_all(host)
         self._store = store
         self.is_open = True
+
+    def _begin(self, host: Host, text: str | None) -> None:
+        try:
+            worlds.begin(host, text)
+        except RpcError as error:
+            if text is None:
+                raise
+            text = f"{self.world}: {error.message}"
+            raise RpcError(error.code, text, domain=error.domain) from error
 
     def close(self) -> None:
         """Close the store; nothing can be changed after that. Does nothing if it is closed."""

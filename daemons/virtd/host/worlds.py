@@ -63,10 +63,18 @@ def begin(host: Host, text: str | None) -> None:
 
 
 def reset(hosts: Iterable[Host]) -> None:
-    """Return hosts to the worlds that they began with. Raises RpcError when the store fails."""
+    """Return hosts to the worlds that they began with, and their clocks to real time.
+
+    A saved world has a clock of its own. Raises RpcError when the store fails.
+    """
     for host in hosts:
         text = _start_of(host)
-        begin(host, text)
+        _replace(host, partial(_fill_anew, host, text), text)
+
+
+def _fill_anew(host: Host, text: str | None) -> None:
+    host.clock.run_true()
+    _fill(host, text)
 
 
 def load(hosts: Mapping[str, Host], text: str) -> list[str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aiovirt.admin import client
     from aiovirt.daemons.virtd.admin_client import ClockInfo, WorldAdmin
+    from aiovirt.daemons.virtd.faults.client import FaultAdmin, RuleInfo
     from aiovirt.daemons.virtd.faults.rules import Rule
 
 _T = TypeVar("_T")
@@ -78,7 +79,7 @@ class World:
         return self._run(lambda worlds: worlds.save(host))
 
     def reset(self, host: str = "") -> list[str]:
-        """Return a host to the world that it began with, and return the names of the hosts."""
+        """Return a host to the world and the time that it began with; the names of the hosts."""
         return self._run(lambda worlds: worlds.reset(host))
 
     def clocks(self) -> list[ClockInfo]:
@@ -138,13 +139,14 @@ class Blocking:
         return [name for name in dir(self._client) if not name.startswith("_")]
 
 
-class Faults(Blocking):
-    """Failures of a virtd on command: the functions of `daemons.virtd.faults.client.FaultAdmin`."""
+class Faults:
+    """Failures of a virtd on command, by functions that return when the work is done.
+
+    The same for asyncio: `daemons.virtd.faults.client`. Errors, from every function: RpcError.
+    """
 
     def __init__(self, admin: Admin) -> None:
-        from aiovirt.daemons.virtd.faults.client import FaultAdmin
-
-        super().__init__(admin, FaultAdmin)
+        self._admin = admin
 
     def add(self, action: str | Rule, procedure: str = "*", **fields: Any) -> int:
         """Add a rule and return its id: `virtd.faults.add("error", "DOMAIN_CREATE*", code=2, times=1)`.
@@ -161,14 +163,57 @@ class Faults(Blocking):
             RpcError: the rule contradicts itself.
         """
         from aiovirt.daemons.virtd.faults import naming
-        from aiovirt.daemons.virtd.faults.client import FaultAdmin
         from aiovirt.daemons.virtd.faults.rules import Action, Rule
 
         for key, number in (("code", naming.code), ("domain", naming.domain)):
             if isinstance(fields.get(key), str):
                 fields[key] = number(fields[key])
         rule = action if isinstance(action, Rule) else Rule(Action.of(action), procedure, **fields)
-        return self._admin.run(lambda connection: FaultAdmin(connection).add(rule))
+        return self._run(lambda faults: faults.add(rule))
+
+    def list(self) -> list[RuleInfo]:
+        """Return the rules with their counts, in the order in which they are asked."""
+        return self._run(lambda faults: faults.list())
+
+    def remove(self, rule: int) -> None:
+        """Remove a rule by its id, and let go the calls that it holds."""
+        self._run(lambda faults: faults.remove(rule))
+
+    def clear(self) -> None:
+        """Remove all rules, and let go the calls that they hold."""
+        self._run(lambda faults: faults.clear())
+
+    def wait(self, rule: int, strikes: int = 1, timeout: float = 0.0) -> None:
+        """Wait until a rule has struck.
+
+        Args:
+            rule: its id.
+            strikes: how often it has to have struck since it was added.
+            timeout: seconds to wait at most; 0 without end.
+
+        Raises:
+            RpcError: OPERATION_TIMEOUT, or there is no such rule.
+        """
+        self._run(lambda faults: faults.wait(rule, strikes, timeout))
+
+    def inject(self, guest: str, event: str, host: str = "", /, **values: Any) -> None:
+        """Let an event happen to a guest: `virtd.faults.inject("web", "io-error", disk="vda")`.
+
+        Args:
+            guest: the name of the domain.
+            event: its name; docs/faults.md lists them.
+            host: its driver; empty for the one that has the guest.
+            values: of the event; `return_` for the value `return`.
+
+        Raises:
+            RpcError: the event or a value does not exist, or it cannot happen to this guest now.
+        """
+        self._run(lambda faults: faults.inject(guest, event, host, **values))
+
+    def _run(self, function: Callable[[FaultAdmin], Awaitable[_T]]) -> _T:
+        from aiovirt.daemons.virtd.faults.client import FaultAdmin
+
+        return self._admin.run(lambda connection: function(FaultAdmin(connection)))
 
 
 def _read(path: PathLike[str]) -> str:

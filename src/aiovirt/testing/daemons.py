@@ -201,7 +201,7 @@ class Virtd(Daemon):
         return Faults(self.admin)
 
     def reset(self) -> None:
-        """Return both hosts to the worlds that they began with, and remove all rules of faults."""
+        """Return hosts and clocks to what they began with, and remove all rules of faults."""
         self.faults.clear()
         self.world.reset()
 
