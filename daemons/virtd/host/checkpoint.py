@@ -17,6 +17,8 @@ from aiovirt.daemons.virtd.xml.documents import read
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
+    from lxml import etree
+
     from aiovirt.daemons.virtd.host.domain import Domain
     from aiovirt.daemons.virtd.xml.documents import Document
 
@@ -82,10 +84,11 @@ def _describe(domain: Domain, document: Document, name: str) -> None:
         )
     named = documents.requested(document, facts, "checkpoint")
     usual = "no" if named else "bitmap"
+    elements = devices.disks(facts.document)
     settings: dict[str, dict[str, str]] = {}
     for disk in facts.disks:
         element = named.get(disk.target)
-        found = devices.disk(facts.document, disk.target)
+        found = elements.get(disk.target)
         writable = bool(disk.source) and found is not None and found.find("readonly") is None
         kind = usual if writable else "no"
         if element is not None:
@@ -99,12 +102,11 @@ def _describe(domain: Domain, document: Document, name: str) -> None:
             settings[disk.target]["bitmap"] = (
                 None if element is None else element.get("bitmap")
             ) or name
-            _require_format(domain, disk.target)
+            _require_format(domain, disk.target, found)
     documents.list_disks(document, facts.disks, named, settings)
 
 
-def _require_format(domain: Domain, target: str) -> None:
-    disk = devices.disk(domain.record.facts.document, target)
+def _require_format(domain: Domain, target: str, disk: etree._Element | None) -> None:
     kind = (None if disk is None else devices.value(disk, "driver/@type")) or "raw"
     if domain.host.name == "qemu" and kind != "qcow2":
         raise domain.refused(

@@ -123,13 +123,18 @@ class Facts:
 
     def disk(self, path: str) -> Disk | None:
         """Return the disk with this target, or else with this source."""
+        return self._disks.get(path)
+
+    @cached_property
+    def _disks(self) -> dict[str, Disk]:
+        """The disks by target, and by source unless that is the target of another."""
+        found: dict[str, Disk] = {}
         for one in self.disks:
-            if path and one.target == path:
-                return one
+            found.setdefault(one.target, one)
         for one in self.disks:
-            if path and one.source == path:
-                return one
-        return None
+            found.setdefault(one.source, one)
+        found.pop("", None)
+        return found
 
     def nic(self, device: str) -> Nic | None:
         """Return the interface with this name on the host, or this hardware address."""

@@ -6,7 +6,9 @@ src/qemu/qemu_snapshot.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
+from itertools import count
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -31,17 +33,16 @@ def is_external(document: Document) -> bool:
     return document.root.find("disks/disk[@snapshot='external']") is not None
 
 
-def require_format(domain: Domain, target: str) -> None:
+def require_format(target: str, disk: etree._Element | None) -> None:
     """Refuse an internal snapshot of a disk whose format cannot hold one.
 
     Args:
-        domain: the domain.
         target: of the disk.
+        disk: the disk.
 
     Raises:
         RpcError: CONFIG_UNSUPPORTED.
     """
-    disk = devices.disk(domain.record.facts.document, target)
     kind = (None if disk is None else devices.value(disk, "driver/@type")) or "raw"
     if disk is None or kind == "qcow2" or disk.get("device") != "disk":
         return
@@ -64,9 +65,10 @@ def name_files(domain: Domain, document: Document) -> None:
     """
     name = document.root.findtext("name") or ""
     rule = document.rules.below("disks", "disk")
+    known = devices.disks(domain.record.facts.document)
     for element in document.root.findall("disks/disk[@snapshot='external']"):
         target = element.get("name") or ""
-        disk = devices.disk(domain.record.facts.document, target)
+        disk = known.get(target)
         kind = None if disk is None else disk.get("type")
         if element.get("type") is None:
             assign(element, rule, "type", "file")
@@ -109,15 +111,19 @@ def switch_disks(domain: Domain, snapshot: Document) -> None:
         blockjobs.require_idle(domain, target)
 
     def change(document: Document) -> None:
+        known = devices.disks(document)
+        numbers = count(chains.highest(document) + 1)
         for target, element in new.items():
-            disk = devices.disk(document, target)
+            disk = known.get(target)
             if disk is not None:
-                _switch(document, disk, element)
+                _switch(document, disk, element, numbers)
 
     edit(domain, Impact(live=domain.is_active, config=domain.is_persistent), change)
 
 
-def _switch(document: Document, disk: etree._Element, element: etree._Element) -> None:
+def _switch(
+    document: Document, disk: etree._Element, element: etree._Element, numbers: Iterator[int]
+) -> None:
     rule = devices.rule_of("disk")
     source, driver = disk.find("source"), disk.find("driver")
     old_source = None if source is None else deepcopy(source)
@@ -127,11 +133,10 @@ def _switch(document: Document, disk: etree._Element, element: etree._Element) -
     if driver is None:
         driver = add(disk, rule, "driver")
     assign(driver, rule.below("driver"), "type", devices.value(element, "driver/@type") or "qcow2")
-    number = chains.highest(document) + 1
     source.set("file", devices.value(element, "source/@file") or "")
     if document.root.get("id") is None or old_source is None:
         return
-    source.set("index", str(number))
+    source.set("index", str(next(numbers)))
     old_index = old_source.attrib.pop("index", None)
     old_backing = disk.find("backingStore")
     if old_backing is not None:

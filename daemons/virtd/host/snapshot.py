@@ -19,6 +19,7 @@ from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotRevertFlags a
 from aiovirt.daemons.virtd.host import external, lifecycle
 from aiovirt.daemons.virtd.host import moment_documents as documents
 from aiovirt.daemons.virtd.host.moments import Moment
+from aiovirt.daemons.virtd.xml import devices
 from aiovirt.daemons.virtd.xml.documents import read
 from aiovirt.daemons.virtd.xml.settings import put, reach
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -112,6 +113,7 @@ def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
     put(document, "state", state)
     reach(document, "memory").set("snapshot", kept)
     named = documents.requested(document, facts, "snapshot")
+    elements = devices.disks(facts.document)
     settings: dict[str, dict[str, str]] = {}
     for disk in facts.disks:
         element = named.get(disk.target)
@@ -123,7 +125,7 @@ def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
             raise documents.unsupported(text, "snapshot")
         settings[disk.target] = {"snapshot": wanted}
         if wanted == "internal" and domain.host.name == "qemu":
-            external.require_format(domain, disk.target)
+            external.require_format(disk.target, elements.get(disk.target))
     chosen = any(one["snapshot"] != "no" for one in settings.values())
     if domain.host.name == "qemu" and kept == "no" and not chosen:
         raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")

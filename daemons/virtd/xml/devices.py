@@ -236,6 +236,21 @@ def disk(document: Document, path: str) -> etree._Element | None:
     return None
 
 
+def disks(document: Document) -> dict[str, etree._Element]:
+    """The disks by all that `disk` finds them by, for a call about several of them."""
+    elements = document.root.findall("devices/disk")
+    found: dict[str, etree._Element] = {}
+    for element in elements:
+        found.setdefault(value(element, "target/@dev") or "", element)
+    for element in elements:
+        source = element.find("source")
+        if source is not None:
+            for name in ("file", "dev", "name"):
+                found.setdefault(source.get(name) or "", element)
+    found.pop("", None)
+    return found
+
+
 def interface(document: Document, device: str) -> etree._Element | None:
     """The interface with this name on the host, or this hardware address.
 
