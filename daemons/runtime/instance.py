@@ -204,6 +204,7 @@ class Instance:
         }
         if not rehearsal:
             self.daemon.stop_work()  # as late as possible: its clients are told
+        held = self._start.held
         servers = _saved("the servers", save, self.daemon, keep, buffers)
         return encode(
             Document(
@@ -212,7 +213,8 @@ class Instance:
                 administered=self.administration.administered,
                 given=sorted(self.administration.loaded.given),
                 logging=self.log.save(),
-                pid_file=keep(self._start.pid_file.descriptor) if self._start.pid_file else -1,
+                pid_file=-1 if held is None else keep(held.pid_file.descriptor),
+                folder=-1 if held is None or not held.folder else keep(held.folder.descriptor),
                 servers=servers,
                 components=encode_states(states),
                 version=VERSION if buffers.are_used else WITHOUT_BUFFERS,

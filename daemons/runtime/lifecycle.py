@@ -34,7 +34,7 @@ from aiovirt.daemons.runtime.process.paths import (
     default_settings_file,
     make_folder,
 )
-from aiovirt.daemons.runtime.process.pidfile import PidFile, require_free
+from aiovirt.daemons.runtime.process.pidfile import HeldFiles
 from aiovirt.daemons.runtime.process.systemd import Notifier, passed_sockets
 from aiovirt.daemons.runtime.settings import Loaded, SettingsError, load
 from aiovirt.daemons.runtime.settings.file import below, in_force, known, refuse_unknown
@@ -158,10 +158,13 @@ class _Process:
                 raise StartError(Failure.INIT, f"no further process: {error.strerror}") from error
         if paths.rundir in map(os.path.dirname, (paths.pid_file, paths.socket)):
             make_folder(paths.rundir)
-        usual = os.path.join(paths.rundir, f"{self.kind.name}.pid")
-        if os.path.realpath(paths.pid_file) != os.path.realpath(usual):
-            require_free(usual)  # the other files of the folder are used by one daemon at a time
-        pid_file = PidFile.acquire(paths.pid_file)
+        # The other files of the run directory are used by one daemon at a time.
+        in_rundir = paths.has_sockets_in_rundir([one.path for one in passed])
+        held = HeldFiles.acquire(
+            paths.pid_file,
+            paths.usual_pid_file,
+            uses_folder=self.options.rundir is not None or in_rundir,
+        )
         try:
             required = self.options.config is not None
             fixed = overridden(self.options, paths)
@@ -169,7 +172,7 @@ class _Process:
                 Start(
                     settings,
                     paths,
-                    pid_file,
+                    held,
                     tuple(passed),
                     fixed=fixed,
                     required=required,
@@ -178,7 +181,7 @@ class _Process:
                 )
             )
         finally:
-            pid_file.release()
+            held.release()
 
     def _take_over(self, inheritance: Inheritance) -> None:
         """Go on where the program before this one stopped, or only see whether that can be done.
@@ -222,12 +225,14 @@ class _Process:
             os.chdir("/")
         if inheritance.rehearsal:
             self._rehearse(start)
-        pid_file = PidFile.take_over(paths.pid_file, document.pid_file)
+        held = HeldFiles.take_over(
+            paths.pid_file, paths.usual_pid_file, document.pid_file, document.folder
+        )
         self.left_signals = document.signals
         try:
-            self._serve(msgspec.structs.replace(start, pid_file=pid_file), fresh)
+            self._serve(msgspec.structs.replace(start, held=held), fresh)
         finally:
-            pid_file.release()
+            held.release()
 
     def _paths(self, settings: Loaded) -> Paths:
         options = self.options

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiovirt.daemons.runtime.handover.document import Document
     from aiovirt.daemons.runtime.process.options import Options
     from aiovirt.daemons.runtime.process.paths import Paths
-    from aiovirt.daemons.runtime.process.pidfile import PidFile
+    from aiovirt.daemons.runtime.process.pidfile import HeldFiles
     from aiovirt.daemons.runtime.process.systemd import PassedSocket
     from aiovirt.daemons.runtime.settings import Loaded
     from aiovirt.daemons.runtime.settings.administration import Administration
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Start(msgspec.Struct, frozen=True):
     """The circumstances of one start.
 
-    settings: those to begin with. passed: sockets from systemd. pid_file: None in a rehearsal.
+    settings: those to begin with. passed: sockets from systemd. held: the pid file and what
+    else is held, None in a rehearsal.
     document: what the program before this one left, if this is a restart. read: the settings of the file
     as far as it has been followed; None for `settings`. administered: names of settings that an
     administrator has changed. fixed: what comes before the file for settings that are not live.
@@ -33,7 +34,7 @@ class Start(msgspec.Struct, frozen=True):
 
     settings: Loaded
     paths: Paths
-    pid_file: PidFile | None
+    held: HeldFiles | None
     passed: tuple[PassedSocket, ...] = ()
     document: Document | None = None
     read: Loaded | None = None

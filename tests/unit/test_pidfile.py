@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
-from aiovirt.daemons.runtime.process.pidfile import PidFile, require_free
+from aiovirt.daemons.runtime.process.paths import Paths
+from aiovirt.daemons.runtime.process.pidfile import HeldFiles, PidFile, require_free
 from tests.conftest import StartDaemon
 
 HOLD = """
 import sys
+from aiovirt.daemons.runtime.process.paths import Paths
 from aiovirt.daemons.runtime.process.pidfile import PidFile
 PidFile.acquire(sys.argv[1])
 print("held", flush=True)
@@ -165,3 +169,103 @@ def test_a_second_daemon_with_files_of_its_own_keeps_off_a_used_folder(
     assert second.returncode == Failure.PIDFILE
     assert f"process {first.pid} uses the folder {first.folder}" in second.stderr
     assert os.listdir(tmp_path) == []
+
+
+def elsewhere(folder: Path, name: str) -> list[str]:
+    """A pid file and sockets that are not in the run directory."""
+    return [
+        *("-p", str(folder / f"{name}.p")),
+        *("--socket", str(folder / f"{name}.s")),
+        *("--admin-socket", str(folder / f"{name}.a")),
+    ]
+
+
+def started(kind: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """A daemon that must not start."""
+    command = [sys.executable, "-m", f"aiovirt.daemons.{kind}", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@contextlib.contextmanager
+def serving(kind: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that runs; what it logs is read from its standard error."""
+    conf = folder / f"{kind}.conf"
+    conf.write_text('log_level = 2\nlog_outputs = "2:stderr"\n')
+    command = [sys.executable, "-m", f"aiovirt.daemons.{kind}", "-f", str(conf), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_line(process, "ready")
+        yield process
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"it ended without {text!r}")
+
+
+@pytest.mark.parametrize("kind", ["lockd", "logd", "virtd"])
+def test_a_run_directory_has_one_daemon_whatever_their_pid_files_are(
+    tmp_path: Path, kind: str
+) -> None:
+    run, files = tmp_path / "run", tmp_path / "files"
+    run.mkdir()
+    files.mkdir()
+    where = ("--rundir", str(run))
+    with serving(kind, files, *where, *elsewhere(files, "first")) as first:
+        refusal = f"process {first.pid} uses the folder {run}: it holds {run}/{kind}.pid"
+        second = started(kind, *where, *elsewhere(files, "second"))
+        assert (second.returncode, refusal in second.stderr) == (Failure.PIDFILE, True)
+        first.send_signal(signal.SIGUSR1)
+        wait_for_line(first, "took over")
+        second = started(kind, *where, *elsewhere(files, "second"))
+        assert (second.returncode, refusal in second.stderr) == (Failure.PIDFILE, True)
+        assert started(kind, *where).returncode == Failure.PIDFILE  # with the usual one
+        assert not list(files.glob("second*"))
+        other = tmp_path / "other"
+        other.mkdir()
+        with serving(kind, files, "--rundir", str(other), *elsewhere(files, "third")):
+            pass
+    assert not (run / f"{kind}.pid").exists()
+
+
+def test_daemons_of_different_kinds_share_a_run_directory(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    where = ("--rundir", str(run))
+    with (
+        serving("lockd", tmp_path, *where, *elsewhere(tmp_path, "one")),
+        serving("logd", tmp_path, *where, *elsewhere(tmp_path, "two")),
+    ):
+        pass
+
+
+def test_a_run_directory_in_which_nothing_is_used_is_not_held(tmp_path: Path) -> None:
+    paths = Paths.decide("lockd", rundir="/r", socket="/s/lockd-sock", pid_file="/p/lockd.pid")
+    assert paths.has_sockets_in_rundir([])
+    assert not paths.has_sockets_in_rundir(["/other/lockd-sock"])
+    assert paths.has_sockets_in_rundir(["/other/lockd-sock", "/r/lockd-admin-sock"])
+    mine, usual = f"{tmp_path}/mine.pid", f"{tmp_path}/lockd.pid"
+    held = HeldFiles.acquire(mine, usual, uses_folder=False)
+    assert os.listdir(tmp_path) == ["mine.pid"]
+    held.release()
+
+
+def test_a_run_directory_that_is_not_there_or_cannot_be_written_is_not_held(tmp_path: Path) -> None:
+    (tmp_path / "x.pid").mkdir()
+    for usual in (f"{tmp_path}/nowhere/x.pid", f"{tmp_path}/x.pid"):
+        held = HeldFiles.acquire(f"{tmp_path}/mine.pid", usual, uses_folder=True)
+        assert held.folder is None
+        held.release()
+
+
+def test_a_pid_file_that_is_taken_gives_the_run_directory_up_again(
+    path: str, holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    usual = f"{tmp_path}/usual.pid"
+    with pytest.raises(StartError, match=f"process {holder.pid} holds it and is running"):
+        HeldFiles.acquire(path, usual, uses_folder=True)
+    assert not os.path.exists(usual)

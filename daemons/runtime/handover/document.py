@@ -37,9 +37,9 @@ class Document(msgspec.Struct):
 
     settings: the values in force as far as the settings file is concerned; administered: the values in
     force that an administrator has chosen; given: the names that the file sets, none if that is not
-    known; pid_file: the descriptor that
-    holds its lock; components: the state of each component by its name, in a layout of its own; signals:
-    the descriptor of those that were not acted upon, -1 for none; temporary: the run directory, if it is
+    known; pid_file: the descriptor that holds its lock; folder: the one that holds the run directory, -1
+    for none; components: the state of each component by its name, in a layout of its own; signals: the
+    descriptor of those that were not acted upon, -1 for none; temporary: the run directory, if it is
     removed at the end, else empty.
     """
 
@@ -56,6 +56,7 @@ class Document(msgspec.Struct):
     administered: dict[str, Value] = {}
     given: list[str] | None = None
     temporary: str = ""
+    folder: int = -1
 
 
 class _FirstVersion(msgspec.Struct):

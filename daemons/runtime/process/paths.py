@@ -7,6 +7,7 @@ default is below that folder, so that a daemon started for a test sees nothing o
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 import msgspec
 
@@ -62,12 +63,13 @@ def _cache_directory() -> str:
 
 
 class Paths(msgspec.Struct, frozen=True):
-    """The paths of one daemon, all absolute."""
+    """The paths of one daemon, all absolute. usual_pid_file: the one without a command line."""
 
     rundir: str
     socket: str
     admin_socket: str
     pid_file: str
+    usual_pid_file: str
 
     @classmethod
     def decide(
@@ -97,7 +99,17 @@ class Paths(msgspec.Struct, frozen=True):
             absolute(socket or f"{sockets}/{name}-sock"),
             absolute(admin_socket or f"{sockets}/{name}-admin-sock"),
             absolute(pid_file or f"{folder}/{name}.pid"),
+            f"{folder}/{name}.pid",
         )
+
+    def has_sockets_in_rundir(self, passed: Collection[str]) -> bool:
+        """Return whether a socket is in the run directory.
+
+        Args:
+            passed: the paths of sockets that systemd passed; without any, the daemon makes its own.
+        """
+        sockets = passed or (self.socket, self.admin_socket)
+        return self.rundir in map(os.path.dirname, sockets)
 
 
 def absolute(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The pid file: one daemon per file, held by a lock that ends with the process.
+"""The pid file: one daemon per file and per run directory, held by a lock that ends with the process.
 
 The lock is an fcntl lock on the file's first byte, as libvirt takes it, so their tools and ours see
 each other's. It belongs to the process that took it: take it after the last fork.
@@ -81,6 +81,72 @@ class PidFile:
         finally:
             with contextlib.suppress(OSError):  # the lock is given up also by a close that fails
                 os.close(descriptor)
+
+
+class HeldFiles:
+    """The files that a daemon holds for its life: its pid file, and one for its run directory.
+
+    The run directory is held by the usual pid file in it. folder: that file, if the daemon's own is
+    another one and the directory is used; else None.
+    """
+
+    def __init__(self, pid_file: PidFile, folder: PidFile | None) -> None:
+        self.pid_file = pid_file
+        self.folder = folder
+
+    @classmethod
+    def acquire(cls, path: str, usual: str, *, uses_folder: bool) -> HeldFiles:
+        """Take both, or none.
+
+        Args:
+            path: of the pid file.
+            usual: the path that it has if nothing else is said.
+            uses_folder: whether the daemon has files in the run directory.
+
+        Raises:
+            StartError: another process holds one of them; the pid file cannot be written.
+
+        A run directory that does not exist or cannot be written is not held.
+        """
+        folder = None
+        if os.path.realpath(path) != os.path.realpath(usual):
+            require_free(usual)
+            folder = _hold_folder(usual) if uses_folder else None
+        try:
+            return cls(PidFile.acquire(path), folder)
+        except BaseException:
+            if folder is not None:
+                folder.release()
+            raise
+
+    @classmethod
+    def take_over(cls, path: str, usual: str, pid_file: int, folder: int) -> HeldFiles:
+        """Take over what an earlier program of this very process acquired.
+
+        Args:
+            path: of the pid file.
+            usual: as for `acquire`.
+            pid_file: the descriptor of the pid file.
+            folder: the descriptor of the usual one, -1 if it is not held.
+        """
+        return cls(
+            PidFile.take_over(path, pid_file),
+            PidFile.take_over(usual, folder) if folder >= 0 else None,
+        )
+
+    def release(self) -> None:
+        """Give them up, as `PidFile.release`."""
+        self.pid_file.release()
+        if self.folder is not None:
+            self.folder.release()
+
+
+def _hold_folder(usual: str) -> PidFile | None:
+    try:
+        return PidFile.acquire(usual)
+    except StartError:
+        require_free(usual)  # which names the folder, if somebody was faster
+        return None
 
 
 def require_free(path: str) -> None:
