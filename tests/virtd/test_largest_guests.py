@@ -16,7 +16,7 @@ from aiovirt.rpc.wire.errors import ErrorCode
 from tests.virtd.conftest import DOMAIN, Client, MakeVirtd, Virtd
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-TABLET = "<input type='tablet' bus='usb'/>"
+CHANNEL = "<channel type='unix'><target type='virtio' name='c{0}'/></channel>"
 
 
 def disks(count: int) -> str:
@@ -78,20 +78,32 @@ async def test_more_devices_are_refused(virtd: Virtd, devices: str, what: str) -
     assert error.message == f"too many {what}: {DEVICES_MAX + 1}, at most {DEVICES_MAX}"
 
 
+def channels(count: int) -> str:
+    """Write channels, which share one controller."""
+    return "".join(map(CHANNEL.format, range(count)))
+
+
 async def test_a_guest_with_the_most_devices_gets_no_other(virtd: Virtd) -> None:
     client = await virtd.connect("qemu:///system")
-    small = await defined(client, guest(TABLET, title="qemu").replace("large", "small"))
+    small = await defined(client, guest("", title="qemu").replace("large", "small"))
     others = (await client.xml(small)).partition("<devices>")[2]
     own = others.count("\n    <") - others.count("\n    </") - others.count("\n    <controller")
-    left = DEVICES_MAX - own
-    domain = await defined(client, guest(TABLET * (1 + left), title="qemu"))
+    domain = await defined(client, guest(channels(DEVICES_MAX - own), title="qemu"))
     text = await client.xml(domain)
-    error = await client.refused(
-        protocol.DOMAIN_ATTACH_DEVICE_FLAGS, protocol.DomainXmlFlagsArgs(domain, TABLET, 2)
-    )
+    args = protocol.DomainXmlFlagsArgs(domain, CHANNEL.format("new"), 2)
+    error = await client.refused(protocol.DOMAIN_ATTACH_DEVICE_FLAGS, args)
     assert error.code == ErrorCode.XML_DETAIL
     assert error.message == f"too many devices: {DEVICES_MAX + 1}, at most {DEVICES_MAX}"
     assert await client.xml(domain) == text
+
+
+async def test_more_ports_of_usb_than_a_document_can_have_are_refused(virtd: Virtd) -> None:
+    client = await virtd.connect("qemu:///system")
+    tablets = "<input type='tablet' bus='usb'/>" * 1000
+    args = protocol.XmlArgs(guest(tablets, title="qemu"))
+    error = await client.refused(protocol.DOMAIN_DEFINE_XML, args)
+    assert error.code == ErrorCode.INTERNAL_ERROR  # as libvirt says it, of fewer
+    assert error.message == "internal error: No free USB ports"
 
 
 async def test_a_document_that_becomes_too_large_is_refused(virtd: Virtd) -> None:

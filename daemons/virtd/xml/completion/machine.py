@@ -10,11 +10,13 @@ from typing import Final
 
 from lxml import etree
 
+from aiovirt.daemons.virtd.xml import refusals
 from aiovirt.daemons.virtd.xml.completion import pci
 from aiovirt.daemons.virtd.xml.completion.controllers import Controllers
 from aiovirt.daemons.virtd.xml.completion.flavours import Flavour
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add, assign, need
+from aiovirt.rpc.wire.errors import ErrorCode
 
 #: What the audio of a guest goes to, by its first screen.
 AUDIO: Final = {"spice": "spice", "sdl": "sdl", "dbus": "dbus"}
@@ -37,6 +39,9 @@ _SERIAL_MODEL: Final = {
     "pci-serial": "pci-serial",
 }
 
+
+#: The highest port of USB that a document can have; libvirt, which adds hubs, has less than 1024.
+_USB_MAX: Final = 999
 
 #: The folder of the variables of guests' firmware.
 _VARIABLES: Final = "/var/lib/libvirt/qemu/nvram"
@@ -218,13 +223,15 @@ def _addresses(root: etree._Element, devices: etree._Element) -> None:
 def _ports(
     devices: etree._Element, found: list[etree._Element], kind: str, where: dict[str, str]
 ) -> None:
-    """Give each device without an address the next port."""
+    """Give each device without an address the next port. Raises RpcError if USB has none."""
     used = {address.get("port") for address in devices.iterfind(f"*/address[@type='{kind}']")}
     number = 1
     for device in found:
         if device.find("address") is None:
             while str(number) in used:
                 number += 1
+            if kind == "usb" and number > _USB_MAX:
+                raise refusals.refused(ErrorCode.INTERNAL_ERROR, "No free USB ports")
             used.add(str(number))
             rules = domain_rules()["%devices"].below(str(device.tag))
             add(device, rules, "address", None, type=kind, **where, port=str(number))
