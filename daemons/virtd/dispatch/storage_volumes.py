@@ -185,7 +185,8 @@ class StorageVolLife:
         supported = _VALIDATE if session.host.name == "test" else _CREATE
         check_storage_flags(session, args.flags, supported, "StorageVolCreateXML")
         pool = find_pool(session, args.pool)
-        volume = volume_making.create(pool, args.xml)
+        preallocated = bool(args.flags & StorageVolCreateFlags.PREALLOC_METADATA)
+        volume = volume_making.create(pool, args.xml, preallocated=preallocated)
         return protocol.StorageVolRet(volume_ref(pool, volume))
 
     @answers(protocol.STORAGE_VOL_CREATE_XML_FROM)

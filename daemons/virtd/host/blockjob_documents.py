@@ -113,6 +113,7 @@ def complete(domain: Domain, target: str, job: dict[str, Any]) -> None:
         RpcError: the store cannot be written.
     """
     new: dict[str, str] = {}
+    lower: list[etree._Element] = []
 
     def by_number(disk: etree._Element, number: int | None) -> etree._Element | None:
         return next((one for one in chains.files(disk) if chains.index(one) == number), None)
@@ -133,7 +134,9 @@ def complete(domain: Domain, target: str, job: dict[str, Any]) -> None:
                 chains.set_backing(above, by_number(disk, job.get("into")))
         elif job["type"] == Type.ACTIVE_COMMIT:
             base = by_number(disk, job.get("into"))
-            chains.set_backing(disk, None if base is None else base.find("backingStore"))
+            below = None if base is None else base.find("backingStore")
+            chains.set_backing(disk, below)
+            lower.append(chains.unnumbered(below))
         elif job["type"] == Type.PULL or not job.get("shallow"):
             chains.set_backing(disk, by_number(disk, job.get("base")))
         if new.get("file"):
@@ -143,6 +146,9 @@ def complete(domain: Domain, target: str, job: dict[str, Any]) -> None:
         disk = devices.disk(document, target)
         if disk is None:
             return
+        # The definition knows the files below those that snapshots made, but not those that were found.
+        if lower and domain.host.volumes.backing(chains.path_of(disk)) is not None:
+            chains.set_backing(disk, lower[0])
         chains.set_file(disk, new["file"], new["format"])
         if new["format"] == "raw" and job["type"] == Type.COPY:
             chains.set_backing(disk, None)

@@ -18,8 +18,8 @@ from aiovirt.daemons.virtd.constants.domain_events import (
 )
 from aiovirt.daemons.virtd.host import agent, blockjobs, nwfilter_binding, starting_interfaces
 from aiovirt.daemons.virtd.host.editing import Impact, edit
-from aiovirt.daemons.virtd.xml import changes, devices, displays, live
-from aiovirt.daemons.virtd.xml.placing import holder
+from aiovirt.daemons.virtd.xml import chains, changes, devices, displays, live
+from aiovirt.daemons.virtd.xml.placing import add, holder
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
@@ -70,12 +70,14 @@ def attach(domain: Domain, text: str, meant: Impact) -> None:
             changes.attach(document, device, domain.host.name)
             return
         if device.get("device") in _REMOVABLE and devices.matches(document, device):
-            trays.append(_change_medium(document, device))
+            trays.append(_change_medium(domain, document, device))
             return
         _require_pluggable(device, "attached")
         _require_port(document, device)
         made = changes.attach(document, device, domain.host.name)
         live.assign_aliases(document)
+        if made.tag == "disk":
+            chains.number_one(document, made, domain.host.volumes.backing)
         domain.host.name_interfaces(document)
         _require_plug(domain, made)
         aliases.append(devices.value(made, "alias/@name") or "")
@@ -199,7 +201,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
         if not _is_live(document):
             changes.update(document, device, domain.host.name)
         elif device.tag == "disk":
-            trays.append(_change_medium(document, device))
+            trays.append(_change_medium(domain, document, device))
         elif device.tag == "graphics":
             displays.update(document, device)
         else:
@@ -213,7 +215,7 @@ def update(domain: Domain, text: str, meant: Impact) -> None:
     _moved(domain, trays)
 
 
-def _change_medium(document: Document, device: etree._Element) -> str:
+def _change_medium(domain: Domain, document: Document, device: etree._Element) -> str:
     """Put another medium into a drive; gives the alias of the drive, or "" if the medium stays."""
     target = devices.value(device, "target/@dev") or ""
     found = devices.disk(document, target)
@@ -235,7 +237,13 @@ def _change_medium(document: Document, device: etree._Element) -> str:
             domain=ErrorDomain.QEMU,
         )
     changed = not _same_source(found, device)
-    changes.update(document, device, "qemu")
+    old, made = changes.update(document, device, "qemu")
+    if changed:
+        if made.find("source") is None:
+            add(made, devices.rule_of("disk"), "source")
+        chains.number_one(document, made, domain.host.volumes.backing)
+    else:
+        chains.keep(document, old, made)
     return devices.value(found, "alias/@name") or "" if changed else ""
 
 

@@ -215,6 +215,10 @@ def undefine(domain: Domain, flags: int) -> None:
         reason = f"cannot delete inactive domain with {len(domain.checkpoints)} checkpoints"
     elif domain.record.saved is not None and not flags & Undefine.MANAGED_SAVE:
         reason = "Refusing to undefine while domain managed save image exists"
+    elif domain.record.details.get(lifecycle.VARIABLES) and not flags & (
+        Undefine.NVRAM | Undefine.KEEP_NVRAM
+    ):
+        reason = "cannot undefine domain with nvram"
     if reason:
         raise RpcError.of(ErrorCode.OPERATION_INVALID, reason, domain=speaker)
     lifecycle.undefine(domain)

@@ -31,7 +31,7 @@ from aiovirt.daemons.virtd.host.secret import Secret
 from aiovirt.daemons.virtd.host.store import Store, StoreError
 from aiovirt.daemons.virtd.host.timers import Timers
 from aiovirt.daemons.virtd.host.volume import Volumes
-from aiovirt.daemons.virtd.xml import live
+from aiovirt.daemons.virtd.xml import firmware, live
 from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -204,10 +204,12 @@ class Host:
         document = live.start(cached("domain", config), number, aliases=is_qemu)
         if is_qemu:
             live.align_memory(document)
+            firmware.choose(document)
+            live.open_disks(document, self.volumes.backing)
             self.name_interfaces(document)
             live.open_terminals(document, number)
             live.open_channels(document, number)
-            live.open_displays(document, self._free_ports())
+            live.open_displays(document, number, self._free_ports())
         return written(document)
 
     def name_interfaces(self, document: Document) -> None:

@@ -35,12 +35,15 @@ from aiovirt.daemons.virtd.host import (
 )
 from aiovirt.daemons.virtd.host.documents import cached
 from aiovirt.daemons.virtd.host.domain import JOB, Domain, DomainRecord
-from aiovirt.daemons.virtd.xml import guests
+from aiovirt.daemons.virtd.xml import firmware, guests
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
 
+
+#: The detail of a domain whose firmware has a file of variables, which stays with the definition.
+VARIABLES: Final = "nvram"
 
 #: Small things of a domain that end with its guest.
 _VOLATILE: Final = (
@@ -252,8 +255,14 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     Raises RpcError when the store cannot be written.
     """
     host = domain.host
-    starting.require(host, config)
-    number = host.emulators.number(domain, config, paused=paused)
+    starting.validate(host, config)
+    try:
+        starting.require(host, config)
+        number = host.emulators.number(domain, config, paused=paused)
+    except RpcError:
+        if host.name == "qemu" and domain.record.state == DomainState.SHUTOFF:
+            domain.change(reason=int(DomainShutoffReason.FAILED))
+        raise
     now = host.clock.now()
     live = host.live_document(config, number)
     if "<filterref" in live:
@@ -267,7 +276,7 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
         began=None if paused else host.clock.passed(),
         ran=0,
         booted=now,
-        details=_details(domain, config, boots=origin.reason == DomainRunningReason.BOOTED),
+        details=_details(domain, config, live, boots=origin.reason == DomainRunningReason.BOOTED),
     )
     host.domains.started(domain)
     _ = domain.record.facts  # they are asked for soon, and the document is still read
@@ -286,13 +295,15 @@ def run(domain: Domain, config: str, origin: Origin, *, paused: bool) -> None:
     agent.wait(domain)
 
 
-def _details(domain: Domain, config: str, *, boots: bool) -> dict[str, Any]:
+def _details(domain: Domain, config: str, live: str, *, boots: bool) -> dict[str, Any]:
     """The small things of a domain that begins to run; qemu's first processors cannot be unplugged."""
     details = {key: kept for key, kept in domain.record.details.items() if key not in _VOLATILE}
     if boots:
         details |= behavior.at_boot(details)
     if domain.host.name == "qemu":
         details["first-vcpus"] = guests.vcpus(cached("domain", config))
+        if firmware.has_variables(cached("domain", live).root):
+            details[VARIABLES] = True
     return details
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aiovirt.daemons.virtd.constants.secret import SecretUsageType
 from aiovirt.daemons.virtd.host import node, secret, starting_interfaces
 from aiovirt.daemons.virtd.host.documents import cached
+from aiovirt.daemons.virtd.xml import firmware
 from aiovirt.daemons.virtd.xml.values import Unfit, members_of
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
@@ -33,6 +34,22 @@ _LISTENING: Final = ("address", "network")
 _PRIORITIES: Final = (1, 99)
 _X86: Final = ("i686", "x86_64")
 
+#: Checks, with words of which a document that needs the check has one.
+_Checks = tuple[tuple[tuple[str, ...], "Callable[[Host, etree._Element], None]"], ...]
+
+
+def validate(host: Host, config: str) -> None:
+    """Refuse a guest for a mistake that libvirt finds before it begins to start the guest.
+
+    Args:
+        host: where the guest is to run.
+        config: its document, complete.
+
+    Raises:
+        RpcError: as libvirt's.
+    """
+    _check(host, config, _EARLY)
+
 
 def require(host: Host, config: str) -> None:
     """Refuse a guest that lacks something; the test driver's guests need nothing.
@@ -44,9 +61,13 @@ def require(host: Host, config: str) -> None:
     Raises:
         RpcError: as libvirt's, for the first thing that is missing.
     """
+    _check(host, config, _CHECKS)
+
+
+def _check(host: Host, config: str, checks: _Checks) -> None:
     if host.name == "test":
         return
-    for words, check in _CHECKS:
+    for words, check in checks:
         if any(word in config for word in words):
             check(host, cached("domain", config).root)
 
@@ -81,6 +102,11 @@ def _features(_host: Host, root: etree._Element) -> None:
         for name in given:
             if name not in FEATURES:
                 raise _unsupported(f"unknown CPU feature: {name}", ErrorDomain.CPU)
+
+
+def _firmware(_host: Host, root: etree._Element) -> None:
+    """A firmware exists for what the guest asks of one."""
+    firmware.require(root)
 
 
 def _arch(root: etree._Element) -> str | None:
@@ -255,15 +281,19 @@ def _schedulers(_host: Host, root: etree._Element) -> None:
 
 
 #: In libvirt's order. A check is made only for a document with one of the words.
-_CHECKS: Final[tuple[tuple[tuple[str, ...], Callable[[Host, etree._Element], None]], ...]] = (
+_EARLY: Final[_Checks] = (
     (("<seclabel",), _labels),
     (("<listen ",), _listens),
     (("<feature policy",), _features),
     (("'vxhs'",), _protocols),
+)
+#: What libvirt finds while the guest starts; its state says then that the start failed.
+_CHECKS: Final[_Checks] = (
     (("<numatune",), _nodes),
     (("<listen ",), _displays),
     (("<secret ", "type='volume'"), _storage),
     (("<cpu ",), _processor),
+    ((" firmware='",), _firmware),
     (("<smbios ",), _identity),
     (("<interface ",), starting_interfaces.require),
     (("<partition>",), _partition),

@@ -153,6 +153,16 @@ class Volumes(Collection[Volume]):
         """Return the volume with this path, or None."""
         return self._paths.get(path)
 
+    def backing(self, path: str) -> tuple[str, str] | None:
+        """Return the path and the format of what lies below the volume with this path, or None."""
+        volume = self._paths.get(path)
+        store = None if volume is None else volume.root.find("backingStore")
+        below = "" if store is None else store.findtext("path") or ""
+        if store is None or not below:
+            return None
+        form = store.find("format")
+        return below, (None if form is None else form.get("type")) or "raw"
+
     def add(self, entry: Volume) -> None:
         """See `Collection`."""
         super().add(entry)

@@ -31,6 +31,9 @@ _NETWORK: Final = ("sheepdog", "iscsi-direct", "gluster", "rbd")
 _UNITS: Final = {"iscsi": "unit:0:0:1", "iscsi-direct": "unit:0:0:1", "scsi": "unit:0:0:0"}
 _UNIT_SIZE: Final = 10 << 30
 _FIXED: Final = (*_UNITS, "mpath", "gluster")
+#: Bytes of a cluster of qcow2, and clusters that one of its tables describes.
+_CLUSTER: Final = 65_536
+_TABLE: Final = 8192
 #: Bytes of the largest volume: a file of Linux has no more.
 _CAPACITY_MAX: Final = (1 << 63) - 1
 
@@ -42,13 +45,17 @@ def kind_of(pool: Pool) -> StorageVolType:
     return StorageVolType.NETWORK if pool.type in _NETWORK else StorageVolType.BLOCK
 
 
-def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
+def create(
+    pool: Pool, text: str, *, source: Volume | None = None, preallocated: bool = False
+) -> Volume:
     """Make a volume in an active pool.
 
     Args:
         pool: the pool.
         text: the document.
         source: a volume to begin as; its content is copied by the caller.
+        preallocated: an image of qcow2 has its tables from the beginning, and all its room if its
+            allocation is its capacity.
 
     Raises:
         RpcError: as the pool's driver refuses: a second volume of a name, too little space, a kind of
@@ -69,7 +76,7 @@ def create(pool: Pool, text: str, *, source: Volume | None = None) -> Volume:
         raise pool.invalid(f"volume name '{name}' cannot contain '/'")
     if name in (".", "..") and not test:
         raise pool.invalid(f"volume target path '{pool.folder}/{name}' already exists")
-    _sizes(document.root, source, test=test)
+    _sizes(document.root, source, test=test, preallocated=preallocated)
     if int(document.root.findtext("capacity") or 0) > _CAPACITY_MAX:
         detail = f"a volume has at most {_CAPACITY_MAX} bytes"
         raise RpcError.of(ErrorCode.INVALID_ARG, detail, domain=host.flavour.storage)
@@ -110,7 +117,7 @@ def _capacity(pool: Pool, root: etree._Element, source: Volume | None) -> None:
         add(root, KINDS["volume"].rules, "capacity", str(below.capacity), unit="bytes")
 
 
-def _sizes(root: etree._Element, source: Volume | None, *, test: bool) -> None:
+def _sizes(root: etree._Element, source: Volume | None, *, test: bool, preallocated: bool) -> None:
     """Complete the sizes: a clone is at least as large as its source; an image of qcow2 is small."""
     capacity, allocation = root.find("capacity"), root.find("allocation")
     if capacity is None or allocation is None:
@@ -119,8 +126,13 @@ def _sizes(root: etree._Element, source: Volume | None, *, test: bool) -> None:
         capacity.text = str(source.capacity)
     form = root.find("target/format")
     if not test and form is not None and form.get("type") == "qcow2":
-        empty = blocks(empty_qcow2(int(capacity.text or 0)))
-        allocation.text = str(source.allocation if source is not None else empty)
+        taken = source.allocation if source is not None else empty_qcow2(int(capacity.text or 0))
+        if preallocated and source is None:
+            clusters = -(-int(capacity.text or 0) // _CLUSTER)
+            taken += -(-clusters // _TABLE) * _CLUSTER
+            if int(allocation.text or 0) >= int(capacity.text or 0):
+                taken += clusters * _CLUSTER
+        allocation.text = str(blocks(taken))
 
 
 def _add(pool: Pool, document: Document, name: str) -> Volume:

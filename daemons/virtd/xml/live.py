@@ -54,7 +54,11 @@ _MEBIBYTE: Final = 1024
 #: Where libvirt has the sockets of channels, and the characters of a guest's name there.
 CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target"
 SHORT_NAME: Final = 20
+#: Where libvirt has a folder for each running guest.
+_PRIVATE: Final = "/var/lib/libvirt/qemu"
 
+#: Drives that can be empty.
+_DRIVES_EMPTY: Final = ("cdrom", "floppy")
 #: The bus in the alias of a disk with an address on a controller, and how many parts follow.
 _DRIVES: Final = {"ide": ("bus",), "sata": ("bus",), "fdc": ("bus",), "scsi": ("bus", "target")}
 
@@ -71,9 +75,29 @@ def start(document: Document, number: int, *, aliases: bool) -> Document:
     assign(running.root, running.rules, "id", str(number))
     if aliases:
         assign_aliases(running)
-        chains.number_all(running)
     running.changed()
     return running
+
+
+def open_disks(document: Document, below: chains.Below) -> None:
+    """Number the files of all disks; an empty drive has no format then.
+
+    Args:
+        document: the running guest.
+        below: finds what lies below a file.
+
+    Source: libvirt's src/qemu/qemu_process.c (qemuProcessPrepareDomainStorage, qemuProcessRefreshDisks).
+    """
+    chains.number_all(document, below)
+    for disk in document.root.iterfind("devices/disk"):
+        driver = disk.find("driver")
+        if (
+            driver is not None
+            and disk.get("device") in _DRIVES_EMPTY
+            and disk.find("source") is None
+        ):
+            driver.attrib.pop("type", None)
+    document.changed()
 
 
 def align_memory(document: Document) -> None:
@@ -201,13 +225,15 @@ def set_agent(document: Document, state: str) -> None:
     document.changed()
 
 
-def open_displays(document: Document, ports: Iterator[int]) -> None:
-    """Give every display that wants one a port, and an address.
+def open_displays(document: Document, number: int, ports: Iterator[int]) -> None:
+    """Give every display that wants one a port, and an address or a socket.
 
     Args:
         document: the running guest.
+        number: its id.
         ports: ports that are free.
     """
+    name = (document.root.findtext("name") or "")[:SHORT_NAME]
     for device in document.root.iterfind("devices/graphics[@autoport='yes']"):
         if device.get("type") in ("vnc", "spice") and device.get("port") in (None, "-1", "0"):
             assign(device, devices.rule_of("graphics"), "port", str(next(ports)))
@@ -216,6 +242,12 @@ def open_displays(document: Document, ports: Iterator[int]) -> None:
         if listen is not None and listen.get("address") is None:
             listen.set("address", _LOCAL)
             assign(device, devices.rule_of("graphics"), "listen", _LOCAL)
+        listen = device.find("listen[@type='socket']")
+        if listen is not None and listen.get("socket") is None:
+            path = f"{_PRIVATE}/domain-{number}-{name}/{device.get('type')}.sock"
+            listen.set("socket", path)
+            if device.get("type") == "vnc":
+                assign(device, devices.rule_of("graphics"), "socket", path)
     document.changed()
 
 
@@ -248,9 +280,17 @@ def _of_disk(device: etree._Element) -> str:
     )
     address = device.find("address")
     if bus in _DRIVES and address is not None and address.get("type") == "drive":
-        parts = ("controller", *_DRIVES[bus], "unit")
+        lsi = bus == "scsi" and _is_lsilogic(device, address.get("controller") or "0")
+        parts = ("controller", *(("bus",) if lsi else _DRIVES[bus]), "unit")
         return bus + "-".join(address.get(part) or "0" for part in parts)
     return f"{bus}-disk{max(target_index(name), 0)}"
+
+
+def _is_lsilogic(device: etree._Element, index: str) -> bool:
+    """Whether a SCSI controller is one whose drives have no target."""
+    holder = device.getparent()
+    found = () if holder is None else holder.iterfind("controller[@type='scsi']")
+    return any(one.get("index") == index and one.get("model") == "lsilogic" for one in found)
 
 
 def _of_controller(device: etree._Element) -> str:
@@ -259,7 +299,7 @@ def _of_controller(device: etree._Element) -> str:
         return f"pcie.{index}" if device.get("model") == "pcie-root" else f"pci.{index}"
     if kind == "usb" and index == "0":
         return "usb"
-    if kind in ("ide", "fdc") and index == "0":
+    if kind == "ide" and index == "0":
         return kind
     if kind == "sata" and index == "0":
         return "ide"

@@ -44,7 +44,7 @@ _SERIAL_MODEL: Final = {
 _USB_MAX: Final = 999
 
 #: The folder of the variables of guests' firmware.
-_VARIABLES: Final = "/var/lib/libvirt/qemu/nvram"
+VARIABLES: Final = "/var/lib/libvirt/qemu/nvram"
 
 
 def is_pcie(root: etree._Element) -> bool:
@@ -91,7 +91,7 @@ def _nvram(root: etree._Element) -> None:
     if found is None:
         found = add(os, domain_rules()["domain"].below("os"), "nvram")
     if not found.text and not len(found):
-        found.text = f"{_VARIABLES}/{root.findtext('name')}_VARS.fd"
+        found.text = f"{VARIABLES}/{root.findtext('name')}_VARS.fd"
 
 
 def _processor(root: etree._Element) -> None:
@@ -112,7 +112,9 @@ def _processor(root: etree._Element) -> None:
         assign(cpu, line, "check", cpu.get("check") or "none")
         assign(cpu, line, "migratable", cpu.get("migratable") or "on")
     elif mode is not None:
-        assign(cpu, line, "check", cpu.get("check") or "partial")
+        # A custom processor that QEMU emulates is not compared with the host's.
+        emulated = mode == "custom" and root.get("type") == "qemu"
+        assign(cpu, line, "check", cpu.get("check") or ("none" if emulated else "partial"))
     elif not len(cpu) and not cpu.attrib:
         root.remove(cpu)
 
