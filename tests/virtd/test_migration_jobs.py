@@ -16,7 +16,9 @@ from aiovirt.daemons.virtd import protocol as p
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.dispatch.with_jobs import JOBS
 from aiovirt.daemons.virtd.host.editing import CONFIG
+from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
+from aiovirt.rpc.wire.program import Procedure
 from tests.virtd.conftest import MakeVirtd
 from tests.virtd.migrating import (
     HAS_LEFT,
@@ -210,3 +212,9 @@ async def test_calls_are_plain_functions_again_when_no_guest_migrates(pair: Pair
     assert plain() == {False}
     await abort(pair, sending)
     assert plain() == before == {True}
+
+
+@pytest.mark.parametrize("procedure", JOBS, ids=lambda one: one.name)
+def test_each_procedure_that_takes_a_job_names_a_guest(procedure: Procedure[Any, Any]) -> None:
+    names = xdr.names_of(procedure.args)
+    assert "dom" in names or "checkpoint" in names

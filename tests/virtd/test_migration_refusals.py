@@ -193,6 +193,12 @@ async def test_a_migration_that_virtd_does_not_have_is_refused(
         (LIVE, ("auto_converge.initial", 10), "Turn auto convergence on to tune it"),
         (LIVE, ("parallel.connections", 2), "Turn parallel migration on to tune it"),
         (LIVE, ("compression.mt.level", 2), "Turn multithread compression on to tune it"),
+        (LIVE | Flags.PARALLEL, ("parallel.connections", 0), "'multifd_channels' .* 1 and 255"),
+        (
+            LIVE | Flags.AUTO_CONVERGE,
+            ("auto_converge.initial", 200),
+            "'cpu_throttle_initial' .* 1 to 99",
+        ),
         (LIVE | Flags.NON_SHARED_DISK, ("migrate_disks", "vdz"), "disk target vdz not found"),
     ],
 )

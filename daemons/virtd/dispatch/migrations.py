@@ -11,63 +11,23 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
-from aiovirt.daemons.virtd.dispatch import migration_peer
+from aiovirt.daemons.virtd.dispatch import migration_peer, migration_tuning
 from aiovirt.daemons.virtd.dispatch.finding import domain_ref, find_domain, no_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import arriving, leaving, migration
 from aiovirt.daemons.virtd.host.domain import Domain
 from aiovirt.daemons.virtd.host.migration import Request
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
-from aiovirt.rpc.wire.typedparams import ParamType, TypedParam, validate
-
-#: The parameters that a client may give, with their types.
-_PARAMETERS: Final = {
-    "migrate_uri": ParamType.STRING,
-    "destination_name": ParamType.STRING,
-    "destination_xml": ParamType.STRING,
-    "persistent_xml": ParamType.STRING,
-    "bandwidth": ParamType.ULLONG,
-    "bandwidth.postcopy": ParamType.ULLONG,
-    "graphics_uri": ParamType.STRING,
-    "listen_address": ParamType.STRING,
-    "migrate_disks": ParamType.STRING,
-    "disks_port": ParamType.INT,
-    "disks_uri": ParamType.STRING,
-    "compression": ParamType.STRING,
-    "compression.mt.level": ParamType.INT,
-    "compression.mt.threads": ParamType.INT,
-    "compression.mt.dthreads": ParamType.INT,
-    "compression.xbzrle.cache": ParamType.ULLONG,
-    "auto_converge.initial": ParamType.INT,
-    "auto_converge.increment": ParamType.INT,
-    "parallel.connections": ParamType.INT,
-    "tls.destination": ParamType.STRING,
-}
-_MULTIPLE: Final = ("migrate_disks", "compression")
-#: Those that one side only looks at; a client gives them to both, and flags of the source to that alone.
-_OF_SOURCE: Final = frozenset(
-    (
-        "auto_converge.initial",
-        "auto_converge.increment",
-        "compression.mt.level",
-        "compression.mt.threads",
-    )
-)
-_OF_DESTINATION: Final = frozenset(("compression.mt.dthreads",))
-#: The functions in which the destination looks at them, and those in which nobody does.
-_AT_DESTINATION: Final = ("DomainMigratePrepare3Params",)
-_WITHOUT_TUNING: Final = ("DomainMigrateFinish3Params", "DomainMigrateConfirm3Params")
+from aiovirt.rpc.wire.typedparams import TypedParam
 
 
 def _request(session: Session, function: str, flags: int, params: list[TypedParam]) -> Request:
     """The request of typed parameters."""
-    found = validate(params, _PARAMETERS, _MULTIPLE)
-    if function not in _WITHOUT_TUNING:
-        _check_tuning(found, flags, is_source=function not in _AT_DESTINATION)
+    found = migration_tuning.read(params, flags, function)
     request = Request(
         flags,
         found.get("migrate_uri"),
@@ -80,26 +40,6 @@ def _request(session: Session, function: str, flags: int, params: list[TypedPara
     )
     session.host.flavour.check_flags(flags, migration.KNOWN, function)
     return request
-
-
-def _check_tuning(found: dict[str, Any], flags: int, *, is_source: bool) -> None:
-    """Refuse parameters of what is not asked for, as qemuMigrationParamsFromFlags. Raises RpcError."""
-    foreign = _OF_DESTINATION if is_source else _OF_SOURCE
-    methods = found.get("compression", ["xbzrle"] if flags & Flags.COMPRESSED else [])
-    text = ""
-    for method in methods:
-        if method not in ("xbzrle", "mt"):
-            text = text or f"Unsupported compression method '{method}'"
-    for prefix, words, is_on in (
-        ("compression.mt.", "multithread compression", "mt" in methods),
-        ("compression.xbzrle.", "xbzrle compression", "xbzrle" in methods),
-        ("auto_converge.", "auto convergence", flags & Flags.AUTO_CONVERGE),
-        ("parallel.", "parallel migration", flags & Flags.PARALLEL),
-    ):
-        if not is_on and any(name.startswith(prefix) for name in found.keys() - foreign):
-            text = text or f"Turn {words} on to tune it"
-    if text:
-        raise RpcError.of(ErrorCode.INVALID_ARG, text, domain=ErrorDomain.QEMU)
 
 
 def _plain(session: Session, function: str, args: Any, xml: str | None = None) -> Request:
