@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 import pytest
 
 if TYPE_CHECKING:
-    from aiovirt.testing import Daemon, Lockd, Logd, Virtd
+    from aiovirt.testing import Daemon
 
 #: The name of the part that shows logs, among pytest's plugins.
 _LOGS: Final = "aiovirt logs"
@@ -66,6 +67,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _scope(fixture_name: str, config: pytest.Config) -> _Scope:
     return config.getini("aiovirt_scope")  # type: ignore[no-any-return]  # pytest checks it
+
+
+#: The scopes in which each fixture exists, and their users.
+_SCOPES: Final[tuple[tuple[Any, str], ...]] = (
+    (_scope, "this test, or for the scope that the ini option aiovirt_scope names"),
+    ("module", "the tests of a module"),
+    ("session", "all tests of a process"),
+)
 
 
 class _Logs:
@@ -136,73 +145,26 @@ def _started(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
         yield begin(name, **options)
 
 
-@pytest.fixture(scope=_scope)
-def virtd(request: pytest.FixtureRequest) -> Iterator[Virtd]:
-    """A running virtd for this test, or for the scope that the ini option aiovirt_scope names."""
-    yield from _started("virtd", request)
+def _fixtures(text: str, serve: Callable[[pytest.FixtureRequest], Iterator[Any]]) -> Iterator[Any]:
+    """Make a fixture for each of _SCOPES.
+
+    Args:
+        text: for `pytest --fixtures`; the users are added.
+        serve: the function of the fixture.
+    """
+    for scope, users in _SCOPES:
+
+        def fixture(request: pytest.FixtureRequest) -> Iterator[Any]:
+            yield from serve(request)
+
+        fixture.__doc__ = f"{text} for {users}."
+        yield pytest.fixture(scope=scope)(fixture)
 
 
-@pytest.fixture(scope="module")
-def virtd_module(request: pytest.FixtureRequest) -> Iterator[Virtd]:
-    """A running virtd for the tests of a module."""
-    yield from _started("virtd", request)
-
-
-@pytest.fixture(scope="session")
-def virtd_session(request: pytest.FixtureRequest) -> Iterator[Virtd]:
-    """A running virtd for all tests of a process."""
-    yield from _started("virtd", request)
-
-
-@pytest.fixture(scope=_scope)
-def lockd(request: pytest.FixtureRequest) -> Iterator[Lockd]:
-    """A running lockd for this test, or for the scope that the ini option aiovirt_scope names."""
-    yield from _started("lockd", request)
-
-
-@pytest.fixture(scope="module")
-def lockd_module(request: pytest.FixtureRequest) -> Iterator[Lockd]:
-    """A running lockd for the tests of a module."""
-    yield from _started("lockd", request)
-
-
-@pytest.fixture(scope="session")
-def lockd_session(request: pytest.FixtureRequest) -> Iterator[Lockd]:
-    """A running lockd for all tests of a process."""
-    yield from _started("lockd", request)
-
-
-@pytest.fixture(scope=_scope)
-def logd(request: pytest.FixtureRequest) -> Iterator[Logd]:
-    """A running logd for this test, or for the scope that the ini option aiovirt_scope names."""
-    yield from _started("logd", request)
-
-
-@pytest.fixture(scope="module")
-def logd_module(request: pytest.FixtureRequest) -> Iterator[Logd]:
-    """A running logd for the tests of a module."""
-    yield from _started("logd", request)
-
-
-@pytest.fixture(scope="session")
-def logd_session(request: pytest.FixtureRequest) -> Iterator[Logd]:
-    """A running logd for all tests of a process."""
-    yield from _started("logd", request)
-
-
-@pytest.fixture(scope=_scope)
-def aiovirt_daemons(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """`aiovirt_daemons("virtd", world=..., settings=...)` starts any number of daemons."""
-    yield from _factory(request.config)
-
-
-@pytest.fixture(scope="module")
-def aiovirt_daemons_module(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """The same, ending with the module."""
-    yield from _factory(request.config)
-
-
-@pytest.fixture(scope="session")
-def aiovirt_daemons_session(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """The same, ending with the session."""
-    yield from _factory(request.config)
+virtd, virtd_module, virtd_session = _fixtures("A running virtd", partial(_started, "virtd"))
+lockd, lockd_module, lockd_session = _fixtures("A running lockd", partial(_started, "lockd"))
+logd, logd_module, logd_session = _fixtures("A running logd", partial(_started, "logd"))
+aiovirt_daemons, aiovirt_daemons_module, aiovirt_daemons_session = _fixtures(
+    '`aiovirt_daemons("virtd", world=..., settings=...)` starts any number of daemons',
+    lambda request: _factory(request.config),
+)
