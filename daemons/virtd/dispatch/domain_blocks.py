@@ -94,8 +94,9 @@ class DomainBlocks:
     @answers(protocol.DOMAIN_BLOCK_PULL)
     def pull(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
         session.host.flavour.check_flags(args.flags, _BYTES, "DomainBlockPull")
-        speed = _speed(session, args.bandwidth, args.flags)
         domain = find_domain(session, args.dom)
+        blockjobs.find_disk(domain, args.path)  # libvirt looks at the bandwidth after it
+        speed = _speed(session, args.bandwidth, args.flags)
         blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
 
     @answers(protocol.DOMAIN_BLOCK_COMMIT)
