@@ -63,10 +63,11 @@ class Checkpoints:
     def create(
         self, session: Session, args: protocol.DomainXmlDescFlagsArgs
     ) -> protocol.CheckpointRet:
-        supported = Create.REDEFINE | Create.QUIESCE
+        supported, function = Create.REDEFINE | Create.QUIESCE, "DomainCheckpointCreateXML"
         if session.host.name == "qemu":
-            supported |= Create.REDEFINE_VALIDATE
-        session.host.flavour.check_flags(args.flags, supported, "DomainCheckpointCreateXML")
+            supported = Create.REDEFINE | Create.REDEFINE_VALIDATE
+            function = "CheckpointCreateXML"
+        session.host.flavour.check_flags(args.flags, supported, function)
         domain = find_domain(session, args.dom)
         made = checkpoint.create(domain, args.xml_desc, args.flags)
         return protocol.CheckpointRet(_ref(domain, made))

@@ -18,6 +18,7 @@ from aiovirt.daemons.virtd.constants.domain_flags import (
 from aiovirt.daemons.virtd.dispatch.finding import find_domain
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import blockjobs
+from aiovirt.daemons.virtd.xml import devices
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import ParamType, validate
 
@@ -47,6 +48,13 @@ def _speed(session: Session, given: int, flags: int, flag: int = _BYTES) -> int:
             domain=session.host.flavour.domain,
         )
     return given * _MIB
+
+
+def _require_absolute(domain: Domain, path: str | None) -> None:
+    """A copy goes to an absolute path. Raises RpcError INVALID_ARG."""
+    if path is not None and not path.startswith("/"):
+        detail = "absolute path must be used as block copy target"
+        raise domain.refused(ErrorCode.INVALID_ARG, detail)
 
 
 def _require_transient(domain: Domain, path: str) -> None:
@@ -86,8 +94,9 @@ class DomainBlocks:
     @answers(protocol.DOMAIN_BLOCK_PULL)
     def pull(self, session: Session, args: protocol.DomainBandwidthArgs) -> None:
         session.host.flavour.check_flags(args.flags, _BYTES, "DomainBlockPull")
-        speed = _speed(session, args.bandwidth, args.flags)
         domain = find_domain(session, args.dom)
+        blockjobs.find_disk(domain, args.path)  # libvirt looks at the bandwidth after it
+        speed = _speed(session, args.bandwidth, args.flags)
         blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed)
 
     @answers(protocol.DOMAIN_BLOCK_COMMIT)
@@ -116,6 +125,7 @@ class DomainBlocks:
                 raise domain.refused(ErrorCode.INVALID_ARG, text)
             blockjobs.start(domain, args.path, Type.PULL, bandwidth=speed, base=args.base)
             return
+        _require_absolute(domain, args.base)
         _require_transient(domain, args.path)
         form = "raw" if args.flags & flags.COPY_RAW else "qcow2"
         mirror = blockjobs.new_file(args.base or "", form)
@@ -129,6 +139,7 @@ class DomainBlocks:
         values = validate(args.params, _COPY)
         domain = find_domain(session, args.dom)
         mirror = blockjobs.destination(domain, args.destxml)
+        _require_absolute(domain, devices.value(mirror, "source/@file"))
         speed = values.get("bandwidth", 0)
         if speed > _LARGEST:
             raise RpcError.of(
@@ -168,12 +179,15 @@ class DomainBlocks:
 
     @answers(protocol.DOMAIN_BACKUP_BEGIN)
     def begin_backup(self, session: Session, args: protocol.DomainBackupBeginArgs) -> None:
-        find_domain(session, args.dom).require_active()
-        raise RpcError.of(
-            ErrorCode.OPERATION_UNSUPPORTED,
-            "backups are not supported: guests of this host have no blocks to read",
-            domain=session.host.flavour.domain,
-        )
+        domain = find_domain(session, args.dom)
+        if not domain.is_active:
+            detail = "cannot perform disk backup for inactive domain"
+            raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, detail)
+        if not domain.record.facts.disks:
+            detail = "domain must have at least one disk to perform backup"
+            raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, detail)
+        detail = "backups are not supported: guests of this host have no blocks to read"
+        raise domain.refused(ErrorCode.OPERATION_UNSUPPORTED, detail)
 
     @answers(protocol.DOMAIN_BACKUP_GET_XML_DESC)
     def backup_xml(self, session: Session, args: protocol.DomainFlagsArgs) -> protocol.XmlRet:

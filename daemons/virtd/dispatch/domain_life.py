@@ -92,5 +92,8 @@ class DomainLife:
     @answers(protocol.DOMAIN_DESTROY_FLAGS)
     def destroy_flags(self, session: Session, args: protocol.DomainFlagsArgs) -> None:
         flavour = session.host.flavour
-        flavour.check_flags(args.flags, DomainDestroyFlagsValues.GRACEFUL, "DomainDestroyFlags")
+        supported = DomainDestroyFlagsValues.GRACEFUL
+        if session.host.name == "qemu":
+            supported |= DomainDestroyFlagsValues.REMOVE_LOGS
+        flavour.check_flags(args.flags, supported, "DomainDestroyFlags")
         lifecycle.destroy(find_domain(session, args.dom))

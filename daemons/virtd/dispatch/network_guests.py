@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid as uuids
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain import DomainInterfaceAddressesSource as Source
@@ -18,10 +18,14 @@ from aiovirt.daemons.virtd.dispatch.listing import check_flags
 from aiovirt.daemons.virtd.dispatch.networks import find_network, network_ref
 from aiovirt.daemons.virtd.dispatch.serving import Session, answers
 from aiovirt.daemons.virtd.host import agent_asking, leases, network_ports
+from aiovirt.rpc.patterns import pattern
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 
 if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.domain import Domain
+
+#: A hardware address.
+_MAC: Final = pattern(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}")
 
 
 def _check(session: Session, flags: int, supported: int, function: str) -> None:
@@ -57,7 +61,10 @@ class NetworkGuests:
         self, session: Session, args: protocol.NetworkGetDhcpLeasesArgs
     ) -> protocol.NetworkGetDhcpLeasesRet:
         _check(session, args.flags, 0, "NetworkGetDHCPLeases")
-        found = [_wire(one) for one in leases.leases(find_network(session, args.net), args.mac)]
+        network = find_network(session, args.net)
+        if args.mac is not None and _MAC.fullmatch(args.mac) is None:
+            raise RpcError.of(ErrorCode.INVALID_MAC, args.mac, domain=ErrorDomain.NETWORK)
+        found = [_wire(one) for one in leases.leases(network, args.mac)]
         return protocol.NetworkGetDhcpLeasesRet(found if args.need_results else [], len(found))
 
     @answers(protocol.DOMAIN_INTERFACE_ADDRESSES)

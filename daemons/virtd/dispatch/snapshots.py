@@ -50,6 +50,18 @@ _REVERT: Final = Revert.RUNNING | Revert.PAUSED | Revert.FORCE
 _DELETE: Final = Delete.CHILDREN | Delete.CHILDREN_ONLY
 
 
+def _check_together(session: Session, flags: int) -> None:
+    """Refuse flags that need another one, or exclude it. Raises RpcError INVALID_ARG."""
+    name = "VIR_DOMAIN_SNAPSHOT_CREATE"
+    detail = ""
+    if flags & Create.QUIESCE and not flags & Create.DISK_ONLY:
+        detail = f"Flag '{name}_DISK_ONLY' is required by flag '{name}_QUIESCE'"
+    elif flags & Create.LIVE and flags & Create.REDEFINE:
+        detail = f"Flags '{name}_LIVE' and '{name}_REDEFINE' are mutually exclusive"
+    if detail:
+        raise RpcError(ErrorCode.INVALID_ARG, detail, domain=session.host.flavour.domain)
+
+
 def _passes(domain: Domain, one: Moment, flags: int) -> bool:
     """Whether a snapshot passes each group of which a flag is set."""
     is_leaf = not domain.snapshots.children(one.name)
@@ -99,6 +111,8 @@ class Snapshots:
     ) -> protocol.SnapshotRet:
         supported = _CREATE_TEST if session.host.name == "test" else _CREATE
         session.host.flavour.check_flags(args.flags, supported, "DomainSnapshotCreateXML")
+        if session.host.name == "qemu":
+            _check_together(session, args.flags)
         domain = find_domain(session, args.dom)
         made = snapshot.create(domain, args.xml_desc, args.flags)
         return protocol.SnapshotRet(_ref(domain, made))

@@ -52,6 +52,11 @@ def find_disk(domain: Domain, path: str) -> Disk:
         RpcError: OPERATION_INVALID for a guest that does not run, INVALID_ARG for an unknown disk.
     """
     domain.require_active()
+    return _disk_of(domain, path)
+
+
+def _disk_of(domain: Domain, path: str) -> Disk:
+    """The disk, also of a guest that does not run. Raises RpcError INVALID_ARG for an unknown one."""
     found = domain.record.facts.disk(path)
     if found is None:
         raise domain.refused(ErrorCode.INVALID_ARG, f"disk '{path}' not found in domain")
@@ -159,8 +164,7 @@ def commit(
     Raises:
         RpcError: as `start` does; INVALID_ARG for files that are not in the chain in this order.
     """
-    disk = find_disk(domain, path)
-    require_idle(domain, disk.target)
+    disk = _disk_of(domain, path)
     chain = _chain(domain, disk.target)
     top = chain[0] if names[0] is None else chains.find(disk.target, chain, names[0])
     after = chain.index(top) + 1
@@ -169,11 +173,13 @@ def commit(
     elif shallow and after == len(chain):
         text = f"top '{chains.path_of(top)}' in chain for '{disk.source}' has no backing file"
         raise domain.refused(ErrorCode.INVALID_ARG, text)
-    elif after == len(chain) and (active or after > 1):
+    elif after == len(chain) and (active or after > 1 or not domain.is_active):
         text = f"could not find base image in chain for '{disk.target}'"
         raise domain.refused(ErrorCode.INVALID_ARG, text)
     else:
         base = chain[after] if shallow else chain[-1]
+    domain.require_active()
+    require_idle(domain, disk.target)
     is_active = after == 1
     if is_active and not active:
         text = f"commit of '{disk.target}' active layer requires active flag"

@@ -72,6 +72,10 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     if flags & Create.REDEFINE:
         return _redefine(domain, text, make_current=bool(flags & Create.CURRENT))
     document = documents.begin(domain, "snapshot", text)
+    for memory in document.root.iterfind("memory[@file]"):
+        memory.set("snapshot", memory.get("snapshot") or "external")
+    if domain.host.name == "qemu":
+        _require_sense(domain, document, flags)
     name = document.root.findtext("name") or ""
     _describe(domain, document, disk_only=bool(flags & Create.DISK_ONLY))
     domain.snapshots.require_new(name)
@@ -95,6 +99,18 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     if flags & Create.HALT and domain.is_active:
         _halt(domain)
     return moment
+
+
+def _require_sense(domain: Domain, document: Document, flags: int) -> None:
+    """Flags and document fit together. Raises RpcError."""
+    memory = document.root.find("memory")
+    kept = None if memory is None else memory.get("snapshot")
+    if (flags & Create.DISK_ONLY or not domain.is_active) and kept not in (None, "no"):
+        raise RpcError.of(
+            ErrorCode.XML_ERROR,
+            "memory state cannot be saved with offline or disk-only snapshot",
+            domain=ErrorDomain.DOMAIN_SNAPSHOT,
+        )
 
 
 def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
@@ -129,6 +145,17 @@ def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
     chosen = any(one["snapshot"] != "no" for one in settings.values())
     if domain.host.name == "qemu" and kept == "no" and not chosen:
         raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")
+    if domain.host.name == "qemu" and kept == "internal":
+        inside = any(one["snapshot"] == "internal" for one in settings.values())
+        left_out = any(
+            disk.source and disk.device == "disk" and settings[disk.target]["snapshot"] == "no"
+            for disk in facts.disks
+        )
+        if not inside or left_out:
+            detail = (
+                "internal and full system snapshots require all disks to be selected for snapshot"
+            )
+            raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, detail)
     documents.list_disks(document, facts.disks, named, settings)
     if domain.host.name == "qemu" or location == "external":
         external.name_files(domain, document)

@@ -168,7 +168,7 @@ def set_numa(domain: Domain, params: list[TypedParam], meant: Impact) -> None:
                 )
         if found is None and nodes is None:
             raise RpcError.of(
-                ErrorCode.XML_ERROR,
+                ErrorCode.CONFIG_UNSUPPORTED,
                 "nodeset for NUMA memory tuning must be set if 'placement' is 'static'",
                 domain=ErrorDomain.DOMAIN,
             )
