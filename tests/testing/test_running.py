@@ -200,6 +200,27 @@ def test_codes_and_domains_of_rules_have_names(shared: Virtd) -> None:
     assert (found.rule.code, found.rule.domain) == (ErrorCode.NO_MEMORY, ErrorDomain.NETWORK)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_a_start_that_is_cancelled_leaves_no_daemon(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        started.append(start(*arguments, **named))
+        return started[-1]
+
+    monkeypatch.setattr(sys.modules["aiovirt.testing.running"], "start", noted)
+
+    async def give_up() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), running("lockd"):
+                await asyncio.Event().wait()
+
+    asyncio.run(give_up())  # its end waits for the threads
+    assert [one.is_running for one in started] == [False] * len(started)
+
+
 async def test_an_agent_is_told_its_reply_as_a_value(shared: Virtd) -> None:
     channel = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
     document = f"""<domain type='kvm'><name>agent</name><memory>1024</memory><os><type>hvm</type></os>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Literal, TypedDict, TypeVar, Unpack, cast, overload
 
 from aiovirt.testing.daemons import Daemon, Lockd, Logd, Virtd
-from aiovirt.testing.launching import Settings
+from aiovirt.testing.launching import Settings, StartFailed
 
 _D = TypeVar("_D", bound=Daemon)
 
@@ -107,10 +108,17 @@ class _Running(Generic[_D]):
         self._name = name
         self._options = options
         self._daemon: _D
+        self._lock = threading.Lock()
+        self._is_given_up = False
 
     def __enter__(self) -> _D:
-        self._daemon = cast(_D, start(self._name, **self._options))
-        return self._daemon
+        daemon = cast(_D, start(self._name, **self._options))
+        with self._lock:
+            if not self._is_given_up:
+                self._daemon = daemon
+                return daemon
+        daemon.close()
+        raise StartFailed(f"{self._name}: nobody waits for its start any more")
 
     def __exit__(
         self,
@@ -123,7 +131,15 @@ class _Running(Generic[_D]):
     async def __aenter__(self) -> _D:
         import asyncio
 
-        return await asyncio.to_thread(self.__enter__)
+        try:
+            return await asyncio.to_thread(self.__enter__)
+        except asyncio.CancelledError:
+            with self._lock:  # the thread goes on
+                self._is_given_up = True
+                is_started = "_daemon" in self.__dict__
+            if is_started:
+                await asyncio.to_thread(self._daemon.close)
+            raise
 
     async def __aexit__(
         self,
