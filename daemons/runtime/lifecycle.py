@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -191,6 +191,7 @@ class _Process:
         broken afterwards, the settings stay as they are: there is no way back.
         """
         from aiovirt.daemons.runtime.handover.document import decode
+        from aiovirt.daemons.runtime.readback import read_back
 
         document = decode(inheritance.document, self.kind.name)
         if document.temporary:
@@ -224,7 +225,7 @@ class _Process:
         if self.options.background:
             os.chdir("/")
         if inheritance.rehearsal:
-            self._rehearse(start)
+            read_back(self.kind, self.options, start, self.report)
         held = HeldFiles.take_over(
             paths.pid_file, paths.usual_pid_file, document.pid_file, document.folder
         )
@@ -263,57 +264,6 @@ class _Process:
         except SettingsError as error:
             raise StartError(Failure.SETTINGS, str(error)) from error
         return loaded
-
-    def _rehearse(self, start: Start) -> NoReturn:
-        """Read everything back as `_serve` will, then leave with 0, or say why it cannot be done.
-
-        The daemon goes on using the same descriptors: nothing may be read from them, written to them or
-        tidied up at the end. So the loop never goes on after the reading back, and the process leaves
-        at once.
-        """
-        import uvloop
-
-        document = start.document
-        status = 0
-        try:
-            log = LogSettings(
-                self.kind.name,
-                self.options,
-                start.settings,
-                document.logging if document else None,
-                rehearsal=True,
-            )
-
-            async def restore() -> None:
-                from aiovirt.daemons.runtime.handover.modules import load_all
-                from aiovirt.daemons.runtime.instance import Instance
-
-                nonlocal status
-                try:
-                    instance = Instance(self.kind, start, log)
-                    if document is not None:
-                        instance.restore(document)
-                    load_all(instance)
-                except BaseException as error:  # whatever it is, it must not get past the exit
-                    status = self._failed(error)
-                sys.stderr.flush()
-                os._exit(status)
-
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(restore())
-        except BaseException as error:  # as above
-            status = self._failed(error)
-        sys.stderr.flush()
-        os._exit(status)
-
-    def _failed(self, error: BaseException) -> int:
-        """Report an error that ends a rehearsal, in one line; the exit status."""
-        text = " ".join(str(error).split())
-        if isinstance(error, StartError):
-            self.report(text)
-            return error.status
-        self.report(f"unexpected {type(error).__name__}: {text}")
-        return 1
 
     def _serve(self, start: Start, fresh: Loaded | None = None) -> None:
         """Serve until the end. fresh: what the file says after a restart, to be followed then."""
