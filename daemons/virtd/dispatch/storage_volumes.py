@@ -201,7 +201,13 @@ class StorageVolLife:
             wanted = protocol.NonnullStorageVol(pool.name, wanted.name, wanted.key)
         _, source = find_volume(session, wanted)
         source.need_idle()
-        volume = volume_making.create(pool, args.xml, source=source)
+        volume = volume_making.create(
+            pool,
+            args.xml,
+            source=source,
+            preallocated=bool(args.flags & StorageVolCreateFlags.PREALLOC_METADATA),
+            reflink=bool(args.flags & StorageVolCreateFlags.REFLINK),
+        )
         contents = session.host.contents
         if source.record.has_content:
             source.busy += 1

@@ -10,7 +10,7 @@ from typing import Final
 
 from lxml import etree
 
-from aiovirt.daemons.virtd.constants.storage import StorageVolType
+from aiovirt.daemons.virtd.constants.storage import StorageVolCreateFlags, StorageVolType
 from aiovirt.daemons.virtd.host.pool import Pool
 from aiovirt.daemons.virtd.host.volume import Volume, VolumeRecord
 from aiovirt.daemons.virtd.host.volume_images import (
@@ -46,7 +46,12 @@ def kind_of(pool: Pool) -> StorageVolType:
 
 
 def create(
-    pool: Pool, text: str, *, source: Volume | None = None, preallocated: bool = False
+    pool: Pool,
+    text: str,
+    *,
+    source: Volume | None = None,
+    preallocated: bool = False,
+    reflink: bool = False,
 ) -> Volume:
     """Make a volume in an active pool.
 
@@ -56,6 +61,7 @@ def create(
         source: a volume to begin as; its content is copied by the caller.
         preallocated: an image of qcow2 has its tables from the beginning, and all its room if its
             allocation is its capacity.
+        reflink: the content is to be shared with that of the source.
 
     Raises:
         RpcError: as the pool's driver refuses: a second volume of a name, too little space, a kind of
@@ -76,6 +82,8 @@ def create(
         raise pool.invalid(f"volume name '{name}' cannot contain '/'")
     if name in (".", "..") and not test:
         raise pool.invalid(f"volume target path '{pool.folder}/{name}' already exists")
+    if not test and pool.type in _FILES:
+        _require_maker(document.root, source, preallocated=preallocated, reflink=reflink)
     _sizes(document.root, source, test=test, preallocated=preallocated)
     if int(document.root.findtext("capacity") or 0) > _CAPACITY_MAX:
         detail = f"a volume has at most {_CAPACITY_MAX} bytes"
@@ -91,6 +99,25 @@ def create(
         )
         raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.STORAGE)
     return _add(pool, document, name)
+
+
+def _require_maker(
+    root: etree._Element, source: Volume | None, *, preallocated: bool, reflink: bool
+) -> None:
+    """A raw volume is written by libvirt, all others by qemu-img: neither can do everything.
+
+    Source: libvirt's src/storage/storage_util.c (virStorageBackendGetBuildVolFromFunction).
+    """
+    form = root.find("target/format")
+    raw = form is None or form.get("type") in (None, "raw")
+    if raw and (source is None or source.format == "raw"):
+        if preallocated:
+            detail = "metadata preallocation is not supported for raw volumes"
+            raise RpcError.of(ErrorCode.CONFIG_UNSUPPORTED, detail, domain=ErrorDomain.STORAGE)
+    elif reflink:
+        flag = int(StorageVolCreateFlags.REFLINK)
+        detail = f"unsupported flags (0x{flag:x}) in function storageBackendCreateQemuImg"
+        raise RpcError(ErrorCode.INVALID_ARG, detail, domain=ErrorDomain.STORAGE)
 
 
 def _second(pool: Pool, name: str, *, cloned: bool) -> RpcError:
