@@ -283,6 +283,22 @@ async def test_a_hole_reads_as_zeros_whatever_was_there(virtd: Virtd) -> None:
     assert (await info_of(client, volume))[1] == 2000
 
 
+async def test_a_volume_is_deleted_during_transfers(make_virtd: MakeVirtd, tmp_path: Path) -> None:
+    """libvirtd lets a client do so while streams of others, or forgotten ones, are open."""
+    client = await (await make_virtd(str(tmp_path / "store"))).connect(QEMU)
+    volume = await made(client, await started(client), size=8 * MIB)
+    await upload(client, volume, b"x" * MIB)
+    args = protocol.StorageVolRangeArgs(volume, 0, 0, 0)
+    up = await client.rpc.open_stream(protocol.STORAGE_VOL_UPLOAD, args)
+    await up.send(b"y" * 1000)
+    await client.call(protocol.STORAGE_VOL_DELETE, protocol.StorageVolFlagsArgs(volume, 0))
+    await up.send(b"z" * MIB)
+    await up.finish()
+    assert list((tmp_path / "store-volumes").iterdir()) == []
+    error = await client.refused(protocol.STORAGE_VOL_GET_INFO, protocol.StorageVolArgs(volume))
+    assert error.code == ErrorCode.NO_STORAGE_VOL
+
+
 async def test_deleting_a_pool_removes_its_contents(make_virtd: MakeVirtd, tmp_path: Path) -> None:
     client = await (await make_virtd(str(tmp_path / "store"))).connect(QEMU)
     source = "<source><device path='/dev/sdx'/><name>vg</name></source>"

@@ -62,8 +62,10 @@ class StorageTransfers:
 
 @contextmanager
 def _using(volume: Volume) -> Iterator[None]:
-    """Have a volume in use, and make an error of the file system one that a client is told."""
-    volume.busy += 1
+    """Make an error of the file system one that a client is told.
+
+    A transfer keeps nobody from the volume: libvirtd lets a client delete or wipe it meanwhile.
+    """
     try:
         yield
     except OSError as error:
@@ -72,8 +74,11 @@ def _using(volume: Volume) -> Iterator[None]:
             f"cannot transfer volume '{volume.name}': {error.strerror}",
             domain=ErrorDomain.STREAMS,
         ) from error
-    finally:
-        volume.busy -= 1
+
+
+def _is_gone(volume: Volume) -> bool:
+    """Whether a volume was deleted."""
+    return volume.host.volumes.by_uuid(volume.uuid) is not volume
 
 
 class _Upload:
@@ -120,16 +125,20 @@ class _Upload:
         at = self._advance(len(data))
         self._size = max(self._size, self._at)
         volume = self._volume
+        if _is_gone(volume):  # libvirtd writes into a file without a name then
+            return
         if not volume.record.has_content:
             volume.change(has_content=True, reserved=self._reserved)
         await run_blocking(self._contents.write, volume.record.uuid, at, data)
+        if _is_gone(volume):
+            await run_blocking(self._contents.remove, volume.record.uuid)
 
     async def _skip(self, length: int) -> None:
         """Leave a hole, which reads as zeros whatever was there; the file ends with it for now."""
         at = self._advance(length)
         self._size = self._at
         self._reserved = min(self._reserved, self._at)
-        if self._volume.record.has_content:
+        if self._volume.record.has_content and not _is_gone(self._volume):
             name = self._volume.record.uuid
             await run_blocking(self._contents.clear, name, at, length)
             await run_blocking(self._contents.truncate, name, self._at)
@@ -142,7 +151,7 @@ class _Upload:
         name = volume.record.uuid
         taken = await run_blocking(self._contents.taken, name, self._reserved)
         head = await run_blocking(self._contents.head, name, HEADER)
-        if self._pool.host.volumes.by_uuid(volume.uuid) is volume:
+        if not _is_gone(volume):
             volume_images.written(
                 volume, size=self._size, reserved=self._reserved, taken=taken, head=head
             )
@@ -167,6 +176,9 @@ async def _send(volume: Volume, offset: int, length: int, stream: Stream, *, hol
             end = min(end, offset + length)
         while offset < end:
             async with stream.room():
+                if _is_gone(volume):
+                    text = f"volume '{volume.name}' was deleted during its download"
+                    raise RpcError(ErrorCode.SYSTEM_ERROR, text, domain=ErrorDomain.STREAMS)
                 piece = await run_blocking(contents.read, name, offset, end)
                 if not piece.is_hole:
                     await stream.send(piece.data)

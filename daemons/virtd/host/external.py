@@ -33,26 +33,6 @@ def is_external(document: Document) -> bool:
     return document.root.find("disks/disk[@snapshot='external']") is not None
 
 
-def require_format(target: str, disk: etree._Element | None) -> None:
-    """Refuse an internal snapshot of a disk whose format cannot hold one.
-
-    Args:
-        target: of the disk.
-        disk: the disk.
-
-    Raises:
-        RpcError: CONFIG_UNSUPPORTED.
-    """
-    kind = (None if disk is None else devices.value(disk, "driver/@type")) or "raw"
-    if disk is None or kind == "qcow2" or disk.get("device") != "disk":
-        return
-    raise RpcError.of(
-        ErrorCode.CONFIG_UNSUPPORTED,
-        f"internal snapshot for disk {target} unsupported for storage type {kind}",
-        domain=ErrorDomain.QEMU,
-    )
-
-
 def name_files(domain: Domain, document: Document) -> None:
     """Name the files of external snapshots that a client did not name.
 
@@ -75,6 +55,12 @@ def name_files(domain: Domain, document: Document) -> None:
         if devices.value(element, "source/@file") or element.get("type") != "file":
             continue
         path = None if disk is None else devices.value(disk, "source/@file")
+        if disk is None or disk.find("source") is None:
+            raise RpcError.of(
+                ErrorCode.CONFIG_UNSUPPORTED,
+                f"cannot generate external snapshot name for disk '{target}' without source",
+                domain=ErrorDomain.DOMAIN_SNAPSHOT,
+            )
         if kind != "file" or not path:
             raise RpcError.of(
                 ErrorCode.CONFIG_UNSUPPORTED,

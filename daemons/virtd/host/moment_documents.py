@@ -6,6 +6,7 @@ src/conf/checkpoint_conf.c.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -82,13 +83,19 @@ def check_name(domain: Domain, kind: str, name: str) -> None:
         )
 
 
-def requested(document: Document, facts: Facts, kind: str) -> dict[str, etree._Element]:
+def requested(
+    document: Document,
+    facts: Facts,
+    kind: str,
+    check: Callable[[etree._Element], object] | None = None,
+) -> dict[str, etree._Element]:
     """Return the disks that a document names, by their targets.
 
     Args:
         document: of the moment; names that are paths become targets.
         facts: of the guest.
         kind: "snapshot" or "checkpoint".
+        check: looks at each element, with a target as its name, before the next one is read.
 
     Raises:
         RpcError: CONFIG_UNSUPPORTED for a disk that does not exist or is named twice.
@@ -106,6 +113,8 @@ def requested(document: Document, facts: Facts, kind: str) -> dict[str, etree._E
             raise unsupported(f"disk '{name}' specified twice", kind)
         element.set("name", disk.target)
         found[disk.target] = element
+        if check is not None:
+            check(element)
     return found
 
 

@@ -16,10 +16,9 @@ from aiovirt.daemons.virtd.constants.domain_events import DomainEventStoppedDeta
 from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotCreateFlags as Create
 from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotDeleteFlags as Delete
 from aiovirt.daemons.virtd.constants.snapshot import DomainSnapshotRevertFlags as Revert
-from aiovirt.daemons.virtd.host import external, lifecycle
+from aiovirt.daemons.virtd.host import external, lifecycle, snapshot_rules
 from aiovirt.daemons.virtd.host import moment_documents as documents
 from aiovirt.daemons.virtd.host.moments import Moment
-from aiovirt.daemons.virtd.xml import devices
 from aiovirt.daemons.virtd.xml.documents import read
 from aiovirt.daemons.virtd.xml.settings import put, reach
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
@@ -72,10 +71,6 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     if flags & Create.REDEFINE:
         return _redefine(domain, text, make_current=bool(flags & Create.CURRENT))
     document = documents.begin(domain, "snapshot", text)
-    for memory in document.root.iterfind("memory[@file]"):
-        memory.set("snapshot", memory.get("snapshot") or "external")
-    if domain.host.name == "qemu":
-        _require_sense(domain, document, flags)
     name = document.root.findtext("name") or ""
     _describe(domain, document, disk_only=bool(flags & Create.DISK_ONLY))
     domain.snapshots.require_new(name)
@@ -101,64 +96,19 @@ def create(domain: Domain, text: str, flags: int) -> Moment:
     return moment
 
 
-def _require_sense(domain: Domain, document: Document, flags: int) -> None:
-    """Flags and document fit together. Raises RpcError."""
-    memory = document.root.find("memory")
-    kept = None if memory is None else memory.get("snapshot")
-    if (flags & Create.DISK_ONLY or not domain.is_active) and kept not in (None, "no"):
-        raise RpcError.of(
-            ErrorCode.XML_ERROR,
-            "memory state cannot be saved with offline or disk-only snapshot",
-            domain=ErrorDomain.DOMAIN_SNAPSHOT,
-        )
-
-
 def _describe(domain: Domain, document: Document, *, disk_only: bool) -> None:
     """Write state, memory and disks into the document of a new snapshot."""
-    facts = domain.record.facts
     state = _STATES.get(DomainState(domain.record.state), "running")
-    memory = document.root.find("memory")
-    location = "external" if disk_only else "internal"
-    if memory is not None and memory.get("snapshot") == "external":
-        location = "external"
-        kept = "external"
-    else:
-        kept = "no" if disk_only or not domain.is_active else "internal"
     if disk_only and domain.is_active:
         state = "disk-snapshot"
+    kept = snapshot_rules.memory(domain, document, disk_only=disk_only)
+    default = "external" if disk_only or kept == "external" else "internal"
     put(document, "state", state)
     reach(document, "memory").set("snapshot", kept)
-    named = documents.requested(document, facts, "snapshot")
-    elements = devices.disks(facts.document)
-    settings: dict[str, dict[str, str]] = {}
-    for disk in facts.disks:
-        element = named.get(disk.target)
-        wanted = None if element is None else element.get("snapshot")
-        if wanted is None:
-            wanted = location if disk.source else "no"
-        if location == "internal" and wanted not in ("internal", "no") and element is not None:
-            text = f"disk '{disk.target}' must use snapshot mode 'internal'"
-            raise documents.unsupported(text, "snapshot")
-        settings[disk.target] = {"snapshot": wanted}
-        if wanted == "internal" and domain.host.name == "qemu":
-            external.require_format(disk.target, elements.get(disk.target))
-    chosen = any(one["snapshot"] != "no" for one in settings.values())
-    if domain.host.name == "qemu" and kept == "no" and not chosen:
-        raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, "nothing selected for snapshot")
-    if domain.host.name == "qemu" and kept == "internal":
-        inside = any(one["snapshot"] == "internal" for one in settings.values())
-        left_out = any(
-            disk.source and disk.device == "disk" and settings[disk.target]["snapshot"] == "no"
-            for disk in facts.disks
-        )
-        if not inside or left_out:
-            detail = (
-                "internal and full system snapshots require all disks to be selected for snapshot"
-            )
-            raise domain.refused(ErrorCode.CONFIG_UNSUPPORTED, detail)
-    documents.list_disks(document, facts.disks, named, settings)
-    if domain.host.name == "qemu" or location == "external":
-        external.name_files(domain, document)
+    snapshot_rules.places(domain, document, default=default)
+    external.name_files(domain, document)
+    if domain.host.name == "qemu":
+        snapshot_rules.require(domain, document, disk_only=disk_only)
 
 
 def _redefine(domain: Domain, text: str, *, make_current: bool) -> Moment:
