@@ -24,6 +24,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from aiovirt.daemons.lockd import kernel
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.rpc.logs import get_logger
 
@@ -117,6 +118,7 @@ class Journal:
         try:
             journal = cls(path, descriptor, 0, [])
             journal._reserve(_SLOTS_AT_FIRST)
+            journal.claim()
             with contextlib.suppress(OSError):  # it is a second witness; not every disk can
                 os.setxattr(descriptor, _BOOT_ATTRIBUTE, boot_id())
         except BaseException:
@@ -124,6 +126,18 @@ class Journal:
             os.unlink(fresh)
             raise
         return journal
+
+    def claim(self) -> None:
+        """Keep other lockds away from the file, until this program and those it executes have ended.
+
+        Raises ValueError when another one has it.
+        """
+        try:
+            kernel.lock_alone(self.descriptor)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise ValueError(f"{self.path} is in use by another lockd") from error
+            # a file system without locks: it is used as it was before there was a claim
 
     def publish(self) -> None:
         """From now on it is this journal that the next lockd finds. Raises OSError."""

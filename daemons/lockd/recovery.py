@@ -23,11 +23,13 @@ _log = get_logger("daemons.lockd.recovery")
 def recover(service: LockSpaceDispatch, path: str) -> None:
     """Take up the journal at `path` and keep one there.
 
-    Raises OSError, and ValueError for one that is damaged. Then nobody may be served: a lock could be
-    given twice.
+    Raises OSError, and ValueError for one that is damaged or another lockd's. Then nobody may be served:
+    a lock could be given twice.
     """
     found = find(path)
     journal, entries = (None, []) if found is None else found
+    if journal is not None:
+        journal.claim()
     upkeep = service.upkeep = Upkeep(service.table, path)
     service.holders.reserve.fill()
     superseded = _superseded(entries)
@@ -100,6 +102,7 @@ def _journal_of(service: LockSpaceDispatch, path: str, descriptor: int) -> Journ
             slot in written and written[slot].record.name == holding.resource.name
             for slot, holding in held.items()
         ):
+            journal.claim()  # an earlier version has not
             for slot in written.keys() - held.keys():
                 journal.remove(slot)  # what the program before this one could not strike out
             return journal

@@ -326,3 +326,18 @@ def test_a_record_that_cannot_be_struck_out_stops_nothing(
         journal.remove(slot)
     assert journal.damaged
     assert _add(journal, _record(2)) != slot
+
+
+def test_a_journal_is_one_lockds_until_it_leaves_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal")
+    ours = Journal.create(path)
+    ours.publish()
+    _add(ours, _record(1))
+    found = find(path)
+    assert found is not None
+    theirs = found[0]
+    with pytest.raises(ValueError, match="is in use by another lockd"):
+        theirs.claim()
+    ours.leave()
+    theirs.claim()
+    theirs.close()

@@ -176,6 +176,9 @@ async def _killed(house: Kept, *disks: str) -> None:
         shutil.copy(house.journal, house.folder / "copy")
         house.service.table.give_all_back(house.service.holders.find(house.owner.pid))
         shutil.copy(house.folder / "copy", house.journal)
+    journal = house.upkeep.journal
+    assert journal is not None
+    journal.leave()
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.EACCES, errno.ENOENT])
