@@ -130,7 +130,7 @@ def _text(emulator: str, arch: str, machine: str, kind: str) -> str:
         f"  <arch>{arch}</arch>",
         f"  <vcpu max='{MACHINES[machine]}'/>",
         "  <iothreads supported='yes'/>",
-        *_firmware(),
+        *_firmware(machine),
         *_cpu(kind),
         "  <memoryBacking supported='yes'>",
         *_enum("    ", "sourceType", "file anonymous memfd"),
@@ -157,15 +157,16 @@ def _enum(indent: str, name: str, values: str) -> Iterator[str]:
     yield f"{indent}</enum>"
 
 
-def _firmware() -> Iterator[str]:
+def _firmware(machine: str) -> Iterator[str]:
+    secure = machine.startswith("pc-q35")  # only there can firmware keep its own memory from guests
     yield "  <os supported='yes'>"
     yield from _enum("    ", "firmware", "efi")
     yield "    <loader supported='yes'>"
-    for name in ("OVMF_CODE_4M.ms.fd", "OVMF_CODE_4M.fd"):
-        yield f"      <value>/usr/share/OVMF/{name}</value>"
+    for name in (*((".ms", ".secboot") if secure else ()), ""):
+        yield f"      <value>/usr/share/OVMF/OVMF_CODE_4M{name}.fd</value>"
     yield from _enum("      ", "type", "rom pflash")
     yield from _enum("      ", "readonly", "yes no")
-    yield from _enum("      ", "secure", "yes no")
+    yield from _enum("      ", "secure", "yes no" if secure else "no")
     yield "    </loader>"
     yield "  </os>"
 

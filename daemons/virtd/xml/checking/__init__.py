@@ -192,14 +192,17 @@ class Keys(NamedTuple):
     named: str = ""
 
 
+#: Parts of libvirt that a code can name.
+_OWNERS: Final = {"xml": ErrorDomain.XML, "cpu": ErrorDomain.CPU}
+
 Line = tuple[str, ...] | References | Keys
 
 
 def conditions(table: Iterable[Line]) -> list[Rule]:
     """Compile conditions: element, code, XPath, detail, and an XPath for each `{}` of the detail.
 
-    A code with `@xml` is one of libvirt's XML part, not of the owner of the document. Other lines may
-    come between them, since the order is libvirt's.
+    A code with `@xml` or `@cpu` is one of libvirt's part for XML or for processors, not of the owner of
+    the document. Other lines may come between them, since the order is libvirt's.
     """
     return [_compiled(line) for line in table]
 
@@ -227,12 +230,12 @@ def _compiled(line: Line) -> Rule:
     about, code, holds, detail, *values = line
     return Condition(
         about,
-        CODES[code.removesuffix("@xml")],
+        CODES[code.partition("@")[0]],
         f"boolean({holds})",
         etree.XPath(holds),
         detail,
         tuple(map(etree.XPath, values)),
-        ErrorDomain.XML if code.endswith("@xml") else None,
+        _OWNERS.get(code.partition("@")[2]),
     )
 
 
@@ -255,8 +258,15 @@ class Rules:
     elements that the document has. all: the rules.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], owner: ErrorDomain | None = None) -> None:
+        """Join rules.
+
+        Args:
+            rules: in libvirt's order.
+            owner: the part of libvirt that refuses by them, if it is not the document's own.
+        """
         self.all = tuple(rules)
+        self._owner = owner
         self._abouts = frozenset(rule.about for rule in self.all)
         self._joined = lru_cache(_JOINED_MAX)(self._join)
 
@@ -281,7 +291,7 @@ class Rules:
         joined = self._joined(self._abouts.intersection(tags))
         broken = joined.suspect is not None and joined.suspect(root)
         for rule in joined.rules if broken else joined.others:
-            rule.check(root, domain)
+            rule.check(root, self._owner or domain)
 
 
 class _Joined(NamedTuple):

@@ -51,13 +51,13 @@ GIVEN: Final[tuple[Line, ...]] = (
     Keys("feature", "xml", "cpu/feature", "@name", "CPU feature '{0}' specified more than once"),
     (
         "feature",
-        "xml",
+        "xml@cpu",
         "cpu[not(@mode) or @mode='custom'][feature][not(string(model))]",
         "Non-empty feature list specified without CPU model",
     ),
     (
         "model",
-        "xml",
+        "xml@cpu",
         "cpu/model[@vendor_id][string-length(@vendor_id) != 12]",
         "vendor_id must be exactly 12 characters long",
     ),

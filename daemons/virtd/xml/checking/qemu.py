@@ -12,6 +12,7 @@ from typing import Final
 
 from aiovirt.daemons.virtd.xml.checking import Line, References, Rules, conditions, unique
 from aiovirt.daemons.virtd.xml.checking.qemu_devices import DEVICES
+from aiovirt.rpc.wire.errors import ErrorDomain
 
 _Q35: Final = "contains(/*/os[1]/type/@machine, 'q35')"
 _X86: Final = "(os/type/@arch='x86_64' or os/type/@arch='i686')"
@@ -249,4 +250,4 @@ def places() -> Rules:
 @cache
 def rules() -> Rules:
     """The rules about a guest that has all of libvirt's additions."""
-    return Rules(conditions((*_MACHINE, *DEVICES)))
+    return Rules(conditions((*_MACHINE, *DEVICES)), ErrorDomain.QEMU)

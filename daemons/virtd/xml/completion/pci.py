@@ -21,7 +21,7 @@ from aiovirt.daemons.virtd.xml.completion.controllers import Controllers
 from aiovirt.daemons.virtd.xml.completion.pci_buses import CONTROLLERS, Buses, Place, Plug
 from aiovirt.daemons.virtd.xml.kinds import domain_rules
 from aiovirt.daemons.virtd.xml.placing import add
-from aiovirt.rpc.wire.errors import ErrorCode
+from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain
 
 #: The devices besides the PCI controllers, in the order in which they get a place.
 ORDER: Final = (
@@ -351,7 +351,7 @@ def _plan(devices: etree._Element, known: _Devices, *, pcie: bool) -> int:
             f"The PCI controller with index='0' must be model='{wanted}' for this machine type, but "
             f"model='{root}' was found instead"
         )
-        raise refusals.refused(ErrorCode.XML_ERROR, detail)
+        raise refusals.refused(ErrorCode.XML_ERROR, detail, ErrorDomain.QEMU)
     trial = _Assignment(known, Buses(models, highest + 1, grows=True), pcie=pcie)
     buses = trial.buses
     trial.collect()
