@@ -103,7 +103,7 @@ def test_a_pc_has_what_libvirt_adds(words: str) -> None:
             "<cpu mode='host-passthrough'/>",
             "<cpu mode='host-passthrough' check='none' migratable='on'/>",
         ),
-        ("<cpu><model>core2duo</model></cpu>", "<cpu mode='custom' match='exact' check='partial'>"),
+        ("<cpu><model>core2duo</model></cpu>", "<cpu mode='custom' match='exact' check='none'>"),
     ],
 )
 def test_a_processor_says_how_it_is_checked(given: str, written: str) -> None:
