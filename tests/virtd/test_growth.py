@@ -80,6 +80,7 @@ def started(count: int) -> Domain:
     hosts.open()
     domain = lifecycle.define(hosts.all["qemu"], text_of(count))
     lifecycle.start(domain)
+    leases.of_guest(domain)  # how long an address is looked for is a matter of chance
     return domain
 
 
