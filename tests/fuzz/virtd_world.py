@@ -99,7 +99,7 @@ DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
         "<interface type='bridge' name='br9'><bridge stp='on' delay='1'/></interface>",
     ),
     "snapshot": (
-        "<domainsnapshot><name>first</name><memory snapshot='internal'/></domainsnapshot>",
+        "<domainsnapshot><name>first</name><memory snapshot='no'/></domainsnapshot>",
         "<domainsnapshot><name>second</name><disks><disk name='vda' snapshot='external'>"
         "<source file='/d/s.img'/></disk></disks></domainsnapshot>",
         "<domainsnapshot/>",
