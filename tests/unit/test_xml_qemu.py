@@ -139,6 +139,18 @@ def test_a_q35_gets_the_ports_that_its_devices_need_and_one_more() -> None:
     assert len(set(slots(document).values())) == len(slots(document))
 
 
+def test_a_usb_controller_without_a_model_is_plain_pci_on_a_q35_too_and_leaves_a_port_free() -> None:
+    text = Q35.format(PORT * 6).replace(" model='qemu-xhci' ports='15'", "")
+    found = guest(text)
+    usb = found.root.find("devices/controller[@type='usb']")
+    assert usb is not None
+    assert usb.get("model") == "piix3-uhci"
+    places = slots(found)
+    assert places["controller usb 0"] == "0x08:0x01:0x0"  # the bridge behind the first port
+    assert places["controller pci 8"] == "0x01:0x00:0x0"
+    assert "0x07" not in {place.split(":")[0] for place in places.values()}
+
+
 def test_plain_pci_goes_behind_a_bridge() -> None:
     text = Q35.format("").replace(
         "<model type='virtio'/></interface>", "<model type='rtl8139'/></interface>"

@@ -126,7 +126,8 @@ def _controllers(root: etree._Element, devices: etree._Element) -> None:
     for controller in usb:
         if controller.get("model") is None:
             rules = domain_rules()["%controller"].children[0]
-            assign(controller, rules, "model", "qemu-xhci" if pcie else "piix3-uhci")
+            usual = "qemu-xhci" if _arch(root) == "aarch64" else "piix3-uhci"
+            assign(controller, rules, "model", usual)
     known = Controllers(devices)
     if not usb:
         known.ensure("usb", 0, "qemu-xhci" if pcie else "piix3-uhci")
