@@ -25,6 +25,7 @@ class Difference(Enum):
     POSITION_GONE = "A log's position whose file is gone is the start of the oldest"
     NUL_SHOWN = "A NUL in a log is shown as SUB"
     PIPE_KEPT = "A log that cannot be written keeps its pipe"
+    WRITTEN_ON = "A log that cannot be rotated is written on"
     FIFO_REFUSED = "A FIFO is refused as a log, and not waited for"
     REAL_SIZE = "A log's position is the real size of its file"
     MADE_ANEW = "A log that was removed is made anew"

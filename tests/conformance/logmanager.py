@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tests.conformance.acts import Do, See
 from tests.conformance.case import Answer, ok, refused
+from tests.conformance.differences import Difference
 from tests.conformance.judge import PATIENCE
 from tests.conformance.scenario import Act, Argument, Ask, Outcomes, Scene
 from tests.conformance.wire import REPLY_WITH_FDS, string, u32, u64
@@ -149,12 +150,15 @@ def share(other: str, pipe: str = "pipe") -> Do:
     return Do(happens)
 
 
-def holds(name: str, data: bytes, *, eventually: bool = False) -> See:
-    """A file has this, and nothing else."""
+def holds(
+    name: str, data: bytes, *, eventually: bool = False, why: Difference | None = None
+) -> See:
+    """A file has this, and nothing else. why: the reason that it has not, at libvirt."""
     return See(
         f"{name} has {len(data)} bytes: {data[:20]!r}",
         lambda scene: scene.path(name).read_bytes() == data,
         eventually,
+        why,
     )
 
 

@@ -193,10 +193,12 @@ def serving(kind: str, folder: Path, *options: str) -> Iterator[subprocess.Popen
     conf.write_text('log_level = 2\nlog_outputs = "2:stderr"\n')
     command = [sys.executable, "-m", f"aiovirt.daemons.{kind}", "-f", str(conf), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_line(process, "ready")
-        yield process
-        process.terminate()
-        process.communicate(timeout=30)
+        try:
+            wait_for_line(process, "ready")
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
@@ -227,7 +229,7 @@ def test_a_run_directory_has_one_daemon_whatever_their_pid_files_are(
         assert not list(files.glob("second*"))
         other = tmp_path / "other"
         other.mkdir()
-        with serving(kind, files, "--rundir", str(other), *elsewhere(files, "third")):
+        with serving(kind, files, "--rundir", str(other), *elsewhere(other, "third")):
             pass
     assert not (run / f"{kind}.pid").exists()
 

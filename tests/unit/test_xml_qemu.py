@@ -139,7 +139,9 @@ def test_a_q35_gets_the_ports_that_its_devices_need_and_one_more() -> None:
     assert len(set(slots(document).values())) == len(slots(document))
 
 
-def test_a_usb_controller_without_a_model_is_plain_pci_on_a_q35_too_and_leaves_a_port_free() -> None:
+def test_a_usb_controller_without_a_model_is_plain_pci_on_a_q35_too_and_leaves_a_port_free() -> (
+    None
+):
     text = Q35.format(PORT * 6).replace(" model='qemu-xhci' ports='15'", "")
     found = guest(text)
     usb = found.root.find("devices/controller[@type='usb']")

@@ -225,8 +225,9 @@ ROTATION = (
         make_folder("log.1"),
         a.open(LOG, opened("log", 0)),
         write(b"x" * 1001),
-        holds("log", b"x" * 1000, eventually=True),
-        a.position(LOG, Unlike(NOT_OPEN, at("log", 1000), Difference.PIPE_KEPT), eventually=True),
+        holds("log", b"x" * 1001, eventually=True, why=Difference.WRITTEN_ON),
+        holds("log.0", b"older"),
+        a.position(LOG, Unlike(NOT_OPEN, at("log", 1001), Difference.PIPE_KEPT), eventually=True),
         See("the pipe is read", lambda scene: not _broken(scene), why=Difference.PIPE_KEPT),
     ),
 )
