@@ -284,7 +284,7 @@ async def test_9_a_folder_that_is_moved_away_for_a_moment_costs_nothing(
             if number == 100:
                 folder.rename(tmp_path / "away")
             if number == 300:
-                await logd.settle(lambda: "log cannot be written" in logd.said)
+                await logd.settle(lambda: "log cannot be rotated" in logd.said)
                 (tmp_path / "away").rename(folder)
             words += b"line %05d\n" % number
             os.write(pipe, b"line %05d\n" % number)

@@ -28,7 +28,7 @@ from tests import harness
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import Running, under
 from tests.attacks.target import PATIENCE, Target
-from tests.bench.contenders import allow_descriptors, memory, open_descriptors
+from tests.bench.contenders import allow_descriptors, open_descriptors
 from tests.bench.log_load import Logs
 from tests.conftest import StartDaemon
 
@@ -44,6 +44,14 @@ TLS_CLIENT: Final = 64 * 1024
 @pytest.fixture(autouse=True, scope="module")
 def _enough_descriptors() -> None:
     allow_descriptors()
+
+
+def memory(pid: int) -> int:
+    """Bytes that the process has allocated. (Its share of the libraries grows when others end.)"""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"process {pid} has no memory any more")
 
 
 @dataclass

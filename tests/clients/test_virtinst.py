@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from difflib import unified_diff
@@ -102,6 +103,18 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def wait_until_kept(uri: str, folder: Path) -> None:
+    """Wait until what one program makes is there for the next one."""
+    end = time.monotonic() + walking.PATIENCE
+    virsh = [harness.require("virsh"), "-c", uri]
+    define = [*virsh, "pool-define-as", "kept", "dir", "--target", "/kept"]
+    while time.monotonic() < end:
+        assert run(define, folder).returncode == 0
+        if run([*virsh, "pool-undefine", "kept"], folder).returncode == 0:
+            return
+    raise AssertionError(f"{uri}: the world is lost with each connection")
+
+
 def performed(driver: str, socket: str, folder: Path) -> list[str]:
     """Run the commands on one daemon, and return what each printed, without ids."""
     folder.mkdir()
@@ -117,6 +130,7 @@ def performed(driver: str, socket: str, folder: Path) -> list[str]:
         stderr=subprocess.DEVNULL,
         env=walking.ENVIRONMENT,
     ):
+        wait_until_kept(uri, folder)
         for line in COMMANDS.strip().splitlines():
             text = line.replace("VIRT", virt).replace("URI", uri).replace("FOLDER", str(folder))
             done = run(text.split(), folder)

@@ -104,7 +104,8 @@ async def _clients(observer: admin.Connection) -> dict[str, int]:
 
 
 async def _descriptors(pid: int) -> list[str]:
-    return process.descriptors(pid)
+    """The descriptors of a daemon, but for those in reserve, which go when it has loaded everything."""
+    return [one for one in process.descriptors(pid) if one != "/dev/null"]
 
 
 async def _settled(observer: admin.Connection, ask: Callable[[], Awaitable[T]], wanted: T) -> T:
