@@ -16,7 +16,7 @@ from tests import harness
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import under
 from tests.attacks.target import Target
-from tests.bench.contenders import LOGD, OURS, SETTINGS, memory, open_descriptors
+from tests.bench.contenders import LOGD, OURS, SETTINGS, memory, open_descriptors, settled_memory
 from tests.bench.findings import Findings, Verdict
 from tests.bench.log_load import Logs
 from tests.bench.turns import Bench
@@ -94,7 +94,7 @@ def _measure(bench: Bench, findings: Findings, case: Case) -> str:
     with _site(case.site) as site, _apart(site.daemon), Bystander(site.asked) as bystander:
         seconds = bench.seconds / 3
         bystander.ask()  # it has arrived
-        before = memory(site.daemon.pid)
+        before = settled_memory(site.daemon.pid)
         descriptors = open_descriptors(site.daemon.pid)
         for _ in range(bench.rounds):
             quiet.append(_latency(bystander, seconds))

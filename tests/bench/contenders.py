@@ -106,6 +106,15 @@ def memory(pid: int) -> int:
     raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
+def settled_memory(pid: int) -> int:
+    """The same when it no longer changes: ours load the rest of their modules when they are ready."""
+    found = -1
+    while found != (now := memory(pid)):
+        found = now
+        time.sleep(0.5)
+    return found
+
+
 def open_descriptors(pid: int) -> int:
     """How many descriptors the process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -27,7 +27,7 @@ from tests.bench import (
     virtd_phase,
     watch_phase,
 )
-from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory
+from tests.bench.contenders import BARE, LIBVIRTD, OURS, VIRTLOGD, memory, settled_memory
 from tests.bench.findings import Findings, alternate
 from tests.bench.turns import Bench
 
@@ -111,7 +111,7 @@ def holding(bench: Bench) -> Findings:
     for name, clients in ((LIBVIRTD, IDLE), (OURS, HELD)):
         with bench.running(name) as servers:
             for server in servers.values():
-                before = memory(server.pid)
+                before = settled_memory(server.pid)
                 with load.opened(server.socket, clients):
                     load.calls(server.socket, 1, 1, 0.1)
                     each = (memory(server.pid) - before) / clients
