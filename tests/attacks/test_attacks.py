@@ -28,9 +28,10 @@ from tests import harness
 from tests.attacks.bystander import Bystander
 from tests.attacks.process import Running, under
 from tests.attacks.target import PATIENCE, Target
-from tests.bench.contenders import allow_descriptors, open_descriptors
+from tests.bench.contenders import allow_descriptors, open_descriptors, settled_memory
 from tests.bench.log_load import Logs
 from tests.conftest import StartDaemon
+from tests.soak.process import allocated
 
 MEGABYTE: Final = 1 << 20
 LEFT: Final = 5 * MEGABYTE
@@ -44,14 +45,6 @@ TLS_CLIENT: Final = 64 * 1024
 @pytest.fixture(autouse=True, scope="module")
 def _enough_descriptors() -> None:
     allow_descriptors()
-
-
-def memory(pid: int) -> int:
-    """Bytes that the process has allocated. (Its share of the libraries grows when others end.)"""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"process {pid} has no memory any more")
 
 
 @dataclass
@@ -73,11 +66,7 @@ class Watch:
         targets = (self.main, self.admin)
         self.asked = [self.stack.enter_context(Bystander(target)) for target in targets]
         self.ask()
-        settled = -1
-        while settled != (now := memory(self.daemon.pid)):  # it loads modules when it is ready
-            settled = now
-            time.sleep(0.5)
-        self.before = self.peak = settled
+        self.before = self.peak = settled_memory(self.daemon.pid, allocated)
         self.descriptors = self.open_now
 
     @property
@@ -100,7 +89,7 @@ class Watch:
         for turn in range(1 << 30):
             self.ask()
             if turn % 4 == 0:
-                self.peak = max(self.peak, memory(self.daemon.pid))
+                self.peak = max(self.peak, allocated(self.daemon.pid))
             if true() and turn > 5:
                 return
             assert time.monotonic() < end, "the attack makes no progress, or leaves something"
@@ -108,7 +97,7 @@ class Watch:
     def end(self, growth: int, left: int) -> None:
         """The attack is over: everything is as it was, and memory never grew by more than `growth`."""
         self.until(lambda: self.open_now <= self.descriptors)
-        self.until(lambda: memory(self.daemon.pid) <= self.before + left)
+        self.until(lambda: allocated(self.daemon.pid) <= self.before + left)
         assert self.peak - self.before <= growth
         assert self.daemon.alive
         log = self.daemon.log.read_text()

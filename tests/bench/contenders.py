@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,10 +106,13 @@ def memory(pid: int) -> int:
     raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
-def settled_memory(pid: int) -> int:
-    """The same when it no longer changes: ours load the rest of their modules when they are ready."""
+def settled_memory(pid: int, measure: Callable[[int], int] = memory) -> int:
+    """The same when it no longer changes: ours load the rest of their modules when they are ready.
+
+    measure: gives another size of a process than `memory`.
+    """
     found = -1
-    while found != (now := memory(pid)):
+    while found != (now := measure(pid)):
         found = now
         time.sleep(0.5)
     return found

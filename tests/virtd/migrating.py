@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.domain import DomainPausedReason as Paused
@@ -14,7 +14,7 @@ from aiovirt.daemons.virtd.constants.domain import DomainState as State
 from aiovirt.daemons.virtd.constants.domain_flags import DomainMigrateFlags as Flags
 from aiovirt.daemons.virtd.host import migration
 from aiovirt.daemons.virtd.host.host import Host
-from tests.virtd.conftest import Virtd
+from tests.virtd.conftest import MakeVirtd, Virtd
 
 PATIENCE = 20.0
 QEMU = "qemu:///system"
@@ -61,6 +61,14 @@ class Pair:
         self.guest: Any = None
         self.cookie = b""
         self.text = ""
+
+    @classmethod
+    async def slow_one(cls, make_virtd: MakeVirtd) -> Self:
+        """One whose guest runs, and whose memory takes minutes."""
+        made = cls(await make_virtd(), await make_virtd())
+        await made.begin()
+        made.slow()
+        return made
 
     async def begin(self) -> None:
         """Start the guest."""

@@ -64,10 +64,7 @@ def changes(dom: Any) -> dict[Any, Any]:
 @pytest.fixture
 async def pair(make_virtd: MakeVirtd) -> Pair:
     """One with a guest that leaves, and whose memory takes minutes."""
-    made = Pair(await make_virtd(), await make_virtd())
-    await made.begin()
-    made.slow()
-    return made
+    return await Pair.slow_one(make_virtd)
 
 
 async def leave(pair: Pair) -> asyncio.Task[None]:

@@ -29,10 +29,7 @@ POSTCOPY = LIVE | Flags.POSTCOPY
 @pytest.fixture
 async def pair(make_virtd: MakeVirtd) -> Pair:
     """One with a guest whose migration takes minutes."""
-    made = Pair(await make_virtd(), await make_virtd())
-    await made.begin()
-    made.slow()
-    return made
+    return await Pair.slow_one(make_virtd)
 
 
 def told(host: Host) -> Callable[[], list[tuple[int, ...]]]:
