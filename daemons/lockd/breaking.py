@@ -68,6 +68,7 @@ class Breaker:
         if ends:
             return owner, await self._end(holding)
         space.table.give_back(holding)
+        space.table.settle()
         if not alive:
             return owner, Fate.GONE
         return owner, Fate.CUT if self._cut(holding) else Fate.KEPT

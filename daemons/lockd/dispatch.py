@@ -112,7 +112,8 @@ class LockSpaceDispatch:
     def serve_on(self, server: Server) -> None:
         """Add the program to a server."""
         server.add_program(Handlers.of(self))
-        server.answer_together()  # guests of one libvirtd: one process waits for all these replies
+        # Guests of one libvirtd: one process waits for all these replies.
+        server.answer_together(before=self.table.settle)
         server.on_client_gone.append(self._client_gone)
         self._server = server
         self._daemon.on_ending.append(self.finish)
@@ -162,7 +163,7 @@ class LockSpaceDispatch:
         self._owned(client)
         self.space(args.path).delete(args.name)
 
-    @serves(protocol.ACQUIRE_RESOURCE, checks_flags=True)
+    @serves(protocol.ACQUIRE_RESOURCE, checks_flags=True, repeats=True)
     def acquire_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         flags = args.flags
         if flags & _NOT_TO_ACQUIRE:
@@ -193,7 +194,7 @@ class LockSpaceDispatch:
                 reason=reason,
             )
 
-    @serves(protocol.RELEASE_RESOURCE, checks_flags=True)
+    @serves(protocol.RELEASE_RESOURCE, checks_flags=True, repeats=True)
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         if args.flags:
             check_flags(protocol.RELEASE_RESOURCE, args.flags)

@@ -6,7 +6,8 @@ the file system cannot take is then an error to be answered, and not a signal th
 is reserved in advance all the same, so that locks can be given for a while when the disk is full.
 
 A holding is written down before its owner hears of it, and struck out before its owner hears that it was
-given back.
+given back. The latter waits until replies are sent (`settle`): a holding that is given meanwhile is
+written in its place, which strikes it out without a write of its own.
 
 It is an array of slots. The first one is the head: the name of the format, the boot in which the journal
 was made, and the number of slots. A record lies in one slot, or in several in a row when its names are
@@ -104,6 +105,7 @@ class Journal:
         self._slots = slots
         self._long = {entry.slot: entry.slots for entry in entries if entry.slots > 1}
         self._free_long: dict[int, list[int]] = {}  # by the number of slots, what was given back
+        self._stale: set[int] = set()  # slots that have been given back, and are not struck out yet
         used = {slot for one in entries for slot in range(one.slot, one.slot + one.slots)}
         self._end = max(used, default=0) + 1  # slots from here on were never used
         self._free = [slot for slot in range(1, self._end) if slot not in used]
@@ -168,14 +170,17 @@ class Journal:
         record = head + where + what + owner
         if len(record) > _SLOT:
             return self._add_long(record)
-        slot = self._free.pop() if self._free else self._unused(1)
+        free = self._free
+        slot = free.pop() if free else self._unused(1)
         try:
             if os.pwrite(self.descriptor, record, slot * _SLOT) != len(record):
                 os.pwrite(self.descriptor, _FREE, slot * _SLOT)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            self._free.append(slot)
+            free.append(slot)
             raise
+        if self._stale:
+            self._stale.discard(slot)
         return slot
 
     def _add_long(self, record: bytes) -> int:
@@ -199,18 +204,27 @@ class Journal:
         return slot
 
     def remove(self, slot: int) -> None:
-        """Strike a holding out. Never raises: what fails is logged, and `damaged` is set."""
+        """Strike a holding out, at the latest when `settle` is called. Never raises."""
+        if slot in self._long:
+            if self._strike_out(slot):
+                self._free_long.setdefault(self._long.pop(slot), []).append(slot)
+        else:
+            self._free.append(slot)
+            self._stale.add(slot)
+
+    def settle(self) -> None:
+        """Strike out what was removed. Never raises: what fails is logged, and `damaged` is set."""
+        while self._stale:
+            self._strike_out(self._stale.pop())
+
+    def _strike_out(self, slot: int) -> bool:
         try:
             os.pwrite(self.descriptor, _FREE, slot * _SLOT)
         except OSError as error:
             if not self.damaged:
                 _log.error("a record of the journal stays", path=self.path, reason=error.strerror)
             self.damaged = True
-            return
-        if slot in self._long:
-            self._free_long.setdefault(self._long.pop(slot), []).append(slot)
-        else:
-            self._free.append(slot)
+        return not self.damaged
 
     def _unused(self, count: int) -> int:
         slot = self._end
@@ -254,6 +268,7 @@ class Journal:
 
     def leave(self) -> None:
         """Write no more. The file stays for the next lockd."""
+        self.settle()
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(OSError):  # what was written is in the kernel's hands

@@ -36,6 +36,8 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
     for entry in entries:
         if (entry.slot in superseded or not _take_again(service, entry)) and journal is not None:
             journal.remove(entry.slot)
+    if journal is not None:
+        journal.settle()
     upkeep.begin(journal)
     _watch_recovered(service)
     service.holders.reserve.drain()  # however many locks there are, sockets can be opened
@@ -105,6 +107,7 @@ def _journal_of(service: LockSpaceDispatch, path: str, descriptor: int) -> Journ
             journal.claim()  # an earlier version has not
             for slot in written.keys() - held.keys():
                 journal.remove(slot)  # what the program before this one could not strike out
+            journal.settle()
             return journal
     os.close(descriptor)
     return None

@@ -104,6 +104,7 @@ def save(service: LockSpaceDispatch, keep: Keep) -> LocksState:
     sessions = [_save_session(client, one) for client, one in service.sessions().items()]
     sessions += [SessionState(0, one.pid, one.start, None, False) for one in service.endings]
     journal = service.upkeep.journal if service.upkeep is not None else None
+    service.table.settle()
     return LocksState(
         [_save_space(space, keep) for space in service.table.spaces],
         sessions,

@@ -23,6 +23,7 @@ class Ledger(Protocol):
 
     def add(self, directory: str, name: str, flags: int, owner: bytes, since: float) -> int: ...
     def remove(self, slot: int) -> None: ...
+    def settle(self) -> None: ...
 
 
 class Space(Protocol):
@@ -151,4 +152,10 @@ class LockTable(msgspec.Struct, eq=False):
         holdings = [one for one in holder.holdings if isinstance(one, Holding)]
         for holding in holdings:
             self.give_back(holding)
+        self.settle()
         return len(holdings)
+
+    def settle(self) -> None:
+        """Have the journal say what was given back; it has to before anybody hears of it."""
+        if self.journal is not None:
+            self.journal.settle()

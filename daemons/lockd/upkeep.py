@@ -52,6 +52,9 @@ class NoJournal:
     def remove(self, slot: int) -> None:
         """There is nothing to strike out."""
 
+    def settle(self) -> None:
+        """Nor is there anything that waits for it."""
+
 
 class Upkeep:
     """The journal of a table of locks, at `path`, and what waits to be tried again."""
@@ -77,6 +80,7 @@ class Upkeep:
     def check(self) -> None:
         """Look whether everything is as it should be, and mend what can be mended."""
         self._table.holders.reserve.fill()
+        self._table.settle()
         self._check_journal()
         for resource in list(self._table.resources()):
             if resource.descriptor < 0:

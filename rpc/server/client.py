@@ -151,7 +151,7 @@ class Client(HotPath):
             self.write_with_fds(reply)
         else:
             if reply:  # a fault may have dropped it
-                self.write(reply)
+                self.reply(reply)
             if isinstance(reply, replies.FrameWithStream) and not self.closed:
                 self._begin_stream(call, reply.stream)
         if self._stopped and not self._input_over and not self.closed:  # CLOSE waited for a worker

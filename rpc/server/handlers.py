@@ -103,7 +103,7 @@ class WithStream(Generic[ResultT]):
 
 
 def serves(
-    procedure: Procedure[ArgsT, ResultT], *, checks_flags: bool = False
+    procedure: Procedure[ArgsT, ResultT], *, checks_flags: bool = False, repeats: bool = False
 ) -> _Serves[ArgsT, ResultT]:
     """Say of a method that it serves `procedure`.
 
@@ -115,13 +115,16 @@ def serves(
     Args:
         procedure: what it serves. A method may serve several: decorate it several times.
         checks_flags: the method calls `check_flags` itself, since it looks at something else first.
+        repeats: the same arguments come again and again. They are decoded once, so the method must
+            not change them.
     """
-    return _Serves(_Mark(procedure, checks_flags))
+    return _Serves(_Mark(procedure, checks_flags, repeats))
 
 
 class _Mark(NamedTuple):
     procedure: Procedure[Any, Any]
     checks_flags: bool
+    repeats: bool
 
 
 class _Serves(Generic[ArgsT, ResultT]):
@@ -180,7 +183,7 @@ class Handlers:
     ) -> None:
         self.program = program
         self.domain_of = domain_of or (lambda procedure: procedure.program.domain)
-        self._bound: dict[Procedure[Any, Any], tuple[Callable[..., Any], bool]] = {}
+        self._bound: dict[Procedure[Any, Any], tuple[Callable[..., Any], bool, bool]] = {}
 
     @classmethod
     def of(
@@ -196,10 +199,15 @@ class Handlers:
         """
         made: Handlers | None = None
         for dispatch in dispatches:
-            for name, (procedure, checks_flags) in _marks(type(dispatch)):
+            for name, mark in _marks(type(dispatch)):
                 if made is None:
-                    made = cls(procedure.program, domain_of)
-                made.bind(procedure, getattr(dispatch, name), checks_flags=checks_flags)
+                    made = cls(mark.procedure.program, domain_of)
+                made.bind(
+                    mark.procedure,
+                    getattr(dispatch, name),
+                    checks_flags=mark.checks_flags,
+                    repeats=mark.repeats,
+                )
         if made is None:
             names = ", ".join(type(dispatch).__name__ for dispatch in dispatches)
             raise ValueError(f"{names or 'nothing'}: no method is decorated with @serves")
@@ -218,6 +226,7 @@ class Handlers:
         | Callable[[Client, CallWithFds[ArgsT]], Coroutine[Any, Any, ResultT]],
         *,
         checks_flags: bool = False,
+        repeats: bool = False,
     ) -> None:
         """Serve `procedure` by `handler(client, args)`, which need not be a method; see `serves`.
 
@@ -230,14 +239,14 @@ class Handlers:
         if procedure.event:
             raise ValueError(f"{_name(handler)} serves {procedure!r}, an event: nobody calls it")
         if procedure in self._bound:
-            other, _ = self._bound[procedure]
+            other, *_ = self._bound[procedure]
             raise ValueError(f"{procedure!r} is served by {_name(other)} and {_name(handler)}")
-        self._bound[procedure] = handler, checks_flags
+        self._bound[procedure] = handler, checks_flags, repeats
 
     def bindings(self) -> Iterator[Binding]:
         """New bindings of all the procedures, for one server."""
-        for procedure, (handler, checks_flags) in self._bound.items():
-            yield Binding(procedure, handler, checks_flags=checks_flags)
+        for procedure, (handler, checks_flags, repeats) in self._bound.items():
+            yield Binding(procedure, handler, checks_flags=checks_flags, repeats=repeats)
 
 
 def _marks(cls: type) -> Iterator[tuple[str, _Mark]]:
@@ -269,6 +278,7 @@ class Binding(Tally):
         "priority",
         "procedure",
         "reads",
+        "repeats",
     )
 
     answer: Answer
@@ -281,9 +291,11 @@ class Binding(Tally):
         handler: Callable[..., Any],
         *,
         checks_flags: bool = False,
+        repeats: bool = False,
     ) -> None:
         super().__init__()
         self.procedure = procedure
+        self.repeats = repeats
         self.priority = procedure.priority
         self.needs_auth = procedure.needs_auth
         self.reads = procedure.reads
@@ -306,7 +318,7 @@ class Binding(Tally):
         self.answer = self._first_answer
 
     def _first_answer(self, client: Any, serial: int, data: Any, pos: int, end: int) -> bytes:
-        self.answer = compile_answer(self.procedure, self.handler)
+        self.answer = compile_answer(self.procedure, self.handler, repeats=self.repeats)
         return self.answer(client, serial, data, pos, end)
 
     def _first_decode(self, data: Any, pos: int, end: int) -> tuple[Any, int]:

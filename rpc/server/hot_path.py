@@ -266,7 +266,7 @@ class HotPath(PeerLink):
                         self.counted_errors += 1
                     self._end_run(run, len(out) - run_out, pos - run_pos, made - run_made, since)
                     run = None
-                self.write(b"".join(out))
+                self.reply(b"".join(out))
                 out.clear()
                 made = 0
                 # What is left waits until the peer has read these, or for the next slice.
@@ -291,11 +291,7 @@ class HotPath(PeerLink):
             if took > FAST:
                 run.spread(calls, took)
         if out and not self.closed:
-            frames = out[0] if len(out) == 1 else b"".join(out)
-            if server.outbox is None:
-                self.write(frames)
-            else:
-                server.outbox.put(self, frames)
+            self.reply(out[0] if len(out) == 1 else b"".join(out))
         if not self._stopped:
             if pos == size:
                 self._tail = None
@@ -310,6 +306,14 @@ class HotPath(PeerLink):
         elif not self.closed:
             self._tail = None
             self.input_ended("closed by the client")
+
+    def reply(self, frames: bytes) -> None:
+        """Send replies, at once or with those of other clients."""
+        outbox = self.server.outbox
+        if outbox is None:
+            self.write(frames)
+        else:
+            outbox.put(self, frames)
 
     def _end_run(
         self, run: Binding, calls: int, bytes_in: int, bytes_out: int, since: float

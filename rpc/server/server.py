@@ -90,9 +90,9 @@ class Server:
             if binding.procedure.call_fds:
                 self.takes_descriptors = True
 
-    def answer_together(self) -> None:
+    def answer_together(self, before: Callable[[], None] = lambda: None) -> None:
         """Send the replies of one turn of the event loop at its end; see `Outbox`."""
-        self.outbox = Outbox(self.loop)
+        self.outbox = Outbox(self.loop, before)
 
     def set_faults(self, faults: Faults | None) -> None:
         """Ask about every call, which takes the slow path then; None for the way of every day."""

@@ -170,7 +170,7 @@ def _call(
     call = _queued(client, binding, arrived, args, fault)
     # What this read has produced so far goes out first: the call may end at once and write.
     if out:
-        client.write(b"".join(out))
+        client.reply(b"".join(out))
         out.clear()
     if client.closed:
         call.drop()
@@ -201,7 +201,7 @@ def _stream_packet(client: Client, data: bytearray, pos: int, after: int, out: l
     _, key, kind, serial, status = _unpack(data, pos)
     if client.streams and kind in (Type.STREAM, Type.STREAM_HOLE):
         if out:  # replies that were made before come before what the stream answers
-            client.write(b"".join(out))
+            client.reply(b"".join(out))
             out.clear()
         payload = bytes(data[pos + MIN_FRAME : after])
         if client.closed or client.stream_packet(key, serial, kind, status, payload):

@@ -8,6 +8,7 @@ it up once. It pays where a call takes long compared to one more step of the loo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,23 +16,34 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """The links that have something to send at the end of this turn, in the order of their calls."""
+    """The links that have something to send at the end of this turn, in the order of their calls.
 
-    __slots__ = ("_links", "_loop")
+    Args:
+        loop: whose turns are meant.
+        before: called before any of it is sent: what has to be done before a peer hears of it.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_before", "_links", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], None]) -> None:
         self._loop = loop
+        self._before = before
         self._links: list[SocketLink] = []
 
     def put(self, link: SocketLink, data: bytes) -> None:
         """Send whole messages at the end of this turn, or after what waits for the peer already."""
         if link.hold(data):
-            self._links.append(link)
-            if len(self._links) == 1:
+            links = self._links
+            if not links:
                 self._loop.call_soon(self._send)
+            links.append(link)
+        else:
+            self._before()
+            link.write(data)
 
     def _send(self) -> None:
         links = self._links
         self._links = []
+        self._before()
         for link in links:
             link.send_held()

@@ -144,12 +144,11 @@ class Outgoing:
             self.pause(PAUSE_WRITE)
 
     def hold(self, data: bytes) -> bool:
-        """Keep whole messages back until `send_held`; whether that is to be called.
+        """Keep whole messages back until `send_held`; whether they are.
 
-        What is written meanwhile follows them. Where something else waits already, they do, too.
+        What is written meanwhile follows them. They are to be written where something waits already.
         """
-        if self._passage is not None or self._out is not None or self.closed:
-            self.write(data)
+        if self._out is not None or self._passage is not None or self.closed:
             return False
         self._out = bytearray(data)
         self._alive = True  # until `send_held` fails, which sees to it that all is read

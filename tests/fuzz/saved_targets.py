@@ -189,6 +189,7 @@ def _journal_seeds() -> Iterator[bytes]:
             slots = [journal.add("/dir", name, 1, owner, 1.5) for name in names]
             if len(slots) > 1:
                 journal.remove(slots[0])
+                journal.settle()
             journal.publish()
             with open(path, "rb") as file:
                 data = file.read()

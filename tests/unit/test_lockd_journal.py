@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -48,21 +49,27 @@ def _sorted(records: list[Record]) -> list[str]:
     return sorted(map(repr, records))
 
 
-@given(st.lists(st.tuples(_RECORDS, st.booleans()), max_size=60))
-def test_what_was_added_and_not_removed_is_read(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Record, bool]]
+@given(st.lists(st.tuples(_RECORDS, st.booleans(), st.booleans()), max_size=60))
+def test_what_was_added_and_not_removed_is_read_once_it_is_settled(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Record, bool, bool]]
 ) -> None:
     path = str(tmp_path_factory.mktemp("journal") / "journal")
     journal = Journal.create(path)
     journal.publish()
     kept: dict[int, Record] = {}
-    for record, removes in steps:
+    removed: list[Record] = []
+    for record, removes, settles in steps:
         if removes and kept:
             slot = next(iter(kept))
             journal.remove(slot)
-            del kept[slot]
+            removed.append(kept.pop(slot))
         kept[_add(journal, record)] = record
-        assert _sorted(read(path)) == _sorted(list(kept.values()))
+        if settles:
+            journal.settle()
+            removed.clear()
+        found = _sorted(read(path))
+        assert not Counter(_sorted(list(kept.values()))) - Counter(found)
+        assert not Counter(found) - Counter(_sorted([*kept.values(), *removed]))
     journal.close()
     assert read(path) == []
 
@@ -115,6 +122,7 @@ def test_a_journal_goes_on_where_a_killed_lockd_left_it(tmp_path: Path) -> None:
     slots = [_add(killed, _record(number, number * 7)) for number in range(200)]
     for slot in slots[::3]:
         killed.remove(slot)
+    killed.settle()
     left = {record.owner.pid for record in read(path)}
     found = find(path)
     assert found is not None
@@ -324,8 +332,55 @@ def test_a_record_that_cannot_be_struck_out_stops_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", _full)
         journal.remove(slot)
+        journal.settle()
     assert journal.damaged
-    assert _add(journal, _record(2)) != slot
+    assert {record.owner.pid for record in read(path)} == {1}
+    assert _add(journal, _record(2)) == slot
+    assert {record.owner.pid for record in read(path)} == {2}
+
+
+def test_a_long_record_that_cannot_be_struck_out_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    slot = _add(journal, _record(1, 600))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", _full)
+        journal.remove(slot)
+    assert journal.damaged
+    assert _add(journal, _record(2, 600)) != slot
+
+
+def test_a_holding_that_is_written_in_the_place_of_one_strikes_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    slot = _add(journal, _record(1))
+    journal.remove(slot)
+    assert _add(journal, _record(2)) == slot
+    monkeypatch.setattr(os, "pwrite", _full)  # there is nothing left to be written
+    journal.settle()
+    assert not journal.damaged
+    assert {record.owner.pid for record in read(path)} == {2}
+
+
+def test_a_holding_that_cannot_be_written_down_leaves_one_before_it_to_be_struck_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    journal.remove(_add(journal, _record(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", _full)
+        with pytest.raises(OSError, match="No space"):
+            _add(journal, _record(2))
+    journal.settle()
+    assert read(path) == []
 
 
 def test_a_journal_is_one_lockds_until_it_leaves_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aiovirt.daemons.lockd.journal import Journal, find, pack_owner, read
-from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.protocol import RELEASE_RESOURCE, Owner, ResourceArgs
 from aiovirt.daemons.lockd.recovery import go_on, recover
 from aiovirt.daemons.lockd.state import LocksState, restore, save
 from aiovirt.daemons.lockd.upkeep import Upkeep
@@ -99,6 +99,21 @@ def _replace(house: Kept) -> None:
 def _new_folder(house: Kept) -> None:
     shutil.rmtree(house.run)
     house.run.mkdir()
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["held", "not held"])
+async def test_a_lock_is_struck_out_before_its_owner_hears_that_it_was_given_back(
+    house: Kept, watched: bool
+) -> None:
+    async with await house.guest() as guest:
+        await house.acquire(guest, house.disk("a"))
+        await house.acquire(guest, house.disk("b"))
+        if watched:  # such a reply goes through the tap, and is not held
+            next(iter(house.server.registry)).tap(lambda *message: None)
+        heard: list[list[str]] = []
+        guest.tap(lambda *message: heard.append(_names(house.journal)))
+        await guest.call(RELEASE_RESOURCE, ResourceArgs("", house.disk("b"), 0))
+        assert heard == [["a", "b"], ["a"]], "with the call, and with its reply"
 
 
 @pytest.mark.parametrize("harm", [_remove, _cut, _empty, _replace, _new_folder])

@@ -26,6 +26,7 @@ from tests.unit.house import (
     Number,
     Text,
     call,
+    eventually,
     open_house,
 )
 
@@ -188,6 +189,33 @@ class TestAnsweringTogether:
         await other.ping()
         assert await wire.ended() == []
 
+    @pytest.mark.parametrize("procedure", [HOOK, HOOK_LATER], ids=["at once", "with a worker"])
+    @pytest.mark.parametrize("watched", [False, True], ids=["held", "not held"])
+    async def test_what_has_to_come_before_a_reply_is_done_before_it(
+        self, house: House, procedure: Any, watched: bool
+    ) -> None:
+        wire, client = await house.seat()
+        if watched:  # such a reply goes through the tap, and is not held
+            client.tap(lambda *message: None)
+        due: list[int] = []
+        done: list[int] = []
+
+        def before() -> None:
+            assert _waiting(wire.sock) <= len(done) * len(call(HOOK, Number(1), 1))
+            done.extend(due)
+            due.clear()
+
+        house.stage.hook = lambda client, number: due.append(number)
+        house.server.answer_together(before)
+        calls = [call(procedure, Number(number), number) for number in range(1, 9)]
+        for sent in (calls[0], calls[1], b"".join(calls[2:6])):
+            client.received(bytearray(sent), len(sent))
+            await eventually(lambda: not due)
+        for sent in calls[6:]:
+            client.received(bytearray(sent), len(sent))
+        assert [one.serial for one in await wire.replies(8)] == list(range(1, 9))
+        assert done == list(range(1, 9))
+
     async def test_a_large_reply_is_sent_as_the_client_takes_it(self, house: House) -> None:
         house.server.answer_together()
         wire, _ = await house.seat()
@@ -195,6 +223,14 @@ class TestAnsweringTogether:
         large, small = await wire.replies(2)
         assert len(large.payload) > 3_000_000
         assert small.serial == 2
+
+
+def _waiting(sock: socket.socket) -> int:
+    """Bytes that have come and are not read."""
+    try:
+        return len(sock.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return 0
 
 
 def test_every_kind_is_of_the_test_program() -> None:
