@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.restart.conftest import Restarted
 from tests.restart.gates import Start
+
+
+def _children(pid: int) -> list[int]:
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
 
 THREADS = pytest.mark.parametrize("files", [(), ("threads",)], ids=["alone", "threads"])
 
@@ -71,3 +77,14 @@ async def test_one_that_comes_while_the_new_program_starts_ends_it(
     await any_daemon.wait_for(lambda: any_daemon.said.count("rehearsal done") == 2)
     os.kill(any_daemon.pid, number)
     assert await asyncio.to_thread(any_daemon.daemon.wait) == 0
+
+
+async def test_a_sigusr1_during_a_restart_that_is_refused_leads_to_another(gated: Start) -> None:
+    daemon = gated("virtd")
+    gate = await daemon.reach_gate()
+    daemon.signal()
+    for child in _children(daemon.pid):
+        os.kill(child, signal.SIGKILL)
+    os.close(gate)
+    await daemon.wait_for(lambda: "took over" in daemon.said)
+    assert daemon.said.count("restart refused") == 1

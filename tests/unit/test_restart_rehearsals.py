@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import resource
@@ -62,6 +63,8 @@ class Instance:
 class _Signals:
     descriptor = 0
 
+    def make_room(self) -> None: ...
+
 
 @pytest.fixture
 def restart(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Restart]:
@@ -108,3 +111,20 @@ async def test_another_failure_is_told_at_once(restart: Callable[..., Restart]) 
     with pytest.raises(RestartRefused, match="it fails"):
         await restart(instance, "import sys; sys.exit('it fails')")._rehearse()
     assert instance.documents == 1
+
+
+@pytest.mark.parametrize("lacking", ["open", "fchdir", "execve"])
+def test_a_program_that_cannot_be_executed_leaves_no_descriptor(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    one = restart(Instance(0))
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "execve", fail)
+        broken.setattr(os, lacking, fail)
+        with pytest.raises((OSError, RestartRefused), match="Too many open files"):
+            one._execute()
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the one of the instance itself

@@ -87,3 +87,33 @@ async def test_a_predecessor_that_left_nothing_and_one_that_left_no_descriptor_a
     other.close()
     noted.close()
     assert signal.set_wakeup_fd(-1) == -1
+
+
+async def test_a_storm_of_signals_drops_none_of_those_that_came() -> None:
+    got: list[int] = []
+    noted = _noting(got)
+    for number in [*[signal.SIGHUP] * 2000, signal.SIGTERM]:
+        os.kill(os.getpid(), number)
+    await eventually(lambda: signal.SIGTERM in got)
+    assert got == [signal.SIGHUP, signal.SIGTERM]
+    noted.close()
+
+
+async def test_a_storm_before_a_restart_reaches_the_next_program() -> None:
+    got: list[int] = []
+    noted = _noting(got)
+    for number in [*[signal.SIGHUP] * 2000, signal.SIGTERM]:
+        os.kill(os.getpid(), number)
+    noted.make_room()
+    heir: list[int] = []
+    successor = Signals({number: lambda number=number: heir.append(number) for number in HANDLED})
+    successor.take_over(os.dup(noted.descriptor))
+    assert (got, heir) == ([], [signal.SIGHUP, signal.SIGTERM])
+    successor.close()
+
+
+async def test_none_has_an_effect_on_a_daemon_that_has_ended() -> None:
+    """The interpreter gives handlers in Python their default effect back before it is gone."""
+    noted = _noting([])
+    noted.close()
+    assert {signal.getsignal(number) for number in HANDLED} == {signal.SIG_IGN}

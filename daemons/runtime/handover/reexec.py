@@ -157,11 +157,24 @@ class Restart:
         self._origin = origin
         self._noted = noted
         self._task: asyncio.Task[None] | None = None
+        self._again = False
 
     def request(self) -> None:
-        """Begin, unless it has begun."""
-        if self._task is None and not self._instance.is_ending:
-            self._task = asyncio.get_running_loop().create_task(self._restart())
+        """Begin; if it has begun and is refused, begin once more, since the cause may be mended."""
+        if self._task is not None:
+            self._again = True
+        elif not self._instance.is_ending:
+            self._task = asyncio.get_running_loop().create_task(self._restart_as_asked())
+
+    async def _restart_as_asked(self) -> None:
+        try:
+            while True:
+                self._again = False
+                await self._restart()
+                if not self._again or self._instance.is_ending:
+                    return
+        finally:
+            self._task = None
 
     async def _restart(self) -> None:
         _log.info("restart", program=" ".join(_command()))
@@ -176,8 +189,6 @@ class Restart:
             _log.error("restart refused, everything goes on as before", reason=str(error))
         except Exception as error:  # a mistake of ours must not cost anybody a lock
             _log.error("restart failed, everything goes on as before", exc_info=error)
-        finally:
-            self._task = None
 
     async def _rehearse(self) -> None:
         """Raises RestartRefused unless the new program could take over.
@@ -227,7 +238,10 @@ class Restart:
         try:
             folder = self._origin.enterable()
             document, kept = self._document(rehearsal=False)
-            self._execute_with(document, [*kept, document], folder)
+            try:
+                self._execute_with(document, [*kept, document], folder)
+            finally:
+                os.close(document)
         finally:  # it failed
             signals.unblock()
 
@@ -244,15 +258,17 @@ class Restart:
                 os.set_inheritable(descriptor, True)
             if folder is not None:
                 os.chdir(folder)
+            self._noted().make_room()
             os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
         except OSError as error:
             raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
         finally:
-            os.fchdir(here)
-            os.close(here)
             for descriptor in kept:
                 os.set_inheritable(descriptor, False)
-            os.close(document)
+            try:
+                os.fchdir(here)
+            finally:
+                os.close(here)
 
     def _document(self, *, rehearsal: bool) -> tuple[int, list[int]]:
         """A descriptor of the document, in memory, and the descriptors in it. Raises RestartRefused."""
@@ -270,8 +286,12 @@ class Restart:
         except Unsaved as error:
             raise RestartRefused(str(error)) from error
         descriptor = os.memfd_create("aiovirt-restart", os.MFD_CLOEXEC)
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(text)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(text)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor, kept
 
 

@@ -56,7 +56,8 @@ async def rehearse(
         for descriptor in descriptors:  # uvloop leaves them as the child was to have them
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
-        raise RehearsalFailed(f"the program cannot be executed: {error.strerror}") from error
+        reason = error.strerror if (error.errno or 0) > 0 else "no pipe to it can be made"
+        raise RehearsalFailed(f"the program cannot be executed: {reason}") from error
     try:
         async with asyncio.timeout(PATIENCE):
             said = await _last_words(child)
