@@ -106,7 +106,7 @@ class LogAdminDispatch:
         if log is not None:
             with contextlib.suppress(LogClosed):
                 async with self._service.in_time(path):
-                    await log.do(log.file.look)
+                    await log.do(log.look)
                 return position_of(log)
         raise _refused(f"log {path} is not open, so nothing comes")
 

@@ -97,14 +97,13 @@ class LogManagerDispatch:
                 guest=args.domain.name,
                 on_close=self.closed,
             )
+            await self._start(log)
         except BaseException as error:
             os.close(reading)
             os.close(writing)
             if isinstance(error, OSError):
                 raise _system_error(f"log {path} cannot be opened", error) from error
             raise
-        self.keep(log)
-        log.start()
         _log.info(
             "log opened",
             server=client.server.name,
@@ -114,6 +113,15 @@ class LogManagerDispatch:
             driver=log.driver,
         )
         return WithFds(protocol.PositionRet(position_of(log)), [writing])
+
+    async def _start(self, log: OpenLog) -> None:
+        """Take a new log among the open ones. Raises OSError: it cannot be served, and is closed."""
+        try:
+            log.start()
+        except OSError:
+            await self.outside.run(log.path, log.file.close)
+            raise
+        self.keep(log)
 
     @serves(protocol.DOMAIN_GET_LOG_FILE_POSITION)
     async def position(self, client: Client, args: protocol.PositionArgs) -> protocol.PositionRet:
@@ -222,7 +230,7 @@ class LogManagerDispatch:
     # Logs ----------------------------------------------------------------------------------------
 
     def keep(self, log: OpenLog) -> None:
-        """Take a log among the open ones; it moves no bytes until its `start` is called."""
+        """Take a log among the open ones; it moves no bytes until its `start` or `go_on` is called."""
         self.logs[log.path] = log
         self._daemon.inhibit_shutdown()  # an automatic end would break the guest's pipe
 
@@ -252,9 +260,9 @@ class LogManagerDispatch:
 
     def resume(self) -> None:
         """Move the bytes of all open logs; the counterpart of `pause`, and what follows a restart."""
-        for log in list(self.logs.values()):
-            log.start()
         self.movers.resume()
+        for log in list(self.logs.values()):
+            log.go_on()
 
     # The end -------------------------------------------------------------------------------------
 
@@ -262,14 +270,14 @@ class LogManagerDispatch:
         """The daemon ends: what guests have written is in their logs before the pipes are closed."""
         self.movers.resume()
         if self.logs:
-            endings = {
-                asyncio.create_task(log.finish()): log.path for log in list(self.logs.values())
-            }
+            endings = {asyncio.create_task(log.finish()): log for log in list(self.logs.values())}
             _, late = await asyncio.wait(endings, timeout=_FINISH)
             for ending in late:
+                log = endings[ending]
                 _log.error(
-                    "log not finished, its disk does not answer and its pipe's content is lost",
-                    path=endings[ending],
+                    "log not finished in time, its pipe's content is lost",
+                    path=log.path,
+                    lost=log.lost + log.unwritten(),
                 )
 
 

@@ -136,6 +136,7 @@ class Movers:
         self._go_on = threading.Event()
         self._go_on.set()
         self._all_parked: asyncio.Event | None = None
+        self._complained = False  # that there is no descriptor or thread for a slow log
 
     # For logs ------------------------------------------------------------------------------------
 
@@ -246,18 +247,25 @@ class Movers:
         try:
             apart = Station(station.device, apart=True)
         except OSError as error:
-            _log.error("a slow log keeps others waiting", path=log.path, reason=error.strerror)
+            self._complain(log, error)
             return
         mover.station = apart
         try:
             self._movers.append(Mover(self, station))
         except RuntimeError as error:
-            _log.error("a slow log keeps others waiting", path=log.path, reason=str(error))
+            self._complain(log, error)
             mover.station = station
             apart.close()
             return
+        self._complained = False
         apart.add(log, due=station.remove(log))
         station.ring()
+
+    def _complain(self, log: Log, error: Exception) -> None:
+        """Say once that a log cannot be set apart; it is tried again at the next look."""
+        if not self._complained:
+            self._complained = True
+            _log.error("a slow log keeps others waiting", path=log.path, reason=str(error))
 
     # Pausing -------------------------------------------------------------------------------------
 
@@ -278,6 +286,11 @@ class Movers:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._all_parked.set)
             self._all_parked = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new is begun now."""
+        return not self._go_on.is_set()
 
     def resume(self) -> None:
         """Go on after a pause, or after one that did not come about. Does nothing without one."""

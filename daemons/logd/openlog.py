@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -30,7 +31,7 @@ from typing import Any, Final, TypeVar
 
 from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.rotating import RotatingFile, WriteFailed
-from aiovirt.daemons.logd.stations import STEP, Buffer, Moved, Station
+from aiovirt.daemons.logd.stations import RETRY_AFTER, STEP, Buffer, Moved, Station
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.logd.openlog")
@@ -85,12 +86,14 @@ class OpenLog:
         self._loop = asyncio.get_running_loop()
         self._jobs: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
         self._room = PIPE_SIZE
+        self._writing = 0  # bytes that a step is writing
         self._rate = 0.0
         self._rate_since = time.monotonic()
         self._rate_bytes = 0
         self._error: OSError | None = None
         self._telling = False
         self._ending = False
+        self._delayed = False
         self._ended = asyncio.Event()
 
     @property
@@ -107,23 +110,41 @@ class OpenLog:
     # On the loop ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to move bytes, if that has not begun.
+        """Begin to move bytes. Raises OSError: no descriptors or threads are left for that."""
+        for descriptor in (self.pipe, self.file.fileno()):
+            os.set_inheritable(descriptor, False)
+        self._room = fcntl.fcntl(self.pipe, fcntl.F_GETPIPE_SZ)
+        try:
+            self._movers.add(self, due=time.monotonic() if self.waiting else None)
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, str(error)) from error
 
-        What cannot begin costs this log, not others: the guest's pipe breaks, and an error is logged.
+    def go_on(self) -> None:
+        """Begin to move bytes, if that has not begun; what cannot begin costs this log, not others.
+
+        Without a descriptor or a thread it is tried again, and the guest's output waits in the pipe.
+        If the log's own descriptors are missing, the pipe breaks.
         """
-        if self.station is not None or self.closed:
+        if self.station is not None or self.closed or self._movers.paused:
             return
         try:
-            for descriptor in (self.pipe, self.file.fileno()):
-                os.set_inheritable(descriptor, False)
-            self._room = fcntl.fcntl(self.pipe, fcntl.F_GETPIPE_SZ)
-            self._movers.add(self, due=time.monotonic() if self.waiting else None)
-        except (OSError, RuntimeError) as error:
+            self.start()
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                if not self._delayed:
+                    _log.error("log not served for now", path=self.path, reason=error.strerror)
+                self._delayed = True
+                self._loop.call_later(RETRY_AFTER, self.go_on)
+                return
             _log.error(
                 "log cannot be served, its pipe is closed", path=self.path, reason=str(error)
             )
             self.let_go()
             threading.Thread(target=self.file.close, daemon=True).start()  # it may hang
+        else:
+            if self._delayed:
+                _log.warning("log is served again", path=self.path)
+            self._delayed = False
 
     async def do(self, work: Callable[[], T]) -> T:
         """Have the log's thread run `work`, which may use the file, and wait for it.
@@ -142,6 +163,10 @@ class OpenLog:
         with contextlib.suppress(LogClosed):
             await self.do(self._finish)
         await self._ended.wait()
+
+    def unwritten(self) -> int:
+        """Bytes of the guest that are not known to be in the file. Exact only while no step is taken."""
+        return self._writing + len(self.waiting) + (self._filled() if self.pipe >= 0 else 0)
 
     def grown(self) -> None:
         """Tell who watches this log that its file has more, or that it is over."""
@@ -178,6 +203,7 @@ class OpenLog:
         if not size:
             return self._close()
         view = buffer.view
+        self._writing = size
         try:
             self.file.append(view[:size])
         except WriteFailed as failure:
@@ -186,6 +212,7 @@ class OpenLog:
             self.lost += size
             raise
         finally:
+            self._writing = 0
             self._count(size)
         self._tell()
         return Moved.FAILED if self.waiting else Moved.WELL
@@ -217,7 +244,14 @@ class OpenLog:
                 self.waiting = data
                 if not data or not self._write_waiting():
                     break
-        self.file.look()
+        self.look()
+
+    def look(self) -> None:
+        """Measure the file, as far as that is possible. Use it through `do`."""
+        with contextlib.suppress(
+            OSError
+        ):  # a removed one cannot be made anew: the next write says so
+            self.file.look()
 
     def _finish(self) -> None:
         self.drain()
@@ -226,12 +260,15 @@ class OpenLog:
 
     def _write_waiting(self) -> bool:
         waiting, self.waiting = self.waiting, b""
+        self._writing = len(waiting)
         try:
             self.file.append(memoryview(waiting))
         except WriteFailed as failure:
             self._failed(failure, waiting[failure.done :])
             self._tell()  # a reader may wait for a rotation, and some bytes may be written
             return False
+        finally:
+            self._writing = 0
         if self._error is not None:
             _log.warning("log is written again", path=self.path, lost_so_far=self.lost)
             self._error = None

@@ -8,6 +8,7 @@ threads hangs in the kernel, so that a restart has to know.
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 from collections.abc import Callable, Coroutine
@@ -30,18 +31,30 @@ class Outside:
         self._idle.set()
 
     async def run(self, what: str, function: Callable[..., T], *args: Any) -> T:
-        """Run `function(*args)` on a thread. what: the path that it is about, for messages."""
+        """Run `function(*args)` on a thread. what: the path that it is about, for messages.
+
+        Raises OSError (EAGAIN) when there can be no more threads, and whatever `function` raises.
+        """
         number = next(self._numbers)
         self._going_on[number] = what, self._loop.time()
         self._idle.clear()
+        begun = False
 
         def work() -> T:
+            nonlocal begun
+            begun = True
             try:
                 return function(*args)
             finally:
                 self._loop.call_soon_threadsafe(self._done, number)
 
-        return await run_blocking(work)
+        try:
+            return await run_blocking(work)
+        except RuntimeError as error:  # which `function` may raise, too
+            if begun:
+                raise
+            self._done(number)
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     async def whole(
         self, work: Coroutine[Any, Any, T], unwanted: Callable[[T], None] | None = None

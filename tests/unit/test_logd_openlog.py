@@ -9,9 +9,11 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from aiovirt.daemons.logd import movers as movers_module
 from aiovirt.daemons.logd import stations
 from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.openlog import PIPE_SIZE, LogClosed, OpenLog, make_pipe
@@ -44,7 +46,7 @@ class Disk(RotatingFile):
 class Guest:
     """A log, the end of the pipe that is written to, and the file."""
 
-    def __init__(self, path: Path, movers: Movers) -> None:
+    def __init__(self, path: Path, movers: Movers, *, taken_over: bool = False) -> None:
         self.disk = Disk(path)
         self.path = path
         reading, self.pipe = make_pipe()
@@ -58,7 +60,10 @@ class Guest:
             guest="g",
             on_close=self._on_close,
         )
-        self.log.start()
+        if taken_over:
+            self.log.go_on()
+        else:
+            self.log.start()
 
     def _on_close(self, log: OpenLog) -> None:
         self.closed += 1
@@ -388,13 +393,60 @@ async def test_a_log_whose_descriptors_are_gone_costs_itself_only(
         guest="g",
         on_close=over.append,
     )
-    broken.start()
+    broken.go_on()
     await eventually(lambda: over == [broken])
     with pytest.raises(BrokenPipeError):
         os.write(writing, b"x")
     os.close(writing)
     guest.write(b"fine")
     await eventually(lambda: guest.written == b"fine")
+
+
+async def test_a_log_goes_on_when_there_is_a_descriptor_again(
+    tmp_path: Path, movers: Movers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def no_more(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(movers_module, "Station", no_more)
+        guest = Guest(tmp_path / "guest.log", movers, taken_over=True)
+        guest.write(b"waits")
+        job = asyncio.create_task(guest.log.do(lambda: 1))
+        await eventually(lambda: len(tries) > 1, "tried again")
+        await movers.pause()
+        movers.resume()
+    await eventually(lambda: guest.written == b"waits")
+    assert await job == 1
+    await guest.end()
+
+
+async def test_a_slow_log_that_cannot_be_set_apart_is_reported_once(
+    guest: Guest,
+    other: Guest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries = []
+    told: list[str] = []
+
+    def no_more(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    guest.disk.gate.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(movers_module, "Station", no_more)
+        patched.setattr(
+            movers_module, "_log", SimpleNamespace(error=lambda text, **_: told.append(text))
+        )
+        guest.write(b"slow")
+        other.write(b"other")
+        await eventually(lambda: len(tries) > 3, "tried again")
+    await eventually(lambda: other.written == b"other", "set apart when that is possible")
+    assert told == ["a slow log keeps others waiting"]
 
 
 async def test_the_pipe_is_large_where_that_is_allowed() -> None:

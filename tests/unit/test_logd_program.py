@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from aiovirt.daemons.logd import dispatch as dispatch_module
+from aiovirt.daemons.logd import movers as movers_module
 from aiovirt.daemons.logd import protocol
 from aiovirt.daemons.logd import state as state_module
 from aiovirt.daemons.logd.component import Ageing, LogsComponent
@@ -19,7 +23,7 @@ from aiovirt.daemons.logd.dispatch import LogManagerDispatch
 from aiovirt.daemons.logd.protocol import OpenFlags, Position
 from aiovirt.daemons.logd.rotating import RotatingFile, Rotation
 from aiovirt.rpc.client import connect_unix
-from aiovirt.rpc.server import Daemon
+from aiovirt.rpc.server import Daemon, threads
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from tests.unit.house import PATIENCE, eventually
 from tests.unit.log_house import GUEST, LogHouse, open_log_house
@@ -303,6 +307,91 @@ async def test_calls_about_a_log_whose_thread_hangs_are_given_up_and_then_refuse
     gate.set()
     await hanging
     await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, _position(house))
+
+
+async def test_a_log_whose_folder_was_removed_still_has_a_position(house: LogHouse) -> None:
+    folder = house.folder / "folder"
+    folder.mkdir()
+    path = str(folder / "guest.log")
+    before, pipe = await house.open(path)
+    os.write(pipe, b"line\n")
+    await eventually((folder / "guest.log").read_bytes)
+    shutil.rmtree(folder)
+    where = protocol.PositionArgs(path, flags=0)
+    found = await house.call(protocol.DOMAIN_GET_LOG_FILE_POSITION, where)
+    assert found.position == Position(before.inode, 5), "the last one that is known"
+
+
+async def test_the_end_counts_what_a_guest_wrote_to_a_log_without_a_folder(
+    house: LogHouse,
+) -> None:
+    folder = house.folder / "folder"
+    folder.mkdir()
+    _, pipe = await house.open(str(folder / "guest.log"))
+    (log,) = house.service.logs.values()
+    shutil.rmtree(folder)
+    os.write(pipe, b"line\n")
+    await house.service.finish()
+    assert (log.closed, log.lost) == (True, 5)
+
+
+async def test_the_end_counts_what_a_disk_that_hangs_still_has_to_take(
+    house: LogHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, object]] = []
+    gate = threading.Event()
+
+    def hang(file: RotatingFile, data: memoryview) -> None:
+        gate.wait(10)
+
+    monkeypatch.setattr(dispatch_module, "_FINISH", 0.1)
+    monkeypatch.setattr(RotatingFile, "append", hang)
+    _, pipe = await house.open()
+    (log,) = house.service.logs.values()
+    os.write(pipe, b"12345")
+    await eventually(log.unwritten)
+    os.write(pipe, b"678")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            dispatch_module, "_log", SimpleNamespace(error=lambda _, **fields: told.append(fields))
+        )
+        await house.service.finish()
+    assert told == [{"path": house.path, "lost": 8}]
+    gate.set()
+
+
+async def test_a_log_that_cannot_be_served_is_refused(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(movers_module, "Station", no_more)
+        with pytest.raises(RpcError, match="Too many open files") as caught:
+            await house.open()
+    assert caught.value.code == ErrorCode.SYSTEM_ERROR
+    assert not house.service.logs
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) == descriptors)
+    await house.open()
+
+
+async def test_a_call_for_which_there_is_no_thread_is_refused_and_a_restart_is_possible(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more() -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threads, "_idle", [])
+        patched.setattr(threads, "_Thread", no_more)
+        with pytest.raises(RpcError, match="can't start new thread") as caught:
+            await house.open()
+    assert caught.value.code == ErrorCode.SYSTEM_ERROR
+    await house.service.pause()
+    house.service.resume()
 
 
 # Restart -------------------------------------------------------------------------------------------
