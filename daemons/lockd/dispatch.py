@@ -57,7 +57,7 @@ class Refusal(NamedTuple):
 class LockSession(msgspec.Struct):
     """The state of one client: its process's number, and for which owner and process it acts.
 
-    record: the owner as the journal takes it.
+    record: the owner as the journal takes it. acting: those three, as long as it may lock and release.
     """
 
     pid: int
@@ -65,6 +65,7 @@ class LockSession(msgspec.Struct):
     owner: Owner | None = None
     restricted: bool = False
     record: bytes = b""
+    acting: tuple[Owner, Holder, bytes] | None = None
 
     def register(self, owner: Owner, holder: Holder, holders: Holders) -> None:
         """Act for `owner`, whose process is `holder`, from now on."""
@@ -73,9 +74,16 @@ class LockSession(msgspec.Struct):
         self.owner = owner
         self.holder = holder
         self.record = pack_owner(owner, holder.start)
+        self.acting = None if self.restricted else (owner, holder, self.record)
+
+    def restrict(self) -> None:
+        """Let it lock and release nothing any more; what it holds stays."""
+        self.restricted = True
+        self.acting = None
 
     def forget(self, holders: Holders) -> None:
         """Act for nobody any more."""
+        self.acting = None
         former, self.holder = self.holder, None
         if former is not None:
             former.sessions -= 1
@@ -141,12 +149,12 @@ class LockSpaceDispatch:
 
     @serves(protocol.RESTRICT)
     def restrict(self, client: Client, args: protocol.RestrictArgs) -> None:
-        session = self._owned(client)[0]
-        session.restricted = True
+        self._acting(client)
+        self._unrestricted(client).restrict()
 
     @serves(protocol.NEW)
     def new(self, client: Client, args: protocol.SpaceArgs) -> None:
-        self._owned(client)
+        self._acting(client)
         if not args.path:
             raise _invalid("the default lockspace exists already")
         if args.path in self.spaces:
@@ -155,12 +163,12 @@ class LockSpaceDispatch:
 
     @serves(protocol.CREATE_RESOURCE)
     def create_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client)
+        self._acting(client)
         self.space(args.path).create(args.name)
 
     @serves(protocol.DELETE_RESOURCE)
     def delete_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
-        self._owned(client)
+        self._acting(client)
         self.space(args.path).delete(args.name)
 
     @serves(protocol.ACQUIRE_RESOURCE, checks_flags=True, repeats=True)
@@ -168,10 +176,11 @@ class LockSpaceDispatch:
         flags = args.flags
         if flags & _NOT_TO_ACQUIRE:
             check_flags(protocol.ACQUIRE_RESOURCE, flags)
-        session, owner, holder = self._owned(client)
+        session = client.state.get(SESSION)  # as SESSION.get: locks are taken through here
+        owner, holder, record = (session and session.acting) or self._acting(client)
         space = self.space(args.path) if args.path else self.default
         try:
-            space.acquire(args.name, flags, owner, client.id, holder, session.record)
+            space.acquire(args.name, flags, owner, client.id, holder, record)
         except RpcError as error:
             if error.code == ErrorCode.RESOURCE_BUSY:
                 self._note_refusal(client, owner, args, error)
@@ -198,7 +207,8 @@ class LockSpaceDispatch:
     def release_resource(self, client: Client, args: protocol.ResourceArgs) -> None:
         if args.flags:
             check_flags(protocol.RELEASE_RESOURCE, args.flags)
-        _, _, holder = self._owned(client)
+        session = client.state.get(SESSION)
+        _, holder, _ = (session and session.acting) or self._acting(client)
         space = self.space(args.path) if args.path else self.default
         space.release(args.name, holder)
 
@@ -219,19 +229,11 @@ class LockSpaceDispatch:
             )
         return session
 
-    def _owned(self, client: Client) -> tuple[LockSession, Owner, Holder]:
-        found = SESSION.get(client)
-        if (
-            found is not None
-            and found.owner is not None
-            and found.holder is not None
-            and not found.restricted
-        ):  # as nearly always: nothing else is to be looked at
-            return found, found.owner, found.holder
-        session = self._unrestricted(client)
-        if session.owner is None or session.holder is None:
+    def _acting(self, client: Client) -> tuple[Owner, Holder, bytes]:
+        acting = self._unrestricted(client).acting
+        if acting is None:
             raise _invalid("this connection has registered no owner")
-        return session, session.owner, session.holder
+        return acting
 
     def space(self, path: str) -> LockSpace:
         """A lockspace by its directory, empty for the default one. Raises RpcError."""
