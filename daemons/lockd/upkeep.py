@@ -89,7 +89,7 @@ class Upkeep:
                     _log.warning("lock recovered", resource=resource.path, owner=holders(resource))
         for holder in self._table.holders:
             if holder.holdings:
-                holder.watch()
+                holder.look()
         self._check_later()
 
     def _check_later(self) -> None:
