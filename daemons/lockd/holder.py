@@ -11,6 +11,7 @@ no such process. A look that fails (no descriptor left, no permission, an error 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -123,12 +124,19 @@ class Holder:
             if self._loop is not None:
                 self._loop.remove_reader(descriptor)
                 self._loop = None
-            os.close(descriptor)
+            _close(descriptor)
+
+    def look(self) -> None:
+        """Look again, for one whose end is waited for and who could not be watched."""
+        if self.watch() and not self.has_ended():
+            self._listen()
 
     def _listen(self) -> None:
         if self._callbacks and self._loop is None and self._descriptor >= 0:
-            self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._descriptor, self.has_ended)
+            loop = asyncio.get_running_loop()
+            with contextlib.suppress(OSError):  # the kernel has no room; `look` tries again
+                loop.add_reader(self._descriptor, self.has_ended)
+                self._loop = loop
 
     def _end(self) -> None:
         self._ended = True
@@ -184,7 +192,7 @@ class Holders:
         if holder is None:
             holder = self._all[pid, start] = Holder(pid, start, descriptor)
         elif descriptor >= 0 and not holder.adopt(descriptor):
-            os.close(descriptor)
+            _close(descriptor)
         return holder
 
     def let_go(self, holder: Holder) -> None:
@@ -223,9 +231,15 @@ def open_process(pid: int, start: int | None, peer: socket.socket | None = None)
         if is_over(descriptor) or start not in (None, found):
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended")
     except BaseException:
-        os.close(descriptor)
+        _close(descriptor)
         raise
     return descriptor, found
+
+
+def _close(descriptor: int) -> None:
+    """Close a pidfd. It is closed even if close(2) fails."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _peer_descriptor(pid: int, peer: socket.socket) -> int:

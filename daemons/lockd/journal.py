@@ -22,7 +22,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from aiovirt.daemons.lockd import kernel
@@ -228,8 +228,8 @@ class Journal:
 
     def _unused(self, count: int) -> int:
         slot = self._end
-        if slot + count > self._slots:
-            self._grow(slot + count)
+        if slot + count >= self._slots:  # the last slot stays free: a file that was cut stays short
+            self._grow(slot + count + 1)
         self._end += count
         return slot
 
@@ -237,6 +237,8 @@ class Journal:
         """Make room for at least `needed` slots, for twice as many as now if possible."""
         if needed > _SLOTS_MAX:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        if os.fstat(self.descriptor).st_size < self._slots * _SLOT:
+            raise OSError(errno.EIO, "the journal was cut")  # growing would hide what it has lost
         with contextlib.suppress(OSError):
             self._reserve(min(max(needed, 2 * self._slots), _SLOTS_MAX))
             return
@@ -265,6 +267,30 @@ class Journal:
             and ours.st_size >= self._slots * _SLOT
             and os.pread(self.descriptor, len(_MAGIC), 0) == _MAGIC
         )
+
+    def has_all(self, slots: Iterable[int]) -> bool:
+        """Whether a record begins in each of these slots. Raises OSError."""
+        with open(self.descriptor, "rb", closefd=False) as file:
+            file.seek(0)
+            data = file.read(self._end * _SLOT)
+        counts = memoryview(data[: len(data) // _SLOT * _SLOT]).cast("I")[:: _SLOT // _COUNT.size]
+        return all(slot < len(counts) and counts[slot] for slot in slots)
+
+    def is_another_s(self) -> bool:
+        """Whether the file in the place of this journal is another lockd's, which runs."""
+        try:
+            there = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            if kernel.identity(there) == kernel.identity(self.descriptor):
+                return False
+            kernel.lock_alone(there)
+        except OSError as error:
+            return error.errno in (errno.EACCES, errno.EAGAIN)
+        finally:
+            os.close(there)
+        return False
 
     def leave(self) -> None:
         """Write no more. The file stays for the next lockd."""

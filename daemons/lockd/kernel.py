@@ -29,7 +29,8 @@ _UNLOCKED: Final = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 _SET: Final = fcntl.F_OFD_SETLK
 READ: Final = fcntl.F_RDLCK
 WRITE: Final = fcntl.F_WRLCK
-_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY
+#: Opened without waiting: for a terminal's line, or for a program that has a lease on the file.
+_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 #: Files made for a lock that may be replaced under us before we give up.
 _TRIES: Final = 100
 
@@ -72,6 +73,12 @@ def lock_made(path: str, kind: int) -> int:
             raise
         close(descriptor, path)
     raise OSError(errno.EBUSY, "another program replaces it again and again")
+
+
+def make(path: str) -> None:
+    """Make a file if nothing is there; a FIFO is not waited for. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    os.close(os.open(path, flags, 0o600))
 
 
 def _give_up(descriptor: int, path: str, error: OSError) -> NoReturn:

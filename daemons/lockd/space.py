@@ -64,7 +64,7 @@ class LockSpace:
         self._refuse_if_locked(name)
         path = self.path_of(name)
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            kernel.make(path)
         except OSError as error:
             # libvirt's touch is a helper of its own, with a domain of its own: none.
             raise _system_error(

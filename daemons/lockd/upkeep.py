@@ -89,7 +89,7 @@ class Upkeep:
                     _log.warning("lock recovered", resource=resource.path, owner=holders(resource))
         for holder in self._table.holders:
             if holder.holdings:
-                holder.watch()
+                holder.look()
         self._check_later()
 
     def _check_later(self) -> None:
@@ -100,7 +100,7 @@ class Upkeep:
     def _check_journal(self) -> None:
         journal = self.journal
         try:
-            if journal is not None and journal.is_in_place() and not journal.damaged:
+            if journal is not None and self._is_whole(journal):
                 self._failure = ""
                 return
             self.write_anew()
@@ -112,6 +112,14 @@ class Upkeep:
         if journal is not None or self._failure:
             _log.warning("journal made anew", path=self.path, locks=self._table.held)
         self._failure = ""
+
+    def _is_whole(self, journal: Journal) -> bool:
+        """Whether the next lockd will find all that is held. Raises OSError."""
+        return (
+            journal.is_in_place()
+            and not journal.damaged
+            and journal.has_all(holding.slot for holding in self._table.holdings())
+        )
 
     def _say(self, error: OSError) -> None:
         """Log what is wrong with the journal, once for each reason."""
@@ -128,6 +136,8 @@ class Upkeep:
         """Put a new journal of all that is held in the place of the present one. Raises OSError."""
         journal = self._table.holders.reserve.use(lambda: Journal.create(self.path))
         try:
+            if (self.journal or journal).is_another_s():
+                raise OSError(errno.EBUSY, "another lockd has its journal there")
             slots = [
                 journal.add(
                     holding.resource.space.directory or "",
@@ -168,6 +178,8 @@ class Upkeep:
         if self._timer is not None:
             self._timer.cancel()
         left = sum(not holding.holder.has_ended() for holding in self._table.holdings())
+        if left:
+            self._check_journal()
         journal = self.journal
         if left:
             _log.warning(

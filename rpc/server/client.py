@@ -388,7 +388,7 @@ class Client(HotPath):
         if self.server.daemon.shares_descriptors:
             with contextlib.suppress(OSError):  # the peer has gone already
                 self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
+        super().close_socket()
 
     def ended(self, reason: str) -> None:
         """The socket is closed: give back everything that was held for this client."""

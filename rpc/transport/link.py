@@ -17,6 +17,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterable
 from typing import Final
@@ -310,8 +311,9 @@ class SocketLink(Outgoing):
         self._end(reason)
 
     def close_socket(self) -> None:
-        """Close the socket, so that the peer sees the end."""
-        self.sock.close()
+        """Close the socket, so that the peer sees the end. It is closed even if close(2) fails."""
+        with contextlib.suppress(OSError):
+            self.sock.close()
 
     def _end(self, reason: str) -> None:
         if self.closed:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -120,6 +121,23 @@ async def test_a_holder_that_cannot_be_watched_keeps_its_locks_and_is_ended_once
     assert not holder.has_ended()
     await asyncio.wait_for(fate.end_process(holder, "test"), PATIENCE)
     assert await process.wait() == -signal.SIGTERM
+
+
+async def test_a_socket_that_fails_to_close_keeps_nobody_s_locks(
+    house: LockHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await house.holder(house.disk())
+    really = socket.socket.close
+
+    def failing(self: socket.socket) -> None:
+        really(self)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "close", failing)
+        await _let_go(house, process)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGTERM
+    await _acquire(house)
 
 
 async def test_a_restricted_connection_can_do_nothing_more(house: LockHouse) -> None:

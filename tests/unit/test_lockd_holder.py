@@ -174,6 +174,40 @@ async def test_who_waits_for_an_end_is_told_once_also_when_it_was_not_watched_at
     assert told == [1]
 
 
+async def test_a_process_that_the_kernel_has_no_room_to_watch_is_looked_at_again(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor, start = open_process(process.pid, None)
+    holder = Holder(process.pid, start, descriptor)
+    told: list[int] = []
+    loop = asyncio.get_running_loop()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "add_reader", _raises(errno.ENOSPC))
+        holder.when_ended(lambda: told.append(1))
+    holder.look()
+    process.kill()
+    await eventually(lambda: told)
+    assert told == [1]
+
+
+def test_a_descriptor_that_fails_to_close_is_closed_all_the_same(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = Holder(process.pid, *reversed(open_process(process.pid, None)))
+    really = os.close
+
+    def failing(descriptor: int) -> None:
+        really(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", failing)
+        holder.close()
+        with pytest.raises(ProcessLookupError):
+            open_process(process.pid, 1)
+    assert holder.descriptor == -1
+
+
 # Who is at the other end -------------------------------------------------------------------------
 
 

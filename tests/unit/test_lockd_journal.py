@@ -314,12 +314,27 @@ def test_it_grows_by_a_page_when_there_is_no_room_for_more(
         really(descriptor, offset, size)
 
     monkeypatch.setattr(os, "posix_fallocate", narrow)
-    for number in range(79):
+    for number in range(78):
         _add(journal, _record(number))
     assert os.stat(path).st_size == 20 * 1024
     with pytest.raises(OSError, match="No space"):
         _add(journal, _record(80))
-    assert len(read(path)) == 79
+    assert len(read(path)) == 78
+
+
+@pytest.mark.parametrize("left", [0, 256, 4096, 63 * 256])
+def test_one_that_was_cut_does_not_grow_over_what_it_has_lost(tmp_path: Path, left: int) -> None:
+    path = str(tmp_path / "journal")
+    journal = Journal.create(path)
+    journal.publish()
+    for number in range(62):
+        _add(journal, _record(number))
+    os.truncate(path, left)
+    with pytest.raises(OSError, match="was cut"):
+        _add(journal, _record(62))
+    assert not journal.is_in_place()
+    with pytest.raises(ValueError, match="is damaged"):
+        read(path)
 
 
 def test_a_record_that_cannot_be_struck_out_stops_nothing(

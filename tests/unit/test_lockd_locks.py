@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,6 +258,20 @@ def test_what_is_not_a_regular_file_may_be_locked_and_is_never_removed(tmp_path:
     with _refused(ErrorCode.SYSTEM_ERROR):
         space.delete(str(fifo))
     assert fifo.is_fifo()
+
+
+def test_what_would_keep_an_opener_waiting_is_refused_at_once(tmp_path: Path, file: Path) -> None:
+    space = LockSpace()
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RpcError, match="cannot be made: No such device"):
+        space.create(str(tmp_path / "fifo"))
+    with open(file, "r+b") as leased:
+        fcntl.fcntl(leased, fcntl.F_SETSIG, signal.SIGURG)  # which is ignored, unlike SIGIO
+        fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with _refused(ErrorCode.SYSTEM_ERROR):
+            _acquire(space, str(file), EXCLUSIVE, FIRST, 1)
+    _acquire(space, str(file), EXCLUSIVE, FIRST, 1)
+    _give_all_back(space, FIRST)
 
 
 @pytest.mark.parametrize("kind", ["hard link", "symbolic link", "spelling", "lockspace"])

@@ -92,6 +92,12 @@ def _empty(house: Kept) -> None:
     os.truncate(house.journal, 0)
 
 
+def _zero(house: Kept) -> None:
+    with open(house.journal, "r+b") as file:
+        file.seek(256)
+        file.write(bytes(256))
+
+
 def _replace(house: Kept) -> None:
     Path(house.journal).write_text("something else")
 
@@ -116,7 +122,7 @@ async def test_a_lock_is_struck_out_before_its_owner_hears_that_it_was_given_bac
         assert heard == [["a", "b"], ["a"]], "with the call, and with its reply"
 
 
-@pytest.mark.parametrize("harm", [_remove, _cut, _empty, _replace, _new_folder])
+@pytest.mark.parametrize("harm", [_remove, _cut, _empty, _zero, _replace, _new_folder])
 async def test_a_journal_that_somebody_harmed_is_made_anew(house: Kept, harm: Any) -> None:
     async with await house.guest() as guest:
         await house.acquire(guest, house.disk("a"))
@@ -340,6 +346,8 @@ async def test_a_journal_that_does_not_say_what_is_held_is_made_anew(
         await house.acquire(guest, house.disk("a"))
         state = await _handed_over(house)
         os.truncate(house.journal, 256)
+        assert house.upkeep.journal is not None
+        house.upkeep.journal.leave()  # as the program before it has, which it was executed by
         async with _kept(tmp_path, process, "second") as second:
             restore(second.service, state)
             go_on(second.service, house.journal)
@@ -357,6 +365,32 @@ async def test_an_end_leaves_the_journal_as_long_as_a_holder_runs(
     await house.service.finish()
     assert _names(house.journal) == ["disk"]
     await guest.close()
+
+
+@pytest.mark.parametrize("harm", [_remove, _cut, _empty, _zero, _replace, _new_folder])
+async def test_an_end_leaves_a_whole_journal_though_it_was_harmed_just_before(
+    house: Kept, harm: Any
+) -> None:
+    guest = await house.guest()
+    await house.acquire(guest, house.disk())
+    harm(house)
+    await house.service.finish()
+    assert _names(house.journal) == ["disk"]
+    await guest.close()
+
+
+async def test_the_journal_of_another_lockd_in_the_same_folder_is_left_alone(house: Kept) -> None:
+    async with await house.guest() as guest:
+        await house.acquire(guest, house.disk())
+        _new_folder(house)
+        other = Journal.create(house.journal)
+        other.publish()
+        house.upkeep.check()
+        assert other.is_in_place()
+        await house.acquire(guest, house.disk("b"))
+        other.leave()
+        house.upkeep.check()
+        assert _names(house.journal) == ["b", "disk"]
 
 
 async def test_an_end_removes_the_journal_when_no_holder_runs(
