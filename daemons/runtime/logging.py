@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = get_logger("daemons.runtime.logging")
 
+#: Seconds that a new program waits for its log outputs after a restart.
+_OPENING: Final = 2.0
 _JOURNAL = "/run/systemd/journal/socket"
 
 ENVIRONMENT = {
@@ -106,37 +109,37 @@ class LogSettings:
             parse_outputs(outputs)
             if rehearsal:
                 outputs = f"{Level.ERROR}:stderr"
-            self.control = self._open(level, filters, outputs, settings, earlier is not None)
+            self.control = self._open(
+                level, filters, outputs, settings, forgiving=earlier is not None
+            )
             if earlier is not None:
                 self.control.audience.restore(earlier.records)
         except ValueError as error:  # a LogSettingError, or a record that does not fit
             raise StartError(Failure.SETTINGS, self._blame(str(error))) from error
 
     def _open(
-        self, level: int, filters: str, outputs: str, settings: Loaded, forgiving: bool
+        self, level: int, filters: str, outputs: str, settings: Loaded, *, forgiving: bool
     ) -> LogControl:
-        """Open the outputs. forgiving: standard error does when they cannot be opened."""
+        """Open the outputs.
 
-        def control(outputs: str) -> LogControl:
-            return LogControl(
-                self._name,
-                level=level,
-                filters=filters,
-                outputs=outputs,
-                log_format=settings.text("log_format"),
-                default=self._default_outputs(level),
-                buffer_size=settings.integer("log_buffer_size"),
-                banner=(f"aiovirt version: {__version__}", f"hostname: {os.uname().nodename}"),
-            )
-
-        try:
-            return control(outputs)
-        except LogSettingError as error:
-            if not forgiving:
-                raise
-            opened = control(f"{level}:stderr")
-            _log.error("logging is not as it was before the restart", reason=str(error))
-            return opened
+        Args:
+            level, filters, outputs: what is wanted.
+            settings: those to begin with.
+            forgiving: log to standard error if the outputs cannot be opened, and until they are.
+        """
+        control = LogControl(
+            self._name,
+            level=level,
+            filters=filters,
+            outputs=f"{level}:stderr" if forgiving else outputs,
+            log_format=settings.text("log_format"),
+            default=self._default_outputs(level),
+            buffer_size=settings.integer("log_buffer_size"),
+            banner=(f"aiovirt version: {__version__}", f"hostname: {os.uname().nodename}"),
+        )
+        if forgiving:
+            _open_in_time(control, outputs)
+        return control
 
     def _blame(self, text: str) -> str:
         return (
@@ -295,3 +298,27 @@ def _stderr_is_the_journal() -> bool:
     $JOURNAL_STREAM."""
     status = os.fstat(2)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _open_in_time(control: LogControl, outputs: str) -> None:
+    """Open outputs on a thread: their disk may hang. One that hangs is in force when it answers."""
+
+    def open_them() -> None:
+        try:
+            control.configure(outputs=outputs)
+        except (
+            LogSettingError,
+            RuntimeError,
+        ) as error:  # the latter: the daemon has ended meanwhile
+            _log.error("logging is not as it was before the restart", reason=str(error))
+        finally:
+            done.set()
+
+    done = threading.Event()
+    threading.Thread(target=open_them, name="aiovirt-log-opening", daemon=True).start()
+    if not done.wait(_OPENING):
+        _log.error(
+            "log outputs not opened yet, standard error is used until their disk answers",
+            outputs=outputs,
+            seconds=_OPENING,
+        )

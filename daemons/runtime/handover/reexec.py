@@ -39,6 +39,7 @@ from aiovirt.daemons.runtime.handover.rehearsal import (
     end_with_parent,
     rehearse,
 )
+from aiovirt.daemons.runtime.handover.threads import until_none_is_held_up
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.rpc.logs import get_logger
 
@@ -53,6 +54,9 @@ _TAKE_OVER: Final = "take-over"
 _REHEARSE: Final = "rehearse"
 #: Rehearsals at most, while files in the document are closed before the new program has them.
 _REHEARSALS: Final = 10
+#: Seconds that threads may be held up by a disk, while everything is served, and while nothing is.
+_THREADS: Final = 3.0
+_LAST_THREADS: Final = 1.0
 
 
 class RestartRefused(Exception):
@@ -223,7 +227,9 @@ class Restart:
     async def _hand_over(self) -> None:
         try:
             try:
+                await until_none_is_held_up(_THREADS)
                 await self._instance.pause()
+                await until_none_is_held_up(_LAST_THREADS)
             except TimeoutError as error:
                 raise RestartRefused(str(error) or "the daemon cannot be paused") from error
             if self._instance.is_ending:
