@@ -22,7 +22,9 @@ _FUSE: Final = "request_wait_answer"
 
 
 async def until_none_is_held_up(patience: float) -> None:
-    """Wait until no disk holds up any thread of this process.
+    """Wait until no disk holds up any thread of this process that it held up at the begin.
+
+    A busy disk holds up one thread or another at any moment, but none of them for long.
 
     Args:
         patience: seconds.
@@ -33,20 +35,21 @@ async def until_none_is_held_up(patience: float) -> None:
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience
-    while held := _held_up():
+    held = set(filter(_is_held_up, _others()))
+    while held:
         if loop.time() >= end:
-            raise TimeoutError(f"a disk holds up {held} of the daemon's threads")
+            raise TimeoutError(f"a disk holds up {len(held)} of the daemon's threads")
         await asyncio.sleep(_LOOK)
+        held = set(filter(_is_held_up, held))
 
 
-def _held_up() -> int:
-    """The number of other threads that are held up; 0 where there is no /proc."""
+def _others() -> list[str]:
+    """The other threads of this process; none where there is no /proc."""
     own = str(threading.get_native_id())
     try:
-        threads = os.listdir("/proc/self/task")
+        return [one for one in os.listdir("/proc/self/task") if one != own]
     except FileNotFoundError:
-        return 0
-    return sum(_is_held_up(one) for one in threads if one != own)
+        return []
 
 
 def _is_held_up(thread: str) -> bool:
