@@ -309,6 +309,7 @@ def _restore_client(
         )
     if state.keepalive:
         client.start_keepalive(state.pings, state.next_ping)
+        client.heard()  # the number of its PINGs says whether it was: it is not heard by being here
     if state.leaving:
         client.leave()
         return

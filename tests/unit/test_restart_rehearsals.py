@@ -9,16 +9,18 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from aiovirt.daemons.runtime.component import Unsaved
-from aiovirt.daemons.runtime.handover import reexec
+from aiovirt.daemons.runtime.handover import reexec, rehearsal
 from aiovirt.daemons.runtime.handover.reexec import Origin, Restart, RestartRefused
 from aiovirt.daemons.runtime.handover.rehearsal import RehearsalFailed, rehearse
 from aiovirt.daemons.runtime.process.systemd import Notifier
 from aiovirt.rpc.server.restart import Keep
+from tests.unit.house import eventually
 
 
 class Instance:
@@ -128,3 +130,28 @@ def test_a_program_that_cannot_be_executed_leaves_no_descriptor(
         with pytest.raises((OSError, RestartRefused), match="Too many open files"):
             one._execute()
     assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the one of the instance itself
+
+
+async def test_a_rehearsal_that_cannot_be_ended_has_the_descriptors_until_it_is_gone(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if a disk held it up, so that no signal ends it."""
+    monkeypatch.setattr(rehearsal, "PATIENCE", 0.05)
+    monkeypatch.setattr(rehearsal, "_KILLED", 0.05)
+    monkeypatch.setattr(reexec, "_THREADS", 0.05)
+    monkeypatch.setattr(rehearsal._Child, "kill", lambda _: None)
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    instance = Instance(0)
+    one = restart(instance, f"open({str(held)!r}).read()")
+    with pytest.raises(RestartRefused, match="not done with its rehearsal in"):
+        await one._rehearse()
+    with pytest.raises(RestartRefused, match="the last rehearsal has not ended"):
+        await one._rehearse()
+    assert instance.rehearsals == 0
+    os.close(await asyncio.to_thread(os.open, held, os.O_WRONLY))
+    await eventually(lambda: instance.rehearsals)
+    monkeypatch.undo()
+    monkeypatch.setattr(reexec, "_command", lambda: [sys.executable, "-c", "pass"])
+    await one._rehearse()
+    assert instance.rehearsals == 2

@@ -97,7 +97,6 @@ async def test_unanswered_pings_are_still_unanswered(make_house: MakeHouse) -> N
     assert saved.next_ping < 0.1
     async with _heir(state) as heir:
         taken = _only(heir)
-        taken.heard()
         await eventually(lambda: taken.keepalive_progress and taken.keepalive_progress[0] == 3)
     wire.close()
 

@@ -162,6 +162,7 @@ class Restart:
         self._noted = noted
         self._task: asyncio.Task[None] | None = None
         self._again = False
+        self._lingering: asyncio.Future[int] | None = None  # a rehearsal that a disk holds up
 
     def request(self) -> None:
         """Begin; if it has begun and is refused, begin once more, since the cause may be mended."""
@@ -211,6 +212,10 @@ class Restart:
         await self._rehearse_once()
 
     async def _rehearse_once(self) -> None:
+        if self._lingering is not None:
+            await asyncio.wait([self._lingering], timeout=_THREADS)
+        if self._lingering is not None:
+            raise RestartRefused("the last rehearsal has not ended: a disk holds it up")
         folder = self._origin.enterable()
         try:
             document, shared = self._document(rehearsal=True)
@@ -220,9 +225,17 @@ class Restart:
             finally:
                 os.close(document)
         except RehearsalFailed as failure:
+            self._lingering = failure.lingering
             raise RestartRefused(str(failure)) from failure
         finally:
-            self._instance.rehearsed()
+            if self._lingering is None:
+                self._instance.rehearsed()
+            else:
+                self._lingering.add_done_callback(self._gone)
+
+    def _gone(self, _: object) -> None:
+        self._lingering = None
+        self._instance.rehearsed()
 
     async def _hand_over(self) -> None:
         try:

@@ -15,6 +15,8 @@ from typing import Final
 
 #: Seconds that a rehearsal may take.
 PATIENCE: Final = 30.0
+#: Seconds that its process has to be gone when it was killed.
+_KILLED: Final = 1.0
 #: Bytes that are kept of what a rehearsal writes to its standard error: the last line is wanted.
 _KEPT: Final = 64 * 1024
 #: Of prctl(2): the signal that a process gets when its parent ends.
@@ -22,7 +24,12 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 class RehearsalFailed(Exception):
-    """The new program would not take over; the text says why."""
+    """The new program would not take over; the text says why.
+
+    lingering: done when its process is gone, if a disk holds that up; it has our descriptors until then.
+    """
+
+    lingering: asyncio.Future[int] | None = None
 
 
 async def rehearse(
@@ -43,45 +50,116 @@ async def rehearse(
         RehearsalFailed: it failed, or could not be started, or took too long.
     """
     try:
-        child = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=folder,
-            env=environment,
-            pass_fds=descriptors,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        child = _Child(command, folder, environment, descriptors)
     except OSError as error:
-        for descriptor in descriptors:  # uvloop leaves them as the child was to have them
-            with contextlib.suppress(OSError):
-                os.set_inheritable(descriptor, False)
-        reason = error.strerror if (error.errno or 0) > 0 else "no pipe to it can be made"
-        raise RehearsalFailed(f"the program cannot be executed: {reason}") from error
+        raise RehearsalFailed(f"the program cannot be executed: {error.strerror}") from error
     try:
-        async with asyncio.timeout(PATIENCE):
-            said = await _last_words(child)
-            status = await child.wait()
-    except TimeoutError:
-        raise RehearsalFailed(
-            f"the new program was not done with its rehearsal in {PATIENCE:g} s"
-        ) from None
-    finally:
-        if child.returncode is None:  # it took too long, or this daemon ends
-            child.kill()
-            await child.wait()
-    if status:
-        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        done, _ = await asyncio.wait([child.status], timeout=PATIENCE)
+        if not done:
+            raise RehearsalFailed(
+                f"the new program was not done with its rehearsal in {PATIENCE:g} s"
+            )
+    except RehearsalFailed as failure:
+        child.kill()
+        done, _ = await asyncio.wait([child.status], timeout=_KILLED)
+        if not done:
+            failure.lingering = child.status
+        raise
+    finally:  # this daemon ends, perhaps
+        child.kill()
+    if status := child.status.result():
+        last = child.said.decode(errors="replace").strip().splitlines()[-1:]
         reason = last[0] if last else f"its rehearsal ended with {status}"
         raise RehearsalFailed(f"the new program would not take over: {reason}")
 
 
-async def _last_words(child: asyncio.subprocess.Process) -> bytes:
-    """Read a child's standard error to its end, and return the last part of it."""
-    kept = b""
-    while child.stderr is not None and (piece := await child.stderr.read(_KEPT)):
-        kept = (kept + piece)[-_KEPT:]
-    return kept
+class _Child:
+    """The process of a rehearsal.
+
+    The loop never waits for it, not even for its first steps: it closes copies of descriptors before it
+    is the new program, and with some file systems that hangs with the disk. `posix_spawn` is done when
+    the program is found; `subprocess` and uvloop wait for those steps.
+
+    status: its exit status, when it has ended. said: the last part of what it wrote to its standard
+    error. Raises OSError when it cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: str | None,
+        environment: Mapping[str, str],
+        descriptors: Collection[int],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.status: asyncio.Future[int] = self._loop.create_future()
+        self.said = b""
+        self._reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            os.set_blocking(writing, True)
+            self._pid = _spawn(command, folder, environment, descriptors, writing)
+        except BaseException:
+            os.close(self._reading)
+            raise
+        finally:
+            os.close(writing)  # so that there is a descriptor for the process, too
+        self._process = os.pidfd_open(self._pid)
+        self._loop.add_reader(self._reading, self._read)
+        self._loop.add_reader(self._process, self._ended)
+
+    def _read(self) -> None:
+        try:
+            piece = os.read(self._reading, _KEPT)
+        except BlockingIOError:
+            return
+        self.said = (self.said + piece)[-_KEPT:]
+        if not piece:
+            self._loop.remove_reader(self._reading)
+
+    def _ended(self) -> None:
+        self._read()
+        for descriptor in (self._process, self._reading):
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+        _, status = os.waitpid(self._pid, 0)
+        self.status.set_result(os.waitstatus_to_exitcode(status))
+
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        if not self.status.done():
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+
+def _spawn(
+    command: Sequence[str],
+    folder: str | None,
+    environment: Mapping[str, str],
+    descriptors: Collection[int],
+    stderr: int,
+) -> int:
+    """Start a program; its process id. Raises OSError."""
+    null = [(os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_RDWR, 0) for one in (0, 1)]
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, True)
+        if folder is not None:
+            os.chdir(folder)
+        return os.posix_spawn(
+            command[0],
+            [*command],
+            environment,
+            file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
+            setsigmask=(),
+        )
+    finally:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(descriptor, False)
+        try:
+            os.fchdir(here)
+        finally:
+            os.close(here)
 
 
 def end_with_parent() -> None:
