@@ -8,6 +8,8 @@ ended holds nothing any more. What cannot be taken again at once is kept from ot
 from __future__ import annotations
 
 import os
+import time
+from typing import Final
 
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
 from aiovirt.daemons.lockd.holder import NO_PROCESS
@@ -19,6 +21,10 @@ from aiovirt.rpc.wire.errors import RpcError
 
 _log = get_logger("daemons.lockd.recovery")
 
+#: Seconds that a start waits for the journal if another process has it, and between two looks.
+CLAIM_WITHIN: Final = 3.0
+_CLAIM_EVERY: Final = 0.05
+
 
 def recover(service: LockSpaceDispatch, path: str) -> None:
     """Take up the journal at `path` and keep one there.
@@ -27,9 +33,7 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
     a lock could be given twice.
     """
     found = find(path)
-    journal, entries = (None, []) if found is None else found
-    if journal is not None:
-        journal.claim()
+    journal, entries = (None, []) if found is None else _claimed(found)
     upkeep = service.upkeep = Upkeep(service.table, path)
     service.holders.reserve.fill()
     superseded = _superseded(entries)
@@ -41,6 +45,24 @@ def recover(service: LockSpaceDispatch, path: str) -> None:
     upkeep.begin(journal)
     _watch_recovered(service)
     service.holders.reserve.drain()  # however many locks there are, sockets can be opened
+
+
+def _claimed(found: tuple[Journal, list[Entry]]) -> tuple[Journal, list[Entry]]:
+    """A journal and what is in it, once no other lockd has it. Raises as `find` does.
+
+    A lockd that was killed during a restart leaves the rehearsal of it, which is soon gone, too.
+    """
+    journal = found[0]
+    patience = time.monotonic() + CLAIM_WITHIN
+    while True:
+        try:
+            journal.claim()
+        except ValueError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(_CLAIM_EVERY)
+        else:
+            return take_over(journal.path, journal.descriptor) or (journal, [])
 
 
 def _superseded(entries: list[Entry]) -> set[int]:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from aiovirt.daemons.lockd import recovery
+from aiovirt.daemons.lockd.holder import open_process
 from aiovirt.daemons.lockd.journal import Journal, find, pack_owner, read
 from aiovirt.daemons.lockd.protocol import RELEASE_RESOURCE, Owner, ResourceArgs
 from aiovirt.daemons.lockd.recovery import go_on, recover
@@ -274,6 +277,24 @@ async def test_of_two_records_of_a_lock_that_is_not_shared_the_later_one_is_true
             one.owner.name for one in second.service.table.holdings() if one.resource.name == disk
         ]
         assert sorted(held) == holders
+
+
+async def test_a_start_waits_for_what_is_left_of_a_lockd_that_was_killed_in_a_restart(
+    tmp_path: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _kept(tmp_path, process, "first") as house:
+        left = Journal.create(house.journal)
+        left.publish()
+        with monkeypatch.context() as patch:
+            patch.setattr(recovery, "CLAIM_WITHIN", -1.0)
+            with pytest.raises(ValueError, match="in use by another lockd"):
+                recover(house.service, house.journal)
+        owner = pack_owner(house.owner, open_process(process.pid, None)[1])
+        left.add("", house.disk("a"), 0, owner, 1.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "sleep", lambda _: left.leave())
+            recover(house.service, house.journal)
+        assert [one.resource.name for one in house.service.table.holdings()] == [house.disk("a")]
 
 
 # Restarts ----------------------------------------------------------------------------------------
