@@ -217,7 +217,7 @@ class Connection(Receiving):
         streams = self._streams.values()
         if any(stream.is_full for stream in streams) and not (
             any(not future.done() for future, _ in self._waiting.values())
-            or any(stream.is_ending for stream in streams)
+            or any(stream.waits_for_server for stream in streams)
         ):
             super().pause(PAUSE_STREAM)
             self._show_life()

@@ -5,9 +5,10 @@
             ...
 
 Data that came and is not taken waits here, up to a bound; then the connection is not read any more, and
-the server stops sending. While a call waits for its reply the connection is read all the same, and the
-data before that reply is kept, up to a second bound; beyond it the stream ends with an error. (libvirt's
-client has no bound here.)
+the server stops sending. While a call waits for its reply, or a stream waits to send, the connection is
+read all the same: a server whose data is not taken does not read either. The data that comes meanwhile
+is kept, up to a second bound; beyond it the stream ends with an error. (libvirt's client has no bound
+here.)
 
 Source: libvirt's src/rpc/virnetclientstream.c.
 """
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-#: Bytes that wait in one stream above which its connection is not read, unless a call waits.
+#: Bytes that wait in one stream above which its connection is not read, unless something waits for it.
 TAKE_HIGH: Final = 1024 * 1024
-#: Bytes that wait in one stream above which it ends with an error, although a call waits.
+#: Bytes that wait in one stream above which it ends with an error, although something waits.
 SPILL_MAX: Final = 64 * 1024 * 1024
 #: Seconds that the server has to confirm the end of a stream that is left.
 GOOD_BYE: Final = 2.0
@@ -59,6 +60,7 @@ class Stream(Generic[ResultT]):
         self._at_end = False  # the server has no more data
         self._ending = False  # the server was told of the end, and has to confirm it
         self._over = False  # finished, aborted, failed or lost
+        self._senders = 0  # those who wait until the server reads
         self._error: Exception | None = None
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
@@ -74,9 +76,9 @@ class Stream(Generic[ResultT]):
         return self._result  # type: ignore[return-value]  # set before anybody has the stream
 
     @property
-    def is_ending(self) -> bool:
-        """Whether the server's confirmation of the end is waited for."""
-        return self._ending and not self._over
+    def waits_for_server(self) -> bool:
+        """Whether the server has to read, or to confirm the end, before this goes on."""
+        return (self._ending or self._senders > 0) and not self._over
 
     @property
     def is_full(self) -> bool:
@@ -117,7 +119,13 @@ class Stream(Generic[ResultT]):
     async def _write(self, packet: bytes) -> None:
         while self._connection.unsent > WRITE_HIGH and not self._over:
             self._writable.clear()
-            await self._writable.wait()
+            self._senders += 1
+            self._connection.streams_taken()
+            try:
+                await self._writable.wait()
+            finally:
+                self._senders -= 1
+                self._connection.streams_taken()
         self._check()
         self._connection.write(packet)
 
@@ -227,9 +235,9 @@ class Stream(Generic[ResultT]):
         self._arrived.set()
 
     def _overflow(self) -> None:
-        """End a stream whose data nobody takes while a call waits; what came can still be taken."""
+        """End a stream whose data nobody takes while others wait; what came can still be taken."""
         self._packet(Status.ERROR)
-        text = f"{self._waiting} bytes of a stream were not taken while another call was waited for"
+        text = f"{self._waiting} bytes of a stream were not taken while the server was waited for"
         self._close(RpcError(ErrorCode.OPERATION_FAILED, text, domain=ErrorDomain.STREAMS))
 
     def drained(self) -> None:

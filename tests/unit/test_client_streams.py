@@ -147,6 +147,29 @@ async def test_leaving_a_stream_that_is_at_its_end_is_bounded_too(
         await stream.finish()
 
 
+async def test_sending_goes_on_where_the_server_reads_only_when_its_data_is_taken(
+    stopped: Stopped,
+) -> None:
+    stream = await stopped.open()
+    size = 3_000_000
+
+    async def sends_all_and_then_reads() -> None:
+        piece = frame(SENDS.key, Type.STREAM, stream.serial, Status.CONTINUE, FULL[:200_000])
+        for _ in range(20):
+            await stopped.wire.send(piece)
+        left = size
+        while left:
+            left -= len((await stopped.wire.receive()).payload)
+
+    server = asyncio.create_task(sends_all_and_then_reads())
+    async with asyncio.timeout(5):
+        await stream.send(b"x" * size)
+        await server
+    assert stream.is_full
+    await eventually(lambda: stopped.connection.is_paused, "nothing is waited for any more")
+    stream.take(Type.STREAM, Status.OK, b"")
+
+
 async def test_a_client_that_does_not_read_its_stream_shows_life(
     stopped: Stopped, monkeypatch: pytest.MonkeyPatch
 ) -> None:

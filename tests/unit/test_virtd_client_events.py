@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from aiovirt.daemons.virtd import protocol
-from aiovirt.daemons.virtd.client import ConnectionEvent, ConnectionLost, Domain, Host, connect
+from aiovirt.daemons.virtd.client import (
+    ConnectionEvent,
+    ConnectionLost,
+    Domain,
+    Host,
+    connect,
+    objects,
+)
+from aiovirt.daemons.virtd.client import host as hosts
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.network import NetworkEventID
 from aiovirt.daemons.virtd.constants.secret import SecretEventID
@@ -76,12 +84,51 @@ class Dispatch:
                 )
 
 
+class Hanging(Dispatch):
+    """One that answers nothing but the opening until `hangs` is cleared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = False
+        self.goes_on = asyncio.Event()
+        self.closing = 0
+
+    async def wait(self) -> None:
+        while self.hangs:
+            self.goes_on.clear()
+            await self.goes_on.wait()
+
+    def go_on(self) -> None:
+        self.hangs = False
+        self.goes_on.set()
+
+    @serves(protocol.CONNECT_CLOSE)
+    async def close(self, client: Client, args: None) -> None:  # type: ignore[override]  # waits
+        self.closing += 1
+        await self.wait()
+        client.close_after_reply()
+
+    @serves(protocol.CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY)
+    async def register(  # type: ignore[override]  # waits
+        self, client: Client, args: protocol.ConnectDomainEventCallbackRegisterAnyArgs
+    ) -> protocol.CallbackRet:
+        await self.wait()
+        return super().register(client, args)
+
+    @serves(protocol.CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY)
+    async def deregister(  # type: ignore[override]  # waits
+        self, client: Client, args: protocol.CallbackArgs
+    ) -> None:
+        await self.wait()
+        super().deregister(client, args)
+
+
 class House:
     """A daemon at a socket, which can go and come back."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, dispatch: Dispatch | None = None) -> None:
         self.path = path
-        self.dispatch = Dispatch()
+        self.dispatch = dispatch or Dispatch()
         self.uri = f"test+unix:///default?socket={path}"
 
     async def begin(self) -> None:
@@ -244,3 +291,72 @@ async def test_an_iterator_ends_with_aclose(host: Host) -> None:
         await events.aclose()
         with pytest.raises(StopAsyncIteration):
             await waiting
+
+
+@pytest.fixture
+async def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A daemon that can hang, and clients that wait for their goodbyes a moment only."""
+    for module in (objects, hosts):
+        monkeypatch.setattr(module, "GOODBYE", 0.05)
+    house = House(str(tmp_path / "hanging"), Hanging())
+    await house.begin()
+    yield house
+    assert isinstance(house.dispatch, Hanging)
+    house.dispatch.go_on()
+    await house.end()
+
+
+async def test_leaving_events_of_a_daemon_that_hangs_takes_bounded_time(hanging: House) -> None:
+    dispatch = hanging.dispatch
+    assert isinstance(dispatch, Hanging)
+    async with asyncio.timeout(10), connect(hanging.uri) as host:
+        with pytest.raises(TimeoutError):  # noqa: PT012  # the end of the blocks is what matters
+            async with asyncio.timeout(0.05), host.events() as events, host.events() as others:
+                dispatch.hangs = True
+                await asyncio.gather(anext(events), anext(others))
+    assert dispatch.closing == 0, "the goodbye of the connection would not be answered either"
+    assert not host.alive
+
+
+async def test_the_same_events_can_be_had_again_when_the_daemon_goes_on(hanging: House) -> None:
+    dispatch = hanging.dispatch
+    assert isinstance(dispatch, Hanging)
+    async with asyncio.timeout(10), connect(hanging.uri) as host:
+        async with host.events():
+            dispatch.hangs = True
+        again = asyncio.create_task(host.events().__aenter__())
+        await asyncio.sleep(0)
+        dispatch.go_on()
+        events = await again
+        assert len(dispatch.subscribed) == 1
+        hanging.tell(GUEST, 3)
+        assert (await anext(events)).data["event"] == 3
+        await events.aclose()
+        assert dispatch.subscribed == {}
+    assert dispatch.closing == 1
+
+
+async def test_a_subscription_that_is_given_up_leaves_none_behind(hanging: House) -> None:
+    dispatch = hanging.dispatch
+    assert isinstance(dispatch, Hanging)
+    async with asyncio.timeout(10), connect(hanging.uri) as host:
+        dispatch.hangs = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), host.events():
+                pytest.fail("the daemon hangs")
+        dispatch.go_on()
+        async with host.events():
+            assert len(dispatch.subscribed) == 1
+        assert dispatch.subscribed == {}
+
+
+async def test_a_connection_to_a_daemon_that_hangs_is_closed_in_bounded_time(
+    hanging: House,
+) -> None:
+    dispatch = hanging.dispatch
+    assert isinstance(dispatch, Hanging)
+    async with asyncio.timeout(10):
+        async with connect(hanging.uri) as host:
+            dispatch.hangs = True
+        assert not host.alive
+        assert dispatch.closing == 1

@@ -152,8 +152,7 @@ class Events:
             self._watch.cancel()
             self._watch = None
         held, self._held = self._held, []
-        for one in held:
-            await self._subscriptions.remove(one, self._take)
+        await asyncio.gather(*(self._subscriptions.remove(one, self._take) for one in held))
 
     async def _watch_end(self, rpc: Connection) -> None:
         await rpc.wait_closed()

@@ -13,7 +13,6 @@ Source: libvirt's src/remote/remote_driver.c (doRemoteOpen, doRemoteClose).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -23,7 +22,7 @@ from aiovirt.daemons.virtd.client.authentication import authenticate, open_drive
 from aiovirt.daemons.virtd.client.events import EventKind, Events
 from aiovirt.daemons.virtd.client.host_facts import HostFacts
 from aiovirt.daemons.virtd.client.host_objects import HostObjects
-from aiovirt.daemons.virtd.client.objects import RemoteObject
+from aiovirt.daemons.virtd.client.objects import GOODBYE, RemoteObject
 from aiovirt.daemons.virtd.client.subscriptions import Subscriptions
 from aiovirt.daemons.virtd.client.uri import RemoteUri
 from aiovirt.rpc.client import Connection, connect_tcp, connect_tls, connect_unix
@@ -33,8 +32,6 @@ from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 if TYPE_CHECKING:
     from aiovirt.admin.ssh import Tunnel
 
-#: Seconds that a daemon has for its reply to CONNECT_CLOSE.
-_GOODBYE: Final = 2.0
 #: libvirt's defaults of its own clients: seconds between two PINGs, and unanswered ones.
 KEEPALIVE: Final = (5.0, 5)
 
@@ -122,19 +119,35 @@ class Host(HostObjects, HostFacts):
             task.exception()  # whoever waits has it, and nobody has to
 
     async def close(self) -> None:
-        """Say goodbye to the daemon and close. Does nothing if the connection is closed already."""
+        """Say goodbye to the daemon and close. Does nothing if the connection is closed already.
+
+        A daemon that does not answer the goodbye within two seconds (or `timeout`, if that is less)
+        cannot delay the end any longer; no error is raised for it.
+        """
         self._closed = True
-        if self._again is not None:
-            self._again.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError, RpcError):
-                await self._again
-        if self.alive:
-            with contextlib.suppress(RpcError, OSError):  # TimeoutError is an OSError
-                await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=_GOODBYE)
         try:
+            if self._again is not None:
+                self._again.cancel()
+                await asyncio.wait([self._again])
+            if self.alive and not self._silent:
+                await self._say_last_goodbye()
+            if self._silent:
+                self.rpc.abort()  # bytes that it has not taken are not waited for
             await self.rpc.close()
+        except BaseException:
+            self.rpc.abort()
+            raise
         finally:
             await self._close_tunnel()
+
+    async def _say_last_goodbye(self) -> None:
+        limit = GOODBYE if self.timeout is None else min(self.timeout, GOODBYE)
+        try:
+            await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=limit)
+        except TimeoutError:
+            self._silent = True
+        except (RpcError, OSError):
+            pass  # it is gone all the same
 
     async def _close_tunnel(self) -> None:
         tunnel, self._tunnel = self._tunnel, None

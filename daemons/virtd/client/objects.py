@@ -11,7 +11,8 @@ whose fields have libvirt's names. Flags are sums of an enumeration in `aiovirt.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+import asyncio
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from aiovirt.daemons.virtd import protocol
@@ -23,6 +24,9 @@ from aiovirt.rpc.wire.typedparams import STRING_OKAY
 ArgsT = TypeVar("ArgsT")
 ResultT = TypeVar("ResultT")
 RefT = TypeVar("RefT")
+
+#: Seconds that a daemon has for its answer when something is left: a subscription, the connection.
+GOODBYE: Final = 2.0
 
 
 class Calling:
@@ -36,6 +40,9 @@ class Calling:
         self.rpc = rpc
         self.timeout = timeout
         self._string_okay: int | None = None
+        self._silent = (
+            False  # the answer to a goodbye is overdue: others would not be answered either
+        )
 
     async def call(self, procedure: Procedure[ArgsT, ResultT], args: ArgsT) -> ResultT:
         """Call any procedure of the remote program or the QEMU program.
@@ -67,6 +74,23 @@ class Calling:
             found = await self.call(protocol.CONNECT_SUPPORTS_FEATURE, asked)
             self._string_okay = STRING_OKAY if found.supported else 0
         return self._string_okay
+
+    async def say_goodbye(self, answer: asyncio.Task[None]) -> None:
+        """Wait for the answer to a goodbye, shortly, or not at all while another one is overdue.
+
+        Args:
+            answer: the task that has it; it goes on afterwards.
+        """
+        if self._silent:
+            return
+        limit = GOODBYE if self.timeout is None else min(self.timeout, GOODBYE)
+        await asyncio.wait([answer], timeout=limit)
+        if not answer.done():
+            self._silent = True
+            answer.add_done_callback(self._answered)
+
+    def _answered(self, answer: asyncio.Task[None]) -> None:
+        self._silent = False
 
     async def reconnect(self) -> None:
         """Connect again after a loss; see `Host.reconnect`."""

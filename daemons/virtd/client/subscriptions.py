@@ -131,27 +131,34 @@ Listener = Callable[[Source, Any], None]
 
 
 class Subscription:
-    """One subscription at the daemon, and those who listen. key: what it is to."""
+    """One subscription at the daemon, and those who listen. key: what it is to.
 
-    def __init__(self, key: object, source: Source, rpc: Connection) -> None:
+    It is made and ended by tasks of its own, so that leaving either, for whatever reason, leaves no
+    subscription that nobody knows of. Both tasks end with the connection at the latest.
+    """
+
+    def __init__(
+        self, key: object, source: Source, rpc: Connection, of: RemoteObject[Any] | None
+    ) -> None:
         self.key = key
         self.source = source
         self.rpc = rpc
         self.listeners: list[Listener] = []
-        self.number: int | None = None
+        self.ending: asyncio.Task[None] | None = None
+        self._number: int | None = None
         self._early: list[Any] = []
         self._take_back = rpc.on_event(source.event, self._take)
+        self._beginning = asyncio.create_task(self._begin(of))
+        self._beginning.add_done_callback(_seen)
 
-    async def begin(self, of: RemoteObject[Any] | None, timeout: float | None) -> None:
-        """Subscribe at the daemon.
+    async def begun(self) -> None:
+        """Wait until the daemon has subscribed it. Errors are those of a call."""
+        await asyncio.shield(self._beginning)
 
-        Args:
-            of: the object whose events are wanted, None for all.
-            timeout: seconds for the answer, None for no limit.
-        """
+    async def _begin(self, of: RemoteObject[Any] | None) -> None:
         procedure, args = self.source.register(of)
         try:
-            self.number = (await self.rpc.call(procedure, args, timeout=timeout)).callbackID
+            self._number = (await self.rpc.call(procedure, args)).callbackID
         except BaseException:
             self._take_back()
             raise
@@ -162,22 +169,32 @@ class Subscription:
         for args in early:
             self._take(args)
 
-    async def end(self, timeout: float | None) -> None:
-        """End the subscription at the daemon. timeout: seconds for the answer, None for no limit."""
+    def end(self) -> asyncio.Task[None]:
+        """Begin to end the subscription at the daemon; the task that does it."""
         self._take_back()
-        if self.number is not None and not self.rpc.closed:
-            procedure, args = self.source.deregister(self.number)
-            with contextlib.suppress(
-                RpcError, OSError
-            ):  # the connection ends, or the daemon forgot
-                await self.rpc.call(procedure, args, timeout=timeout)
+        self.ending = asyncio.create_task(self._end())
+        return self.ending
+
+    async def _end(self) -> None:
+        # The connection ends, or the daemon forgot; whoever began it has the error of that.
+        with contextlib.suppress(RpcError, OSError):
+            await self.begun()
+            if self._number is not None:
+                procedure, args = self.source.deregister(self._number)
+                await self.rpc.call(procedure, args)
 
     def _take(self, args: Any) -> None:
-        if self.number is None:
+        if self._number is None:
             self._early.append(args)
-        elif args.callbackID == self.number:
+        elif args.callbackID == self._number:
             for listener in tuple(self.listeners):
                 listener(self.source, args)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Take note of a failure: nobody may wait for it any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Subscriptions:
@@ -186,7 +203,6 @@ class Subscriptions:
     def __init__(self, host: Calling) -> None:
         self._host = host
         self._held: dict[object, Subscription] = {}
-        self._lock = asyncio.Lock()
 
     async def add(
         self, source: Source, of: RemoteObject[Any] | None, listener: Listener
@@ -200,25 +216,43 @@ class Subscriptions:
         """
         rpc = self._host.rpc
         key = (rpc, source.kind, type(source.kind), of)
-        async with self._lock:
-            held = self._held.get(key)
+        async with asyncio.timeout(self._host.timeout):
+            # The daemon refuses a second subscription until the former one has ended there.
+            while (held := self._held.get(key)) is not None and held.ending is not None:
+                await asyncio.shield(held.ending)
             if held is None:
-                held = Subscription(key, source, rpc)
-                await held.begin(of, self._host.timeout)
-                self._held[key] = held
+                held = self._held[key] = Subscription(key, source, rpc, of)
             held.listeners.append(listener)
-            held.replay()
-            return held
+            try:
+                await held.begun()
+            except BaseException:
+                self._leave(held, listener)
+                raise
+        held.replay()
+        return held
 
     async def remove(self, held: Subscription, listener: Listener) -> None:
         """Stop listening; the last one to go ends the subscription.
+
+        A daemon that does not answer is waited for shortly; the end goes on without the caller.
 
         Args:
             held: the subscription.
             listener: as it was given to `add`.
         """
-        async with self._lock:
-            held.listeners.remove(listener)
-            if not held.listeners:
-                self._held.pop(held.key, None)
-                await held.end(self._host.timeout)
+        ending = self._leave(held, listener)
+        if ending is not None:
+            await self._host.say_goodbye(ending)
+
+    def _leave(self, held: Subscription, listener: Listener) -> asyncio.Task[None] | None:
+        """Take a listener away; the task that ends the subscription if it was the last one."""
+        held.listeners.remove(listener)
+        if held.listeners or held.ending is not None:
+            return None
+        ending = held.end()
+        ending.add_done_callback(lambda _: self._ended(held))
+        return ending
+
+    def _ended(self, held: Subscription) -> None:
+        if self._held.get(held.key) is held:
+            del self._held[held.key]
