@@ -104,6 +104,15 @@ class Client(HotPath):
 
     # What arrives --------------------------------------------------------------------------------
 
+    def _watch_socket(self) -> None:
+        try:
+            self.server.daemon.readiness.watch(self)
+        except OSError as error:
+            self._end(f"it cannot be watched: {error.strerror}")
+
+    def _unwatch_socket(self) -> None:
+        self.server.daemon.readiness.unwatch(self)
+
     def _slow_path(self, data: bytearray, pos: int, after: int, size: int, out: list[bytes]) -> int:
         return slow_path.take(self, data, pos, after, size, out)
 

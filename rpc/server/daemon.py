@@ -14,6 +14,7 @@ from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.options import ServerOptions
 from aiovirt.rpc.server.server import Server
 from aiovirt.rpc.server.slices import Slices
+from aiovirt.rpc.transport.readiness import Readiness
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Daemon:
     been disconnected, before `serve` returns. on_settling: called when the calls in flight are about to
     be waited for, at the end and before a restart. before_preserving: called before an end that
     preserves state; each may refuse it by raising RpcError. preserves: whether that was asked for.
-    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal). slices:
-    of the clients of all its servers.
+    shares_descriptors: whether another process has the sockets of clients, too (a rehearsal). slices
+    and readiness: of the clients of all its servers.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Daemon:
         self.timeout = 0
         self._loop = asyncio.get_running_loop()
         self.slices = Slices(self._loop)
+        self.readiness = Readiness(self._loop)
         self._quit = asyncio.Event()
         self._at_once = asyncio.Event()
         self._progress = asyncio.Event()
@@ -247,6 +249,7 @@ class Daemon:
                 server.close()
             for finish in self.on_ending:
                 await finish()
+            self.readiness.close()
             self.state = State.ENDED
 
     def shutdown(self, *, preserve: bool = False) -> None:

@@ -13,7 +13,6 @@ import array
 import contextlib
 import os
 import socket
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -37,31 +36,38 @@ def close_all(descriptors: Iterable[int]) -> None:
             os.close(descriptor)
 
 
+def read_with_descriptors(sock: socket.socket, buffer: bytearray) -> tuple[int, tuple[int, ...]]:
+    """Read bytes as `recv_into` does; return their number, and the descriptors that came along.
+
+    Raises:
+        OSError: as recvmsg(2) does.
+        FramingError: more descriptors at once than one message can have.
+    """
+    size, ancillary, flags, _ = sock.recvmsg_into([buffer], _SPACE, _CLOEXEC)
+    came: tuple[int, ...] = ()
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            came += tuple(array.array("i", content[: len(content) - len(content) % _INT]))
+    if flags & _TRUNCATED:
+        close_all(came)
+        raise FramingError(f"more than {MAX_FDS} descriptors came at once")
+    return size, came
+
+
 class Inbox:
-    """The descriptors that one link has received and that wait to be taken."""
+    """The descriptors that one link has received and that wait to be taken.
+
+    waiting: in the order in which they came. A tuple, because an empty one takes no memory: a link
+    that never receives any has nothing for them.
+    """
 
     __slots__ = ("waiting",)
 
     def __init__(self, waiting: Iterable[int] = ()) -> None:
         """Begin with those that an earlier owner of the socket has received."""
-        self.waiting = deque(waiting)
+        self.waiting = tuple(waiting)
         for descriptor in self.waiting:
             os.set_inheritable(descriptor, False)
-
-    def read_into(self, sock: socket.socket, buffer: bytearray) -> int:
-        """Read bytes as `recv_into` does, and keep the descriptors that come along.
-
-        Raises:
-            OSError: as recvmsg(2) does.
-            FramingError: more descriptors at once than one message can have.
-        """
-        size, ancillary, flags, _ = sock.recvmsg_into([buffer], _SPACE, _CLOEXEC)
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self.waiting.extend(array.array("i", content[: len(content) - len(content) % _INT]))
-        if flags & _TRUNCATED:
-            raise FramingError(f"more than {MAX_FDS} descriptors came at once")
-        return size
 
     def take(self, count: int) -> tuple[int, ...]:
         """Give out the next `count` of them. Raises FramingError when they have not come."""
@@ -70,9 +76,10 @@ class Inbox:
             raise FramingError(
                 f"{count} descriptors were announced, but only {len(waiting)} came with their bytes"
             )
-        return tuple(waiting.popleft() for _ in range(count))
+        self.waiting = waiting[count:]
+        return waiting[:count]
 
     def close(self) -> None:
         """Close those that wait."""
-        close_all(self.waiting)
-        self.waiting.clear()
+        waiting, self.waiting = self.waiting, ()
+        close_all(waiting)

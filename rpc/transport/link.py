@@ -19,12 +19,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from typing import Final
 
-from aiovirt.rpc.transport.descriptors import WAITING_HIGH, close_all
+from aiovirt.rpc.transport.descriptors import WAITING_HIGH, close_all, read_with_descriptors
 from aiovirt.rpc.transport.outgoing import Outgoing
-from aiovirt.rpc.transport.passage import Filter, Passage, read_buffer
+from aiovirt.rpc.transport.passage import ACCEPTING, Filter, Passage, read_buffer
 from aiovirt.rpc.transport.pauses import PAUSE_DESCRIPTORS, PAUSE_ENDING
 from aiovirt.rpc.transport.tap import Tap, Watch
 from aiovirt.rpc.wire.message import FramingError
@@ -74,9 +74,16 @@ class SocketLink(Outgoing):
         """Begin to read."""
         self._watch_socket()
 
+    @property
+    def reader(self) -> Callable[[], None]:
+        """The method that reads what has come: another one once there is something to pass."""
+        return self._readable if self._passage is None else self._readable_through
+
     def _watch_socket(self) -> None:
-        reader = self._readable if self._passage is None else self._readable_through
-        self._loop.add_reader(self.sock.fileno(), reader)
+        self._loop.add_reader(self.sock.fileno(), self.reader)
+
+    def _unwatch_socket(self) -> None:
+        self._loop.remove_reader(self.sock.fileno())
 
     def _readable(self) -> None:
         # When a peer is gone for good while bytes of its own are still to be read, uvloop calls once
@@ -114,7 +121,10 @@ class SocketLink(Outgoing):
                 if inbox is None:
                     size = self.sock.recv_into(buffer)
                 else:
-                    size = inbox.read_into(self.sock, buffer)
+                    size, came = read_with_descriptors(self.sock, buffer)
+                    if came:
+                        passage = self._make_passage()
+                        passage.keep_descriptors(came)
             except (BlockingIOError, InterruptedError):
                 if self._broken:
                     self.input_ended(self._broken)
@@ -140,12 +150,8 @@ class SocketLink(Outgoing):
         self._loop.call_soon(self._read_again)
 
     def _read_again(self) -> None:
-        if self.closed or self._paused:
-            return
-        if self._passage is None:
-            self._readable()
-        else:
-            self._readable_through()
+        if not self.closed and not self._paused:
+            self.reader()
 
     def deliver(self, data: bytearray, size: int) -> None:
         """Give the owner what came, after the taps have seen it."""
@@ -164,7 +170,7 @@ class SocketLink(Outgoing):
     def pause(self, why: int) -> None:
         """Stop reading for one more reason; the kernel's buffers then hold the peer back."""
         if not self._paused and not self.closed:
-            self._loop.remove_reader(self.sock.fileno())
+            self._unwatch_socket()
         self._paused |= why
 
     def resume(self, why: int) -> None:
@@ -203,13 +209,18 @@ class SocketLink(Outgoing):
                 self._passage = None
                 self._reader_changed()
 
-    def accept_descriptors(self, waiting: Iterable[int] = ()) -> None:
+    def accept_descriptors(self, waiting: Collection[int] = ()) -> None:
         """Keep the descriptors that arrive from now on. Does nothing unless it is a UNIX socket.
 
         Args:
             waiting: those that an earlier owner of the socket has received and not taken.
         """
-        if self.sock.family == socket.AF_UNIX and not self.closed:
+        if self.sock.family != socket.AF_UNIX or self.closed:
+            return
+        if self._passage is None and not waiting:
+            self._passage = ACCEPTING
+            self._reader_changed()
+        else:
             self._make_passage().accept_descriptors(waiting)
 
     def take_descriptors(self, count: int) -> tuple[int, ...]:
@@ -243,13 +254,18 @@ class SocketLink(Outgoing):
 
     def _write_through(self, data: bytes) -> None:
         """Write bytes that have something to pass."""
-        self._make_passage().outgoing(self, data)
+        if self._passage is not None:
+            self._passage.outgoing(self, data)
 
     def _make_passage(self) -> Passage:
-        if self._passage is None:
-            self._passage = Passage()
+        """Return the passage of this link alone."""
+        passage = self._passage
+        if passage is None:
+            passage = self._passage = Passage()
             self._reader_changed()
-        return self._passage
+        elif passage is ACCEPTING:
+            passage = self._passage = Passage.accepting()
+        return passage
 
     def _reader_changed(self) -> None:
         """Read by the other reader from now on, also if this one is in the middle of its work."""
@@ -327,11 +343,10 @@ class SocketLink(Outgoing):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        descriptor = self.sock.fileno()
         if not self._paused:
-            self._loop.remove_reader(descriptor)
+            self._unwatch_socket()
         if self._out is not None:
-            self._loop.remove_writer(descriptor)
+            self._loop.remove_writer(self.sock.fileno())
             self._out = None
         if self._fds is not None:
             close_all(descriptor for _, descriptor in self._fds)

@@ -1,7 +1,7 @@
 """The path of bytes between a link's socket and its owner: a filter, taps, received descriptors.
 
-Most links have nothing of this, and no `Passage`. The order is fixed: owner, taps, filter, socket. So
-taps see messages in the clear.
+Most links have nothing of this, and no `Passage`, or share one with others (`ACCEPTING`). The order is
+fixed: owner, taps, filter, socket. So taps see messages in the clear.
 """
 
 from __future__ import annotations
@@ -153,3 +153,20 @@ class Passage:
         """Keep the descriptors that arrive from now on, after those that wait already."""
         if self.inbox is None:
             self.inbox = Inbox(waiting)
+
+    def keep_descriptors(self, came: tuple[int, ...]) -> None:
+        """Keep descriptors that came, after those that wait already."""
+        if self.inbox is not None:
+            self.inbox.waiting += came
+
+    @classmethod
+    def accepting(cls) -> Passage:
+        """Return one that accepts descriptors and has nothing else."""
+        made = cls()
+        made.accept_descriptors(())
+        return made
+
+
+#: What all links share that accept descriptors, until one comes, or there is something else to pass: a
+#: link gets a passage of its own then. Never changed.
+ACCEPTING: Final = Passage.accepting()
