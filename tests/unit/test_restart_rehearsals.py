@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from aiovirt.daemons.runtime.component import Unsaved
-from aiovirt.daemons.runtime.handover import reexec
+from aiovirt.daemons.runtime.handover import reexec, rehearsal
 from aiovirt.daemons.runtime.handover.reexec import Origin, Restart, RestartRefused
 from aiovirt.daemons.runtime.handover.rehearsal import RehearsalFailed, rehearse
 from aiovirt.daemons.runtime.process.systemd import Notifier
@@ -128,3 +128,35 @@ def test_a_program_that_cannot_be_executed_leaves_no_descriptor(
         with pytest.raises((OSError, RestartRefused), match="Too many open files"):
             one._execute()
     assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the one of the instance itself
+
+
+class _HeldUp:
+    """A child whose end a disk holds up: the kernel waits for it to close a file."""
+
+    returncode = None
+    killed = 0
+
+    def __init__(self) -> None:
+        self.stderr = asyncio.StreamReader()
+
+    def kill(self) -> None:
+        self.killed += 1
+
+    async def wait(self) -> int:
+        return await asyncio.get_running_loop().create_future()
+
+
+async def test_a_rehearsal_that_a_disk_holds_up_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = _HeldUp()
+
+    async def start(*_: object, **__: object) -> _HeldUp:
+        return child
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    monkeypatch.setattr(rehearsal, "PATIENCE", 0.05)
+    monkeypatch.setattr(rehearsal, "_END", 0.05)
+    with pytest.raises(rehearsal.RehearsalFailed, match="cannot be ended: a disk holds it up"):
+        await rehearsal.rehearse(["daemon"], None, {}, [])
+    assert child.killed

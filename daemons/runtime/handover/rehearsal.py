@@ -15,6 +15,8 @@ from typing import Final
 
 #: Seconds that a rehearsal may take.
 PATIENCE: Final = 30.0
+#: Seconds that one that was killed has to be gone.
+_END: Final = 1.0
 #: Bytes that are kept of what a rehearsal writes to its standard error: the last line is wanted.
 _KEPT: Final = 64 * 1024
 #: Of prctl(2): the signal that a process gets when its parent ends.
@@ -63,17 +65,29 @@ async def rehearse(
             said = await _last_words(child)
             status = await child.wait()
     except TimeoutError:
-        raise RehearsalFailed(
-            f"the new program was not done with its rehearsal in {PATIENCE:g} s"
-        ) from None
+        text = f"the new program was not done with its rehearsal in {PATIENCE:g} s"
+        if not await _end(child):
+            text += ", and cannot be ended: a disk holds it up"
+        raise RehearsalFailed(text) from None
     finally:
-        if child.returncode is None:  # it took too long, or this daemon ends
-            child.kill()
-            await child.wait()
+        await _end(child)
     if status:
         last = said.decode(errors="replace").strip().splitlines()[-1:]
         reason = last[0] if last else f"its rehearsal ended with {status}"
         raise RehearsalFailed(f"the new program would not take over: {reason}")
+
+
+async def _end(child: asyncio.subprocess.Process) -> bool:
+    """Kill a rehearsal that took too long, or whose daemon ends; whether it is over.
+
+    The kernel closes its files first, and a disk that does not answer may hold that up for ever.
+    """
+    if child.returncode is None:
+        child.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END):
+                await child.wait()
+    return child.returncode is not None
 
 
 async def _last_words(child: asyncio.subprocess.Process) -> bytes:
