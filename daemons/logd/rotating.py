@@ -114,8 +114,7 @@ class RotatingFile:
         self._retry_at = 0.0
         if truncate:
             for old in (path, *backups(path, rotation.max_backups)):
-                movable = _movable(old)
-                if movable or (movable is False and os.path.isdir(old)):  # which is refused
+                if _movable(old) or _is_directory(old):  # which is refused
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(old)
         self._descriptor, found = _open(path)
@@ -374,6 +373,11 @@ def _movable(path: str) -> bool | None:
         except FileNotFoundError:
             return True
     return stat.S_ISREG(found.st_mode)
+
+
+def _is_directory(path: str) -> bool:
+    """Whether a name is that of a directory itself, not of a link to one."""
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _open(path: str) -> tuple[int, os.stat_result]:

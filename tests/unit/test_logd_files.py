@@ -358,6 +358,15 @@ def test_what_is_not_a_regular_file_is_not_moved(path: Path, where: str) -> None
     file.close()
 
 
+def test_truncating_leaves_a_link_to_a_folder_alone(path: Path) -> None:
+    link = Path(f"{path}.0")
+    link.symlink_to(path.parent)
+    path.write_bytes(b"old")
+    file = RotatingFile(str(path), Rotation(10, 2), truncate=True)
+    assert (path.read_bytes(), os.readlink(link)) == (b"", str(path.parent))
+    file.close()
+
+
 def test_a_link_is_renamed_as_libvirt_does_unless_it_leads_to_a_device(path: Path) -> None:
     target = path.with_name("target")
     path.symlink_to(target)
