@@ -13,7 +13,8 @@ from typing import Final
 
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
 from aiovirt.daemons.lockd.holder import NO_PROCESS
-from aiovirt.daemons.lockd.journal import Entry, Journal, find, take_over
+from aiovirt.daemons.lockd.journal import Journal, find, take_over
+from aiovirt.daemons.lockd.journal_format import Entry
 from aiovirt.daemons.lockd.protocol import AcquireFlags
 from aiovirt.daemons.lockd.upkeep import Upkeep
 from aiovirt.rpc.logs import get_logger
