@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterable
 from typing import Final
@@ -46,13 +47,15 @@ _SLOTS_AT_FIRST: Final = 64
 _SLOTS_OF_A_PAGE: Final = 4096 // SLOT
 #: A journal does not grow beyond 1 GiB, so that one whose head is damaged cannot take all memory.
 _SLOTS_MAX: Final = (1 << 30) // SLOT
+_BOOT: Final = re.compile(rb"[0-9a-f-]{36}")
 _MAGICS: Final = (MAGIC, FORMER_MAGIC)
 #: Slots that are written, and bytes that are looked at, in one piece.
 _SLOTS_AT_ONCE: Final = 4096
 _CHUNK: Final = 1 << 20
 
-#: The extended attribute that has the boot, too: it stays when the contents are lost.
-_BOOT_ATTRIBUTE: Final = "user.aiovirt.boot"
+#: The extended attribute that has the boot, too: it stays when the contents are lost. The second one is
+#: for tmpfs before Linux 6.6, which has none for users.
+_BOOT_ATTRIBUTES: Final = ("user.aiovirt.boot", "trusted.aiovirt.boot")
 _pack_record: Final = RECORD.pack
 _NOT_SUPPORTED: Final = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
@@ -101,8 +104,7 @@ class Journal:
             journal = cls(path, descriptor, 0, [])
             journal._reserve(_SLOTS_AT_FIRST)
             journal.claim()
-            with contextlib.suppress(OSError):  # it is a second witness; not every disk can
-                os.setxattr(descriptor, _BOOT_ATTRIBUTE, boot_id())
+            _mark(descriptor)
         except BaseException:
             os.close(descriptor)
             os.unlink(fresh)
@@ -329,7 +331,7 @@ def take_over(path: str, descriptor: int) -> tuple[Journal, list[Entry]] | None:
         made_in = boot.decode(errors="replace") or "unknown"
         _log.info("journal of an earlier boot ignored", path=path, boot=made_in)
         return None
-    if len(head) < HEAD.size or not head.startswith(_MAGICS):
+    if len(head) < HEAD.size or not _boot_in(head):
         raise damaged(path, "its head is missing")
     slots = HEAD.unpack_from(head)[2]
     if not slots or size < slots * SLOT:
@@ -378,19 +380,33 @@ def _has_data(descriptor: int, at: int) -> bool:
         at += len(data)
 
 
+def _mark(descriptor: int) -> None:
+    """Have a second witness of the boot, where the file system can."""
+    for attribute in _BOOT_ATTRIBUTES:
+        with contextlib.suppress(OSError):
+            os.setxattr(descriptor, attribute, boot_id())
+            return
+
+
+def _boot_in(head: bytes) -> bytes:
+    """In which boot a journal was made, as its head says, empty if that is not whole."""
+    boot = head[len(MAGIC) : HEAD.size - COUNT.size]
+    return boot if head.startswith(_MAGICS) and _BOOT.fullmatch(boot) else b""
+
+
 def _boot_of(path: str, descriptor: int, head: bytes) -> bytes:
     """In which boot a journal was made, empty if it says nothing. Raises ValueError."""
-    if head.startswith(_MAGICS):
-        return head[len(MAGIC) : HEAD.size - COUNT.size]
-    if head.strip(b"\0"):
+    if boot := _boot_in(head):
+        return boot
+    if head.strip(b"\0") and not head.startswith(_MAGICS):
         raise ValueError(
             f"{path} is not a journal that this version can read; remove it when no guest is left"
         )
-    # As after a power cut: the file is there, its contents were not written. The attribute knows
-    # whether it was one, or somebody has emptied the file.
-    try:
-        return os.getxattr(descriptor, _BOOT_ATTRIBUTE)
-    except OSError:
-        if _has_data(descriptor, 0):
-            raise damaged(path, "its head is missing") from None
-        return b""
+    # As after a power cut: the file is there, its contents were not written, or not all. The attribute
+    # knows whether it was one, or somebody has emptied or cut the file.
+    for attribute in _BOOT_ATTRIBUTES:
+        with contextlib.suppress(OSError):
+            return os.getxattr(descriptor, attribute)
+    if _has_data(descriptor, 0):
+        raise damaged(path, "its head is missing")
+    return b""

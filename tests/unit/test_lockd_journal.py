@@ -21,6 +21,7 @@ from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 #: A NUL byte does not come through the wire.
 _CHARACTERS = st.characters(min_codepoint=1, codec="utf-8")
 _TEXTS = st.text(_CHARACTERS, max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
@@ -162,7 +163,7 @@ def test_one_of_an_earlier_boot_is_void_whatever_is_in_it(tmp_path: Path) -> Non
     assert read(str(path)) == []
 
 
-@pytest.mark.parametrize("left", [0, 1, 64, 255, 256, 512, 256 * 63, 256 * 64 - 1])
+@pytest.mark.parametrize("left", [0, 1, 23, 24, 30, 59, 60, 63, 64, 256, 512, 16383])
 def test_one_of_this_boot_that_was_cut_is_refused(tmp_path: Path, left: int) -> None:
     path = tmp_path / "journal"
     journal = Journal.create(str(path))
@@ -210,6 +211,35 @@ def test_one_of_an_earlier_version_is_gone_on_with_in_its_own_format(tmp_path: P
     for number in range(100, 200):
         _add(journal, _record(number, number * 3))
     assert len(read(str(path))) == 102
+
+
+@ROOT_ONLY
+def test_one_that_was_emptied_is_known_also_on_a_file_system_without_attributes_for_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.setxattr
+
+    def as_tmpfs(descriptor: int, name: str, value: bytes) -> None:
+        if name.startswith("user."):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        really(descriptor, name, value)
+
+    monkeypatch.setattr(os, "setxattr", as_tmpfs)
+    path = tmp_path / "journal"
+    _with_records(path)
+    os.truncate(path, 0)
+    with pytest.raises(ValueError, match="is damaged: its head is missing"):
+        read(str(path))
+
+
+def test_one_of_this_boot_whose_boot_was_lost_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    whole = path.read_bytes()
+    for at in (len(MAGIC), len(MAGIC) + 35):
+        path.write_bytes(whole[:at] + bytes(1) + whole[at + 1 :])
+        with pytest.raises(ValueError, match="is damaged: its head is missing"):
+            read(str(path))
 
 
 def _with_records(path: Path) -> None:
