@@ -20,7 +20,7 @@ from aiovirt.daemons.lockd import protocol
 from aiovirt.daemons.lockd.admin_protocol import REFUSALS
 from aiovirt.daemons.lockd.fate import KILL_AFTER, REPORT_AFTER, end_process, may_end
 from aiovirt.daemons.lockd.holder import Holder, Holders
-from aiovirt.daemons.lockd.journal import pack_owner
+from aiovirt.daemons.lockd.journal_format import pack_owner
 from aiovirt.daemons.lockd.protocol import AcquireFlags, Owner
 from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.daemons.lockd.table import LockTable

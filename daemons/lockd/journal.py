@@ -7,12 +7,7 @@ is reserved in advance all the same, so that locks can be given for a while when
 
 A holding is written down before its owner hears of it, and struck out before its owner hears that it was
 given back. The latter waits until replies are sent (`settle`): a holding that is given meanwhile is
-written in its place, which strikes it out without a write of its own.
-
-It is an array of slots. The first one is the head: the name of the format, the boot in which the journal
-was made, and the number of slots. A record lies in one slot, or in several in a row when its names are
-long. Its first slot begins with their number, which is written last, or with all the rest in one write
-within one page, and makes the record valid; every other slot, free or within a record, begins with 0.
+written in its place, which strikes it out without a write of its own. The format is in `journal_format`.
 """
 
 from __future__ import annotations
@@ -20,69 +15,49 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
-import struct
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final
 
 from aiovirt.daemons.lockd import kernel
-from aiovirt.daemons.lockd.protocol import Owner
+from aiovirt.daemons.lockd.journal_format import (
+    COUNT,
+    ERRORS,
+    FORMER_MAGIC,
+    FREE,
+    HEAD,
+    MAGIC,
+    NO_RECORD,
+    PIECE,
+    RECORD,
+    SLOT,
+    UNUSED,
+    Entry,
+    Record,
+    damaged,
+    entries,
+)
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.lockd.journal")
 
-_MAGIC: Final = b"aiovirt lockd journal 2\n"
-_SLOT: Final = 256
 _SLOTS_AT_FIRST: Final = 64
 #: Slots that a journal grows by when there is no room for twice as many: a page.
-_SLOTS_OF_A_PAGE: Final = 4096 // _SLOT
+_SLOTS_OF_A_PAGE: Final = 4096 // SLOT
 #: A journal does not grow beyond 1 GiB, so that one whose head is damaged cannot take all memory.
-_SLOTS_MAX: Final = (1 << 30) // _SLOT
-#: Bytes that are looked at in one piece.
+_SLOTS_MAX: Final = (1 << 30) // SLOT
+_BOOT: Final = re.compile(rb"[0-9a-f-]{36}")
+_MAGICS: Final = (MAGIC, FORMER_MAGIC)
+#: Slots that are written, and bytes that are looked at, in one piece.
+_SLOTS_AT_ONCE: Final = 4096
 _CHUNK: Final = 1 << 20
 
-#: Name of the format, boot, slots (the head among them).
-_HEAD: Final = struct.Struct(f"={len(_MAGIC)}s36sI")
-#: The extended attribute that has the boot, too: it stays when the contents are lost.
-_BOOT_ATTRIBUTE: Final = "user.aiovirt.boot"
-#: Slots of this record; bytes of directory, name and owner; flags; since when (epoch seconds). Those
-#: three follow.
-_RECORD: Final = struct.Struct("=IIIIId")
-#: Owner: uuid, id, pid, when the process started (`Holder.start`). The name follows.
-_OWNER: Final = struct.Struct("=16sIIQ")
-_COUNT: Final = struct.Struct("=I")
-_FREE: Final = bytes(_COUNT.size)
-#: Bytes of a record that lie in each of its slots after the first.
-_PIECE: Final = _SLOT - _COUNT.size
-_ERRORS: Final = "surrogateescape"
-_pack_record: Final = _RECORD.pack
+#: The extended attribute that has the boot, too: it stays when the contents are lost. The second one is
+#: for tmpfs before Linux 6.6, which has none for users.
+_BOOT_ATTRIBUTES: Final = ("user.aiovirt.boot", "trusted.aiovirt.boot")
+_pack_record: Final = RECORD.pack
 _NOT_SUPPORTED: Final = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
-
-
-class Record(NamedTuple):
-    """One holding. directory: of the lockspace, empty for the default one; start: when the owner's
-    process started (`Holder.start`); since: epoch seconds."""
-
-    directory: str
-    name: str
-    flags: int
-    owner: Owner
-    start: int
-    since: float
-
-
-class Entry(NamedTuple):
-    """A record, its first slot, and in how many slots it is."""
-
-    slot: int
-    slots: int
-    record: Record
-
-
-def pack_owner(owner: Owner, start: int) -> bytes:
-    """An owner as `Journal.add` takes it: it is made once for many records."""
-    name = owner.name.encode(errors=_ERRORS)
-    return _OWNER.pack(owner.uuid, owner.id, owner.pid, start) + name
 
 
 def boot_id() -> bytes:
@@ -97,12 +72,20 @@ class Journal:
     damaged: a record could not be struck out, so the file says too much.
     """
 
-    def __init__(self, path: str, descriptor: int, slots: int, entries: list[Entry]) -> None:
+    def __init__(
+        self,
+        path: str,
+        descriptor: int,
+        slots: int,
+        entries: list[Entry],
+        magic: bytes = MAGIC,
+    ) -> None:
         """Go on with an open journal. See `create`, `find` and `take_over`."""
         self.path = path
         self.descriptor = descriptor
         self.damaged = False
         self._slots = slots
+        self._magic = magic
         self._long = {entry.slot: entry.slots for entry in entries if entry.slots > 1}
         self._free_long: dict[int, list[int]] = {}  # by the number of slots, what was given back
         self._stale: set[int] = set()  # slots that have been given back, and are not struck out yet
@@ -121,8 +104,7 @@ class Journal:
             journal = cls(path, descriptor, 0, [])
             journal._reserve(_SLOTS_AT_FIRST)
             journal.claim()
-            with contextlib.suppress(OSError):  # it is a second witness; not every disk can
-                os.setxattr(descriptor, _BOOT_ATTRIBUTE, boot_id())
+            _mark(descriptor)
         except BaseException:
             os.close(descriptor)
             os.unlink(fresh)
@@ -164,17 +146,17 @@ class Journal:
         Raises:
             OSError: There is no room, or the disk fails. Nothing was written then.
         """
-        where = directory.encode("utf-8", _ERRORS) if directory else b""
-        what = name.encode("utf-8", _ERRORS)
+        where = directory.encode("utf-8", ERRORS) if directory else b""
+        what = name.encode("utf-8", ERRORS)
         head = _pack_record(1, len(where), len(what), len(owner), flags, since)
         record = head + where + what + owner
-        if len(record) > _SLOT:
+        if len(record) > SLOT:
             return self._add_long(record)
         free = self._free
         slot = free.pop() if free else self._unused(1)
         try:
-            if os.pwrite(self.descriptor, record, slot * _SLOT) != len(record):
-                os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+            if os.pwrite(self.descriptor, record, slot * SLOT) != len(record):
+                os.pwrite(self.descriptor, FREE, slot * SLOT)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             free.append(slot)
@@ -185,17 +167,15 @@ class Journal:
 
     def _add_long(self, record: bytes) -> int:
         """Write down what needs several slots: the first one last."""
-        count = 1 + (len(record) - _SLOT + _PIECE - 1) // _PIECE
+        count = 1 + (len(record) - SLOT + PIECE - 1) // PIECE
         free = self._free_long.get(count)
         slot = free.pop() if free else self._unused(count)
-        first = _COUNT.pack(count) + record[_COUNT.size : _SLOT]
-        rest = b"".join(
-            _FREE + record[at : at + _PIECE] for at in range(_SLOT, len(record), _PIECE)
-        )
+        first = COUNT.pack(count) + record[COUNT.size : SLOT]
+        rest = b"".join(FREE + record[at : at + PIECE] for at in range(SLOT, len(record), PIECE))
         try:
-            for piece, at in ((rest, (slot + 1) * _SLOT), (first, slot * _SLOT)):
+            for piece, at in ((rest, (slot + 1) * SLOT), (first, slot * SLOT)):
                 if os.pwrite(self.descriptor, piece, at) != len(piece):
-                    os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+                    os.pwrite(self.descriptor, FREE, slot * SLOT)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             self._free_long.setdefault(count, []).append(slot)
@@ -219,7 +199,7 @@ class Journal:
 
     def _strike_out(self, slot: int) -> bool:
         try:
-            os.pwrite(self.descriptor, _FREE, slot * _SLOT)
+            os.pwrite(self.descriptor, FREE, slot * SLOT)
         except OSError as error:
             if not self.damaged:
                 _log.error("a record of the journal stays", path=self.path, reason=error.strerror)
@@ -237,7 +217,7 @@ class Journal:
         """Make room for at least `needed` slots, for twice as many as now if possible."""
         if needed > _SLOTS_MAX:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        if os.fstat(self.descriptor).st_size < self._slots * _SLOT:
+        if os.fstat(self.descriptor).st_size < self._slots * SLOT:
             raise OSError(errno.EIO, "the journal was cut")  # growing would hide what it has lost
         with contextlib.suppress(OSError):
             self._reserve(min(max(needed, 2 * self._slots), _SLOTS_MAX))
@@ -247,12 +227,16 @@ class Journal:
     def _reserve(self, slots: int) -> None:
         """Get room for so many slots, and then say so in the head. Raises OSError."""
         try:
-            os.posix_fallocate(self.descriptor, 0, slots * _SLOT)
+            os.posix_fallocate(self.descriptor, 0, slots * SLOT)
         except OSError as error:
             if error.errno not in _NOT_SUPPORTED:
                 raise
-            os.truncate(self.descriptor, slots * _SLOT)
-        os.pwrite(self.descriptor, _HEAD.pack(_MAGIC, boot_id(), slots), 0)
+            os.truncate(self.descriptor, slots * SLOT)
+        for at in range(self._slots, slots, _SLOTS_AT_ONCE):
+            unused = UNUSED * min(_SLOTS_AT_ONCE, slots - at)
+            if os.pwrite(self.descriptor, unused, at * SLOT) != len(unused):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.pwrite(self.descriptor, HEAD.pack(self._magic, boot_id(), slots), 0)
         self._slots = slots
 
     def is_in_place(self) -> bool:
@@ -264,17 +248,22 @@ class Journal:
             return False
         return (
             (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-            and ours.st_size >= self._slots * _SLOT
-            and os.pread(self.descriptor, len(_MAGIC), 0) == _MAGIC
+            and ours.st_size >= self._slots * SLOT
+            and os.pread(self.descriptor, len(MAGIC), 0) == MAGIC
         )
 
     def has_all(self, slots: Iterable[int]) -> bool:
-        """Whether a record begins in each of these slots. Raises OSError."""
-        with open(self.descriptor, "rb", closefd=False) as file:
-            file.seek(0)
-            data = file.read(self._end * _SLOT)
-        counts = memoryview(data[: len(data) // _SLOT * _SLOT]).cast("I")[:: _SLOT // _COUNT.size]
-        return all(slot < len(counts) and counts[slot] for slot in slots)
+        """Whether a record begins in each of these slots, and nothing was lost. Raises OSError."""
+        known: list[int] = []
+        piece = bytearray(_SLOTS_AT_ONCE * SLOT)
+        for at in range(0, self._slots * SLOT, len(piece)):
+            size = os.preadv(self.descriptor, [piece], at) // SLOT * SLOT
+            known += memoryview(piece)[:size].cast("I")[:: SLOT // COUNT.size].tolist()
+        return (
+            len(known) >= self._slots
+            and 0 not in known[: self._slots]
+            and all(known[slot] != NO_RECORD for slot in slots)
+        )
 
     def is_another_s(self) -> bool:
         """Whether the file in the place of this journal is another lockd's, which runs."""
@@ -342,20 +331,20 @@ def take_over(path: str, descriptor: int) -> tuple[Journal, list[Entry]] | None:
         made_in = boot.decode(errors="replace") or "unknown"
         _log.info("journal of an earlier boot ignored", path=path, boot=made_in)
         return None
-    if len(head) < _HEAD.size or not head.startswith(_MAGIC):
-        raise _damaged(path, "its head is missing")
-    slots = _HEAD.unpack_from(head)[2]
-    if not slots or size < slots * _SLOT:
-        raise _damaged(path, f"it has {size // _SLOT} slots, and had {slots}")
+    if len(head) < HEAD.size or not _boot_in(head):
+        raise damaged(path, "its head is missing")
+    slots = HEAD.unpack_from(head)[2]
+    if not slots or size < slots * SLOT:
+        raise damaged(path, f"it has {size // SLOT} slots, and had {slots}")
     if slots > _SLOTS_MAX:
-        raise _damaged(path, f"it has {slots} slots, more than {_SLOTS_MAX}")
-    if _has_data(descriptor, slots * _SLOT):
-        raise _damaged(path, f"it has records after its {slots} slots")
+        raise damaged(path, f"it has {slots} slots, more than {_SLOTS_MAX}")
+    if _has_data(descriptor, slots * SLOT):
+        raise damaged(path, f"it has records after its {slots} slots")
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
-        data = file.read(slots * _SLOT)
-    entries = list(_entries(path, data))
-    return Journal(path, descriptor, slots, entries), entries
+        data = file.read(slots * SLOT)
+    found = list(entries(path, data))
+    return Journal(path, descriptor, slots, found, head[: len(MAGIC)]), found
 
 
 def read(path: str) -> list[Record]:
@@ -373,11 +362,11 @@ def _head_of(path: str, descriptor: int) -> tuple[bytes, int]:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a journal: it is not a regular file")
-    return os.pread(descriptor, _SLOT, 0), status.st_size
+    return os.pread(descriptor, SLOT, 0), status.st_size
 
 
 def _has_data(descriptor: int, at: int) -> bool:
-    """Whether a file has a byte other than 0 from `at` on. Its holes, however large, are not read."""
+    """Whether a file has more than zeros and unused slots from `at` on. Its holes are not read."""
     while True:
         try:
             at = os.lseek(descriptor, at, os.SEEK_DATA)
@@ -386,73 +375,38 @@ def _has_data(descriptor: int, at: int) -> bool:
                 return False
             raise
         data = os.pread(descriptor, _CHUNK, at)
-        if not data or data.strip(b"\0"):
+        if not data or data.strip(UNUSED):
             return bool(data)
         at += len(data)
 
 
+def _mark(descriptor: int) -> None:
+    """Have a second witness of the boot, where the file system can."""
+    for attribute in _BOOT_ATTRIBUTES:
+        with contextlib.suppress(OSError):
+            os.setxattr(descriptor, attribute, boot_id())
+            return
+
+
+def _boot_in(head: bytes) -> bytes:
+    """In which boot a journal was made, as its head says, empty if that is not whole."""
+    boot = head[len(MAGIC) : HEAD.size - COUNT.size]
+    return boot if head.startswith(_MAGICS) and _BOOT.fullmatch(boot) else b""
+
+
 def _boot_of(path: str, descriptor: int, head: bytes) -> bytes:
     """In which boot a journal was made, empty if it says nothing. Raises ValueError."""
-    if head.startswith(_MAGIC):
-        return head[len(_MAGIC) : _HEAD.size - _COUNT.size]
-    if head.strip(b"\0"):
+    if boot := _boot_in(head):
+        return boot
+    if head.strip(b"\0") and not head.startswith(_MAGICS):
         raise ValueError(
             f"{path} is not a journal that this version can read; remove it when no guest is left"
         )
-    # As after a power cut: the file is there, its contents were not written. The attribute knows
-    # whether it was one, or somebody has emptied the file.
-    try:
-        return os.getxattr(descriptor, _BOOT_ATTRIBUTE)
-    except OSError:
-        if _has_data(descriptor, 0):
-            raise _damaged(path, "its head is missing") from None
-        return b""
-
-
-def _damaged(path: str, how: str) -> ValueError:
-    return ValueError(
-        f"{path} is damaged: {how}. It may list locks of guests that run;"
-        " remove it when no guest is left"
-    )
-
-
-def _entries(path: str, data: bytes) -> Iterator[Entry]:
-    slot = 1
-    slots = len(data) // _SLOT
-    while slot < slots:
-        (count,) = _COUNT.unpack_from(data, slot * _SLOT)
-        if not count:
-            slot += 1
-            continue
-        inner = range(slot + 1, slot + count)
-        if slot + count > slots or any(
-            data[one * _SLOT : one * _SLOT + _COUNT.size] != _FREE for one in inner
-        ):
-            raise _damaged(path, f"a record in slot {slot} says that it has {count} slots")
-        pieces = [data[slot * _SLOT : (slot + 1) * _SLOT]]
-        pieces += [data[one * _SLOT + _COUNT.size : (one + 1) * _SLOT] for one in inner]
-        try:
-            yield Entry(slot, count, _record(b"".join(pieces)))
-        except (ValueError, struct.error) as error:
-            raise _damaged(path, f"the record in slot {slot} cannot be read") from error
-        slot += count
-
-
-def _record(data: bytes) -> Record:
-    _, directory_size, name_size, owner_size, flags, since = _RECORD.unpack_from(data)
-    name_at = _RECORD.size + directory_size
-    owner_at = name_at + name_size
-    if owner_size < _OWNER.size or owner_at + owner_size > len(data):
-        raise ValueError("a record's parts are longer than the record")
-    uuid, owner_id, pid, start = _OWNER.unpack_from(data, owner_at)
-    owner_name = data[owner_at + _OWNER.size : owner_at + owner_size]
-    if b"\0" in data[_RECORD.size : owner_at]:
-        raise ValueError("a path has a NUL byte")
-    return Record(
-        data[_RECORD.size : name_at].decode(errors=_ERRORS),
-        data[name_at:owner_at].decode(errors=_ERRORS),
-        flags,
-        Owner(uuid, owner_name.decode(errors=_ERRORS), owner_id, pid),
-        start,
-        since,
-    )
+    # As after a power cut: the file is there, its contents were not written, or not all. The attribute
+    # knows whether it was one, or somebody has emptied or cut the file.
+    for attribute in _BOOT_ATTRIBUTES:
+        with contextlib.suppress(OSError):
+            return os.getxattr(descriptor, attribute)
+    if _has_data(descriptor, 0):
+        raise damaged(path, "its head is missing")
+    return b""

@@ -13,7 +13,8 @@ from typing import Final
 
 from aiovirt.daemons.lockd.dispatch import LockSpaceDispatch
 from aiovirt.daemons.lockd.holder import NO_PROCESS
-from aiovirt.daemons.lockd.journal import Entry, Journal, find, take_over
+from aiovirt.daemons.lockd.journal import Journal, find, take_over
+from aiovirt.daemons.lockd.journal_format import Entry
 from aiovirt.daemons.lockd.protocol import AcquireFlags
 from aiovirt.daemons.lockd.upkeep import Upkeep
 from aiovirt.rpc.logs import get_logger
@@ -29,11 +30,14 @@ _CLAIM_EVERY: Final = 0.05
 def recover(service: LockSpaceDispatch, path: str) -> None:
     """Take up the journal at `path` and keep one there.
 
-    Raises OSError, and ValueError for one that is damaged or another lockd's. Then nobody may be served:
+    Raises ValueError for one that is damaged, unreadable or another lockd's. Then nobody may be served:
     a lock could be given twice.
     """
-    found = find(path)
-    journal, entries = (None, []) if found is None else _claimed(found)
+    try:
+        found = find(path)
+        journal, entries = (None, []) if found is None else _claimed(found)
+    except OSError as error:
+        raise ValueError(f"the journal {path} cannot be read: {error.strerror}") from error
     upkeep = service.upkeep = Upkeep(service.table, path)
     service.holders.reserve.fill()
     superseded = _superseded(entries)

@@ -16,7 +16,8 @@ from typing import Final, NoReturn
 import msgspec
 
 from aiovirt.daemons.lockd.holder import Holder
-from aiovirt.daemons.lockd.journal import Journal, pack_owner
+from aiovirt.daemons.lockd.journal import Journal
+from aiovirt.daemons.lockd.journal_format import pack_owner
 from aiovirt.daemons.lockd.space import holders
 from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.logs import get_logger

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
-from aiovirt.daemons.lockd.journal import Journal, pack_owner, read
+from aiovirt.daemons.lockd.journal import Journal, read
+from aiovirt.daemons.lockd.journal_format import FREE, MAGIC, pack_owner
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.state import (
     HolderState,
@@ -216,7 +217,7 @@ def journal_target() -> Target:
         _check_journal,
         _journal_seeds,
         20,
-        (b"aiovirt lockd journal 2\n",),
+        (MAGIC, FREE),
         _change_journal,
         max_len=16 * _SLOT,
     )

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiovirt.daemons.lockd.holder import Holder
-from aiovirt.daemons.lockd.journal import Journal, Record, boot_id, find, pack_owner, read
+from aiovirt.daemons.lockd.journal import Journal, boot_id, find, read
+from aiovirt.daemons.lockd.journal_format import FORMER_MAGIC, FREE, MAGIC, Record, pack_owner
 from aiovirt.daemons.lockd.protocol import Owner
 from aiovirt.daemons.lockd.space import LockSpace
 from aiovirt.daemons.lockd.table import LockTable
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 #: A NUL byte does not come through the wire.
 _CHARACTERS = st.characters(min_codepoint=1, codec="utf-8")
 _TEXTS = st.text(_CHARACTERS, max_size=20) | st.integers(0, 1500).map(lambda size: "x" * size)
@@ -111,7 +113,7 @@ def test_a_record_that_was_being_written_does_not_count(tmp_path: Path) -> None:
     _add(journal, _record(1))
     slot = _add(journal, _record(2, 600))
     # As if lockd had been killed before the first number of the record was written.
-    os.pwrite(journal.descriptor, bytes(4), slot * 256)
+    os.pwrite(journal.descriptor, FREE, slot * 256)
     assert [record.owner.pid for record in read(str(path))] == [1]
 
 
@@ -161,7 +163,7 @@ def test_one_of_an_earlier_boot_is_void_whatever_is_in_it(tmp_path: Path) -> Non
     assert read(str(path)) == []
 
 
-@pytest.mark.parametrize("left", [0, 1, 64, 255, 256, 512, 256 * 63, 256 * 64 - 1])
+@pytest.mark.parametrize("left", [0, 1, 23, 24, 30, 59, 60, 63, 64, 256, 512, 16383])
 def test_one_of_this_boot_that_was_cut_is_refused(tmp_path: Path, left: int) -> None:
     path = tmp_path / "journal"
     journal = Journal.create(str(path))
@@ -173,7 +175,7 @@ def test_one_of_this_boot_that_was_cut_is_refused(tmp_path: Path, left: int) -> 
         read(str(path))
 
 
-@pytest.mark.parametrize("count", [2, 63, 64, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("count", [2, 63, 64, 2**31, 2**32 - 2])
 def test_one_with_a_record_that_runs_into_another_is_refused(tmp_path: Path, count: int) -> None:
     path = tmp_path / "journal"
     journal = Journal.create(str(path))
@@ -185,6 +187,61 @@ def test_one_with_a_record_that_runs_into_another_is_refused(tmp_path: Path, cou
         read(str(path))
 
 
+def test_one_of_this_boot_that_has_lost_a_part_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    whole = path.read_bytes()
+    for slot in (1, 3, 4, 63):
+        path.write_bytes(whole[: slot * 256] + bytes(256) + whole[(slot + 1) * 256 :])
+        with pytest.raises(ValueError, match=f"is damaged: slot {slot} is empty"):
+            read(str(path))
+
+
+def test_one_of_an_earlier_version_is_gone_on_with_in_its_own_format(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    path.write_bytes(path.read_bytes().replace(MAGIC, FORMER_MAGIC).replace(FREE, bytes(4)))
+    found = find(str(path))
+    assert found is not None
+    journal, entries = found
+    assert [entry.record.owner.pid for entry in entries] == [0, 1, 2]
+    assert not journal.is_in_place()
+    journal.remove(2)
+    journal.settle()
+    for number in range(100, 200):
+        _add(journal, _record(number, number * 3))
+    assert len(read(str(path))) == 102
+
+
+@ROOT_ONLY
+def test_one_that_was_emptied_is_known_also_on_a_file_system_without_attributes_for_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.setxattr
+
+    def as_tmpfs(descriptor: int, name: str, value: bytes) -> None:
+        if name.startswith("user."):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        really(descriptor, name, value)
+
+    monkeypatch.setattr(os, "setxattr", as_tmpfs)
+    path = tmp_path / "journal"
+    _with_records(path)
+    os.truncate(path, 0)
+    with pytest.raises(ValueError, match="is damaged: its head is missing"):
+        read(str(path))
+
+
+def test_one_of_this_boot_whose_boot_was_lost_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _with_records(path)
+    whole = path.read_bytes()
+    for at in (len(MAGIC), len(MAGIC) + 35):
+        path.write_bytes(whole[:at] + bytes(1) + whole[at + 1 :])
+        with pytest.raises(ValueError, match="is damaged: its head is missing"):
+            read(str(path))
+
+
 def _with_records(path: Path) -> None:
     journal = Journal.create(str(path))
     journal.publish()
@@ -194,7 +251,7 @@ def _with_records(path: Path) -> None:
 
 def _set_slots(path: Path, slots: int) -> None:
     with path.open("r+b") as file:
-        file.seek(len(b"aiovirt lockd journal 2\n") + 36)
+        file.seek(len(MAGIC) + 36)
         file.write(slots.to_bytes(4, sys.byteorder))
 
 

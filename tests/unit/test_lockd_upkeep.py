@@ -16,7 +16,8 @@ import pytest
 
 from aiovirt.daemons.lockd import recovery
 from aiovirt.daemons.lockd.holder import open_process
-from aiovirt.daemons.lockd.journal import Journal, find, pack_owner, read
+from aiovirt.daemons.lockd.journal import Journal, find, read
+from aiovirt.daemons.lockd.journal_format import pack_owner
 from aiovirt.daemons.lockd.protocol import RELEASE_RESOURCE, Owner, ResourceArgs
 from aiovirt.daemons.lockd.recovery import go_on, recover
 from aiovirt.daemons.lockd.state import LocksState, restore, save
