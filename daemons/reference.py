@@ -239,7 +239,9 @@ class _Types:
 
 
 def _summary(cls: type) -> str:
-    return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
+    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    told = (one for one in paragraphs if not one.startswith("Source:"))
+    return " ".join(" ".join(told).split())
 
 
 def main() -> int:

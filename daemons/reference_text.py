@@ -34,7 +34,12 @@ Statuses: 0 OK, 1 ERROR, 2 CONTINUE. A reply repeats program, version, procedure
 
 A message of type CALL_WITH_FDS or REPLY_WITH_FDS has the number of its descriptors (unsigned, at most
 32) in front of its payload; each descriptor follows the frame with one byte of its own (SCM_RIGHTS).
+These bytes are not counted in `length`. Their value does not matter, and they have to be read.
 An event is a MESSAGE that the server sends without being asked; its serial is 1, and 0 for keepalive.
+
+A client chooses any serial that none of its open calls and streams has. A server sends only replies,
+events, PINGs, PONGs and packets of streams. A call with an unknown program, version or procedure, or
+with arguments that do not decode, is answered with code 39 and domain 7; the connection stays open.
 
 The last column of a program's table has the flags of the procedure and these properties:
 
@@ -65,17 +70,41 @@ _REPLY = Message(0x06900690, 1, 5, Type.REPLY, 2, Status.OK, _NAME[:-4]).pack()
 SESSION: Final = f"""\
 ## A session
 
+| socket | programs |
+|---|---|
+| admin socket of every daemon | `admin`, `admin extension`, the administration program of the daemon |
+| lockd | `lockspace` |
+| logd | `log manager` |
+| virtd | `remote`, `qemu` |
+
+All of them have `keepalive`. Daemons of libvirt have neither the extension nor administration programs.
+
 On an admin socket a client calls CONNECT_OPEN, then any procedures, then CONNECT_CLOSE; the server
 closes the connection after the reply. Calls may follow one another without waiting; replies may
 overtake one another and are matched by serial.
 
+On lockd's socket the first call is REGISTER, with an id other than 0 in `owner`. Before it, all calls
+but CREATE_LOCKSPACE are rejected with code 55; after RESTRICT, with code 29. The path "" is the default
+lockspace. A resource is made by CREATE_RESOURCE, or by ACQUIRE_RESOURCE with the flag AUTOCREATE; a
+lock that another owner holds is code 87. The connection stays open for as long as the lock is needed:
+lockd ends a process whose own connection has ended while it held a lock ([lockd.md](lockd.md)).
+
+On logd's socket no call has to come first. DOMAIN_OPEN_LOG_FILE returns the writing end of a pipe, and
+the log is open until every copy of it is closed. Reading begins with the `inode` and the `offset` that
+DOMAIN_GET_LOG_FILE_POSITION returned, or with a smaller offset.
+
 On a socket of the remote program the first call is AUTH_LIST, then AUTH_SASL_INIT, AUTH_SASL_START and
-AUTH_SASL_STEP if the list says SASL, then CONNECT_OPEN. Most clients ask CONNECT_SUPPORTS_FEATURE for
-keepalive before CONNECT_OPEN, and for other features after it.
+AUTH_SASL_STEP if the list says SASL (1), then CONNECT_OPEN. START carries the first message of the
+mechanism (SCRAM: RFC 5802), and each STEP a further one, until `complete` is 1. Before CONNECT_OPEN,
+CONNECT_SUPPORTS_FEATURE answers for PROGRAM_KEEPALIVE (10) only, which most clients ask for there.
 
 Over TLS the handshake comes first. When the server has accepted the client's certificate, it sends one
 byte, 0x01, within the TLS session; the protocol begins after that byte. A rejected client gets no
 byte: its connection is closed.
+
+Of the typed parameters, SERVER_SET_THREADPOOL_PARAMETERS takes `minWorkers`, `maxWorkers` and
+`prioWorkers`, and SERVER_SET_CLIENT_LIMITS `nclients_max` and `nclients_unauth_max`, each of kind uint
+and at most once. A wrong kind or a repeated name is rejected with code 8, another name with code 74.
 
 A PING of the keepalive program may come at any time, in either direction, also before authentication.
 Its receiver must answer with a PONG; a peer that is silent for `interval * (count + 1)` seconds is

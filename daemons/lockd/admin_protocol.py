@@ -68,7 +68,7 @@ class SpaceListRet:
 class LockInfo:
     """One owner's hold on a resource; a shared one has several.
 
-    directory: of its lockspace; flags: `daemons.lockd.protocol.AcquireFlags`; client: the id of the
+    directory: of its lockspace; flags: AcquireFlags of the program lockspace; client: the id of the
     client that acquired it, 0 when that was a client of a lockd that was killed; since: seconds since
     the epoch; age: seconds.
     """

@@ -54,14 +54,14 @@ class LockAdmin:
             after = found[-1].directory if found else None
             page = await self._call(protocol.LOCKSPACE_LIST, protocol.SpaceListArgs(after, flags=0))
             found += page.spaces
-            more = page.more
+            more = page.more and bool(page.spaces)  # an empty page would come again and again
         return found
 
     async def locks(self) -> list[LockInfo]:
         """All locks, one for each that holds it, sorted by lockspace and name."""
         page = await self._call(protocol.LOCK_LIST, protocol.LockListArgs(None, flags=0))
         found = page.locks
-        while page.next is not None:
+        while page.next is not None and page.locks:
             page = await self._call(protocol.LOCK_LIST, protocol.LockListArgs(page.next, flags=0))
             found += page.locks
         return found

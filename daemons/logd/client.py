@@ -44,7 +44,7 @@ class LogAdmin:
                     protocol.LOG_LIST, protocol.ListArgs(after, flags=0)
                 )
             found += page.logs
-            more = page.more
+            more = page.more and bool(page.logs)  # a page without logs would come again and again
         return found
 
     async def rotate(self, path: str) -> Position:

@@ -65,7 +65,7 @@ class PositionArgs:
 
 @xdr.struct
 class ReadArgs:
-    """Arguments of DOMAIN_READ_LOG_FILE. maxlen: bytes, at most READ_MAX."""
+    """Arguments of DOMAIN_READ_LOG_FILE. maxlen: bytes, at most 4194304 (READ_MAX)."""
 
     path: xdr.Str
     position: Position

@@ -198,7 +198,11 @@ async def _unix_socket(path: str) -> socket.socket:
 async def _tcp_socket(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure: OSError = OSError(f"{host}:{port}: the host has no address")
-    for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # an empty label, or one that is too long
+        raise OSError(errno.EINVAL, "this cannot be the name of a host", host) from None
+    for info in found:
         sock = socket.socket(*info[:3])
         try:
             sock.setblocking(False)

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import hmac
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from aiovirt.rpc.security.regular import read_regular, replacing
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256")
 #: How often a password is hashed for a new verifier.
 ITERATIONS: Final = 32768
+#: How often a client hashes its password at most: a second or two.
+ITERATIONS_MAX: Final = 2_000_000
 #: The most that a file of passwords may have, in bytes.
 FILE_MAX: Final = 4 << 20
 NAME_MAX: Final = 256
@@ -220,7 +223,10 @@ class ClientExchange:
         if chosen is None:
             raise SaslError(f"the server offers {offered or 'nothing'}; here are {MECHANISMS}")
         self.mechanism = chosen
-        self._client = scramp.ScramClient([chosen], name, password)
+        try:
+            self._client = scramp.ScramClient([chosen], name, password)
+        except (scramp.ScramException, ValueError) as error:
+            raise SaslError(str(error)) from error
         self.complete = False
 
     def first(self) -> bytes:
@@ -228,10 +234,11 @@ class ClientExchange:
         return str(self._client.get_client_first()).encode()
 
     def step(self, data: bytes) -> bytes:
-        """Take the server's words; what to answer, empty at the end. Raises SaslError."""
+        """Take the server's words; what to answer, empty at the end. Blocks. Raises SaslError."""
         try:
             text = data.decode()
             if not text.startswith("v=") and not text.startswith("e="):
+                _check_iterations(text)
                 self._client.set_server_first(text)
                 return str(self._client.get_client_final()).encode()
             self._client.set_server_final(text)
@@ -239,6 +246,16 @@ class ClientExchange:
             raise SaslError(str(error)) from error
         self.complete = True  # the server has proved that it knows the password, too
         return b""
+
+
+def _check_iterations(first: str) -> None:
+    """Raise SaslError if the server wants the password to be hashed almost without end."""
+    found = re.search(r",i=0*([0-9]+)", first)
+    if found is None:
+        return
+    count = found[1]
+    if len(count) > len(str(ITERATIONS_MAX)) or int(count) > ITERATIONS_MAX:
+        raise SaslError(f"the server asks for {count[:20]} iterations; at most {ITERATIONS_MAX}")
 
 
 def allowed(name: str, patterns: tuple[str, ...] | None) -> bool:

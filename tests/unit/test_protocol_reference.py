@@ -66,6 +66,14 @@ def test_a_table_is_found_in_a_module_of_a_package_for_it(
         vars(aiovirt).pop("made_up_protocol", None)
 
 
+def test_fields_are_explained_where_their_types_explain_them() -> None:
+    text = pages()["protocol.md"]
+    assert "[TIME, LEVEL, SOURCE, THREAD, MESSAGE, FIELDS, TRACEBACK]" in text
+    assert "timeout: in milliseconds; 0 without end" in text
+    assert "bytes, at most 4194304" in text
+    assert "Source:" not in text
+
+
 def test_cells_are_short() -> None:
     cells = [
         cell for line in reference().splitlines() if line[:1] == "|" for cell in line.split("|")

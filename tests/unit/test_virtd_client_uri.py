@@ -61,6 +61,13 @@ def test_the_daemon_of_the_driver_comes_first_if_it_is_there(tmp_path: Path) -> 
         ("qemu+tcp://me@far/system?x=a%20b", "tcp", "far", 16509, "qemu:///system?x=a%20b"),
         ("qemu+tcp://[::1]/system#f", "tcp", "::1", 16509, "qemu:///system#f"),
         ("test+unix:///default?socket=/s&name=test:///x", "unix", None, 0, "test:///x"),
+        (
+            "qemu+tls://far/system?authfile=/a&No_Verify=1&x=1",
+            "tls",
+            "far",
+            16514,
+            "qemu:///system?x=1",
+        ),
         ("qemu+libssh2://far/system", "ssh", "far", 0, "qemu:///system"),
     ],
 )
@@ -78,6 +85,9 @@ def test_the_daemon_gets_a_uri_without_the_way(
         ("qemu+pigeon://far/system", "none of unix, tcp, tls, ssh"),
         ("qemu+tcp:///system", "needs a host"),
         ("qemu+ssh://far/session", "needs the parameter socket"),
+        ("qemu+tcp://far:65536/system", "a port is at most 65535, not 65536"),
+        ("qemu+tls://far/system?pkipath=%00", "no NUL character"),
+        ("qemu:///system?x=%00", "no NUL character"),
         ("qemu:///system?mode=x", "one of auto, direct, legacy"),
         ("qemu:///%zz", "Unable to parse"),
     ],
@@ -91,6 +101,7 @@ def test_a_switch_is_a_number() -> None:
     uri = RemoteUri.parse("qemu://far/system?no_verify=1&no_sanity=x", where=ROOT)
     assert uri.switch("no_verify")
     assert not uri.switch("no_tty")
+    assert RemoteUri.parse("qemu://far/system?NO_VERIFY=-1", where=ROOT).switch("no_verify")
     with pytest.raises(UriError, match="'no_sanity' is 0 or 1"):
         uri.switch("no_sanity")
 

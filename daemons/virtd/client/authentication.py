@@ -11,6 +11,9 @@ Source: libvirt's src/remote/remote_driver.c (remoteAuthenticate, remoteAuthSASL
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.constants.connect import AuthType, ConnectFlags
 from aiovirt.rpc.client import Connection
@@ -25,6 +28,18 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
     Raises RpcError AUTH_FAILED: the server refused us, wants what we do not have, or did not prove that
     it knows the password.
     """
+    return await authenticate_by(connection, lambda: (name, password))
+
+
+async def authenticate_by(
+    connection: Connection, credentials: Callable[[], tuple[str, str]]
+) -> str | None:
+    """Say who we are, if the server asks; as `authenticate`.
+
+    Args:
+        connection: to the server.
+        credentials: called in a thread for the name and the password, if the server asks for them.
+    """
     wanted = (await connection.call(protocol.AUTH_LIST, None)).types
     if not wanted or AuthType.NONE in wanted:
         return None
@@ -32,6 +47,9 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
         raise _failed(f"the server wants {wanted}, and we have SASL only")
     from aiovirt.rpc.security.sasl import ClientExchange, SaslError
 
+    name, password = await asyncio.to_thread(credentials)
+    if not name:
+        raise _failed("the daemon asks for a name and a password; give them, or name an authfile")
     offered = (await connection.call(protocol.AUTH_SASL_INIT, None)).mechlist
     try:
         exchange = ClientExchange(offered, name, password)
@@ -40,7 +58,7 @@ async def authenticate(connection: Connection, *, name: str = "", password: str 
             protocol.AuthSaslStartArgs(exchange.mechanism, nil=0, data=exchange.first()),
         )
         while not answer.complete:
-            words = exchange.step(answer.data)
+            words = await asyncio.to_thread(exchange.step, answer.data)
             answer = await connection.call(
                 protocol.AUTH_SASL_STEP,
                 protocol.AuthSaslStepArgs(nil=0, data=words),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from aiovirt.admin.uri import UriError
 from aiovirt.daemons.virtd import protocol
-from aiovirt.daemons.virtd.client.authentication import authenticate, open_driver
+from aiovirt.daemons.virtd.client.authentication import authenticate_by, open_driver
 from aiovirt.daemons.virtd.client.events import EventKind, Events
 from aiovirt.daemons.virtd.client.host_facts import HostFacts
 from aiovirt.daemons.virtd.client.host_objects import HostObjects
@@ -45,6 +45,15 @@ class Credentials(NamedTuple):
     password: str = ""
     timeout: float | None = None
     keepalive: tuple[float, int] = KEEPALIVE
+
+    def for_sasl(self) -> tuple[str, str]:
+        """Return the name and the password, of a file if none were given. Blocks. Raises UriError."""
+        name, password = self.name, self.password
+        if not name and not password:
+            from aiovirt.daemons.virtd.client.auth_file import credentials_of
+
+            name, password = credentials_of(self.uri.host, self.uri.parameters.get("authfile"))
+        return name or self.uri.user or "", password
 
 
 class Host(HostObjects, HostFacts):
@@ -180,7 +189,8 @@ def connect(
     Args:
         uri: see `uri`.
         readonly: the daemon refuses what changes anything.
-        name: for SASL, if the daemon asks; the user in the URI by default.
+        name: for SASL, if the daemon asks. Without name and password, libvirt's authentication file is
+            read (see `auth_file`); the user in the URI is the name if that has none.
         password: for SASL.
         timeout: seconds for the opening, and for each answer afterwards; None for no limit.
         keepalive: seconds between two PINGs, and the number of unanswered ones that ends the connection;
@@ -196,9 +206,7 @@ def connect(
         RpcError: the daemon refuses the name, the password or the URI.
     """
     parsed = RemoteUri.parse(uri, readonly=readonly)
-    credentials = Credentials(
-        parsed, readonly, name or parsed.user or "", password, timeout, keepalive
-    )
+    credentials = Credentials(parsed, readonly, name, password, timeout, keepalive)
 
     async def opened() -> Host:
         rpc, mechanism, tunnel = await _open(credentials)
@@ -212,9 +220,7 @@ async def _open(credentials: Credentials) -> tuple[Connection, str | None, Tunne
     async with asyncio.timeout(credentials.timeout):
         rpc, tunnel = await _reach(credentials.uri)
         try:
-            mechanism = await authenticate(
-                rpc, name=credentials.name, password=credentials.password
-            )
+            mechanism = await authenticate_by(rpc, credentials.for_sasl)
             await _start_keepalive(rpc, credentials.keepalive)
             await open_driver(rpc, credentials.uri.name, readonly=credentials.readonly)
         except BaseException:
@@ -241,15 +247,21 @@ async def _reach(uri: RemoteUri) -> tuple[Connection, Tunnel | None]:
 
 
 async def _tls_context(uri: RemoteUri) -> Any:
+    from aiovirt.rpc.security.certificates import CertificateError
     from aiovirt.rpc.security.tls import client_context
 
-    return await asyncio.to_thread(
-        client_context,
-        uri.tls_files(),
-        verify=not uri.switch("no_verify"),
-        sanity=not uri.switch("no_sanity"),
-        priority=uri.parameters.get("tls_priority", ""),
-    )
+    priority = uri.parameters.get("tls_priority", "")
+    verify, sanity = not uri.switch("no_verify"), not uri.switch("no_sanity")
+    try:
+        return await asyncio.to_thread(
+            client_context, uri.tls_files(), verify=verify, sanity=sanity, priority=priority
+        )
+    except CertificateError:
+        raise
+    except ValueError as error:
+        raise UriError(
+            f"unsupported configuration: the parameter 'tls_priority' is '{priority}': {error}"
+        ) from error
 
 
 async def _start_keepalive(rpc: Connection, keepalive: tuple[float, int]) -> None:

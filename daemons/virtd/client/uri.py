@@ -7,8 +7,8 @@
     qemu+ssh://user@host/system                  the daemon's UNIX socket on another host, by ssh
 
 Parameters: `socket`, `mode` (auto, direct, legacy), `name` (the URI for the daemon), `pkipath`,
-`no_verify`, `no_sanity`, `tls_priority`, and with ssh those of `aiovirt.admin.ssh`. Other parameters are
-given to the daemon.
+`no_verify`, `no_sanity`, `tls_priority`, `authfile`, and with ssh those of `aiovirt.admin.ssh`; the
+case of their names does not matter. Other parameters are given to the daemon.
 
 Source: libvirt's docs/uri.rst, src/remote/remote_driver.c (doRemoteOpen) and
 src/remote/remote_sockets.c (remoteGetUNIXSocket).
@@ -17,6 +17,7 @@ src/remote/remote_sockets.c (remoteGetUNIXSocket).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
@@ -25,6 +26,7 @@ from aiovirt.rpc.security.certificates import TlsFiles
 
 _TCP_PORT: Final = 16509
 _TLS_PORT: Final = 16514
+_PORT_MAX: Final = 65535
 #: Transports with a host, and their ports; ssh has its own.
 _PORTS: Final = {"tcp": _TCP_PORT, "tls": _TLS_PORT, "ssh": 0}
 _SSH_TRANSPORTS: Final = frozenset(("libssh", "libssh2"))
@@ -37,7 +39,7 @@ _SSH_PARAMETERS: Final = frozenset(
 _TAKEN: Final = frozenset(
     (
         *("name", "socket", "mode", "pkipath", "no_verify", "no_sanity", "tls_priority"),
-        *("auth", "netcat", "proxy", *_SSH_PARAMETERS),
+        *("authfile", "auth", "netcat", "proxy", *_SSH_PARAMETERS),
     )
 )
 #: Where the system has the files for TLS.
@@ -92,7 +94,13 @@ class RemoteUri(NamedTuple):
             raise _wrong(
                 f"the transport '{transport}' needs a host, as in {driver}+{transport}://host/"
             )
-        found = dict(parts.parameters())
+        if "%00" in text:
+            raise _wrong("a URI has no NUL character (%00)")
+        if parts.port > _PORT_MAX:
+            raise _wrong(f"a port is at most {_PORT_MAX}, not {parts.port}")
+        found = {
+            name.lower(): value for name, value in parts.parameters() if name.lower() in _TAKEN
+        }
         socket = found.get("socket") or _socket(parts, transport, found, readonly, where)
         return cls(
             text,
@@ -101,7 +109,7 @@ class RemoteUri(NamedTuple):
             socket if transport in ("unix", "ssh") else "",
             host.strip("[]") if host else None,
             parts.port or _PORTS.get(transport, 0),
-            {name: value for name, value in found.items() if name in _TAKEN},
+            found,
             parts,
         )
 
@@ -113,7 +121,7 @@ class RemoteUri(NamedTuple):
     def switch(self, name: str) -> bool:
         """Return whether a parameter is set to a number other than 0. Raises UriError for no number."""
         value = self.parameters.get(name, "0")
-        if not value.isdecimal():
+        if not re.fullmatch(r"[-+]?[0-9]{1,9}", value):
             raise _wrong(f"the parameter '{name}' is 0 or 1, not '{value}'")
         return int(value) != 0
 
@@ -155,7 +163,9 @@ class RemoteUri(NamedTuple):
 def _name(driver: str, parts: AdminUri) -> str:
     """Return the URI that the daemon opens: no transport, no host, and only its own parameters."""
     query = "&".join(
-        f"{name}={_quoted(value)}" for name, value in parts.parameters() if name not in _TAKEN
+        f"{name}={_quoted(value)}"
+        for name, value in parts.parameters()
+        if name.lower() not in _TAKEN
     )
     return str(AdminUri(driver, None, None, 0, parts.path, query or None, parts.fragment))
 

@@ -20,7 +20,7 @@ _Text = Annotated[str, xdr.String(TEXT_MAX)]
 
 @xdr.struct
 class FaultRule:
-    """A rule; see `rules.Rule`.
+    """A rule; docs/faults.md has the actions and conditions.
 
     action: "error", "delay" and so on; client: an id, 0 for all; delay: in milliseconds; domain: of the
     error, -1 for the one of the client's driver; size: bytes of a cut reply, 0 for half of it.
@@ -108,7 +108,7 @@ class GuestEventArgs:
     """Arguments of GUEST_EVENT.
 
     host: by the name of its driver, with the id of a client for the host of that alone (`test:3`); empty
-    for the one that has the guest. event, values: as in `happenings`, each value as KEY=VALUE.
+    for the one that has the guest. event, values: as in docs/faults.md, each value as KEY=VALUE.
     """
 
     host: Annotated[str, xdr.String(HOST_MAX)]
