@@ -23,34 +23,48 @@ class Follower(msgspec.Struct):
     """Serves one stream.
 
     log: the open log, or None for one that nobody writes to, which is read to its end; tail: what
-    is read.
+    is read; grown: whether more was written since it was last asked; growth: set then, made at the end
+    of the log, as it takes 800 bytes.
     """
 
     path: str
     log: OpenLog | None
     tail: Tail
     outside: Outside
+    grown: bool = False
+    growth: asyncio.Event | None = None
 
     async def serve(self, stream: Stream) -> None:
         """Send what there is and what comes, until the log is closed."""
-        grown = asyncio.Event()
+        noted = self._note_growth
         if self.log is not None:
-            self.log.watchers.append(grown.set)
+            self.log.watchers.append(noted)
         try:
             while True:
-                grown.clear()
+                self.grown = False
                 at_end = self.log is None or self.log.closed  # asked before reading
                 if await self._send_some(stream):
                     continue
                 if at_end:
                     return
-                await grown.wait()
+                await self._until_grown()
         finally:
             if self.log is not None:
-                self.log.watchers.remove(grown.set)
+                self.log.watchers.remove(noted)
             # After a read that hangs, so that nobody waits for it.
             closing = asyncio.ensure_future(self.outside.whole(self._close()))
             closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _note_growth(self) -> None:
+        self.grown = True
+        if self.growth is not None:
+            self.growth.set()
+
+    async def _until_grown(self) -> None:
+        self.growth = growth = self.growth or asyncio.Event()
+        growth.clear()
+        if not self.grown:
+            await growth.wait()
 
     async def _close(self) -> None:
         await self.outside.run(self.path, self.tail.close)
@@ -59,15 +73,17 @@ class Follower(msgspec.Struct):
         """Send the next record; whether there was one.
 
         It is read before there is room for it, and nobody waits meanwhile: a disk that hangs must
-        not keep the client's other streams waiting.
+        not keep the client's other streams waiting. Few of them are so far at once.
         """
-        async with stream.room():
-            pass
-        piece = await self._read()
-        if not piece.data:
-            return False
-        async with stream.room():
-            await stream.send(xdr.encode(FollowRecord(piece.position, not piece.found, piece.data)))
+        async with stream.turn() as turn:
+            async with stream.room():
+                pass
+            piece = await turn.wait_for(self._read())
+            if not piece.data:
+                return False
+            async with stream.room():
+                record = FollowRecord(piece.position, not piece.found, piece.data)
+                await stream.send(xdr.encode(record))
         return True
 
     async def _read(self) -> Piece:

@@ -12,7 +12,8 @@ A stream begins after the reply to its call and ends in one of these ways:
 
 Neither side can fill the other's memory: `send` waits while the client does not read, and a client whose
 packets nobody takes is not read. A `serve` that has to make what it sends makes it inside `room()`: one
-stream of a client at a time, and none while the client does not read.
+stream of a client at a time, and none while the client does not read; or in a `turn()`, a few at once,
+if it may take long.
 
 Source: libvirt's src/remote/remote_daemon_stream.c.
 """
@@ -29,6 +30,7 @@ from aiovirt.rpc.logs import get_logger
 from aiovirt.rpc.server.faults import Ending
 from aiovirt.rpc.server.handlers import WithStream
 from aiovirt.rpc.server.late_packets import LatePackets
+from aiovirt.rpc.server.stream_turns import TURNS, Turn
 from aiovirt.rpc.transport.pauses import PAUSE_STREAM
 from aiovirt.rpc.wire.errors import ErrorCode, ErrorDomain, RpcError
 from aiovirt.rpc.wire.message import Status, Type, frame
@@ -49,6 +51,9 @@ TAKE_LOW: Final = 128 * 1024
 #: What a packet costs beside its data, so that a flood of tiny ones is bounded, too.
 _PACKET_COST: Final = 256
 
+#: The queue of all streams that take nothing: a queue takes 760 bytes.
+_NOTHING: Final[deque[bytes | Hole | None]] = deque()
+
 
 class Streams:
     """The open streams of one client, by the key and serial of their calls."""
@@ -56,6 +61,7 @@ class Streams:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.room = asyncio.Lock()
+        self.turns = asyncio.Semaphore(TURNS)
         self._open: dict[tuple[bytes, int], Stream] = {}
 
     def __len__(self) -> int:
@@ -136,13 +142,14 @@ class Stream:
         self.waiting = 0
         self._streams = streams
         self.receives = receives
-        self._queue: deque[bytes | Hole | None] = deque()
+        self._queue: deque[bytes | Hole | None] = deque() if receives else _NOTHING
         self._finished = False  # the client has sent all that it wanted to
         self._over = False  # nothing more is sent
         self._begun = False  # `serve` was called
         self._served = False  # `serve` has returned
-        self._arrived = asyncio.Event()
-        self._writable = asyncio.Event()
+        # Made when something is waited for, as an event takes 800 bytes:
+        self._arrived: asyncio.Event | None = None
+        self._writable: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._late: LatePackets | None = None  # while a fault delays a packet from the client
 
@@ -160,6 +167,10 @@ class Stream:
             await self._until_writable()
             yield
 
+    def turn(self) -> Turn:
+        """Return a turn at having something ready: few of the client's streams have theirs at once."""
+        return Turn(self._streams.turns)
+
     async def send_hole(self, length: int) -> None:
         """Send so many zeros without sending them; for clients that asked for holes.
 
@@ -170,8 +181,9 @@ class Stream:
     async def receive(self) -> bytes | Hole | None:
         """Return what the client sent next; None when it has finished. Only if `serve` receives."""
         while not self._queue:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._arrived = event = self._arrived or asyncio.Event()
+            event.clear()
+            await event.wait()
         item = self._queue[0]
         if item is not None:
             self._queue.popleft()
@@ -181,8 +193,9 @@ class Stream:
 
     async def _until_writable(self) -> None:
         while self.client.is_congested:
-            self._writable.clear()
-            await self._writable.wait()
+            self._writable = event = self._writable or asyncio.Event()
+            event.clear()
+            await event.wait()
 
     async def _write(self, packet: bytes) -> None:
         fault = self._fault()
@@ -300,8 +313,7 @@ class Stream:
         if self._served:
             self._confirm()
         elif self.receives:
-            self._queue.append(None)
-            self._arrived.set()
+            self._put(None)
         else:
             self._cancel()
             self._confirm()
@@ -318,14 +330,19 @@ class Stream:
             self.fail(RpcError(ErrorCode.RPC, f"a hole that does not decode: {error}"))
             return
         if item:  # an empty packet says nothing in this direction
-            self._queue.append(item)
             self.waiting += _cost(item)
-            self._arrived.set()
+            self._put(item)
             self._streams.update_pause()
+
+    def _put(self, item: bytes | Hole | None) -> None:
+        self._queue.append(item)
+        if self._arrived is not None:
+            self._arrived.set()
 
     def drained(self) -> None:
         """Go on sending: the client has read what was sent."""
-        self._writable.set()
+        if self._writable is not None:
+            self._writable.set()
 
     # Ends ----------------------------------------------------------------------------------------
 

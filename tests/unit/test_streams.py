@@ -13,6 +13,7 @@ import pytest
 
 from aiovirt.rpc.client import Connection, ConnectionLost, connect_unix
 from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, Stream, WithStream
+from aiovirt.rpc.server.stream_turns import TURNS
 from aiovirt.rpc.server.streams import STREAMS_MAX, TAKE_HIGH
 from aiovirt.rpc.wire import xdr
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
@@ -512,3 +513,52 @@ async def test_nonsense_ends_the_stream_and_not_the_connection(
     assert text in failure(answer).message
     await wire.ping()
     wire.close()
+
+
+async def test_few_streams_of_a_client_have_something_ready_at_once(house: FlowHouse) -> None:
+    ready: list[int] = []
+    gate = asyncio.Event()
+
+    async def made(number: int) -> bytes:
+        ready.append(number)
+        return b"x"
+
+    async def serve(stream: Stream) -> None:
+        async with stream.turn() as turn:
+            await turn.wait_for(made(stream.serial))
+            await gate.wait()
+
+    house.serve = serve
+    peer = await house.wire()
+    for serial in range(TURNS + 3):
+        await peer.send(frame(SENDS.key, Type.CALL, serial, Status.OK, bytes(4)))
+    await eventually(lambda: ready and house.client.streams == TURNS + 3)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert ready == list(range(TURNS))
+    gate.set()
+    await eventually(lambda: len(ready) == TURNS + 3)
+    peer.close()
+
+
+async def test_streams_whose_disk_hangs_let_others_have_their_turn(house: FlowHouse) -> None:
+    ready: list[int] = []
+    hung = asyncio.Event()
+
+    async def made(number: int) -> None:
+        if number < TURNS:
+            await hung.wait()
+        ready.append(number)
+
+    async def serve(stream: Stream) -> None:
+        async with stream.turn() as turn:
+            await turn.wait_for(made(stream.serial))
+
+    house.serve = serve
+    peer = await house.wire()
+    for serial in range(TURNS + 2):
+        await peer.send(frame(SENDS.key, Type.CALL, serial, Status.OK, bytes(4)))
+    await eventually(lambda: ready == [TURNS, TURNS + 1])
+    hung.set()
+    await eventually(lambda: len(ready) == TURNS + 2)
+    peer.close()

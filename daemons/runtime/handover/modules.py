@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from aiovirt.daemons.runtime import allocator
 from aiovirt.rpc import logs
 from aiovirt.rpc.spare import Reserve
 
@@ -135,6 +136,7 @@ async def load_rest() -> None:
     await asyncio.sleep(_CALM)
     left: list[Callable[[], object]] = [logs.load]  # first: others may have something to say
     left += [partial(importlib.import_module, name) for name in _STANDARD]
+    left.append(allocator.settle)
     while left:
         try:
             with _ROOM.lent():
