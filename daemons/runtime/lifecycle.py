@@ -321,7 +321,7 @@ class _Process:
             _log.error("settings not read again", reason=self.settings_failure)
         if start.document is not None:
             _log.info("took over", written_by=start.document.written_by)
-        rest = asyncio.ensure_future(load_rest())
+        rest = asyncio.ensure_future(load_rest(instance))
         try:
             await instance.daemon.serve(self._ready, self._stopping)
         finally:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import asyncio
 import errno
+import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -25,13 +26,14 @@ from aiovirt.daemons.runtime.handover.modules import (
     _SASL,
     _STANDARD,
     _TLS,
+    KeptModules,
 )
 from tests import harness
 
 #: Modules that an ephemeral daemon needs before it is ready, and never after that.
 _BEFORE = {"aiovirt.admin.pki"}
 
-#: The calling side of virtd, which is loaded with the first migration from peer to peer; it takes 60 ms.
+#: The calling side of virtd, for migrations from peer to peer.
 _CALLING: Final = "aiovirt.daemons.virtd.client"
 #: Modules that no start needs; those that functions import are loaded a moment later.
 _HEAVY: Final = {
@@ -80,9 +82,10 @@ def noted_ready(self):
         if isinstance(one, type) and "__dataclass_fields__" in vars(one)
     })
     write("patterns", {one.pattern for one in made if isinstance(one, re.Pattern)})
-async def noted_rest():
-    await load_rest()
+async def noted_rest(instance):
+    await load_rest(instance)
     write("rest", sys.modules)
+    write("kept", modules.KEPT._kept)
     os.kill(os.getpid(), signal.SIGTERM)
 lifecycle._Process._ready, modules.load_rest = noted_ready, noted_rest
 sys.exit(entry.run(kind, ["--rundir", folder, "-f", f"{folder}/conf"]))
@@ -97,11 +100,11 @@ def _run(name: str, folder: Path, settings: harness.Settings) -> None:
 
 #: The same, but that whatever descriptors there are go to others as soon as it is ready.
 _CROWDED: Final = _RUN.replace(
-    "async def noted_rest():\n    await load_rest()\n",
+    "async def noted_rest(instance):\n    await load_rest(instance)\n",
     """
 import resource
 from aiovirt.rpc import logs
-async def noted_rest():
+async def noted_rest(instance):
     had = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, had[1]))
     try:
@@ -109,7 +112,7 @@ async def noted_rest():
             os.open("/dev/null", os.O_RDONLY)
     except OSError:
         logs.get_logger("crowd").warning("nothing is left", of=64)
-    await load_rest()
+    await load_rest(instance)
     resource.setrlimit(resource.RLIMIT_NOFILE, had)
 """,
 )
@@ -169,9 +172,33 @@ def test_everything_that_can_be_reached_is_loaded_a_moment_after_the_start(
     name: str, tmp_path: Path
 ) -> None:
     missing = _reachable(f"aiovirt.daemons.{name}") - _loaded(name, tmp_path, {}) - _BEFORE
-    assert missing == _TLS | (_SASL | _EMULATION | {_CALLING}) & _reachable(
-        f"aiovirt.daemons.{name}"
-    )
+    assert missing <= _TLS | _SASL
+
+
+@pytest.mark.parametrize("name", harness.OURS)
+def test_the_code_of_what_settings_can_turn_on_is_kept(name: str, tmp_path: Path) -> None:
+    _run(name, tmp_path, {})
+    assert {*_noted(tmp_path, "kept"), *_noted(tmp_path, "rest")} >= _TLS | _SASL
+
+
+def test_a_module_is_made_of_the_code_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "with_options"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    module = package / "option.py"
+    module.write_text("RELEASE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    importlib.import_module("with_options")
+    kept = KeptModules()
+    kept.keep("with_options.option")
+    module.write_text("raise SystemError('a new release in an old process')\n")
+    option = importlib.import_module("with_options.option")
+    assert (option.RELEASE, option.__file__) == (1, str(module))
+    for name in ("with_options", "with_options.option"):
+        del sys.modules[name]
 
 
 def test_sasl_is_loaded_where_a_service_asks_for_it(tmp_path: Path) -> None:
@@ -179,9 +206,8 @@ def test_sasl_is_loaded_where_a_service_asks_for_it(tmp_path: Path) -> None:
     assert loaded >= _SASL
 
 
-def test_what_emulators_need_is_loaded_where_guests_have_them(tmp_path: Path) -> None:
-    loaded = _loaded("virtd", tmp_path, {"stdio_handler": "logd"})
-    assert loaded >= _EMULATION
+def test_what_guests_and_migrations_need_is_loaded_a_moment_after_the_start(tmp_path: Path) -> None:
+    assert _loaded("virtd", tmp_path, {}) >= {*_EMULATION, _CALLING}
 
 
 @pytest.mark.parametrize("name", harness.OURS)
@@ -195,6 +221,13 @@ def test_a_start_loads_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
     assert len(ready) - ours <= _MOST[name][1]
     assert set(_noted(tmp_path, "dataclasses")) <= _DATACLASSES
     assert _noted(tmp_path, "patterns") == []
+
+
+class _Nothing:
+    """A daemon without servers and components."""
+
+    daemon: Any = None
+    components = ()
 
 
 class _Imports:
@@ -221,7 +254,7 @@ def test_a_module_is_tried_again_when_no_descriptor_was_left(
     imports = _Imports(
         monkeypatch, OSError(errno.EMFILE, "too many"), OSError(errno.EMFILE, "again")
     )
-    asyncio.run(modules.load_rest())
+    asyncio.run(modules.load_rest(_Nothing()))
     assert imports.tried == ["first", "first", "first", "second"]
 
 
@@ -240,6 +273,6 @@ def test_a_module_that_cannot_be_loaded_is_logged_and_the_others_are_loaded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     imports = _Imports(monkeypatch, ImportError("no such library"))
-    asyncio.run(modules.load_rest())
+    asyncio.run(modules.load_rest(_Nothing()))
     assert imports.tried == ["first", "second"]
     assert "a module cannot be loaded" in capfd.readouterr().err
