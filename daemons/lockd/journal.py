@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterable
 from typing import Final
@@ -47,7 +46,8 @@ _SLOTS_AT_FIRST: Final = 64
 _SLOTS_OF_A_PAGE: Final = 4096 // SLOT
 #: A journal does not grow beyond 1 GiB, so that one whose head is damaged cannot take all memory.
 _SLOTS_MAX: Final = (1 << 30) // SLOT
-_BOOT: Final = re.compile(rb"[0-9a-f-]{36}")
+_BOOT_SIZE: Final = 36
+_BOOT_BYTES: Final = b"0123456789abcdef-"
 _MAGICS: Final = (MAGIC, FORMER_MAGIC)
 #: Slots that are written, and bytes that are looked at, in one piece.
 _SLOTS_AT_ONCE: Final = 4096
@@ -391,7 +391,8 @@ def _mark(descriptor: int) -> None:
 def _boot_in(head: bytes) -> bytes:
     """In which boot a journal was made, as its head says, empty if that is not whole."""
     boot = head[len(MAGIC) : HEAD.size - COUNT.size]
-    return boot if head.startswith(_MAGICS) and _BOOT.fullmatch(boot) else b""
+    is_whole = len(boot) == _BOOT_SIZE and not boot.translate(None, _BOOT_BYTES)
+    return boot if head.startswith(_MAGICS) and is_whole else b""
 
 
 def _boot_of(path: str, descriptor: int, head: bytes) -> bytes:

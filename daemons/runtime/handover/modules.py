@@ -20,6 +20,7 @@ from functools import partial
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from aiovirt.daemons.runtime import allocator
 from aiovirt.rpc import logs
 from aiovirt.rpc.spare import Reserve
 
@@ -188,7 +189,7 @@ async def load_rest(instance: Loadable) -> None:
     await asyncio.sleep(_CALM)
     left: list[Callable[[], object]] = [logs.load]  # first: others may have something to say
     left += [partial(importlib.import_module, name) for name in _STANDARD]
-    left.append(_settle_allocator)
+    left.append(allocator.settle)
     left.append(lambda: left.extend([*_of_its_own(instance)]))
     while left:
         try:
@@ -202,12 +203,6 @@ async def load_rest(instance: Loadable) -> None:
         del left[0]
         await asyncio.sleep(_BETWEEN)
     _ROOM.drain()
-
-
-def _settle_allocator() -> None:
-    from aiovirt.daemons.runtime import allocator
-
-    allocator.settle()
 
 
 def _of_its_own(instance: Loadable) -> Iterator[Callable[[], object]]:

@@ -39,6 +39,7 @@ from aiovirt.daemons.runtime.handover.rehearsal import (
     end_with_parent,
     rehearse,
 )
+from aiovirt.daemons.runtime.handover.threads import until_none_is_held_up
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.rpc.logs import get_logger
 
@@ -237,8 +238,6 @@ class Restart:
         self._instance.rehearsed()
 
     async def _hand_over(self) -> None:
-        from aiovirt.daemons.runtime.handover.threads import until_none_is_held_up
-
         try:
             try:
                 await until_none_is_held_up(_THREADS)
