@@ -10,9 +10,9 @@ In the order in which it happens:
    time to change between it and the real thing.
 3. Nothing more is read or accepted; the last calls get their replies, and components come to rest.
 4. Signals are held back (see `signals`), the document is written to memory (memfd), the descriptors in
-   it are made to survive, and the program is executed. Calls that still hang are answered with an error
-   when nothing but the writing of connections is left. If any of this fails, the daemon goes on as
-   before.
+   it are made to survive, and the program is executed. The document has an error for each stream and
+   each call that still hangs; the new program sends it. If any of this fails, the daemon goes on as
+   before, and so do they.
 5. The new program finds the document by its environment, takes everything over, acts upon the signals
    that came meanwhile, and serves.
 
