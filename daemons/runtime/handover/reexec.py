@@ -38,6 +38,7 @@ from aiovirt.daemons.runtime.handover.rehearsal import (
     RehearsalFailed,
     end_with_parent,
     rehearse,
+    working_in,
 )
 from aiovirt.daemons.runtime.handover.threads import until_none_is_held_up
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
@@ -271,23 +272,17 @@ class Restart:
             **self._notifier.environment(),
             ENVIRONMENT: f"{_TAKE_OVER}:{document}",
         }
-        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for descriptor in kept:
                 os.set_inheritable(descriptor, True)
-            if folder is not None:
-                os.chdir(folder)
             self._noted().make_room()
-            os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
+            with working_in(folder):
+                os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
         except OSError as error:
             raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
         finally:
             for descriptor in kept:
                 os.set_inheritable(descriptor, False)
-            try:
-                os.fchdir(here)
-            finally:
-                os.close(here)
 
     def _document(self, *, rehearsal: bool) -> tuple[int, list[int]]:
         """A descriptor of the document, in memory, and the descriptors in it. Raises RestartRefused."""

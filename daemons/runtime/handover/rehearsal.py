@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 #: Seconds that a rehearsal may take.
@@ -139,27 +139,38 @@ def _spawn(
 ) -> int:
     """Start a program; its process id. Raises OSError."""
     null = [(os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_RDWR, 0) for one in (0, 1)]
-    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
-        if folder is not None:
-            os.chdir(folder)
-        return os.posix_spawn(
-            command[0],
-            [*command],
-            environment,
-            file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
-            setsigmask=(),
-        )
+        with working_in(folder):
+            return os.posix_spawn(
+                command[0],
+                [*command],
+                environment,
+                file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
+                setsigmask=(),
+            )
     finally:
         for descriptor in descriptors:
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
+
+
+@contextlib.contextmanager
+def working_in(folder: str | None) -> Iterator[None]:
+    """Change the working directory for a `with`; None leaves it alone, also if it is not accessible."""
+    if folder is None:
+        yield
+        return
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(folder)
         try:
-            os.fchdir(here)
+            yield
         finally:
-            os.close(here)
+            os.fchdir(here)
+    finally:
+        os.close(here)
 
 
 def end_with_parent() -> None:
