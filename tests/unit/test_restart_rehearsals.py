@@ -169,3 +169,13 @@ def test_a_working_directory_without_access_is_left_alone_if_it_is_not_needed(
     outcome = pytest.raises(PermissionError) if needed else contextlib.nullcontext()
     with outcome, rehearsal.working_in("/" if needed else None):
         pass
+
+
+async def test_a_signal_for_all_processes_of_its_name_does_not_end_a_rehearsal(
+    restart: Callable[..., Restart],
+) -> None:
+    """As with `pkill -USR1 lockd` in its first moments."""
+    program = (
+        "import os, signal; [os.kill(os.getpid(), n) for n in (signal.SIGUSR1, signal.SIGHUP)]"
+    )
+    await restart(Instance(0), program)._rehearse()

@@ -19,6 +19,8 @@ PATIENCE: Final = 30.0
 _KILLED: Final = 1.0
 #: Bytes that are kept of what a rehearsal writes to its standard error: the last line is wanted.
 _KEPT: Final = 64 * 1024
+#: Signals that would end it before it has a handler, when they are for all processes of this name.
+_HELD_BACK: Final = (signal.SIGHUP, signal.SIGUSR1)
 #: Of prctl(2): the signal that a process gets when its parent ends.
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -148,7 +150,7 @@ def _spawn(
                 [*command],
                 environment,
                 file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
-                setsigmask=(),
+                setsigmask=_HELD_BACK,
             )
     finally:
         for descriptor in descriptors:
