@@ -203,7 +203,7 @@ class Instance:
             if one.state_type is not None
         }
         if not rehearsal:
-            self.daemon.stop_work()  # as late as possible: its clients are told
+            self.daemon.count_cancelled()
         held = self._start.held
         servers = _saved("the servers", save, self.daemon, keep, buffers)
         return encode(

@@ -37,12 +37,12 @@ from aiovirt.rpc.transport.pauses import (
     PAUSE_SLICE,
     PAUSE_STREAM,
 )
+from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.keepalive import PING_FRAME, PONG_FRAME
 
 if TYPE_CHECKING:
     from aiovirt.rpc.server.handlers import Binding, WithStream
     from aiovirt.rpc.server.server import Server
-    from aiovirt.rpc.wire.errors import RpcError
     from aiovirt.rpc.wire.program import Procedure
 
 _log = get_logger("rpc.server.client")
@@ -306,6 +306,20 @@ class Client(HotPath):
         if self._deadline is None or self.authenticated:
             return None
         return max(0.0, self._deadline.when() - self._loop.time())
+
+    def last_words(self, text: str) -> bytes:
+        """The packets and replies that end its streams and its calls in flight with an error.
+
+        The next program sends them. Nothing changes here: the restart may be given up.
+
+        Args:
+            text: the reason.
+        """
+        said = b"" if self._streams is None else self._streams.last_words(text)
+        error = RpcError(ErrorCode.OPERATION_ABORTED, f"{text}: the call was cancelled")
+        for call in self._calls:
+            said += replies.error_reply(self, call.binding.procedure.key, call.serial, error)
+        return said
 
     @property
     def unconsumed_buffer(self) -> bytearray | None:

@@ -177,7 +177,7 @@ class Daemon:
         """Accept and read nothing until `resume`, and give the calls in flight a moment to end.
 
         Those that do not end stay in flight, so that nothing has happened to them if the restart is
-        given up: see `stop_work`. Those that `settle` has found to hang are not waited for.
+        given up. Those that `settle` has found to hang are not waited for.
         """
         hanging, self._hanging = self._hanging, []
         for server in self.servers.values():
@@ -188,16 +188,10 @@ class Daemon:
 
         await self._wait(done, self._loop.time() + _LAST_CALLS)
 
-    def stop_work(self) -> None:
-        """End the streams and the calls that are still in flight, with an error: the daemon restarts."""
-        what = f"daemon {self.name} restarts"
-        for server in self.servers.values():
-            server.abort_streams(RpcError(ErrorCode.OPERATION_ABORTED, what))
+    def count_cancelled(self) -> None:
+        """Log how many calls a restart cancels: the next program answers them with an error."""
         if self._in_flight():
             _log.warning("calls cancelled", calls=self._in_flight(), reason="the daemon restarts")
-        error = RpcError(ErrorCode.OPERATION_ABORTED, f"{what}: the call was cancelled")
-        for server in self.servers.values():
-            server.abort_calls(error)
 
     def _calls(self) -> list[Call]:
         return [

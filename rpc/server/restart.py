@@ -54,11 +54,11 @@ class ConnectionState(msgspec.Struct):
 
     received: bytes read but not consumed, which begin with a frame, or received_at: where they are;
     skip: bytes to come before the next frame, for an earlier version's sake; descriptors: those that
-    came with what was received; unsent: bytes that the kernel has not taken, or unsent_at: their place,
-    with descriptors that go along at a position of theirs; leaving: it is closed once those are sent;
-    input_over: the reason why nothing more comes from it; linger: the seconds that it still has to take
-    some of what is unsent; deadline: those that it has to authenticate; pings: those that it has not
-    answered; next_ping: the seconds until the next one.
+    came with what was received; unsent_at: the place of bytes that the kernel has not taken, if they are
+    many; unsent: those that follow, or all, with descriptors that go along at a position of theirs;
+    leaving: it is closed once those are sent; input_over: the reason why nothing more comes from it;
+    linger: the seconds that it still has to take some of what is unsent; deadline: those that it has to
+    authenticate; pings: those that it has not answered; next_ping: the seconds until the next one.
     """
 
     id: int
@@ -254,6 +254,7 @@ def _save_client(client: Client, keep: Keep, buffers: OutgoingBuffers) -> Connec
     descriptors = [keep(descriptor) for descriptor in client.waiting_descriptors]
     received, received_at = buffers.take(client.unconsumed_buffer)
     unsent, unsent_at = buffers.take(client.unsent_buffer)
+    unsent += client.last_words(f"daemon {client.server.daemon.name} restarts")
     pings, next_ping = client.keepalive_progress or (0, None)
     return ConnectionState(
         id=client.id,
@@ -283,7 +284,8 @@ def _restore_client(
     server: Server, state: ConnectionState, large: Mapping[Place, bytearray]
 ) -> None:
     received = large[state.received_at] if state.received_at else bytearray(state.received)
-    unsent = large[state.unsent_at] if state.unsent_at else bytearray(state.unsent)
+    unsent = large[state.unsent_at] if state.unsent_at else bytearray()
+    unsent += state.unsent
     client = Client(
         server,
         _socket(state.descriptor),

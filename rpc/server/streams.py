@@ -94,6 +94,11 @@ class Streams:
         for stream in list(self._open.values()):
             stream.fail(error)
 
+    def last_words(self, text: str) -> bytes:
+        """The packets that end all with an error; nothing changes here."""
+        error = RpcError(ErrorCode.OPERATION_ABORTED, text)
+        return b"".join(stream.last_packet(error) for stream in self._open.values())
+
     def drop(self) -> None:
         """End all without a word: the connection is gone."""
         for stream in list(self._open.values()):
@@ -352,11 +357,15 @@ class Stream:
             return
         if _log.info_on:
             _log.info("stream ended", **self._named(), reason=error.message[:200])
+        self.client.write(self.last_packet(error))
+        self.drop()
+
+    def last_packet(self, error: RpcError) -> bytes:
+        """The packet that ends it with an error."""
         if error.domain == ErrorDomain.NONE:
             error = RpcError(error.code, error.message, domain=ErrorDomain.STREAMS)
         payload = encode(error.to_wire())
-        self.client.write(frame(self.key, Type.STREAM, self.serial, Status.ERROR, payload))
-        self.drop()
+        return frame(self.key, Type.STREAM, self.serial, Status.ERROR, payload)
 
     def drop(self) -> None:
         """End without a word."""

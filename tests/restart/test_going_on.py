@@ -22,7 +22,7 @@ from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.message import Type, frame
 from tests import harness
 from tests.restart.conftest import SETTINGS, Restarted
-from tests.restart.gated import HANG
+from tests.restart.gated import HANG, PASS, POUR
 from tests.restart.gates import Start
 
 VERSION = admin.CONNECT_GET_LIB_VERSION
@@ -54,25 +54,33 @@ async def test_everything_is_served_while_a_call_that_hangs_is_waited_for(gated:
         await other.call(VERSION, None, timeout=PATIENCE)
 
 
-async def test_a_call_that_hangs_goes_on_when_the_restart_is_refused_after_all(
-    gated: Start,
+@pytest.mark.parametrize("failure", ["unsaved", "inexecutable"])
+async def test_calls_and_streams_go_on_when_the_restart_is_refused_after_all(
+    gated: Start, failure: str
 ) -> None:
     daemon = gated("virtd", grace=0.1)
     async with (
         connect_unix(daemon.daemon.socket) as stuck,
         connect_unix(daemon.daemon.admin_socket) as other,
     ):
+        stream = await stuck.open_stream(POUR, None)
+        receiving = asyncio.create_task(stream.receive())
         hanging = asyncio.create_task(stuck.call(HANG, None))
         await other.call(VERSION, None)
         saving = await daemon.reach_saving()
-        (daemon.folder / "unsaved").touch()
+        (daemon.folder / failure).touch()
         os.close(saving)
         await daemon.wait_for(lambda: "restart refused" in daemon.said)
         await other.call(VERSION, None, timeout=PATIENCE)
+        await stuck.call(PASS, None, timeout=PATIENCE)
         assert not hanging.done()
-        hanging.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        assert not receiving.done()
+        (daemon.folder / failure).unlink()
+        await daemon.restart()
+        with pytest.raises(RpcError, match="virtd restarts: the call was cancelled"):
             await hanging
+        with pytest.raises(RpcError, match="virtd restarts"):
+            await receiving
 
 
 # Much to hand over -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import os
@@ -155,3 +156,26 @@ async def test_a_rehearsal_that_cannot_be_ended_has_the_descriptors_until_it_is_
     monkeypatch.setattr(reexec, "_command", lambda: [sys.executable, "-c", "pass"])
     await one._rehearse()
     assert instance.rehearsals == 2
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_working_directory_without_access_is_left_alone_if_it_is_not_needed(
+    monkeypatch: pytest.MonkeyPatch, needed: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", refuse)
+    outcome = pytest.raises(PermissionError) if needed else contextlib.nullcontext()
+    with outcome, rehearsal.working_in("/" if needed else None):
+        pass
+
+
+async def test_a_signal_for_all_processes_of_its_name_does_not_end_a_rehearsal(
+    restart: Callable[..., Restart],
+) -> None:
+    """As with `pkill -USR1 lockd` in its first moments."""
+    program = (
+        "import os, signal; [os.kill(os.getpid(), n) for n in (signal.SIGUSR1, signal.SIGHUP)]"
+    )
+    await restart(Instance(0), program)._rehearse()

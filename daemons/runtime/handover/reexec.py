@@ -10,9 +10,9 @@ In the order in which it happens:
    time to change between it and the real thing.
 3. Nothing more is read or accepted; the last calls get their replies, and components come to rest.
 4. Signals are held back (see `signals`), the document is written to memory (memfd), the descriptors in
-   it are made to survive, and the program is executed. Calls that still hang are answered with an error
-   when nothing but the writing of connections is left. If any of this fails, the daemon goes on as
-   before.
+   it are made to survive, and the program is executed. The document has an error for each stream and
+   each call that still hangs; the new program sends it. If any of this fails, the daemon goes on as
+   before, and so do they.
 5. The new program finds the document by its environment, takes everything over, acts upon the signals
    that came meanwhile, and serves.
 
@@ -38,6 +38,7 @@ from aiovirt.daemons.runtime.handover.rehearsal import (
     RehearsalFailed,
     end_with_parent,
     rehearse,
+    working_in,
 )
 from aiovirt.daemons.runtime.handover.threads import until_none_is_held_up
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
@@ -271,23 +272,17 @@ class Restart:
             **self._notifier.environment(),
             ENVIRONMENT: f"{_TAKE_OVER}:{document}",
         }
-        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for descriptor in kept:
                 os.set_inheritable(descriptor, True)
-            if folder is not None:
-                os.chdir(folder)
             self._noted().make_room()
-            os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
+            with working_in(folder):
+                os.execve(command[0], command, environment)  # noqa: S606  it is ourselves
         except OSError as error:
             raise RestartRefused(f"the program cannot be executed: {error.strerror}") from error
         finally:
             for descriptor in kept:
                 os.set_inheritable(descriptor, False)
-            try:
-                os.fchdir(here)
-            finally:
-                os.close(here)
 
     def _document(self, *, rehearsal: bool) -> tuple[int, list[int]]:
         """A descriptor of the document, in memory, and the descriptors in it. Raises RestartRefused."""

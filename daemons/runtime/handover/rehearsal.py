@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 #: Seconds that a rehearsal may take.
@@ -19,6 +19,8 @@ PATIENCE: Final = 30.0
 _KILLED: Final = 1.0
 #: Bytes that are kept of what a rehearsal writes to its standard error: the last line is wanted.
 _KEPT: Final = 64 * 1024
+#: Signals that would end it before it has a handler, when they are for all processes of this name.
+_HELD_BACK: Final = (signal.SIGHUP, signal.SIGUSR1)
 #: Of prctl(2): the signal that a process gets when its parent ends.
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -139,27 +141,38 @@ def _spawn(
 ) -> int:
     """Start a program; its process id. Raises OSError."""
     null = [(os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_RDWR, 0) for one in (0, 1)]
-    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
-        if folder is not None:
-            os.chdir(folder)
-        return os.posix_spawn(
-            command[0],
-            [*command],
-            environment,
-            file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
-            setsigmask=(),
-        )
+        with working_in(folder):
+            return os.posix_spawn(
+                command[0],
+                [*command],
+                environment,
+                file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
+                setsigmask=_HELD_BACK,
+            )
     finally:
         for descriptor in descriptors:
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
+
+
+@contextlib.contextmanager
+def working_in(folder: str | None) -> Iterator[None]:
+    """Change the working directory for a `with`; None leaves it alone, also if it is not accessible."""
+    if folder is None:
+        yield
+        return
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(folder)
         try:
-            os.fchdir(here)
+            yield
         finally:
-            os.close(here)
+            os.fchdir(here)
+    finally:
+        os.close(here)
 
 
 def end_with_parent() -> None:
