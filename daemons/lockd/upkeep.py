@@ -80,6 +80,7 @@ class Upkeep:
 
     def check(self) -> None:
         """Look whether everything is as it should be, and mend what can be mended."""
+        self._check_later()  # first: nothing that is found here is the last look
         self._table.holders.reserve.fill()
         self._table.settle()
         self._check_journal()
@@ -91,7 +92,6 @@ class Upkeep:
         for holder in self._table.holders:
             if holder.holdings:
                 holder.look()
-        self._check_later()
 
     def _check_later(self) -> None:
         if self._timer is not None:

@@ -190,6 +190,12 @@ async def test_a_process_that_the_kernel_has_no_room_to_watch_is_looked_at_again
     assert told == [1]
 
 
+def test_a_descriptor_that_is_none_says_nothing(process: subprocess.Popen[bytes]) -> None:
+    descriptor, start = open_process(process.pid, None)
+    os.close(descriptor)
+    assert not Holder(process.pid, start, descriptor).has_ended()
+
+
 def test_a_descriptor_that_fails_to_close_is_closed_all_the_same(
     process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,19 @@ async def test_what_could_not_be_struck_out_is_written_anew(
         assert _names(house.journal) == ["b"]
 
 
+async def test_whatever_is_found_there_is_a_next_look(
+    house: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(house.service.table.holders.reserve, "fill", failing)
+    before = house.upkeep._timer
+    with pytest.raises(MemoryError):
+        house.upkeep.check()
+    assert house.upkeep._timer is not before
+
+
 async def test_a_failing_disk_costs_one_line_for_each_reason(
     house: Kept, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

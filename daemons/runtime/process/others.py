@@ -23,6 +23,6 @@ def is_over(pidfd: int, wait: float = 0.0) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     try:
-        return bool(poll.poll(wait * 1000))
+        return any(event & select.POLLIN for _, event in poll.poll(wait * 1000))
     except OSError:
         return False  # no memory to look with
