@@ -38,6 +38,9 @@ class Instance:
 
     async def settle(self) -> None: ...
 
+    def busy(self) -> list[str]:
+        return ["/stuck/guest.log"]
+
     async def pause(self) -> None: ...
 
     def resume(self) -> None: ...
@@ -155,3 +158,14 @@ async def test_a_rehearsal_that_cannot_be_ended_has_the_descriptors_until_it_is_
     monkeypatch.setattr(reexec, "_command", lambda: [sys.executable, "-c", "pass"])
     await one._rehearse()
     assert instance.rehearsals == 2
+
+
+async def test_a_restart_that_a_disk_refuses_names_the_paths(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held_up(_: float) -> None:
+        raise TimeoutError("a disk holds up 1 of the daemon's threads")
+
+    monkeypatch.setattr(reexec, "until_none_is_held_up", held_up)
+    with pytest.raises(RestartRefused, match=r"threads: /stuck/guest\.log$"):
+        await restart(Instance(0))._hand_over()
