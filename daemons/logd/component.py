@@ -56,6 +56,10 @@ class LogsComponent(Component):
             setattr(rotation if hasattr(rotation, name) else self._ageing, name, value)
         self._clean()
 
+    def busy(self) -> list[str]:
+        """See `Component`."""
+        return self._dispatch.busy()
+
     async def pause(self) -> None:
         """See `Component`."""
         self._stop_sweep.set()

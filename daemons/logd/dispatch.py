@@ -246,6 +246,10 @@ class LogManagerDispatch:
 
     # Standing still ------------------------------------------------------------------------------
 
+    def busy(self) -> list[str]:
+        """The paths that threads work on at this moment."""
+        return sorted({*self.outside.busy(), *self.movers.busy()})
+
     async def pause(self) -> None:
         """Move no bytes any more. Raises TimeoutError when a disk holds up what was begun."""
         try:
@@ -253,7 +257,7 @@ class LogManagerDispatch:
                 await self.outside.finished()
                 await self.movers.pause()
         except TimeoutError:
-            stuck = ", ".join(sorted({*self.outside.busy(), *self.movers.busy()}))
+            stuck = ", ".join(self.busy())
             raise TimeoutError(
                 f"work that its disk holds up was not done in time: {stuck}"
             ) from None

@@ -81,6 +81,10 @@ class Component:
         """Return when these changes are made: -1 before those of others, 0, or 1 after them."""
         return 0
 
+    def busy(self) -> list[str]:
+        """Return the paths that its threads work on at this moment, for a refused restart's message."""
+        return []
+
     async def pause(self) -> None:
         """Stop, so that everything can be written down. Raises TimeoutError; `resume` follows."""
 

@@ -158,6 +158,10 @@ class Instance:
         """Wait for the calls that are in flight now, for a bounded time, and serve as ever meanwhile."""
         await self.daemon.settle()
 
+    def busy(self) -> list[str]:
+        """The paths that threads of the components work on at this moment."""
+        return sorted({path for one in self._components for path in one.busy()})
+
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
         await self.daemon.pause()

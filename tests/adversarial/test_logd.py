@@ -183,6 +183,7 @@ async def test_5_a_restart_while_a_log_cannot_be_opened_is_refused_and_harms_nob
             await connection.call(protocol.DOMAIN_READ_LOG_FILE, args)
         logd.signal()
         await logd.settle(lambda: "restart refused" in logd.said or "restart failed" in logd.said)
+        assert str(new) in logd.said.rpartition("restart refused")[2], "the message has the path"
         for number in range(3):
             os.write(pipe, b"line %d\n" % number)
             assert await logd.position(fine) == 7 * (number + 1)

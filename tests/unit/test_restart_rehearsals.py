@@ -39,6 +39,9 @@ class Instance:
 
     async def settle(self) -> None: ...
 
+    def busy(self) -> list[str]:
+        return ["/stuck/guest.log"]
+
     async def pause(self) -> None: ...
 
     def resume(self) -> None: ...
@@ -179,3 +182,14 @@ async def test_a_signal_for_all_processes_of_its_name_does_not_end_a_rehearsal(
         "import os, signal; [os.kill(os.getpid(), n) for n in (signal.SIGUSR1, signal.SIGHUP)]"
     )
     await restart(Instance(0), program)._rehearse()
+
+
+async def test_a_restart_that_a_disk_refuses_names_the_paths(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held_up(_: float) -> None:
+        raise TimeoutError("a disk holds up 1 of the daemon's threads")
+
+    monkeypatch.setattr(reexec, "until_none_is_held_up", held_up)
+    with pytest.raises(RestartRefused, match=r"threads: /stuck/guest\.log$"):
+        await restart(Instance(0))._hand_over()

@@ -74,6 +74,9 @@ class Restartable(Protocol):
     async def settle(self) -> None:
         """Wait for calls in flight, and serve as ever meanwhile."""
 
+    def busy(self) -> list[str]:
+        """The paths that threads work on at this moment."""
+
     async def pause(self) -> None:
         """Stop everything that can be stopped without harm. Raises TimeoutError."""
 
@@ -241,9 +244,9 @@ class Restart:
     async def _hand_over(self) -> None:
         try:
             try:
-                await until_none_is_held_up(_THREADS)
+                await self._threads_done(_THREADS)
                 await self._instance.pause()
-                await until_none_is_held_up(_LAST_THREADS)
+                await self._threads_done(_LAST_THREADS)
             except TimeoutError as error:
                 raise RestartRefused(str(error) or "the daemon cannot be paused") from error
             if self._instance.is_ending:
@@ -252,6 +255,13 @@ class Restart:
         except BaseException:
             self._instance.resume()
             raise
+
+    async def _threads_done(self, patience: float) -> None:
+        try:
+            await until_none_is_held_up(patience)
+        except TimeoutError as error:
+            paths = ", ".join(self._instance.busy())
+            raise TimeoutError(f"{error}: {paths}" if paths else str(error)) from None
 
     def _execute(self) -> NoReturn:
         signals.block()
