@@ -175,15 +175,24 @@ class Connection:
         if self.tunnel is not None:
             self.tunnel.abort()
 
-    async def call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:
+    async def call(
+        self,
+        procedure: Procedure[_ArgsT, _ResultT],
+        args: _ArgsT,
+        *,
+        takes: float | None = 0.0,
+    ) -> _ResultT:
         """Call any procedure, also one of a program that this API does not know.
 
         Args:
             procedure: from a program's table.
             args: an instance of its arguments' type, None if it has none.
+            takes: seconds that the call itself may take, in addition to the connection's timeout; None
+                for no limit.
         """
-        with self._awaiting(procedure, args):
-            return await self.rpc.call(procedure, args, timeout=self.timeout)
+        limit = None if self.timeout is None or takes is None else self.timeout + takes
+        with self._awaiting(procedure, args, limit=limit):
+            return await self.rpc.call(procedure, args, timeout=limit)
 
     async def open_stream(
         self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT
@@ -194,12 +203,17 @@ class Connection:
             procedure: from a program's table.
             args: an instance of its arguments' type.
         """
-        with self._awaiting(procedure, args, stream=True):
+        with self._awaiting(procedure, args, stream=True, limit=self.timeout):
             return await self.rpc.open_stream(procedure, args, timeout=self.timeout)
 
     @contextmanager
     def _awaiting(
-        self, procedure: Procedure[Any, Any], args: object, *, stream: bool = False
+        self,
+        procedure: Procedure[Any, Any],
+        args: object,
+        *,
+        limit: float | None,
+        stream: bool = False,
     ) -> Generator[None, None, None]:
         """Check a call, and name it and the daemon when its answer is overdue."""
         if asyncio.get_running_loop() is not self._loop:
@@ -209,7 +223,7 @@ class Connection:
             yield
         except TimeoutError:
             self._silent = True
-            raise _overdue(self.uri, procedure.name, self.timeout) from None
+            raise _overdue(self.uri, procedure.name, limit) from None
 
     @contextmanager
     def needing(self, program: Program, daemon: str) -> Generator[None, None, None]:

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from aiovirt.admin.cli.failure import CommandSyntaxError, Leave
-from aiovirt.admin.cli.terminal import Level, OutputGone, Terminal
+from aiovirt.admin.cli.terminal import Level, OutputGone, OutputHeld, Terminal
 from aiovirt.admin.standard_streams import fill_standard_descriptors
 
 __all__ = ["main"]
@@ -110,6 +110,8 @@ def _end_by(number: signal.Signals) -> int:
 def _output_gone(gone: OutputGone) -> int:
     # What is still buffered has nowhere to go; without this the interpreter would try once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(gone, OutputHeld):
+        return _end_by(gone.number)
     if isinstance(gone.error, BrokenPipeError):
         return _end_by(signal.SIGPIPE)
     sys.stderr.write(f"error: cannot write to the standard output: {gone.error.strerror}\n")

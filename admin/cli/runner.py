@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import io
 import signal
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import takewhile
+from types import FrameType
 from typing import Any, Final, TypeAlias
 
 from aiovirt.admin.cli.failure import CommandFailed, CommandSyntaxError, Leave
@@ -17,7 +18,7 @@ from aiovirt.admin.cli.progress import progress
 from aiovirt.admin.cli.session import AdminSession
 from aiovirt.admin.cli.startup import Startup
 from aiovirt.admin.cli.table import CommandTable
-from aiovirt.admin.cli.terminal import Terminal, as_json
+from aiovirt.admin.cli.terminal import OutputHeld, Terminal, as_json
 
 #: The URI that means all daemons of this host.
 ALL: Final = "all"
@@ -56,13 +57,13 @@ def run(
         session.uris = [uri for uri, _ in _each_uri(uris)]
         if uris and not session.uris:
             return _no_daemon(terminal)
-        return _run_to_end(_run_together(session, commands))
+        return _run_to_end(_run_together(session, commands), terminal)
     uris = asked.uris
     if any(each.command.lazy for each in commands):
         uris = [uri for uri in uris if uri != ALL][:1]
     if len(uris) < 2 and uris != [ALL]:
         session = AdminSession(table, terminal, *uris, timeout=timeout)
-        return _run_to_end(_run_one(session, commands))
+        return _run_to_end(_run_one(session, commands), terminal)
     aside = [_Aside(terminal, uri, found) for uri, found in _each_uri(uris)]
     if not aside:
         return _no_daemon(terminal)
@@ -71,7 +72,8 @@ def run(
         AdminSession(table, each.terminal, each.uri, timeout=timeout, prompts=False)
         for each in aside
     ]
-    return _run_to_end(_run_all(dict(zip(sessions, aside, strict=True)), commands, terminal))
+    work = _run_all(dict(zip(sessions, aside, strict=True)), commands, terminal)
+    return _run_to_end(work, terminal)
 
 
 def _json_wanted(command: Invocation, before: bool) -> bool:
@@ -82,10 +84,19 @@ def _json_wanted(command: Invocation, before: bool) -> bool:
     return before if form is None else form == "json"
 
 
-def _run_to_end(work: Coroutine[Any, Any, bool]) -> bool:
+def _run_to_end(work: Coroutine[Any, Any, bool], terminal: Terminal) -> bool:
     """Run the work. SIGTERM and SIGHUP interrupt it as SIGINT does: it may have to put things back.
 
-    Raises Leave after such a signal.
+    Each of the three also ends a write to a standard stream that nobody reads.
+
+    Args:
+        work: what to run.
+        terminal: where its output goes.
+
+    Raises:
+        Leave: after SIGTERM or SIGHUP.
+        KeyboardInterrupt: after SIGINT.
+        OutputHeld: after any of them, during a write.
     """
     received: list[signal.Signals] = []
 
@@ -95,13 +106,10 @@ def _run_to_end(work: Coroutine[Any, Any, bool]) -> bool:
         def interrupt(number: signal.Signals) -> None:
             received.append(number)
             if task is not None:
-                task.cancel()
+                loop.call_soon_threadsafe(task.cancel)
 
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
-                with contextlib.suppress(RuntimeError, ValueError):  # not the main thread
-                    loop.add_signal_handler(number, interrupt, number)
-        return await work
+        with _signals(terminal, interrupt):
+            return await work
 
     try:
         return asyncio.run(interruptible())
@@ -109,6 +117,35 @@ def _run_to_end(work: Coroutine[Any, Any, bool]) -> bool:
         if not received:
             raise
         raise Leave(128 + received[0]) from None
+
+
+@contextlib.contextmanager
+def _signals(terminal: Terminal, interrupt: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Have signals end a write that is under way, or else `interrupt` the work in the block."""
+    former: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # asyncio's own way, a handler that the loop calls, would wait for the end of the write.
+        received = signal.Signals(number)
+        if terminal.is_held():
+            raise OutputHeld(received)
+        if callable(former[received]):
+            former[received](number, frame)  # SIGINT: asyncio's
+        else:
+            interrupt(received)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        before = signal.getsignal(number)
+        if callable(before) or before is signal.SIG_DFL:  # nohup ignores one of them
+            former[number] = before
+            with contextlib.suppress(ValueError):  # not the main thread
+                signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, before in former.items():
+            with contextlib.suppress(ValueError):
+                signal.signal(number, before)
 
 
 def _no_daemon(terminal: Terminal) -> bool:

@@ -5,9 +5,12 @@ Source of the log file's layout and of the levels: libvirt's tools/vsh.c (vshOut
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +44,14 @@ class OutputGone(Exception):
         self.error = error
 
 
+class OutputHeld(OutputGone):
+    """A signal came while nobody read what was being written. number: the signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(OSError(errno.EINTR, f"interrupted by {number.name}"))
+        self.number = number
+
+
 class Terminal:
     """The output of a session.
 
@@ -67,6 +78,16 @@ class Terminal:
         self._colour = self._err_obeys and has_colours(os.environ)
         self._progress = ""
         self.outputs = 0
+        self._writing: TextIO | None = None
+
+    def is_held(self) -> bool:
+        """Whether a write is under way whose reader does not read: a signal has to end it."""
+        if self._writing is None:
+            return False
+        try:
+            return not select.select([], [self._writing], [], 0)[1]
+        except (OSError, ValueError):  # no descriptor, or one that select cannot watch
+            return False
 
     @property
     def shows_progress(self) -> bool:
@@ -93,10 +114,13 @@ class Terminal:
         self._before_output()
         if self._out_obeys:
             text = harmless(text)
+        self._writing = self._out
         try:
             self._out.write(text)
         except OSError as error:
             raise OutputGone(error) from error
+        finally:
+            self._writing = None
 
     def write_bytes(self, data: bytes) -> None:
         """Write bytes as they are, at once; a text stream gets U+FFFD for those that are not UTF-8."""
@@ -106,11 +130,14 @@ class Terminal:
             return
         self._before_output()
         self.flush()
+        self._writing = self._out
         try:
             binary.write(data)
             binary.flush()
         except OSError as error:
             raise OutputGone(error) from error
+        finally:
+            self._writing = None
 
     def remark(self, text: str) -> None:
         """Print text that only a person at a terminal needs: not with -q, not between JSON."""
@@ -141,8 +168,12 @@ class Terminal:
         self.flush()
         text = harmless(text) if self._err_obeys else text
         mark = _RED.format("error:") if self._colour else "error:"
-        self._err.write(f"{mark} {text}\n")
-        self._err.flush()
+        self._writing = self._err
+        try:
+            self._err.write(f"{mark} {text}\n")
+            self._err.flush()
+        finally:
+            self._writing = None
 
     def debug(self, level: Level, text: str) -> None:
         """Tell what happens inside, if so much is to be told."""
@@ -153,10 +184,13 @@ class Terminal:
 
     def flush(self) -> None:
         """Have everything that was printed leave the process."""
+        self._writing = self._out
         try:
             self._out.flush()
         except OSError as error:
             raise OutputGone(error) from error
+        finally:
+            self._writing = None
 
     def open_log(self, path: str) -> None:
         """Log to this file instead of the last. Raises Leave when it can't be opened."""

@@ -10,7 +10,7 @@ Errors, from every call: those of `admin.client`; MissingProgram when the daemon
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from aiovirt.admin.client import Connection
 from aiovirt.daemons.lockd import admin_protocol as protocol
@@ -28,6 +28,9 @@ __all__ = [
     "RefusalInfo",
     "SpaceInfo",
 ]
+
+#: Seconds that lockd may take to end a holder.
+_ENDING: Final = 3.0
 
 _ArgsT = TypeVar("_ArgsT")
 _ResultT = TypeVar("_ResultT")
@@ -92,9 +95,10 @@ class LockAdmin:
         process runs and `force` was not given, INVALID_ARG for keep_holder without force.
         """
         flags = (BreakFlags.FORCE if force else 0) | (BreakFlags.KEEP_HOLDER if keep_holder else 0)
-        answer = await self._call(
-            protocol.LOCK_BREAK, protocol.BreakArgs(directory, name, owner, pid, flags)
-        )
+        args = protocol.BreakArgs(directory, name, owner, pid, flags)
+        takes = _ENDING if force and not keep_holder else 0.0
+        with self._connection.needing(protocol.LOCK_ADMIN, "lockd"):
+            answer = await self._connection.call(protocol.LOCK_BREAK, args, takes=takes)
         return Broken(answer.owner, Fate(answer.fate))
 
     async def _call(self, procedure: Procedure[_ArgsT, _ResultT], args: _ArgsT) -> _ResultT:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import sys
+import termios
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from select import PIPE_BUF
 
 import pytest
 
+from aiovirt.admin import protocol
 from aiovirt.admin.cli.complete import PATIENCE
 from tests.unit.house import PATIENCE as LONG
-from tests.unit.scripted_daemon import scripted_daemon
+from tests.unit.house import eventually
+from tests.unit.scripted_daemon import Script, scripted_daemon
 
 #: Seconds that a hanging daemon is given here.
 SHORT = "0.2"
@@ -33,7 +38,10 @@ def silent(tmp_path: Path) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def virtadm(
-    home: Path, *words: str, stdin: int = asyncio.subprocess.DEVNULL
+    home: Path,
+    *words: str,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.PIPE,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run virtadm; it is ended with the block."""
     process = await asyncio.create_subprocess_exec(
@@ -42,7 +50,7 @@ async def virtadm(
         "aiovirt.admin.cli",
         *words,
         stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home)},
     )
@@ -157,6 +165,36 @@ async def test_a_timeout_has_to_be_given(tmp_path: Path) -> None:
         "",
         "error: option '--timeout' requires an argument\n",
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_a_signal_ends_a_command_whose_output_nobody_reads(
+    tmp_path: Path, number: signal.Signals, form: str
+) -> None:
+    many = [protocol.ServerRef(f"server-{at:060}") for at in range(5000)]
+    answers: Script = {
+        protocol.CONNECT_LIST_SERVERS: lambda args: protocol.ServerList(many, len(many))
+    }
+    reading, writing = os.pipe()
+    async with (
+        scripted_daemon(answers) as daemon,
+        asyncio.timeout(30),
+        virtadm(tmp_path, "-o", form, "-c", daemon.uri, "server-list", stdout=writing) as process,
+    ):
+        os.close(writing)
+        room = fcntl.fcntl(reading, fcntl.F_GETPIPE_SZ) - PIPE_BUF
+        await eventually(lambda: _waiting_in(reading) >= room)
+        process.send_signal(number)
+        _, err = await process.communicate()
+    os.close(reading)
+    assert process.returncode == -number
+    assert err == b""
+
+
+def _waiting_in(pipe: int) -> int:
+    """Bytes that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 async def test_an_interrupt_gives_up_the_command_and_not_the_shell(

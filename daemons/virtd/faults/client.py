@@ -92,10 +92,12 @@ class FaultAdmin:
 
         Raises:
             RpcError: OPERATION_TIMEOUT; INVALID_ARG when it does not exist, or is removed meanwhile;
-                OPERATION_ABORTED when the daemon ends or restarts.
+                OPERATION_ABORTED when the daemon ends or restarts; RESOURCE_BUSY when half of the
+                admin server's workers wait already.
         """
         args = protocol.FaultWaitArgs(rule, strikes, round(timeout * 1000), flags=0)
-        await self._call(protocol.FAULT_WAIT, args)
+        with self._connection.needing(VIRT_ADMIN, "virtd"):
+            await self._connection.call(protocol.FAULT_WAIT, args, takes=timeout or None)
 
     async def inject(self, guest: str, event: str, host: str = "", /, **values: Any) -> None:
         """Let an event happen to a guest.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.virtd.faults import protocol
 from aiovirt.daemons.virtd.faults.happenings import split
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aiovirt.daemons.virtd.host.host import Host
 
 _log = get_logger("daemons.virtd.faults")
+
+#: Seconds between two looks whether the client of a waiting call is still there.
+_LOOK: Final = 0.5
 
 
 class FaultAdminDispatch:
@@ -41,6 +44,7 @@ class FaultAdminDispatch:
         self._rules = rules
         self._hosts = hosts
         self._private_hosts = private_hosts
+        self._waiting = 0
 
     @serves(protocol.FAULT_ADD)
     def add(self, client: Client, args: protocol.FaultAddArgs) -> protocol.FaultAddRet:
@@ -74,12 +78,33 @@ class FaultAdminDispatch:
     @serves(protocol.FAULT_WAIT)
     async def wait(self, client: Client, args: protocol.FaultWaitArgs) -> None:
         one = self._find(args.id)
+        most = max(1, client.server.workers.maximum // 2)
+        if self._waiting >= most:
+            text = f"{self._waiting} calls wait for rules already, the maximum is {most}"
+            raise RpcError(ErrorCode.RESOURCE_BUSY, text, domain=ErrorDomain.CONF)
+        self._waiting += 1
         try:
             async with asyncio.timeout(args.timeout / 1000 or None):
-                await one.wait_for(args.strikes)
+                await self._struck_or_left(client, one, args.strikes)
         except TimeoutError as error:
             text = f"rule {one.id} has struck {one.strikes} times, not {args.strikes}"
             raise RpcError(ErrorCode.OPERATION_TIMEOUT, text, domain=ErrorDomain.CONF) from error
+        finally:
+            self._waiting -= 1
+
+    async def _struck_or_left(self, client: Client, one: ActiveRule, strikes: int) -> None:
+        """Wait for a rule. Its worker is not kept for a client that may be gone."""
+        waiting = asyncio.create_task(one.wait_for(strikes))
+        try:
+            while not (await asyncio.wait([waiting], timeout=_LOOK))[0]:
+                if client.input_over:
+                    text = (
+                        f"client {client.id} sends nothing more, so its wait for a rule has ended"
+                    )
+                    raise RpcError(ErrorCode.OPERATION_ABORTED, text, domain=ErrorDomain.CONF)
+            await waiting
+        finally:
+            waiting.cancel()
 
     @serves(protocol.GUEST_EVENT)
     def guest_event(self, client: Client, args: protocol.GuestEventArgs) -> None:
