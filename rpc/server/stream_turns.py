@@ -13,7 +13,8 @@ from typing import Final, Self, TypeVar
 
 T = TypeVar("T")
 
-#: Streams of one client that may have something ready at once.
+#: Streams of one client that may have something ready at once; twice as many while they begin, as no
+#: turn is needed, nor paid for, where there are not more streams than that.
 TURNS: Final = 4
 #: Seconds after which a stream that is still being made something for lets another one have its turn.
 LATE: Final = 0.1
@@ -22,15 +23,18 @@ LATE: Final = 0.1
 class Turn:
     """One turn, for the length of an `async with`, or until its work is late."""
 
-    __slots__ = ("_taken", "_turns")
+    __slots__ = ("_needed", "_taken", "_turns")
 
-    def __init__(self, turns: asyncio.Semaphore) -> None:
+    def __init__(self, turns: asyncio.Semaphore, *, needed: bool) -> None:
+        """Make one. needed: whether the client has more streams than there are turns."""
         self._turns = turns
+        self._needed = needed
         self._taken = False
 
     async def __aenter__(self) -> Self:
-        await self._turns.acquire()
-        self._taken = True
+        if self._needed:
+            await self._turns.acquire()
+            self._taken = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -38,6 +42,8 @@ class Turn:
 
     async def wait_for(self, work: Awaitable[T]) -> T:
         """Return the result of some work; if it is late, another stream has the turn."""
+        if not self._taken:
+            return await work
         timer = asyncio.get_running_loop().call_later(LATE, self._give_back)
         try:
             return await work

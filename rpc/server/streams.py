@@ -174,7 +174,7 @@ class Stream:
 
     def turn(self) -> Turn:
         """Return a turn at having something ready: few of the client's streams have theirs at once."""
-        return Turn(self._streams.turns)
+        return Turn(self._streams.turns, needed=len(self._streams) > TURNS)
 
     async def send_hole(self, length: int) -> None:
         """Send so many zeros without sending them; for clients that asked for holes.

@@ -530,14 +530,14 @@ async def test_few_streams_of_a_client_have_something_ready_at_once(house: FlowH
 
     house.serve = serve
     peer = await house.wire()
-    for serial in range(TURNS + 3):
+    for serial in range(2 * TURNS + 3):
         await peer.send(frame(SENDS.key, Type.CALL, serial, Status.OK, bytes(4)))
-    await eventually(lambda: ready and house.client.streams == TURNS + 3)
+    await eventually(lambda: ready and house.client.streams == 2 * TURNS + 3)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert ready == list(range(TURNS))
+    assert TURNS <= len(ready) <= 2 * TURNS
     gate.set()
-    await eventually(lambda: len(ready) == TURNS + 3)
+    await eventually(lambda: len(ready) == 2 * TURNS + 3)
     peer.close()
 
 
@@ -546,7 +546,7 @@ async def test_streams_whose_disk_hangs_let_others_have_their_turn(house: FlowHo
     hung = asyncio.Event()
 
     async def made(number: int) -> None:
-        if number < TURNS:
+        if number < 2 * TURNS:
             await hung.wait()
         ready.append(number)
 
@@ -556,9 +556,9 @@ async def test_streams_whose_disk_hangs_let_others_have_their_turn(house: FlowHo
 
     house.serve = serve
     peer = await house.wire()
-    for serial in range(TURNS + 2):
+    for serial in range(2 * TURNS + 2):
         await peer.send(frame(SENDS.key, Type.CALL, serial, Status.OK, bytes(4)))
-    await eventually(lambda: ready == [TURNS, TURNS + 1])
+    await eventually(lambda: ready == [2 * TURNS, 2 * TURNS + 1])
     hung.set()
-    await eventually(lambda: len(ready) == TURNS + 2)
+    await eventually(lambda: len(ready) == 2 * TURNS + 2)
     peer.close()
