@@ -39,6 +39,8 @@ _WRITE: Final = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC | os.O_NOC
 _MODE: Final = 0o600
 #: Seconds between two attempts to rotate a file for which that fails.
 RETRY_AFTER: Final = 10.0
+#: A file that was removed on its server (NFS), or whose file system was replaced (FUSE).
+_REPLACED: Final = (errno.ESTALE, errno.ENOTCONN)
 #: The position of a file that was not looked at yet.
 _UNKNOWN: Final = -1
 
@@ -223,23 +225,28 @@ class RotatingFile:
         """
         try:
             found = os.fstat(self._descriptor)
-        except OSError:  # a disk that has gone: the write will say so, too
-            return
+        except OSError as error:
+            if error.errno in _REPLACED:
+                self._make_anew()
+            return  # of a disk that has gone: the write will say so, too
         if self.position == _UNKNOWN or not self.identity.inode:
             self.marks = self.marks._replace(inode=found.st_ino)
             self._take(found)
         if not self.regular:
             return
         if not found.st_nlink:
-            with self._turning():
-                descriptor, found = _open(self.path)
-                self._turn_to(descriptor, found, removals=1)
-            _log.warning("log was removed and is made anew", path=self.path)
+            self._make_anew()
         elif found.st_size != self.position:
             if found.st_size < self.position:
                 cuts = self.marks.cuts + 1
                 self.marks = self.marks._replace(cuts=cuts, cut_at=found.st_size)
             self.position = found.st_size
+
+    def _make_anew(self) -> None:
+        with self._turning():
+            descriptor, found = _open(self.path)
+            self._turn_to(descriptor, found, removals=1)
+        _log.warning("log was removed and is made anew", path=self.path)
 
     # Rotating ------------------------------------------------------------------------------------
 

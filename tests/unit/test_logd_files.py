@@ -248,6 +248,29 @@ def test_a_file_that_was_removed_is_made_anew(path: Path) -> None:
     file.close()
 
 
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.ENOTCONN])
+def test_a_file_that_was_replaced_on_its_server_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    file = RotatingFile(str(path), Rotation(0, 2))
+    _write(file, b"old")
+    stale, look = file.fileno(), os.fstat
+
+    def fail(descriptor: int) -> os.stat_result:
+        if descriptor == stale:
+            raise OSError(code, os.strerror(code))
+        return look(descriptor)
+
+    path.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", fail)
+        patched.setattr(rotating, "_close", lambda *_: None)  # its number is not given again
+        _write(file, b"new")
+    assert (path.read_bytes(), file.marks.removals) == (b"new", 1)
+    os.close(stale)
+    file.close()
+
+
 def test_what_others_add_counts_for_the_size(path: Path) -> None:
     file = RotatingFile(str(path), Rotation(10, 3))
     _write(file, b"a" * 5)
