@@ -14,6 +14,7 @@ from aiovirt.daemons.virtd.client import (
     ConnectionLost,
     Domain,
     Host,
+    StorageVol,
     connect,
     objects,
 )
@@ -21,7 +22,15 @@ from aiovirt.daemons.virtd.client import host as hosts
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.network import NetworkEventID
 from aiovirt.daemons.virtd.constants.secret import SecretEventID
-from aiovirt.rpc.server import Client, Daemon, Handlers, ServerOptions, serves
+from aiovirt.rpc.server import (
+    Client,
+    Daemon,
+    Handlers,
+    ServerOptions,
+    Stream,
+    WithStream,
+    serves,
+)
 from aiovirt.rpc.wire.errors import ErrorCode, RpcError
 from aiovirt.rpc.wire.typedparams import ullong
 from tests.unit.house import eventually
@@ -101,6 +110,15 @@ class Hanging(Dispatch):
     def go_on(self) -> None:
         self.hangs = False
         self.goes_on.set()
+
+    @serves(protocol.STORAGE_VOL_UPLOAD)
+    async def upload(self, client: Client, args: protocol.StorageVolRangeArgs) -> WithStream[None]:
+        async def take(stream: Stream) -> None:
+            while await stream.receive() is not None:
+                pass
+            await self.wait()
+
+        return WithStream(None, take, receives=True)
 
     @serves(protocol.CONNECT_CLOSE)
     async def close(self, client: Client, args: None) -> None:  # type: ignore[override]  # waits
@@ -360,3 +378,17 @@ async def test_a_connection_to_a_daemon_that_hangs_is_closed_in_bounded_time(
             dispatch.hangs = True
         assert not host.alive
         assert dispatch.closing == 1
+
+
+async def test_an_upload_that_is_not_confirmed_is_given_up_after_the_timeout(
+    hanging: House,
+) -> None:
+    dispatch = hanging.dispatch
+    assert isinstance(dispatch, Hanging)
+    async with asyncio.timeout(10), connect(hanging.uri, timeout=5) as host:
+        host.timeout = 0.05
+        volume = StorageVol(host, protocol.NonnullStorageVol("pool", "volume", "key"))
+        assert await volume.upload(b"data") == 4
+        dispatch.hangs = True
+        with pytest.raises(TimeoutError):
+            await volume.upload(b"data")

@@ -98,13 +98,16 @@ class StorageVol(RemoteObject[protocol.NonnullStorageVol]):
             offset: in bytes.
             length: in bytes; 0 to the end of the volume.
             sparse: send no zeros for the holes of a file. `Hole`s need it.
+
+        Raises:
+            TimeoutError: the daemon has not confirmed the end within the timeout of the host.
         """
         flags = StorageVolUploadFlags.SPARSE_STREAM if sparse else 0
         args = protocol.StorageVolRangeArgs(self.ref, offset, length, flags)
         stream = await self.host.open_stream(protocol.STORAGE_VOL_UPLOAD, args)
         async with stream:
             size = await send(stream, data, sparse=sparse)
-            await stream.finish()
+            await stream.finish(timeout=self.host.timeout)
         return size
 
     async def download(
