@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -207,7 +208,7 @@ async def load_rest(instance: Loadable) -> None:
 
 def _of_its_own(instance: Loadable) -> Iterator[Callable[[], object]]:
     """Functions that load, or keep, the modules of ours that the daemon may come to need, one each."""
-    for package in {_package(type(one)) for one in instance.components} - {""}:
+    for package in _packages(instance):
         for name in (*_below(package), *_CALLING.get(package, ())):
             if name not in sys.modules:
                 yield partial(importlib.import_module, name)
@@ -218,16 +219,21 @@ def _of_its_own(instance: Loadable) -> Iterator[Callable[[], object]]:
 def load_all(instance: Loadable) -> None:
     """Load what a daemon can need with any settings. Raises whatever a module raises."""
     logs.load()
-    for name in (*_STANDARD, *_modules(instance)):
+    calling = chain.from_iterable(_CALLING.get(one, ()) for one in _packages(instance))
+    for name in (*_STANDARD, *_modules(instance), *calling):
         importlib.import_module(name)
 
 
 def _modules(instance: Loadable) -> Iterator[str]:
     for package in _PACKAGES:
         yield from _below(package)
-    for package in {_package(type(one)) for one in instance.components}:
-        if package:
-            yield from _below(package)
+    for package in _packages(instance):
+        yield from _below(package)
+
+
+def _packages(instance: Loadable) -> set[str]:
+    """The packages of the components."""
+    return {_package(type(one)) for one in instance.components} - {""}
 
 
 def _package(kind: type) -> str:
