@@ -92,7 +92,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     if len(asked.words) > 1:
         commands = parse(ArgumentWords(asked.words), table, trace)
     else:
-        line = asked.words[0]
+        line = asked.words[0].replace("\r\n", "\n").removesuffix("\r")  # of a file of Windows
         trace(f'commands: "{line}"\n')
         if not line:
             return 1

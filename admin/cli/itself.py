@@ -78,7 +78,12 @@ async def _help(session: AdminSession, command: Invocation) -> None:
     elif group := session.table.find_group(name):
         session.terminal.write(group_list(group))
     else:
-        raise CommandFailed(f"command or command group '{name}' doesn't exist")
+        from aiovirt.admin.cli.parser import similar
+
+        names = (one.name for one in session.table.listed())
+        raise CommandFailed(
+            f"command or command group '{name}' doesn't exist", *similar(name, names)
+        )
     for problem in session.table.problems:
         session.terminal.error(problem)
 

@@ -12,7 +12,7 @@ Source: libvirt's tools/vsh.c (vshCommandParse, vshCommandStringGetArg, vshReadl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -218,7 +218,9 @@ class _Reader(Partial):
         self.command = self._table.find(name)
         if self.command is None:
             raise CommandSyntaxError(
-                f"unknown command: '{name}'", *_similar(name, self._table), *self._table.problems
+                f"unknown command: '{name}'",
+                *similar(name, (one.name for one in self._table.listed())),
+                *self._table.problems,
             )
 
     def _asks_for_help(self, command: Command) -> bool:
@@ -264,7 +266,10 @@ class _Reader(Partial):
             if name in self._seen and option.kind is not OptionKind.REST and not option.repeated:
                 raise CommandSyntaxError(f"option --{name} already seen")
             return option, text
-        raise CommandSyntaxError(f"command '{command.name}' doesn't support option --{name}")
+        raise CommandSyntaxError(
+            f"command '{command.name}' doesn't support option --{name}",
+            *similar(f"--{name}", (f"--{option.name}" for option in command.options)),
+        )
 
     def _data(self, command: Command, word: str) -> None:
         for option in command.options:
@@ -292,10 +297,15 @@ def _short_option(command: Command, word: str) -> str | None:
     return None
 
 
-def _similar(name: str, table: CommandTable) -> list[str]:
-    """A line that names the commands which a mistyped name is close to, or nothing."""
+def similar(name: str, known: Iterable[str]) -> list[str]:
+    """Return a line that says which names a mistyped one is close to, or nothing.
+
+    Args:
+        name: what was typed.
+        known: the names that exist.
+    """
     from difflib import get_close_matches  # needed for a mistyped name only
 
-    found = get_close_matches(name, [command.name for command in table.listed()], cutoff=0.75)
+    found = get_close_matches(name, list(known), cutoff=0.75)
     names = " or ".join(f"'{one}'" for one in found)
     return [f"did you mean {names}?"] if found else []

@@ -246,6 +246,12 @@ def test_a_command_that_is_nearly_one_is_told_which(virtadm: Program) -> None:
         "error: did you mean 'server-list'?",
     ]
     assert "did you mean 'lock-list' or 'log-list'?" in virtadm("lock-lst").stderr
+    assert "did you mean 'server-list' or" in virtadm("help", "server-lst").stderr
+    assert "did you mean '--timeout'?" in virtadm("daemon-timeout", "--timeot", "1").stderr
+
+
+def test_a_line_of_a_file_of_windows_is_a_line(virtadm: Program) -> None:
+    assert virtadm("echo a\r\necho b\r").stdout == "a\nb\n"
 
 
 @pytest.mark.parametrize("command", ["server-list", "client-info", "daemon-log-filters", "quit"])
