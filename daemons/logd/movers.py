@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from aiovirt.daemons.logd.stations import Buffer, Log, Moved, Station
+from aiovirt.rpc.background import start_thread
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.logd.movers")
@@ -55,11 +55,7 @@ class Mover:
         self._movers = movers
         self._buffer = Buffer()
         self._quick = 0
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            threading.Thread(target=self._run, name="aiovirt-logs", daemon=True).start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        start_thread(self._run, name="aiovirt-logs")
 
     def _run(self) -> None:
         while (station := self._movers.station_of(self)) is not None:

@@ -23,7 +23,6 @@ import os
 import select
 import struct
 import termios
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from typing import Any, Final, TypeVar
 from aiovirt.daemons.logd.movers import Movers
 from aiovirt.daemons.logd.rotating import RotatingFile, WriteFailed
 from aiovirt.daemons.logd.stations import RETRY_AFTER, STEP, Buffer, Moved, Station
+from aiovirt.rpc.background import start_thread
 from aiovirt.rpc.logs import get_logger
 
 _log = get_logger("daemons.logd.openlog")
@@ -140,7 +140,7 @@ class OpenLog:
                 "log cannot be served, its pipe is closed", path=self.path, reason=str(error)
             )
             self.let_go()
-            threading.Thread(target=self.file.close, daemon=True).start()  # it may hang
+            start_thread(self.file.close, name="aiovirt-log-closing")  # it may hang
         else:
             if self._delayed:
                 _log.warning("log is served again", path=self.path)

@@ -20,6 +20,7 @@ from aiovirt.admin.extension.protocol.settings import Origin
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.process.paths import default_log_file, make_folder
 from aiovirt.daemons.runtime.settings.live import Override
+from aiovirt.rpc.background import start_thread
 from aiovirt.rpc.logs import (
     Filter,
     Level,
@@ -315,7 +316,7 @@ def _open_in_time(control: LogControl, outputs: str) -> None:
             done.set()
 
     done = threading.Event()
-    threading.Thread(target=open_them, name="aiovirt-log-opening", daemon=True).start()
+    start_thread(open_them, name="aiovirt-log-opening")
     if not done.wait(_OPENING):
         _log.error(
             "log outputs not opened yet, standard error is used until their disk answers",

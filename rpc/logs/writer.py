@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from aiovirt.rpc.background import start_thread
+
 from .sinks import PATIENCE, Condition, FileSink
 
 #: Bytes of lines that wait for the thread; further lines are lost, and counted.
@@ -77,9 +79,7 @@ class Writer:
             RuntimeError: the thread, which the first line starts, cannot be started.
         """
         if self._thread is None:
-            thread = threading.Thread(target=self._serve, name="aiovirt-log", daemon=True)
-            thread.start()
-            self._thread = thread
+            self._thread = start_thread(self._serve, name="aiovirt-log")
         if self._accepted - self._done + len(data) > QUEUE_MAX and self._queue:
             raise BlockingIOError(errno.EAGAIN, "earlier lines are still being written")
         self._accepted += len(data)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from aiovirt.rpc.background import start_thread
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class _Thread:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="aiovirt-blocking", daemon=True).start()
+        start_thread(self._serve, name="aiovirt-blocking")
 
     def give(self, job: _Job) -> None:
         self._jobs.put(job)

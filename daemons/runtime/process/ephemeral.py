@@ -13,12 +13,12 @@ import contextlib
 import os
 import select
 import stat
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiovirt.daemons.runtime.process.failure import Failure, StartError
 from aiovirt.daemons.runtime.process.paths import default_settings_file
+from aiovirt.rpc.background import start_thread
 from aiovirt.rpc.logs import get_logger
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def announce(
         if _takes(descriptor):
             _tell(descriptor, line)
         else:  # a full pipe: its reader gets the line when it reads, and the daemon serves meanwhile
-            threading.Thread(target=_tell, args=(descriptor, line), daemon=True).start()
+            start_thread(_tell, descriptor, line, name="aiovirt-parent")
 
 
 def _takes(descriptor: int) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Final
 
+from aiovirt.rpc.background import start_thread
+
 #: Bytes of the log after which the thread begins.
 _BEGIN: Final = 4 * 1024 * 1024
 #: Pages of the log after which a commit does it after all: the thread does not keep up, or cannot.
@@ -40,11 +42,7 @@ class WriteAhead:
         self._bytes += size + _EACH
         if self._bytes >= _BEGIN and (self._thread is None or not self._thread.is_alive()):
             self._bytes = 0
-            args = (self._connect,)
-            self._thread = threading.Thread(
-                target=_empty, args=args, name="write-ahead log", daemon=True
-            )
-            self._thread.start()
+            self._thread = start_thread(_empty, self._connect, name="write-ahead log")
 
     def wait(self) -> None:
         """Wait for the thread, if it is at work."""

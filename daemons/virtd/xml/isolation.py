@@ -7,7 +7,6 @@ with new names is read in a thread of its own, which takes them with it, and its
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -18,6 +17,7 @@ from lxml import etree
 from aiovirt.daemons.virtd.xml.kinds import KINDS
 from aiovirt.daemons.virtd.xml.reading import DOCUMENT, Bounds, is_too_large
 from aiovirt.daemons.virtd.xml.rules import Rule
+from aiovirt.rpc.background import start_thread
 from aiovirt.rpc.patterns import pattern
 
 _ELEMENTS: Final = pattern(r"<([^\s/>!?=]+)")
@@ -90,9 +90,7 @@ def read(
         except BaseException as error:  # what is raised there is raised here
             failures.append(error)
 
-    thread = threading.Thread(target=apart, name="document")
-    thread.start()
-    thread.join()
+    start_thread(apart, name="document").join()
     if failures:
         raise failures[0]
     return _taken_over(results[0])
