@@ -8,6 +8,7 @@ everything. A program that was executed anew (`handover`) is given pid file and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -107,7 +108,8 @@ class _Process:
         if self.parent is not None:
             self.parent.failed(one_line(text))
         else:
-            sys.stderr.write(f"{self.kind.name}: {one_line(text)}\n")
+            with contextlib.suppress(OSError):  # the exit status still tells
+                os.write(2, f"{self.kind.name}: {one_line(text)}\n".encode(errors="replace"))
 
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
