@@ -8,6 +8,7 @@ everything. A program that was executed anew (`handover`) is given pid file and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -107,7 +108,8 @@ class _Process:
         if self.parent is not None:
             self.parent.failed(one_line(text))
         else:
-            sys.stderr.write(f"{self.kind.name}: {one_line(text)}\n")
+            with contextlib.suppress(OSError):  # the exit status still tells
+                os.write(2, f"{self.kind.name}: {one_line(text)}\n".encode(errors="replace"))
 
     def live(self) -> None:
         """Start, serve, end. Raises StartError."""
@@ -275,6 +277,8 @@ class _Process:
         bridge_stdlib()
         if _log.info_on:  # the first record says that the daemon is ready
             logs.load()
+        if start.passed:
+            _warn_of_unused_paths(self.options, {one.path for one in start.passed})
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve_on_loop(start, log, fresh))
@@ -358,6 +362,18 @@ def _has_relative_paths(options: command_line.Options) -> bool:
         options.pid_file,
     )
     return any(path and not os.path.isabs(path) for path in paths)
+
+
+def _warn_of_unused_paths(options: command_line.Options, passed: set[str]) -> None:
+    """Name the options that passed sockets leave without effect."""
+    given = {"--socket": options.socket, "--admin-socket": options.admin_socket}
+    unused = [name for name, path in given.items() if path and absolute(path) not in passed]
+    if unused:
+        _log.warning(
+            "options have no effect, since systemd passed the sockets: change the socket units"
+            " instead",
+            options=" ".join(unused),
+        )
 
 
 def _log_mistake(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -20,11 +20,15 @@ from aiovirt.rpc.server.service import bind_tcp, tcp_addresses
 
 
 def group_id(name: object) -> int | None:
-    """Return the number of a group; None for none. Raises ValueError for an unknown one."""
+    """Return the number of a group; None for none. Raises ValueError for an unknown one.
+
+    A plus sign may be before a number. libvirt: src/util/virutil.c, virGetGroupID.
+    """
     if not isinstance(name, str) or not name:
         return None
-    if is_number(name):
-        return int(name)
+    number = name.removeprefix("+")
+    if is_number(number):
+        return int(number.lstrip("0") or "0")
     import grp
 
     try:

@@ -52,7 +52,7 @@ class Activator:
         self.sockets.append(sock)
         return self.folder / name
 
-    def start(self, names: str = "") -> subprocess.Popen[str]:
+    def start(self, names: str = "", *options: str) -> subprocess.Popen[str]:
         """Start virtd with all sockets opened so far and do not wait for it."""
         fds = [sock.fileno() for sock in self.sockets]
         environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT.values()}
@@ -63,6 +63,7 @@ class Activator:
             "-v",
             "--rundir",
             f"{self.folder}/run",
+            *options,
         ]
         process = subprocess.Popen(
             [sys.executable, "-c", LIKE_SYSTEMD, str(len(fds)), names, *daemon],
@@ -137,6 +138,19 @@ def test_settings_that_passed_sockets_leave_without_effect_are_named_once(
     assert path.exists()
     (line,) = (line for line in said.splitlines() if "have no effect" in line)
     assert line.endswith('settings="listen_tls tls_port unix_sock_group unix_sock_ro_perms"')
+
+
+def test_options_that_passed_sockets_leave_without_effect_are_named_once(
+    systemd: Activator,
+) -> None:
+    path, other = systemd.unix("virtd-sock"), systemd.folder / "other"
+    process = systemd.start("virtd.socket", f"--socket={path}", f"--admin-socket={other}")
+    systemd.ready()
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert not other.exists()
+    (line,) = (line for line in said.splitlines() if "have no effect" in line)
+    assert line.endswith("options=--admin-socket")
 
 
 @pytest.mark.parametrize("names", ["", "unknown:unknown"])

@@ -85,8 +85,12 @@ class _PrintConfig(argparse.Action):
         option: object = None,
     ) -> NoReturn:
         """Called by argparse when it finds the option."""
-        sys.stdout.write(self.const())
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(self.const())
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what waits in it
+            parser.exit(Failure.USAGE, f"{parser.prog}: standard output: {error.strerror}\n")
         parser.exit(0)
 
 

@@ -104,7 +104,7 @@ def passed_sockets() -> list[PassedSocket]:
     pid = os.environ.pop("LISTEN_PID", "")
     count = os.environ.pop("LISTEN_FDS", "")
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
-    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
+    if pid != str(os.getpid()) or not _is_count(count):
         return []
     passed = []
     for index in range(int(count)):
@@ -113,3 +113,8 @@ def passed_sockets() -> list[PassedSocket]:
         name = names[index] if index < len(names) else ""
         passed.append(PassedSocket("" if name == "unknown" else name, sock))
     return passed
+
+
+def _is_count(text: str) -> bool:
+    """Return whether a text is a number of descriptors that a process can have."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(2**31))

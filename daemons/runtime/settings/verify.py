@@ -68,7 +68,8 @@ def port(text: str) -> None:
 def group(text: str) -> None:
     """Refuse a number that cannot be a group's. A group's name is looked up when it is used."""
     not_empty(text)
-    if is_number(text) and (len(text) > len(str(GROUP_MAX)) or int(text) > GROUP_MAX):
+    digits = text.removeprefix("+").lstrip("0")
+    if is_number(digits) and (len(digits) > len(str(GROUP_MAX)) or int(digits) > GROUP_MAX):
         raise ValueError(f"a group's number is at most {GROUP_MAX}")
 
 
