@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aiovirt.daemons.runtime import allocator
 from aiovirt.rpc import logs
 from aiovirt.rpc.spare import Reserve
 
@@ -88,6 +87,8 @@ _EMULATION: Final = frozenset(
     )
 )
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
+#: Loaded with the rest: it needs ctypes.
+_ALLOCATOR: Final = "aiovirt.daemons.runtime.allocator"
 #: Names in a daemon's own package that stand for no module of it; most are for its clients.
 _NOT_OWN: Final = frozenset(
     ("__init__", "__main__", "admin_client", "client", "commands", "playing", "script")
@@ -113,7 +114,7 @@ def load_needed(instance: Loadable) -> None:
     accesses = [
         service.access for server in instance.daemon.servers.values() for service in server.services
     ]
-    without = set(_RECORDS)
+    without = {*_RECORDS, _ALLOCATOR}
     if not any(access.tls for access in accesses):
         without |= _TLS
     if not any(access.auth == "sasl" for access in accesses):
@@ -136,7 +137,7 @@ async def load_rest() -> None:
     await asyncio.sleep(_CALM)
     left: list[Callable[[], object]] = [logs.load]  # first: others may have something to say
     left += [partial(importlib.import_module, name) for name in _STANDARD]
-    left.append(allocator.settle)
+    left.append(_settle_allocator)
     while left:
         try:
             with _ROOM.lent():
@@ -149,6 +150,12 @@ async def load_rest() -> None:
         del left[0]
         await asyncio.sleep(_BETWEEN)
     _ROOM.drain()
+
+
+def _settle_allocator() -> None:
+    from aiovirt.daemons.runtime import allocator
+
+    allocator.settle()
 
 
 def load_all(instance: Loadable) -> None:
