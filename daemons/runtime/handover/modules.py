@@ -21,7 +21,6 @@ from itertools import chain
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from aiovirt.daemons.runtime import allocator
 from aiovirt.rpc import logs
 from aiovirt.rpc.spare import Reserve
 
@@ -93,6 +92,8 @@ _EMULATION: Final = frozenset(
 _EMULATOR: Final = "aiovirt.daemons.virtd.emulation.emulator"
 #: The calling side of a daemon that calls others of its kind: virtd, at a migration from peer to peer.
 _CALLING: Final = {"aiovirt.daemons.virtd": ("aiovirt.daemons.virtd.client",)}
+#: Loaded with the rest: it needs ctypes.
+_ALLOCATOR: Final = "aiovirt.daemons.runtime.allocator"
 #: Names in a daemon's own package that stand for no module of it; most are for its clients.
 _NOT_OWN: Final = frozenset(
     ("__init__", "__main__", "admin_client", "client", "commands", "playing", "script")
@@ -167,7 +168,7 @@ def load_needed(instance: Loadable) -> None:
     accesses = [
         service.access for server in instance.daemon.servers.values() for service in server.services
     ]
-    without = set(_RECORDS)
+    without = {*_RECORDS, _ALLOCATOR}
     if not any(access.tls for access in accesses):
         without |= _TLS
     if not any(access.auth == "sasl" for access in accesses):
@@ -190,7 +191,7 @@ async def load_rest(instance: Loadable) -> None:
     await asyncio.sleep(_CALM)
     left: list[Callable[[], object]] = [logs.load]  # first: others may have something to say
     left += [partial(importlib.import_module, name) for name in _STANDARD]
-    left.append(allocator.settle)
+    left.append(_settle_allocator)
     left.append(lambda: left.extend([*_of_its_own(instance)]))
     while left:
         try:
@@ -214,6 +215,12 @@ def _of_its_own(instance: Loadable) -> Iterator[Callable[[], object]]:
                 yield partial(importlib.import_module, name)
     for name in sorted((_TLS | _SASL) - sys.modules.keys()):
         yield partial(KEPT.keep, name)
+
+
+def _settle_allocator() -> None:
+    from aiovirt.daemons.runtime import allocator
+
+    allocator.settle()
 
 
 def load_all(instance: Loadable) -> None:
