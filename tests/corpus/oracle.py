@@ -13,7 +13,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+_ROOT = Path(__file__).parents[2]
 
 Verdict = dict[str, Any]
 
@@ -90,7 +93,7 @@ def judge(documents: Iterable[tuple[str, str]], library: str | None = None) -> l
     command = [sys.executable, "-m", "tests.corpus.oracle", *([library] if library else [])]
     asked = json.dumps(list(documents))
     done = subprocess.run(
-        command, input=asked, capture_output=True, text=True, check=False, timeout=600
+        command, input=asked, capture_output=True, text=True, check=False, timeout=600, cwd=_ROOT
     )
     if done.returncode:
         raise RuntimeError(f"libvirt's library cannot be asked: {done.stderr.strip()[-500:]}")

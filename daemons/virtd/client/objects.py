@@ -40,9 +40,8 @@ class Calling:
         self.rpc = rpc
         self.timeout = timeout
         self._string_okay: int | None = None
-        self._silent = (
-            False  # the answer to a goodbye is overdue: others would not be answered either
-        )
+        # Whether the answer to a goodbye is overdue: others would not be answered either.
+        self._silent = False
 
     async def call(self, procedure: Procedure[ArgsT, ResultT], args: ArgsT) -> ResultT:
         """Call any procedure of the remote program or the QEMU program.
@@ -75,26 +74,28 @@ class Calling:
             self._string_okay = STRING_OKAY if found.supported else 0
         return self._string_okay
 
-    async def say_goodbye(self, answer: asyncio.Task[None]) -> None:
-        """Wait for the answer to a goodbye, shortly, or not at all while another one is overdue.
-
-        Args:
-            answer: the task that has it; it goes on afterwards.
-        """
-        if self._silent:
-            return
-        limit = GOODBYE if self.timeout is None else min(self.timeout, GOODBYE)
-        await asyncio.wait([answer], timeout=limit)
-        if not answer.done():
-            self._silent = True
-            answer.add_done_callback(self._answered)
-
     def _answered(self, answer: asyncio.Task[None]) -> None:
         self._silent = False
 
     async def reconnect(self) -> None:
         """Connect again after a loss; see `Host.reconnect`."""
         raise NotImplementedError(f"{type(self).__name__} cannot connect again")
+
+
+async def wait_for_goodbye(host: Calling, answer: asyncio.Task[None]) -> None:
+    """Wait for the answer to a goodbye, shortly, or not at all while another one is overdue.
+
+    Args:
+        host: who says goodbye.
+        answer: the task that has the answer; it goes on afterwards.
+    """
+    if host._silent:
+        return
+    limit = GOODBYE if host.timeout is None else min(host.timeout, GOODBYE)
+    await asyncio.wait([answer], timeout=limit)
+    if not answer.done():
+        host._silent = True
+        answer.add_done_callback(host._answered)
 
 
 class RemoteObject(Generic[RefT]):

@@ -14,7 +14,7 @@ from aiovirt.daemons.virtd import protocol
 from aiovirt.daemons.virtd.client.domain import Domain
 from aiovirt.daemons.virtd.client.network import Network
 from aiovirt.daemons.virtd.client.nodedev import NodeDevice
-from aiovirt.daemons.virtd.client.objects import Calling, RemoteObject
+from aiovirt.daemons.virtd.client.objects import Calling, RemoteObject, wait_for_goodbye
 from aiovirt.daemons.virtd.client.secret import Secret
 from aiovirt.daemons.virtd.client.storage import StoragePool
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
@@ -242,7 +242,7 @@ class Subscriptions:
         """
         ending = self._leave(held, listener)
         if ending is not None:
-            await self._host.say_goodbye(ending)
+            await wait_for_goodbye(self._host, ending)
 
     def _leave(self, held: Subscription, listener: Listener) -> asyncio.Task[None] | None:
         """Take a listener away; the task that ends the subscription if it was the last one."""
