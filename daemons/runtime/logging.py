@@ -297,8 +297,11 @@ def _filters_text(filters: Sequence[Filter]) -> str:
 def _stderr_is_the_journal() -> bool:
     """Whether systemd connected our standard error to the journal: systemd.exec(5),
     $JOURNAL_STREAM."""
+    journal = os.environ.get("JOURNAL_STREAM")
+    if not journal:
+        return False  # unasked: the disk of a file may hang
     status = os.fstat(2)
-    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return journal == f"{status.st_dev}:{status.st_ino}"
 
 
 def _open_in_time(control: LogControl, outputs: str) -> None:

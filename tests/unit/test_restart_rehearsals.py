@@ -126,6 +126,7 @@ def test_a_program_that_cannot_be_executed_leaves_no_descriptor(
     def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
+    monkeypatch.chdir(Path.cwd())  # so that it is left, should the way back fail
     one = restart(Instance(0))
     before = os.listdir("/proc/self/fd")
     with monkeypatch.context() as broken:
