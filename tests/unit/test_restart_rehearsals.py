@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -135,6 +136,33 @@ def test_a_program_that_cannot_be_executed_leaves_no_descriptor(
         with pytest.raises((OSError, RestartRefused), match="Too many open files"):
             one._execute()
     assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the one of the instance itself
+
+
+async def test_a_rehearsal_closes_nothing_before_it_is_executed(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon waits for that moment, and a disk may hold up what is closed."""
+    spawned: list[dict[str, object]] = []
+    spawn = os.posix_spawn
+
+    def noting(*arguments: Any, **options: Any) -> int:
+        spawned.append(options)
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", noting)
+    program = "import os, sys; sys.exit(os.readlink('/proc/self/fd/0'))"
+    with pytest.raises(RestartRefused, match="not take over: /dev/null"):
+        await restart(Instance(0), program)._rehearse()
+    assert [options.keys() for options in spawned] == [{"setsigmask"}]
+
+
+async def test_a_rehearsal_that_cannot_be_executed_says_so(
+    restart: Callable[..., Restart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = restart(Instance(0))
+    monkeypatch.setattr(reexec, "_command", lambda: ["/nonexistent/python"])
+    with pytest.raises(RestartRefused, match="/nonexistent/python cannot be executed: No such"):
+        await one._rehearse()
 
 
 async def test_a_rehearsal_that_cannot_be_ended_has_the_descriptors_until_it_is_gone(

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import signal
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,21 @@ _KILLED: Final = 1.0
 _KEPT: Final = 64 * 1024
 #: Signals that would end it before it has a handler, when they are for all processes of this name.
 _HELD_BACK: Final = (signal.SIGHUP, signal.SIGUSR1)
+#: A first program for the child, which gives it standard streams of its own, and executes the one that
+#: is meant. What it closes for that may be on a disk that hangs, and the daemon must not wait for it.
+_FIRST: Final = """
+import os, sys
+null = os.open(os.devnull, os.O_RDWR)
+for there in 0, 1:
+    os.dup2(null, there)
+stderr, *command = sys.argv[1:]
+os.dup2(int(stderr), 2)
+os.close(int(stderr))
+try:
+    os.execv(command[0], command)
+except OSError as error:
+    sys.exit(f"{command[0]} cannot be executed: {error.strerror}")
+"""
 #: Of prctl(2): the signal that a process gets when its parent ends.
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -80,7 +96,7 @@ class _Child:
 
     The loop never waits for it, not even for its first steps: it closes copies of descriptors before it
     is the new program, and with some file systems that hangs with the disk. `posix_spawn` is done when
-    the program is found; `subprocess` and uvloop wait for those steps.
+    the program is found, if the child has nothing to do before that; `subprocess` and uvloop wait.
 
     status: its exit status, when it has ended. said: the last part of what it wrote to its standard
     error. Raises OSError when it cannot be started.
@@ -140,20 +156,17 @@ def _spawn(
     stderr: int,
 ) -> int:
     """Start a program; its process id. Raises OSError."""
-    null = [(os.POSIX_SPAWN_OPEN, one, os.devnull, os.O_RDWR, 0) for one in (0, 1)]
+    first = [sys.executable, "-S", "-P", "-c", _FIRST, str(stderr)]
+    inherited = [*descriptors, stderr]
     try:
-        for descriptor in descriptors:
+        for descriptor in inherited:
             os.set_inheritable(descriptor, True)
         with working_in(folder):
             return os.posix_spawn(
-                command[0],
-                [*command],
-                environment,
-                file_actions=[*null, (os.POSIX_SPAWN_DUP2, stderr, 2)],
-                setsigmask=_HELD_BACK,
+                sys.executable, [*first, *command], environment, setsigmask=_HELD_BACK
             )
     finally:
-        for descriptor in descriptors:
+        for descriptor in inherited:
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
 
