@@ -13,7 +13,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, TextIO
 
@@ -89,6 +90,24 @@ class Terminal:
         except (OSError, ValueError):  # no descriptor, or one that select cannot watch
             return False
 
+    @contextmanager
+    def _writing_to(self, stream: TextIO) -> Iterator[None]:
+        """Note for the length of a `with` that this stream is written to."""
+        self._writing = stream
+        try:
+            yield
+        finally:
+            self._writing = None
+
+    @contextmanager
+    def _printing(self) -> Iterator[None]:
+        """The same with the standard output, whose errors become OutputGone."""
+        with self._writing_to(self._out):
+            try:
+                yield
+            except OSError as error:
+                raise OutputGone(error) from error
+
     @property
     def shows_progress(self) -> bool:
         """Whether a line on the standard error may say what is waited for."""
@@ -114,13 +133,8 @@ class Terminal:
         self._before_output()
         if self._out_obeys:
             text = harmless(text)
-        self._writing = self._out
-        try:
+        with self._printing():
             self._out.write(text)
-        except OSError as error:
-            raise OutputGone(error) from error
-        finally:
-            self._writing = None
 
     def write_bytes(self, data: bytes) -> None:
         """Write bytes as they are, at once; a text stream gets U+FFFD for those that are not UTF-8."""
@@ -130,14 +144,9 @@ class Terminal:
             return
         self._before_output()
         self.flush()
-        self._writing = self._out
-        try:
+        with self._printing():
             binary.write(data)
             binary.flush()
-        except OSError as error:
-            raise OutputGone(error) from error
-        finally:
-            self._writing = None
 
     def remark(self, text: str) -> None:
         """Print text that only a person at a terminal needs: not with -q, not between JSON."""
@@ -168,12 +177,9 @@ class Terminal:
         self.flush()
         text = harmless(text) if self._err_obeys else text
         mark = _RED.format("error:") if self._colour else "error:"
-        self._writing = self._err
-        try:
+        with self._writing_to(self._err):
             self._err.write(f"{mark} {text}\n")
             self._err.flush()
-        finally:
-            self._writing = None
 
     def debug(self, level: Level, text: str) -> None:
         """Tell what happens inside, if so much is to be told."""
@@ -184,13 +190,8 @@ class Terminal:
 
     def flush(self) -> None:
         """Have everything that was printed leave the process."""
-        self._writing = self._out
-        try:
+        with self._printing():
             self._out.flush()
-        except OSError as error:
-            raise OutputGone(error) from error
-        finally:
-            self._writing = None
 
     def open_log(self, path: str) -> None:
         """Log to this file instead of the last. Raises Leave when it can't be opened."""

@@ -57,14 +57,13 @@ class Refusal(NamedTuple):
 class LockSession(msgspec.Struct):
     """The state of one client: its process's number, and for which owner and process it acts.
 
-    record: the owner as the journal takes it. acting: those three, as long as it may lock and release.
+    acting: owner and process, and the owner as the journal takes it, as long as it may lock and release.
     """
 
     pid: int
     holder: Holder | None = None
     owner: Owner | None = None
     restricted: bool = False
-    record: bytes = b""
     acting: tuple[Owner, Holder, bytes] | None = None
 
     def register(self, owner: Owner, holder: Holder, holders: Holders) -> None:
@@ -73,8 +72,8 @@ class LockSession(msgspec.Struct):
         self.forget(holders)
         self.owner = owner
         self.holder = holder
-        self.record = pack_owner(owner, holder.start)
-        self.acting = None if self.restricted else (owner, holder, self.record)
+        if not self.restricted:
+            self.acting = owner, holder, pack_owner(owner, holder.start)
 
     def restrict(self) -> None:
         """Let it lock and release nothing any more; what it holds stays."""

@@ -20,6 +20,7 @@ from typing import Final
 
 from aiovirt.daemons.runtime.process.others import is_over, start_time
 from aiovirt.rpc.spare import Reserve
+from aiovirt.rpc.transport.descriptors import close_all
 
 #: Descriptors in reserve. A client that registers needs two for a moment, and one for good.
 RESERVE: Final = 8
@@ -124,7 +125,7 @@ class Holder:
             if self._loop is not None:
                 self._loop.remove_reader(descriptor)
                 self._loop = None
-            _close(descriptor)
+            close_all((descriptor,))
 
     def look(self) -> None:
         """Look again, for one whose end is waited for and who could not be watched."""
@@ -192,7 +193,7 @@ class Holders:
         if holder is None:
             holder = self._all[pid, start] = Holder(pid, start, descriptor)
         elif descriptor >= 0 and not holder.adopt(descriptor):
-            _close(descriptor)
+            close_all((descriptor,))
         return holder
 
     def let_go(self, holder: Holder) -> None:
@@ -231,15 +232,9 @@ def open_process(pid: int, start: int | None, peer: socket.socket | None = None)
         if is_over(descriptor) or start not in (None, found):
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended")
     except BaseException:
-        _close(descriptor)
+        close_all((descriptor,))
         raise
     return descriptor, found
-
-
-def _close(descriptor: int) -> None:
-    """Close a pidfd. It is closed even if close(2) fails."""
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
 
 
 def _peer_descriptor(pid: int, peer: socket.socket) -> int:

@@ -18,7 +18,6 @@ from aiovirt.daemons.virtd.client import (
     connect,
     objects,
 )
-from aiovirt.daemons.virtd.client import host as hosts
 from aiovirt.daemons.virtd.constants.domain_events import DomainEventID
 from aiovirt.daemons.virtd.constants.network import NetworkEventID
 from aiovirt.daemons.virtd.constants.secret import SecretEventID
@@ -314,8 +313,7 @@ async def test_an_iterator_ends_with_aclose(host: Host) -> None:
 @pytest.fixture
 async def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A daemon that can hang, and clients that wait for their goodbyes a moment only."""
-    for module in (objects, hosts):
-        monkeypatch.setattr(module, "GOODBYE", 0.05)
+    monkeypatch.setattr(objects, "GOODBYE", 0.05)
     house = House(str(tmp_path / "hanging"), Hanging())
     await house.begin()
     yield house

@@ -209,10 +209,9 @@ async def load_rest(instance: Loadable) -> None:
 
 def _of_its_own(instance: Loadable) -> Iterator[Callable[[], object]]:
     """Functions that load, or keep, the modules of ours that the daemon may come to need, one each."""
-    for package in _packages(instance):
-        for name in (*_below(package), *_CALLING.get(package, ())):
-            if name not in sys.modules:
-                yield partial(importlib.import_module, name)
+    for name in chain(*map(_below, _packages(instance)), _calling(instance)):
+        if name not in sys.modules:
+            yield partial(importlib.import_module, name)
     for name in sorted((_TLS | _SASL) - sys.modules.keys()):
         yield partial(KEPT.keep, name)
 
@@ -226,16 +225,17 @@ def _settle_allocator() -> None:
 def load_all(instance: Loadable) -> None:
     """Load what a daemon can need with any settings. Raises whatever a module raises."""
     logs.load()
-    calling = chain.from_iterable(_CALLING.get(one, ()) for one in _packages(instance))
-    for name in (*_STANDARD, *_modules(instance), *calling):
+    for name in (*_STANDARD, *_modules(instance), *_calling(instance)):
         importlib.import_module(name)
 
 
 def _modules(instance: Loadable) -> Iterator[str]:
-    for package in _PACKAGES:
-        yield from _below(package)
-    for package in _packages(instance):
-        yield from _below(package)
+    return chain.from_iterable(map(_below, (*_PACKAGES, *_packages(instance))))
+
+
+def _calling(instance: Loadable) -> Iterator[str]:
+    """The calling sides of the components' daemons."""
+    return chain.from_iterable(_CALLING.get(one, ()) for one in _packages(instance))
 
 
 def _packages(instance: Loadable) -> set[str]:

@@ -22,7 +22,7 @@ from aiovirt.daemons.virtd.client.authentication import authenticate_by, open_dr
 from aiovirt.daemons.virtd.client.events import EventKind, Events
 from aiovirt.daemons.virtd.client.host_facts import HostFacts
 from aiovirt.daemons.virtd.client.host_objects import HostObjects
-from aiovirt.daemons.virtd.client.objects import GOODBYE, RemoteObject
+from aiovirt.daemons.virtd.client.objects import RemoteObject, goodbye_limit
 from aiovirt.daemons.virtd.client.subscriptions import Subscriptions
 from aiovirt.daemons.virtd.client.uri import RemoteUri
 from aiovirt.rpc.client import Connection, connect_tcp, connect_tls, connect_unix
@@ -150,9 +150,8 @@ class Host(HostObjects, HostFacts):
             await self._close_tunnel()
 
     async def _say_last_goodbye(self) -> None:
-        limit = GOODBYE if self.timeout is None else min(self.timeout, GOODBYE)
         try:
-            await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=limit)
+            await self.rpc.call(protocol.CONNECT_CLOSE, None, timeout=goodbye_limit(self))
         except TimeoutError:
             self._silent = True
         except (RpcError, OSError):

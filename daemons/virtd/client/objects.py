@@ -82,6 +82,11 @@ class Calling:
         raise NotImplementedError(f"{type(self).__name__} cannot connect again")
 
 
+def goodbye_limit(host: Calling) -> float:
+    """Seconds that the answer to a goodbye is waited for."""
+    return GOODBYE if host.timeout is None else min(host.timeout, GOODBYE)
+
+
 async def wait_for_goodbye(host: Calling, answer: asyncio.Task[None]) -> None:
     """Wait for the answer to a goodbye, shortly, or not at all while another one is overdue.
 
@@ -91,8 +96,7 @@ async def wait_for_goodbye(host: Calling, answer: asyncio.Task[None]) -> None:
     """
     if host._silent:
         return
-    limit = GOODBYE if host.timeout is None else min(host.timeout, GOODBYE)
-    await asyncio.wait([answer], timeout=limit)
+    await asyncio.wait([answer], timeout=goodbye_limit(host))
     if not answer.done():
         host._silent = True
         answer.add_done_callback(host._answered)
